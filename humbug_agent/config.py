@@ -1,0 +1,233 @@
+"""agent.ini -> frozen dataclasses. Every mistake is reported at once, with its section, key and what is expected."""
+
+import re
+import stat
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import ClassVar, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from humbug_agent.ini import ConfigError, Secret, Section, nearest, read
+
+DEFAULT_PATH = Path("/etc/humbug-agent/agent.ini")
+T = TypeVar("T")
+HUMBUG_URL = "http://api.humbuglabs.org/receiver.php"
+EXAMPLE_KEY = "YOUR-API-KEY"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    outbox: Path
+    timezone: tzinfo
+    log_level: str
+    keep_days: int
+    max_size_mb: int
+
+
+@dataclass(frozen=True)
+class AsteriskCsvSettings:
+    type: ClassVar[str] = "asterisk_csv"
+    name: str
+    path: Path
+    start: str
+    utc: bool
+
+
+@dataclass(frozen=True)
+class HumbugSettings:
+    type: ClassVar[str] = "humbug"
+    name: str
+    url: str
+    api_key: Secret
+    encryption_key: Secret | None
+    connections: int
+    timeout: int
+    accept_pattern: re.Pattern[str] | None
+    reject_pattern: re.Pattern[str] | None
+    value_escaping: str
+    ca_file: Path | None
+    proxy: Secret | None
+
+
+@dataclass(frozen=True)
+class NumbersSettings:
+    country: str | None
+    domestic_max_length: int
+    default_country: str
+
+
+@dataclass(frozen=True)
+class Config:
+    path: Path
+    agent: AgentSettings
+    sources: tuple[AsteriskCsvSettings, ...]
+    destinations: tuple[HumbugSettings, ...]
+    numbers: NumbersSettings
+    warnings: tuple[str, ...]
+
+
+def system_timezone() -> tzinfo:
+    """The host's zone as Asterisk sees it: /etc/localtime, whatever the TZ variable says; UTC without one."""
+    try:
+        with open("/etc/localtime", "rb") as zone:
+            return ZoneInfo.from_file(zone)
+    except OSError:
+        return UTC
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it needs http:// or https:// and a host")
+    if not all(0 < len(label) < 64 for label in parts.hostname.removesuffix(".").split(".")):
+        raise ValueError("its host can't be a name")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("its port is not a number from 1 to 65535")
+    return value
+
+
+def _timezone(value: str) -> tzinfo:
+    try:
+        return ZoneInfo(value)
+    except (KeyError, ValueError) as error:
+        raise ValueError("this host does not know it") from error
+
+
+def _country(value: str) -> str:
+    # Loaded only where it is used: it takes its time.
+    import phonenumbers
+
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("two capital letters, GB for the United Kingdom")
+    return value
+
+
+def _file(value: str) -> Path:
+    with open(value, "rb"):
+        return Path(value)
+
+
+def _agent(section: Section) -> AgentSettings:
+    return AgentSettings(
+        outbox=Path(section.text("outbox", "/var/lib/humbug-agent/outbox.db")),
+        timezone=section.converted("timezone", _timezone, "an IANA time zone") or system_timezone(),
+        log_level=section.choice("log_level", ("debug", "info", "warning", "error"), "info"),
+        keep_days=section.whole("keep_days", 90, 0, 36500),
+        max_size_mb=section.whole("max_size_mb", 2048, 1, 10_000_000),
+    )
+
+
+def _asterisk_csv(name: str, section: Section) -> AsteriskCsvSettings:
+    return AsteriskCsvSettings(
+        name=name,
+        path=Path(section.text("path", "/var/log/asterisk/cdr-csv/Master.csv")),
+        start=section.choice("start", ("beginning", "end"), "beginning"),
+        utc=section.flag("utc", False),
+    )
+
+
+def _humbug(name: str, section: Section) -> HumbugSettings:
+    if section.text("api_key") == EXAMPLE_KEY:
+        section.wrong("api_key", "is still the example's; put your own there")
+    proxy = section.converted("proxy", _url, "a proxy's URL")
+    return HumbugSettings(
+        name=name,
+        url=section.converted("url", _url, "a URL") or HUMBUG_URL,
+        api_key=section.secret("api_key", required=True) or Secret(""),
+        encryption_key=section.secret("encryption_key"),
+        connections=section.whole("connections", 4, 1, 64),
+        timeout=section.whole("timeout", 20, 1, 600),
+        accept_pattern=section.converted("accept_pattern", re.compile, "a regular expression"),
+        reject_pattern=section.converted("reject_pattern", re.compile, "a regular expression"),
+        value_escaping=section.choice("value_escaping", ("reserved", "none"), "reserved"),
+        ca_file=section.converted("ca_file", _file, "a readable file"),
+        proxy=Secret(proxy) if proxy else None,
+    )
+
+
+def _numbers(section: Section) -> NumbersSettings:
+    return NumbersSettings(
+        country=section.converted("country", _country, "a country's ISO code such as CH"),
+        domestic_max_length=section.whole("domestic_max_length", 9, 0, 15),
+        default_country=section.text("default_country"),
+    )
+
+
+SOURCE_TYPES = {"asterisk_csv": _asterisk_csv}
+DESTINATION_TYPES = {"humbug": _humbug}
+
+
+def load(path: Path) -> Config:
+    """Read ``path``. Raises ConfigError with all mistakes in it."""
+    mistakes: list[str] = []
+    parser = read(path, mistakes)
+    sections: dict[str, dict[str, str]] = {title: dict(parser[title]) for title in parser.sections()}
+    plain = {title: Section(title, sections.get(title, {}), mistakes) for title in ("agent", "numbers")}
+    agent, numbers = _agent(plain["agent"]), _numbers(plain["numbers"])
+    for section in plain.values():
+        section.finish()
+    sources: list[AsteriskCsvSettings] = []
+    destinations: list[HumbugSettings] = []
+    names = Counter((kind, name.strip()) for kind, _, name in (title.partition(" ") for title in sections))
+    for title, values in sections.items():
+        kind, _, name = title.partition(" ")
+        section = Section(title, values, mistakes)
+        if names[kind, name.strip()] > 1:
+            section.wrong("name", "stands there twice")
+        if kind == "source" and _named(section, name):
+            if make_source := _typed(section, SOURCE_TYPES):
+                sources.append(make_source(name.strip(), section))
+                section.finish()
+        elif kind == "destination" and _named(section, name):
+            if make_destination := _typed(section, DESTINATION_TYPES):
+                destinations.append(make_destination(name.strip(), section))
+                section.finish()
+        elif title not in plain and kind not in ("source", "destination"):
+            known = ["agent", "numbers", "source NAME", "destination NAME"]
+            mistakes.append(f"[{title}]: is not known{nearest(title, known)}; sections are {', '.join(known)}")
+    if not any(title.startswith("source ") for title in sections):
+        mistakes.append("[source NAME]: is missing; at least one says where the calls come from")
+    if not any(title.startswith("destination ") for title in sections):
+        mistakes.append("[destination NAME]: is missing; at least one says where the calls go")
+    if mistakes:
+        raise ConfigError([f"{path}: {mistake}" for mistake in mistakes])
+    return Config(path, agent, tuple(sources), tuple(destinations), numbers, tuple(_warnings(path, destinations)))
+
+
+def _named(section: Section, name: str) -> bool:
+    if re.fullmatch(r"\s*[A-Za-z0-9][A-Za-z0-9._-]*\s*", name):
+        return True
+    section.wrong("name", "needs a NAME of letters, digits, dots and dashes, as in [source master-csv]")
+    return False
+
+
+def _typed(section: Section, types: dict[str, T]) -> T | None:
+    kind = section.text("type", required=True)
+    if kind and kind not in types:
+        section.wrong("type", f"{kind!r} is not one of {', '.join(types)}{nearest(kind, list(types))}")
+    return types.get(kind)
+
+
+def _warnings(path: Path, destinations: list[HumbugSettings]) -> list[str]:
+    said = []
+    if path.stat().st_mode & stat.S_IROTH:
+        said.append(f"{path}: everybody on this host can read the keys in it; chmod 0640 {path}")
+    for destination in destinations:
+        parts = urlsplit(destination.url)
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            said.append(
+                f"[destination {destination.name}] url: calls go to {parts.hostname} unencrypted over http://; "
+                "use https:// where the receiver offers it"
+            )
+    return said
+
+
+__all__ = ["Config", "ConfigError", "Secret", "load"]

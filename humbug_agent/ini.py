@@ -1,0 +1,151 @@
+"""Reading an ini file so that every mistake in it is found at once.
+
+A ``;`` or ``#`` inside a value belongs to the value, and ``%`` is an ordinary character.
+"""
+
+import configparser
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """One or more mistakes in agent.ini; ``mistakes`` has a sentence for each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class Secret:
+    """A password or key that no log, error text or repr shows; only ``reveal`` does."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class Section:
+    """Reads one section key by key; what is wrong goes to ``mistakes``, and a harmless value comes back."""
+
+    def __init__(self, title: str, values: dict[str, str], mistakes: list[str]) -> None:
+        self.title = title
+        self._values = values
+        self._asked: set[str] = set()
+        self._mistakes = mistakes
+
+    def wrong(self, key: str, said: str) -> None:
+        self._mistakes.append(f"[{self.title}] {key}: {said}")
+
+    def text(self, key: str, default: str = "", *, required: bool = False) -> str:
+        self._asked.add(key)
+        value = self._values.get(key, "").strip()
+        if "\n" in value:
+            self.wrong(key, "goes on on the next line; begin that line without blanks")
+            value = value.partition("\n")[0]
+        if not value and required:
+            self.wrong(key, "is missing" if key not in self._values else "is empty")
+        return value or default
+
+    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
+        value = self.text(key, default)
+        if value not in choices:
+            self.wrong(key, f"{value!r} is not one of {', '.join(choices)}{nearest(value, choices)}")
+            return default
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.text(key, "yes" if default else "no").lower()
+        known = configparser.ConfigParser.BOOLEAN_STATES
+        if value not in known:
+            self.wrong(key, f"{value!r} is neither yes nor no")
+            return default
+        return known[value]
+
+    def whole(self, key: str, default: int, low: int, high: int) -> int:
+        value = self.text(key, str(default))
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
+            self.wrong(key, f"{value!r} is not a whole number from {low} to {high}")
+            return default
+        return int(value)
+
+    def converted(self, key: str, convert: Callable[[str], T], expected: str) -> T | None:
+        """None where the key is absent or empty; a mistake where ``convert`` raises."""
+        value = self.text(key)
+        if not value:
+            return None
+        try:
+            return convert(value)
+        except (ValueError, OSError, re.error) as error:
+            shown = re.sub(r"^.*@", "***@", value)
+            self.wrong(key, f"{shown!r} is not {expected} ({getattr(error, 'strerror', None) or error})")
+            return None
+
+    def secret(self, key: str, *, required: bool = False) -> Secret | None:
+        """``key`` itself or the first line of the file that ``key_file`` names."""
+        here, there = self.text(key), self.text(f"{key}_file")
+        if here and there:
+            self.wrong(key, f"stands beside {key}_file; keep one of them")
+        if not there:
+            if not here and required:
+                self.wrong(key, f"is missing; give {key} or {key}_file")
+            return Secret(here) if here else None
+        try:
+            lines = Path(there).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            self.wrong(f"{key}_file", f"{there} can't be read: {getattr(error, 'strerror', error)}")
+            return None
+        if not lines or not lines[0].strip():
+            self.wrong(f"{key}_file", f"{there} is empty")
+            return None
+        return Secret(lines[0].strip())
+
+    def finish(self) -> None:
+        for key in self._values:
+            if key not in self._asked:
+                self.wrong(key, f"is not known here{nearest(key, sorted(self._asked))}")
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def read(path: Path, mistakes: list[str]) -> configparser.ConfigParser:
+    """The file's sections; of a section or key that stands there twice, the last one, and a mistake."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}; agent.ini.example shows what belongs into it"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None
+    for strict in (True, False):
+        parser = configparser.ConfigParser(interpolation=None, strict=strict, default_section="\0")
+        try:
+            parser.read_string(text, str(path))
+        except configparser.DuplicateOptionError as error:
+            mistakes.append(f"line {error.lineno}: [{error.section}] {error.option}: stands there twice")
+        except configparser.DuplicateSectionError as error:
+            mistakes.append(f"line {error.lineno}: [{error.section}] stands there twice")
+        except configparser.MissingSectionHeaderError as error:
+            raise ConfigError([f"{path}: line {error.lineno} stands before any [section]"]) from None
+        except configparser.ParsingError as error:
+            raise ConfigError([f"{path}: line {line} is not KEY = VALUE" for line, _ in error.errors]) from None
+        else:
+            break
+    return parser

@@ -1,0 +1,197 @@
+"""agent.ini: every mistake at once, in words that lead to its mending."""
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from humbug_agent.config import Config, ConfigError, Secret, load, system_timezone
+
+GOOD = """\
+[source master-csv]
+type = asterisk_csv
+path = /tmp/Master.csv
+
+[destination humbug]
+type = humbug
+api_key = the-api-key
+"""
+EXAMPLE = Path(__file__).parent.parent / "agent.ini.example"
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "agent.ini"
+    path.touch(0o600)
+    path.write_text(text, "utf-8")
+    return path
+
+
+def read(tmp_path: Path, text: str) -> Config:
+    return load(written(tmp_path, text))
+
+
+def mistakes(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text)
+    return caught.value.mistakes
+
+
+def test_what_need_not_be_said_has_the_documented_defaults(tmp_path: Path) -> None:
+    config = read(tmp_path, GOOD)
+    assert config.agent.outbox == Path("/var/lib/humbug-agent/outbox.db")
+    assert (config.agent.keep_days, config.agent.max_size_mb, config.agent.log_level) == (90, 2048, "info")
+    source, destination = config.sources[0], config.destinations[0]
+    assert (source.name, source.start, source.utc) == ("master-csv", "beginning", False)
+    assert destination.url == "http://api.humbuglabs.org/receiver.php"
+    assert (destination.connections, destination.timeout, destination.value_escaping) == (4, 20, "reserved")
+    assert destination.encryption_key is None
+
+
+def test_the_example_says_the_defaults_that_there_are(tmp_path: Path) -> None:
+    shipped = EXAMPLE.read_text().replace("YOUR-API-KEY", "mine")
+    uncommented = "\n".join(
+        line[1:] if line.startswith("#") and not line.startswith("# ") else line for line in shipped.splitlines()
+    )
+    uncommented = uncommented.replace("country = CH", "country =").replace("default_country = Switzerland", "")
+    plain, explicit = read(tmp_path, shipped), read(tmp_path, uncommented)
+    assert dataclasses.replace(explicit.agent, timezone=UTC) == dataclasses.replace(plain.agent, timezone=UTC)
+    assert (explicit.sources, explicit.destinations) == (plain.sources, plain.destinations)
+    assert explicit.numbers == plain.numbers
+
+
+def test_every_mistake_is_in_one_message_with_section_key_and_what_is_expected(tmp_path: Path) -> None:
+    said = "\n".join(
+        mistakes(
+            tmp_path,
+            """\
+[agent]
+keep_days = many
+time_zone = UTC
+timezone = Europe/Zürich
+log_level = loud
+[source a]
+type = asterisk_csv
+utc = perhaps
+start = middle
+[source b]
+type = asterix_csv
+[source c]
+[destination d]
+type = humbug
+api_key =
+connections = 0
+timeout = 3.5
+accept_pattern = (
+url = ftp://example.org/
+ca_file = /does/not/exist.pem
+value_escaping = some
+[destinations e]
+""",
+        )
+    )
+    for expected in (
+        "[agent] keep_days: 'many' is not a whole number from 0 to 36500",
+        "[agent] time_zone: is not known here; did you mean timezone?",
+        "[agent] timezone: 'Europe/Zürich' is not an IANA time zone",
+        "[agent] log_level: 'loud' is not one of debug, info, warning, error",
+        "[source a] utc: 'perhaps' is neither yes nor no",
+        "[source a] start: 'middle' is not one of beginning, end",
+        "[source b] type: 'asterix_csv' is not one of asterisk_csv; did you mean asterisk_csv?",
+        "[source c] type: is missing",
+        "[destination d] api_key: is missing; give api_key or api_key_file",
+        "[destination d] connections: '0' is not a whole number from 1 to 64",
+        "[destination d] timeout: '3.5' is not a whole number from 1 to 600",
+        "[destination d] accept_pattern: '(' is not a regular expression",
+        "[destination d] url: 'ftp://example.org/' is not a URL",
+        "[destination d] ca_file: '/does/not/exist.pem' is not a readable file (No such file or directory)",
+        "[destination d] value_escaping: 'some' is not one of reserved, none",
+        "[destinations e]: is not known; did you mean destination NAME?",
+    ):
+        assert expected in said, said
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "[source NAME]: is missing"),
+        (GOOD.replace("[source master-csv]", "[source]"), "[source] name: needs a NAME"),
+        (GOOD.replace("[source master-csv]", "[source a b]"), "[source a b] name: needs a NAME"),
+        (GOOD + GOOD, "[source master-csv] stands there twice"),
+        (GOOD + "api_key = another\n", "api_key: stands there twice"),
+        ("api_key = secret-thing\n" + GOOD, "line 1 stands before any [section]"),
+        (GOOD + "what is this\n", "line 8 is not KEY = VALUE"),
+        (GOOD.replace("api_key = the-api-key", "api_key_file = /does/not/exist"), "/does/not/exist can't be read"),
+        (GOOD + "url = http://host:port/\n", "its port is not a number"),
+        (GOOD.replace("the-api-key", "YOUR-API-KEY"), "is still the example's"),
+        (GOOD + "timeout = 5\n  connections = 3\n", "[destination humbug] timeout: goes on on the next line"),
+        (GOOD + "[source  master-csv]\ntype = asterisk_csv\n", "[source  master-csv] name: stands there twice"),
+        (GOOD + "[numbers]\ncountry = UK\n", "'UK' is not a country's ISO code"),
+        (GOOD + "url = http://.example/\n", "its host can't be a name"),
+        (GOOD + "[numbers]\ncountry = Switzerland\n", "'Switzerland' is not a country's ISO code"),
+    ],
+)
+def test_a_mistake_is_explained(tmp_path: Path, text: str, expected: str) -> None:
+    said = mistakes(tmp_path, text)
+    assert any(expected in mistake for mistake in said), said
+    assert not any("secret-thing" in mistake for mistake in said)
+
+
+def test_a_missing_file_names_the_example(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"agent.ini: No such file or directory; agent.ini.example"):
+        load(tmp_path / "agent.ini")
+
+
+def test_text_that_is_not_utf8_is_a_mistake(tmp_path: Path) -> None:
+    path = written(tmp_path, "")
+    path.write_bytes(b"[agent]\n# M\xfcller\n")
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        load(path)
+
+
+def test_percent_semicolon_and_hash_belong_to_a_value(tmp_path: Path) -> None:
+    config = read(tmp_path, GOOD.replace("the-api-key", "50% of #1;2 %(x)s"))
+    assert config.destinations[0].api_key.reveal() == "50% of #1;2 %(x)s"
+
+
+def test_secrets_can_stand_in_files(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from-the-file\n")
+    config = read(tmp_path, GOOD.replace("api_key = the-api-key", f"api_key_file = {tmp_path / 'key'}"))
+    assert config.destinations[0].api_key == Secret("from-the-file")
+
+
+def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
+    config = read(tmp_path, GOOD + "encryption_key = hide-me\nproxy = http://me:hide-me@localhost:1/\n")
+    assert "the-api-key" not in repr(config)
+    assert "hide-me" not in repr(config)
+
+
+def test_a_mistake_in_a_url_does_not_show_its_password(tmp_path: Path) -> None:
+    wrong = (
+        "http://me:hide-me@localhost:none/",
+        "ftp://me:hide-me@host/",
+        "me:hide-me@host",
+        "http://me:hide-me/x@host:p/",
+    )
+    said = [
+        text for value in wrong for key in ("proxy", "url") for text in mistakes(tmp_path, f"{GOOD}{key} = {value}\n")
+    ]
+    assert len(said) == 8
+    assert not any("hide-me" in mistake for mistake in said)
+
+
+def test_http_to_another_host_and_a_readable_file_are_warned_about(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD)
+    path.chmod(0o644)
+    said = load(path).warnings
+    assert len(said) == 2
+    assert "everybody on this host can read the keys" in said[0]
+    assert "api.humbuglabs.org unencrypted" in said[1]
+    path.chmod(0o640)
+    path.write_text(GOOD + "url = http://127.0.0.1:8090/\n")
+    assert load(path).warnings == ()
+
+
+def test_the_systems_zone_is_that_of_etc_localtime_whatever_tz_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    assert system_timezone().utcoffset(datetime(2026, 1, 1)) != timedelta(hours=14)
