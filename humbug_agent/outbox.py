@@ -1,0 +1,264 @@
+"""The outbox: calls, their deliveries, cursors and rejects in one SQLite file. The only state there is.
+
+One Outbox for each thread. Everything that must be true together is one transaction.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from humbug_agent import rows, schema
+from humbug_agent.cdr import CDR, Batch
+
+KEPT_FAILURES = 20
+PURGE_CHUNK = 1000
+LONGEST_WAIT = 2 * 3600
+"""Seconds. No delivery is put off for longer; one that is due later was put off by a clock since set back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery whose time has come; ``attempts`` is how many failed so far."""
+
+    id: int
+    attempts: int
+    cdr: CDR
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What became of one attempt at delivering call ``id``.
+
+    ``state`` is sent, waiting or dead; a waiting one is tried again at ``due`` (seconds since the epoch).
+    """
+
+    id: int
+    state: str
+    tried: float
+    due: float = 0.0
+    status: int | None = None
+    reply: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the daemon last said of a part of it ("source NAME" or "destination NAME"), and since when."""
+
+    part: str
+    state: str
+    message: str
+    since: float
+
+
+class Outbox:
+    """Raises OutboxError and its children only; the callers know what the user is to do from its text."""
+
+    def __init__(self, path: Path, *, durable: bool = False, max_bytes: int | None = None) -> None:
+        self.path = path
+        self.db = schema.connect(path, durable=durable)
+        self.db.conn.row_factory = sqlite3.Row
+        self._max_bytes = max_bytes
+
+    def close(self) -> None:
+        self.db.close()
+
+    def __enter__(self) -> "Outbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Waits for its turn to write, then commits as a whole or not at all."""
+        try:
+            self.db.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db.conn
+                self.db.commit()
+            except BaseException:
+                self.db.rollback()
+                raise
+        except sqlite3.DatabaseError as error:
+            raise schema.reported(error, self.path) from error
+
+    def select(self, sql: str, *parameters: object) -> list[sqlite3.Row]:
+        try:
+            return self.db.conn.execute(sql, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise schema.reported(error, self.path) from error
+
+    # What sources and the pump need.
+
+    def cursor(self, source: str) -> str | None:
+        found = self.select("SELECT cursor FROM cursors WHERE source = ?", source)
+        return str(found[0]["cursor"]) if found else None
+
+    def accept(self, source: str, batch: Batch, destinations: Sequence[str]) -> int:
+        """Put a batch on disk, with its cursor, all or nothing. Returns how many of the calls were new.
+
+        A call whose identity is known already, here or among the forgotten, adds nothing. Raises OutboxFull
+        before anything is written when the file has reached its limit.
+        """
+        if self._max_bytes is not None and self.used_bytes() >= self._max_bytes:
+            raise schema.OutboxFull(
+                f"outbox {self.path}: max_size_mb = {self._max_bytes // 2**20} is reached; reading waits until calls "
+                "are delivered or purged (humbug-agent outbox purge), or the limit is raised"
+            )
+        now = time.time()
+        with self.transaction() as conn:
+            conn.execute(
+                "INSERT INTO cursors VALUES (?, ?, ?, 0, 0) ON CONFLICT (source) DO UPDATE SET "
+                "cursor = CASE excluded.cursor WHEN '' THEN cursor ELSE excluded.cursor END, at = excluded.at",
+                (source, batch.cursor or "", now),
+            )
+            newest = conn.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()[0]
+            conn.executemany(
+                f"INSERT INTO calls (source, accepted, {rows.COLUMNS}) SELECT ?, ?, {rows.PLACES} "
+                "WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE identity = ?) ON CONFLICT (identity) DO NOTHING",
+                ((source, now, *rows.values(cdr), cdr.identity) for cdr in batch.records),
+            )
+            for destination in destinations:
+                conn.execute(
+                    "INSERT INTO deliveries (call, destination) SELECT id, ? FROM calls WHERE id > ?",
+                    (destination, newest),
+                )
+            conn.executemany(
+                "INSERT INTO rejects (key, source, at, place, reason, text) SELECT ?, ?, ?, ?, ?, ? "
+                "WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE identity = ?) ON CONFLICT (key) DO NOTHING",
+                ((r.key, source, now, r.where, r.reason, r.text, r.key) for r in batch.rejects),
+            )
+            calls = int(conn.execute("SELECT count(*) FROM calls WHERE id > ?", (newest,)).fetchone()[0])
+            conn.execute(
+                "UPDATE cursors SET calls = calls + ?, rejects = rejects + ? WHERE source = ?",
+                (calls, len(batch.rejects), source),
+            )
+        return calls
+
+    # What delivery needs.
+
+    def take(self, destination: str, limit: int, now: float, without: Iterable[int] = ()) -> list[Due]:
+        """Up to ``limit`` deliveries that are due at ``now``, except those ``without``.
+
+        Calls not tried yet, in the order in which they came, and repeats whose time has come take turns: neither a
+        long backlog nor a hundred thousand calls that never succeed hold up the others.
+        """
+        skip = set(without)
+        again = self._due(destination, "due > 0 AND due <= ?", "due, call", (now,), limit, skip)
+        fresh = self._due(destination, "due = 0", "call", (), limit, skip)
+        return [due for pair in zip_longest(fresh, again) for due in pair if due][:limit]
+
+    def take_newest(self, destination: str, without: set[int]) -> Due | None:
+        """The newest call that was not tried yet, except those ``without``."""
+        found = self._due(destination, "due = 0", "call DESC", (), 1, without)
+        return found[0] if found else None
+
+    def _due(
+        self, destination: str, when: str, order: str, parameters: tuple[float, ...], limit: int, skip: set[int]
+    ) -> list[Due]:
+        found = self.select(
+            f"SELECT call, attempts, {rows.COLUMNS} FROM deliveries JOIN calls ON calls.id = call WHERE "
+            f"destination = ? AND state = 'waiting' AND {when} ORDER BY {order} LIMIT ?",
+            destination,
+            *parameters,
+            limit + len(skip),
+        )
+        return [Due(row["call"], row["attempts"], rows.call(row)) for row in found if row["call"] not in skip][:limit]
+
+    def mark(self, destination: str, marks: Sequence[Mark]) -> None:
+        """Write down what became of these attempts, all in one transaction."""
+        with self.transaction() as conn:
+            conn.executemany(
+                "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ?, tried = ?, status = ?, reply = ?, "
+                "error = ? WHERE call = ? AND destination = ? AND state = 'waiting'",
+                ((m.state, m.due, m.tried, m.status, m.reply, m.error, m.id, destination) for m in marks),
+            )
+            failed = [m for m in marks if m.state != "sent"]
+            if not failed:
+                return
+            conn.executemany(
+                "INSERT INTO failures (call, destination, at, status, reply, error) "
+                "SELECT call, destination, ?, ?, ?, ? FROM deliveries WHERE call = ? AND destination = ?",
+                ((m.tried, m.status, m.reply, m.error, m.id, destination) for m in failed),
+            )
+            conn.executemany(
+                "DELETE FROM failures WHERE call = ? AND destination = ? AND id NOT IN "
+                "(SELECT id FROM failures WHERE call = ? AND destination = ? ORDER BY id DESC LIMIT ?)",
+                ((m.id, destination, m.id, destination, KEPT_FAILURES) for m in failed),
+            )
+
+    def still_waiting(self, destination: str, ids: Iterable[int]) -> set[int]:
+        """Which of these calls wait for delivery: another process may have dropped or settled some."""
+        found = self.select(
+            "SELECT call FROM deliveries WHERE destination = ? AND state = 'waiting' AND call IN "
+            f"({', '.join(str(number) for number in ids)})",
+            destination,
+        )
+        return {int(row["call"]) for row in found}
+
+    # What the agent needs to keep house.
+
+    def report(self, part: str, state: str, message: str = "") -> None:
+        """Tell the other processes how a part of the daemon fares; ``since`` moves only when it changes."""
+        with self.transaction() as conn:
+            conn.execute(
+                "INSERT INTO health VALUES (?, ?, ?, ?) ON CONFLICT (part) DO UPDATE SET state = excluded.state, "
+                "message = excluded.message, since = iif(state = excluded.state, since, excluded.since)",
+                (part, state, message, time.time()),
+            )
+
+    def forget_health(self) -> None:
+        """What an earlier daemon said is not how things are."""
+        with self.transaction() as conn:
+            conn.execute("DELETE FROM health")
+
+    def health(self) -> dict[str, Health]:
+        return {row["part"]: Health(**row) for row in self.select("SELECT part, state, message, since FROM health")}
+
+    def used_bytes(self) -> int:
+        """What the file holds, without the room that dropped calls left in it."""
+        found = self.select(
+            "SELECT (page_count - freelist_count) * page_size AS used "
+            "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        )
+        return int(found[0]["used"])
+
+    def forget_delivered(self, before: float) -> int:
+        """Drop up to a thousand calls accepted ``before`` (seconds since the epoch) that every destination has.
+
+        Their identities stay. Returns how many were dropped; call again while it is not 0.
+        """
+        with self.transaction() as conn:
+            conn.execute("CREATE TEMP TABLE IF NOT EXISTS old (id INTEGER PRIMARY KEY)")
+            conn.execute("DELETE FROM old")
+            conn.execute(
+                "INSERT INTO old SELECT id FROM calls WHERE accepted < ? AND NOT EXISTS "
+                "(SELECT 1 FROM deliveries WHERE call = id AND state <> 'sent') ORDER BY accepted LIMIT ?",
+                (before, PURGE_CHUNK),
+            )
+            return forget(conn)
+
+    def clock_was_set_back(self, now: float) -> None:
+        """Make due what a wrong clock has put off beyond any back-off there is."""
+        with self.transaction() as conn:
+            conn.execute("UPDATE deliveries SET due = ? WHERE state = 'waiting' AND due > ?", (now, now + LONGEST_WAIT))
+
+    def shrink(self) -> None:
+        """Give the room that dropped calls left back to the file system."""
+        try:
+            self.db.conn.execute("PRAGMA incremental_vacuum").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise schema.reported(error, self.path) from error
+
+
+def forget(conn: sqlite3.Connection) -> int:
+    """Within a transaction: drop the calls in the temporary table ``old``, keeping their identities."""
+    conn.execute("INSERT OR IGNORE INTO forgotten SELECT identity FROM calls WHERE id IN (SELECT id FROM old)")
+    conn.execute("DELETE FROM deliveries WHERE call IN (SELECT id FROM old)")
+    conn.execute("DELETE FROM failures WHERE call IN (SELECT id FROM old)")
+    return conn.execute("DELETE FROM calls WHERE id IN (SELECT id FROM old)").rowcount

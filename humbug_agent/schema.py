@@ -1,0 +1,246 @@
+"""The outbox file itself: opening it, its tables and their migrations, its check at start.
+
+Times are seconds since the epoch (UTC). The migrations are recorded in the file by sqlite-utils; a migration, once
+released, is never edited: a change is a new one below it.
+"""
+
+import contextlib
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Set
+from pathlib import Path
+
+from sqlite_utils import Database, Migrations
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 30
+PATIENCE = 20
+"""How often to try again, twenty times a second, while another process makes the tables."""
+
+WAL_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+class OutboxError(Exception):
+    """The outbox can't be used as things are; the text says which file, why, and what to do."""
+
+
+class OutboxDamaged(OutboxError):
+    """The file is no sound database; the next start moves it aside and begins a new one."""
+
+
+class OutboxFull(OutboxError):
+    """``max_size_mb`` is reached and nothing delivered is left to drop: reading pauses."""
+
+
+migrations = Migrations("humbug-agent")
+
+
+@migrations()
+def m001_first(db: Database) -> None:
+    # An id is never given to another call: who still has it in hand must not mark that one.
+    db.conn.execute(
+        """CREATE TABLE calls (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, identity BLOB NOT NULL UNIQUE,
+            source TEXT NOT NULL, accepted REAL NOT NULL,
+            src TEXT NOT NULL, dst TEXT NOT NULL, dcontext TEXT NOT NULL, clid TEXT NOT NULL,
+            channel TEXT NOT NULL, dstchannel TEXT NOT NULL, lastapp TEXT NOT NULL, lastdata TEXT NOT NULL,
+            start REAL NOT NULL, answer REAL, end REAL NOT NULL, duration INTEGER NOT NULL, billsec INTEGER NOT NULL,
+            disposition TEXT NOT NULL, direction TEXT NOT NULL, accountcode TEXT NOT NULL, uniqueid TEXT NOT NULL,
+            userfield TEXT NOT NULL, linkedid TEXT NOT NULL, extra TEXT NOT NULL
+        )"""
+    )
+    db.conn.execute("CREATE INDEX calls_accepted ON calls (accepted)")
+    db.conn.execute("CREATE INDEX calls_start ON calls (start)")
+    db.conn.execute("CREATE INDEX calls_uniqueid ON calls (uniqueid)")
+    # What retention dropped: a file read again from its beginning must not bring it back.
+    db.conn.execute("CREATE TABLE forgotten (identity BLOB PRIMARY KEY) WITHOUT ROWID")
+    # due is 0 until the first failure: new calls go in the order they came, repeats when their time has come.
+    db.conn.execute(
+        """CREATE TABLE deliveries (
+            call INTEGER NOT NULL, destination TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting',
+            attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0, tried REAL,
+            status INTEGER, reply TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',
+            PRIMARY KEY (call, destination)
+        ) WITHOUT ROWID"""
+    )
+    db.conn.execute("CREATE INDEX deliveries_due ON deliveries (destination, due, call) WHERE state = 'waiting'")
+    db.conn.execute("CREATE INDEX deliveries_state ON deliveries (state, call) WHERE state <> 'sent'")
+    db.conn.execute(
+        """CREATE TABLE failures (
+            id INTEGER PRIMARY KEY, call INTEGER NOT NULL, destination TEXT NOT NULL, at REAL NOT NULL,
+            status INTEGER, reply TEXT NOT NULL, error TEXT NOT NULL
+        )"""
+    )
+    db.conn.execute("CREATE INDEX failures_call ON failures (call, destination)")
+    db.conn.execute(
+        """CREATE TABLE rejects (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, source TEXT NOT NULL, at REAL NOT NULL,
+            place TEXT NOT NULL, reason TEXT NOT NULL, text BLOB NOT NULL
+        )"""
+    )
+    db.conn.execute(
+        """CREATE TABLE cursors (
+            source TEXT PRIMARY KEY, cursor TEXT NOT NULL, at REAL NOT NULL,
+            calls INTEGER NOT NULL, rejects INTEGER NOT NULL
+        )"""
+    )
+    # What the daemon last said of each of its parts, for the other processes that ask.
+    db.conn.execute(
+        "CREATE TABLE health (part TEXT PRIMARY KEY, state TEXT NOT NULL, message TEXT NOT NULL, since REAL NOT NULL)"
+    )
+
+
+def connect(path: Path, *, durable: bool) -> Database:
+    """A connection of this thread's own to the outbox at ``path``, with today's schema.
+
+    ``durable`` commits survive a power cut (synchronous=FULL); the others survive a killed process, which is
+    enough where the worst is to repeat something. Raises OutboxError, OutboxDamaged.
+    """
+    create(path)
+    patience = PATIENCE
+    while True:
+        try:
+            return _set_up(path, durable)
+        except sqlite3.DatabaseError as error:
+            # Another process may be making the same tables at this moment; SQLite waits for its turn only within one
+            # statement.
+            patience -= 1
+            if patience <= 0 or not isinstance(error, sqlite3.OperationalError | sqlite3.IntegrityError):
+                raise reported(error, path) from error
+            time.sleep(0.05)
+
+
+def _set_up(path: Path, durable: bool) -> Database:
+    db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS), execute_plugins=False)
+    try:
+        # Only a file without tables takes this; it is what lets dropped calls give their room back.
+        db.conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.conn.execute("PRAGMA journal_mode = WAL")
+        db.conn.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        db.conn.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+        _migrate(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def create(path: Path) -> None:
+    """Make the file, readable by its owner alone, unless it is there.
+
+    Made by root, it belongs to whom the directory belongs to: the daemon must be able to use it too.
+    """
+    try:
+        # Never opened when it is there: closing it would drop the locks that this process's connections have on it.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            if os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(handle, owner.st_uid, owner.st_gid)
+        finally:
+            os.close(handle)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise OutboxError(
+            f"{path}: {error.strerror}; its directory must exist and belong to the user that runs humbug-agent"
+        ) from error
+
+
+def _migrate(db: Database, path: Path) -> None:
+    ours = {migration.name for migration in migrations.pending(Database(memory=True))}
+    applied = {migration.name for migration in migrations.applied(db)}
+    if newer := sorted(applied - ours):
+        raise OutboxError(f"outbox {path}: a newer humbug-agent made it ({newer[-1]}); install that version or later")
+    if ours - applied:
+        migrations.apply(db)
+
+
+def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
+    """The same error in an admin's words."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return OutboxDamaged(f"outbox {path}: damaged ({error}); a restart moves it aside and reads the calls again")
+    if code & 0xFF == sqlite3.SQLITE_FULL:
+        return OutboxError(f"outbox {path}: its disk is full; free some space there, nothing is lost meanwhile")
+    if code & 0xFF == sqlite3.SQLITE_BUSY:
+        return OutboxError(f"outbox {path}: another process keeps it locked for over {BUSY_SECONDS} s")
+    if code & 0xFF == sqlite3.SQLITE_READONLY:
+        return OutboxError(f"outbox {path}: can't be written; chown it to the user that runs humbug-agent")
+    return OutboxError(f"outbox {path}: {error}")
+
+
+def check(path: Path) -> str | None:
+    """Look through the whole file. None when it is sound or absent, else what is wrong with it."""
+    if not path.exists() or not path.stat().st_size:
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+            found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if isinstance(reported(error, path), OutboxDamaged):
+            return str(error)
+        raise reported(error, path) from error
+    return None if found == "ok" else str(found)
+
+
+def move_aside(path: Path, keep_cursors: Set[str] = frozenset()) -> Path:
+    """Give a damaged outbox another name and begin a new one with what can still be read of the old.
+
+    Nothing is deleted. Calls not delivered yet go on waiting, delivered ones are not sent twice, and the sources are
+    read again for what could not be read, but for those named in ``keep_cursors``, which go on from where they were.
+    Killed in between, the next start finishes it (`finish_move`). Returns the old file's new name.
+    """
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    fresh = _fresh(path)
+    fresh.unlink(missing_ok=True)
+    db = connect(fresh, durable=True)
+    with contextlib.closing(sqlite3.connect(path)) as old, db.atomic():
+        for table, which in _SALVAGED.items():
+            rows = _readable(old, path, f"SELECT * FROM {table} WHERE {which}")
+            width = len(db[table].columns)
+            db.conn.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * width)})", rows)
+        done = (
+            "SELECT identity FROM calls WHERE id IN (SELECT call FROM deliveries WHERE state = 'sent') "
+            "AND id NOT IN (SELECT call FROM deliveries WHERE state <> 'sent')"
+        )
+        db.conn.executemany("INSERT OR IGNORE INTO forgotten VALUES (?)", _readable(old, path, done))
+        places = ", ".join("?" * len(keep_cursors))
+        db.conn.execute(f"DELETE FROM cursors WHERE source NOT IN ({places})", tuple(keep_cursors))
+    db.close()
+    # The log first: one that is left behind would be taken for the new file's.
+    for suffix in ("-wal", "-shm", ""):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    finish_move(path)
+    return aside
+
+
+def finish_move(path: Path) -> None:
+    """Where a damaged outbox was moved aside and its successor has not got its name yet: give it."""
+    if not path.exists():
+        with contextlib.suppress(FileNotFoundError):
+            _fresh(path).rename(path)
+
+
+def _fresh(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
+
+
+_SALVAGED = {
+    "calls": "id IN (SELECT call FROM deliveries WHERE state <> 'sent')",
+    "deliveries": "call IN (SELECT call FROM deliveries WHERE state <> 'sent')",
+    "rejects": "1",
+    "forgotten": "1",
+    "cursors": "1",
+}
+
+
+def _readable(old: sqlite3.Connection, path: Path, sql: str) -> Iterator[tuple[object, ...]]:
+    try:
+        yield from old.execute(sql)
+    except sqlite3.DatabaseError as error:
+        log.warning("%s: can be read only in part (%s)", path, error)
