@@ -1,0 +1,163 @@
+"""Asterisk's Master.csv, as cdr_csv writes it.
+
+Follower says which file may hold something new; here its bytes become calls. A batch goes out with the place behind
+its last record as the cursor.
+"""
+
+import errno
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, tzinfo
+from functools import partial
+from threading import Event
+
+from humbug_agent.cdr import CDR, Batch, Reject, digest
+from humbug_agent.config import AsteriskCsvSettings
+from humbug_agent.sources import place as places
+from humbug_agent.sources import rotation
+from humbug_agent.sources.asterisk import make_cdr, text
+from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.csv_records import Junk, Row, split
+from humbug_agent.sources.following import Count, Follower, Visit
+from humbug_agent.sources.occurrences import Occurrences
+from humbug_agent.sources.place import OpenFile, Place
+
+log = logging.getLogger(__name__)
+
+CHUNK = 256 * 1024
+"""Bytes read, and so committed, at once; about 1,100 calls."""
+
+
+class AsteriskCsv:
+    def __init__(self, settings: AsteriskCsvSettings, zone: tzinfo) -> None:
+        self.name = settings.name
+        self._path = settings.path
+        self._start = settings.start
+        self._zone = UTC if settings.utc else zone
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        place = places.load(cursor, self._path)
+        if place is None and self._start == "end":
+            place = self._end()
+            log.info("%s: begins at byte %d; what stands before it is not sent (start = end)", self._path, place.offset)
+            yield Batch([], [], place.dump(self._path))
+        counted = Occurrences()
+        behind = 0
+        for visit in Follower(self._path).visits(place, stop, follow=follow):
+            if visit is None:
+                yield Batch([], [], None)
+                continue
+            if visit.count is Count.ANEW:
+                counted = self._recounted(visit.file, place)
+            elif visit.count is Count.NEXT:
+                counted.next_file(behind)
+            yield from self._drain(visit, counted, stop)
+            if visit.count is not Count.ON and visit.file.path == self._path and not stop.is_set():
+                yield Batch([], [], None)
+            behind = visit.file.offset
+
+    def parse(self, record: bytes) -> Batch:
+        whole = record if record.endswith(b"\n") else record + b"\n"
+        found, _ = split(whole, final=True)
+        return self._batch(found, "", Occurrences(), 0)
+
+    def unread(self, cursor: str | None) -> int:
+        place = places.load(cursor, self._path)
+        if place is None and self._start == "end":
+            return 0
+        return rotation.unread_bytes(self._path, place)
+
+    def check(self) -> str:
+        directory = self._path.parent
+        if not directory.is_dir():
+            raise SourceError(f"{directory}: no such directory; is cdr_csv loaded (asterisk -rx 'cdr show status')?")
+        if not os.access(directory, os.R_OK | os.X_OK):
+            raise SourceError(f"{directory}: can't be read; add the user that runs humbug-agent to group asterisk")
+        if not self._path.exists():
+            raise SourceError(
+                f"{self._path}: does not exist; Asterisk makes it with the first call, if cdr.conf has a [csv] "
+                "section with at least one line in it (asterisk -rx 'cdr show status' lists csv)"
+            )
+        rotated = len(rotation.rotated(self._path))
+        try:
+            with OpenFile(self._path) as file:
+                size = file.unread()
+                found, _ = split(file.peek(CHUNK), final=False)
+        except OSError as error:
+            hint = "; is the user in group asterisk?" if error.errno == errno.EACCES else ""
+            raise SourceError(f"{self._path}: {error.strerror}{hint}") from error
+        calls = self._batch(found, "", Occurrences(), 0)
+        if found and not calls.records:
+            raise SourceError(f"{self._path}: not a Master.csv: {calls.rejects[0].reason}")
+        return f"{self._path}: {size:,} bytes, {rotated} rotated files beside it"
+
+    def _end(self) -> Place:
+        """Behind the last line break that is there now; where there is none, whatever is written from now on."""
+        now = time.time()
+        with suppress(FileNotFoundError):
+            with OpenFile(self._path) as file:
+                size = file.unread()
+            tail_at = max(0, size - CHUNK)
+            with OpenFile(self._path, tail_at) as file:
+                end = tail_at + file.peek(size - tail_at).rfind(b"\n") + 1
+            if end:
+                with OpenFile(self._path, end) as file:
+                    return file.place(end, {})
+        return places.nowhere(now)
+
+    def _recounted(self, file: OpenFile, place: Place | None) -> Occurrences:
+        """The count as it stood at the place, from the last records before it."""
+        counted = Occurrences()
+        if place and file.offset:
+            found, _ = split(file.read_again(place.window), final=True)
+            self._batch(found, "", counted, place.window)
+            counted.set_repeats(place.repeats)
+        return counted
+
+    def _drain(self, visit: Visit, counted: Occurrences, stop: Event) -> Iterator[Batch]:
+        file = visit.file
+        while not stop.is_set():
+            data = file.peek(CHUNK)
+            found, taken = split(data, final=visit.last and len(data) < CHUNK)
+            if not taken:
+                break
+            at = file.offset
+            batch = self._batch(found, str(file.path), counted, at)
+            file.advance(data[:taken])
+            cursor = file.place(counted.begins(file.offset), counted.repeats()).dump(self._path)
+            yield Batch(batch.records, batch.rejects, cursor, taken)
+        if visit.last and file.broken:
+            yield Batch([], [self._broken(file)], None)
+
+    def _broken(self, file: OpenFile) -> Reject:
+        reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
+        return Reject(
+            digest("broken", self.name, str(file.path), str(file.offset)),
+            b"",
+            reason,
+            _where(str(file.path), file.offset),
+        )
+
+    def _batch(self, found: list[Row | Junk], path: str, counted: Occurrences, offset: int) -> Batch:
+        records: list[CDR] = []
+        rejects: list[Reject] = []
+        for item in found:
+            at = offset + item.at
+            reason = item.reason if isinstance(item, Junk) else ""
+            if isinstance(item, Row):
+                try:
+                    columns = {name: text(value) for name, value in item.values.items()}
+                    records.append(make_cdr(columns, self._zone, partial(counted.identity, offset=at)))
+                    continue
+                except ValueError as error:
+                    reason = str(error)
+            key = counted.identity(digest("reject", self.name, item.text.decode("latin-1")), at)
+            rejects.append(Reject(key, item.text, reason, _where(path, at)))
+        return Batch(records, rejects, None)
+
+
+def _where(path: str, at: int) -> str:
+    return f"{path}, byte {at}" if path else ""

@@ -1,0 +1,40 @@
+"""What a source is. Each one is a file of its own in this folder and a line in SOURCES."""
+
+from collections.abc import Iterator
+from threading import Event
+from typing import Protocol
+
+from humbug_agent.cdr import Batch
+
+
+class SourceError(Exception):
+    """The source can't be read as things are; the text says which file or host, why, and what to do.
+
+    Whoever runs the source reads again from the last cursor after a pause.
+    """
+
+
+class Source(Protocol):
+    name: str
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        """Yield what the PBX has written since ``cursor``, the one of the last batch that is on disk.
+
+        The code after a ``yield`` runs only when that batch is on disk: the generator's resumption is the
+        acknowledgement. An empty batch without a cursor says that the source can be read. With ``follow`` it goes on
+        until ``stop`` is set; without, it ends when everything that is there now has been read. Raises SourceError,
+        OSError.
+        """
+        ...
+
+    def parse(self, text: bytes) -> Batch:
+        """The call or the reject that one record's text is, for `explain` and for replaying rejects."""
+        ...
+
+    def unread(self, cursor: str | None) -> int | None:
+        """How many bytes wait after ``cursor``; None where the source can't know."""
+        ...
+
+    def check(self) -> str:
+        """Try the source for real and say in a line what was found. Raises SourceError when it would not work."""
+        ...

@@ -1,0 +1,63 @@
+"""Tells records that are equal to the byte apart: the n-th one that a reading of a file reports is the n-th call.
+
+Equal records stand close together (Asterisk writes a channel's records when the channel ends), so only a window of
+the file is remembered. It is a mebibyte, a thousand times a record's greatest length.
+"""
+
+from collections import deque
+
+from humbug_agent.cdr import occurrence
+
+WINDOW = 2**20
+"""Bytes."""
+
+BORDER = 2**14
+"""Bytes at the end of a file that count in the next one."""
+
+
+class Occurrences:
+    """Counts equal digests within the window of one reading. Offsets are bytes in the file being read."""
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, tuple[int, int]] = {}
+        self._order: deque[tuple[int, bytes]] = deque()
+
+    def identity(self, digest: bytes, offset: int) -> bytes:
+        """The identity of the record at ``offset``, which comes after all those asked for before."""
+        number = self._seen[digest][0] + 1 if digest in self._seen else 1
+        self._remember(digest, number, offset)
+        while self._order[0][0] < offset - WINDOW:
+            old, gone = self._order.popleft()
+            if self._seen[gone][1] == old:
+                del self._seen[gone]
+        return occurrence(digest, number)
+
+    def _remember(self, digest: bytes, number: int, offset: int) -> None:
+        self._seen[digest] = (number, offset)
+        self._order.append((offset, digest))
+
+    def begins(self, offset: int) -> int:
+        """Where in the file the oldest record stands that is still remembered; ``offset`` when none is."""
+        return max(0, self._order[0][0]) if self._order else offset
+
+    def repeats(self) -> dict[str, int]:
+        """What can't be counted again from the window alone: the digests (hex) seen more than once."""
+        return {digest.hex(): number for digest, (number, offset) in self._seen.items() if number > 1 or offset < 0}
+
+    def set_repeats(self, repeats: dict[str, int]) -> None:
+        for hexdigest, number in repeats.items():
+            digest = bytes.fromhex(hexdigest)
+            if digest in self._seen:
+                self._seen[digest] = (number, self._seen[digest][1])
+            else:
+                self._seen[digest] = (number, -1)
+                self._order.appendleft((-1, digest))
+
+    def next_file(self, length: int) -> None:
+        """The next file goes on where this one ended, ``length`` bytes long: count on across the border."""
+        self._seen = {
+            digest: (number, offset - length)
+            for digest, (number, offset) in self._seen.items()
+            if offset >= length - BORDER
+        }
+        self._order = deque((offset - length, digest) for offset, digest in self._order if offset >= length - BORDER)

@@ -1,0 +1,82 @@
+"""A hint that a file may have changed: watchdog's, or that a second has passed.
+
+watchdog only ever shortens the wait. Its queue can overflow, its watch dies with a renamed directory, and network
+file systems tell it nothing; so nobody relies on it.
+"""
+
+import logging
+import os
+from pathlib import Path
+from threading import Event
+
+from watchdog.events import (
+    DirModifiedEvent,
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+_EVENTS = [FileCreatedEvent, FileModifiedEvent, FileMovedEvent, DirModifiedEvent]
+
+
+class Waker(FileSystemEventHandler):
+    """Watches ``path``, which need not exist yet, nor its directory."""
+
+    def __init__(self, path: Path) -> None:
+        self._name = os.fspath(path)
+        self._directory = path.parent
+        self._hint = Event()
+        self._observer: BaseObserver | None = None
+        self._watched: tuple[int, int] | None = None
+
+    def __enter__(self) -> "Waker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._unwatch()
+
+    def wait(self, stop: Event) -> None:
+        """Until something may have changed, a second has passed, or ``stop`` is set."""
+        if self._watch() or stop.is_set():
+            # What happened before the watch began is told by nobody: look at once.
+            return
+        self._hint.wait(POLL_SECONDS)
+        self._hint.clear()
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if self._name in (event.src_path, event.dest_path):
+            self._hint.set()
+
+    def _watch(self) -> bool:
+        """Watch the directory that has the name now. Tells whether that is a new one."""
+        try:
+            status = self._directory.stat()
+        except OSError:
+            self._unwatch()
+            return False
+        if self._watched == (status.st_dev, status.st_ino):
+            return False
+        self._unwatch()
+        self._watched = (status.st_dev, status.st_ino)
+        observer = Observer()
+        try:
+            observer.schedule(self, os.fspath(self._directory), event_filter=_EVENTS)
+            observer.start()
+        except OSError as error:
+            log.warning("%s: no notice of changes (%s); looking every second instead", self._directory, error)
+        else:
+            self._observer = observer
+        return True
+
+    def _unwatch(self) -> None:
+        if self._observer:
+            self._observer.stop()
+            self._observer.join()
+        self._observer = self._watched = None
