@@ -1,0 +1,296 @@
+"""Takes what is due, sends it side by side, judges what came back, and sets the next try.
+
+One thread decides and writes (`step`), as many as the destination has connections only send. What came back is
+written down before anything more is handed out: whatever is killed, no more calls are in doubt than were under way.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from humbug_agent.destinations.contract import Answer, DeliveryError, Destination, Later, Misconfigured, Refused
+from humbug_agent.outbox import Due, Mark, Outbox
+from humbug_agent.pace import Pace, retry_in
+from humbug_agent.schema import OutboxDamaged, OutboxError
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 1.0
+"""How long at most nobody looks whether something became due: another process may have said replay."""
+
+STOP_SECONDS = 5.0
+"""How long a stop waits for the answers to what is under way."""
+
+OUTBOX_SECONDS = 10.0
+"""How long to wait when the outbox can't be written, its disk being full for instance."""
+
+PATIENT_PROBES, PATIENT_SECONDS = 2, 5.0
+"""After how many failed probes in a row, or for how long a wait, `run_until_idle` gives up on the destination."""
+
+MOST_PUT_BACK = 100
+
+FRESH_SECONDS = 1.0
+"""For how long what was fetched may be handed out: a call that was purged meanwhile must not be sent."""
+
+
+Jobs = SimpleQueue[tuple[Due, bool] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A job that came back: what was answered, or the error. ``probe`` as in Pace.failed, ``by`` whose it was."""
+
+    due: Due
+    probe: bool
+    outcome: Answer | DeliveryError
+    by: Jobs
+
+
+class Delivery:
+    """Delivers the calls of one destination. ``outbox`` belongs to the thread that calls `run` or `step`."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._pace = Pace(destination.connections)
+        # One for each worker: from a common one a quick worker would take two.
+        self._jobs: list[Jobs] = []
+        self._idle: list[Jobs] = []
+        self._done: SimpleQueue[Sent | None] = SimpleQueue()
+        self._ready: deque[Due] = deque()
+        self._fetched = 0.0
+        self._under_way: set[int] = set()
+        self._put_back: dict[int, tuple[Due, Misconfigured]] = {}
+        self._unmarked: list[Mark] = []
+        self._workers: list[threading.Thread] = []
+        self._told = ("", "")
+
+    # What the agent calls.
+
+    @property
+    def name(self) -> str:
+        return self._destination.name
+
+    def wake(self) -> None:
+        """There may be something new. Any thread may call it."""
+        self._done.put(None)
+
+    def run(self, outbox: Outbox, stop: threading.Event) -> None:
+        """Deliver until ``stop`` is set. Raises OutboxDamaged; other trouble with the outbox it waits out."""
+        trouble = ""
+        try:
+            while not stop.is_set():
+                try:
+                    self.step(outbox, IDLE_SECONDS)
+                    if trouble:
+                        log.info("outbox %s: can be used again", outbox.path)
+                    trouble = ""
+                except OutboxDamaged:
+                    raise
+                except OutboxError as error:
+                    if str(error) != trouble:
+                        trouble = str(error)
+                        log.error("%s; nothing is sent to %s meanwhile", trouble, self.name)
+                    stop.wait(OUTBOX_SECONDS)
+        finally:
+            self._finish(outbox)
+
+    def run_until_idle(self, outbox: Outbox, stop: threading.Event, progress: Callable[[int], None]) -> None:
+        """Deliver until nothing is due any more; ``progress`` hears how many calls were dealt with."""
+        try:
+            while not stop.is_set() and (self._under_way or self._unmarked or self._may_send(outbox)):
+                progress(self.step(outbox, IDLE_SECONDS))
+        finally:
+            self._finish(outbox)
+
+    def step(self, outbox: Outbox, wait: float) -> int:
+        """Hand out what may be sent, wait up to ``wait`` seconds for an answer, write down all that came.
+
+        Returns how many came. Raises OutboxError; nothing is sent then until what came is written down.
+        """
+        if not self._told[0]:
+            # The first thing to find out: what can't be written down must not be sent.
+            self._tell(outbox)
+        self._write(outbox)
+        self._hand_out(outbox)
+        came = self._collect(wait)
+        now = time.time()
+        self._unmarked += [mark for sent in came for mark in self._judged(sent, now)]
+        self._write(outbox)
+        self._tell(outbox)
+        return len(came)
+
+    # How it does it.
+
+    def _may_send(self, outbox: Outbox) -> bool:
+        """Whether something is due that may be sent soon. A destination that fails again and again ends the wait."""
+        self._fetch(outbox)
+        if not self._ready or self._pace.paused or self._pace.failures > PATIENT_PROBES:
+            return False
+        return self._pace.waits_until() - time.monotonic() < PATIENT_SECONDS
+
+    def _hand_out(self, outbox: Outbox) -> None:
+        room = self._pace.room(time.monotonic(), len(self._under_way))
+        if room > 0:
+            self._fetch(outbox)
+        while room > 0 and self._ready:
+            self._send(self._probe(outbox) if self._pace.probing else self._ready.popleft())
+            room -= 1
+
+    def _send(self, due: Due) -> None:
+        self._under_way.add(due.id)
+        jobs = self._idle.pop() if self._idle else self._hire()
+        jobs.put((due, self._pace.probing))
+
+    def _probe(self, outbox: Outbox) -> Due:
+        """The oldest call; every other time the newest, in case the oldest ones fail by their own fault."""
+        if self._pace.failures % 2:
+            without = self._under_way | self._put_back.keys() | {due.id for due in self._ready}
+            if newest := outbox.take_newest(self.name, without):
+                return newest
+        return self._ready.popleft()
+
+    def _fetch(self, outbox: Outbox) -> None:
+        fresh = not self._pace.probing and time.monotonic() - self._fetched < FRESH_SECONDS
+        if self._ready and fresh:
+            return
+        self._ready.clear()
+        self._fetched = time.monotonic()
+        limit = max(16, 8 * self._destination.connections)
+        without = self._under_way | self._put_back.keys()
+        self._ready.extend(outbox.take(self.name, limit, time.time(), without))
+        if not self._ready or len(self._put_back) > MOST_PUT_BACK:
+            waiting = outbox.still_waiting(self.name, self._put_back)
+            self._ready.extend(due for due, _ in self._put_back.values() if due.id in waiting)
+            self._put_back.clear()
+
+    def _hire(self) -> Jobs:
+        jobs: Jobs = SimpleQueue()
+        worker = threading.Thread(
+            target=self._work, args=(jobs,), name=f"{self.name}-{len(self._workers)}", daemon=True
+        )
+        self._jobs.append(jobs)
+        self._workers.append(worker)
+        worker.start()
+        return jobs
+
+    def _work(self, jobs: Jobs) -> None:
+        while job := jobs.get():
+            due, probe = job
+            try:
+                outcome: Answer | DeliveryError = self._destination.send(due.cdr)
+            except DeliveryError as error:
+                outcome = error
+            except Exception as error:
+                log.exception("call %d: could not be sent to %s", due.id, self.name)
+                outcome = Later(f"{type(error).__name__}: {error}")
+            self._done.put(Sent(due, probe, outcome, jobs))
+
+    def _collect(self, wait: float) -> list[Sent]:
+        """What came back by now; if nothing has, what comes within ``wait`` seconds."""
+        came: list[Sent] = []
+        try:
+            first = self._done.get(timeout=self._patience(wait))
+            if first:
+                came.append(first)
+            while True:
+                more = self._done.get_nowait()
+                if more:
+                    came.append(more)
+        except Empty:
+            return came
+
+    def _patience(self, wait: float) -> float:
+        """Nothing under way and the next probe near: wake up for it."""
+        left = self._pace.waits_until() - time.monotonic()
+        return wait if self._under_way or left <= 0 else min(wait, left + 0.001)
+
+    def _judged(self, sent: Sent, now: float) -> list[Mark]:
+        self._under_way.discard(sent.due.id)
+        self._idle.append(sent.by)
+        outcome, attempts = sent.outcome, sent.due.attempts + 1
+        if isinstance(outcome, Misconfigured):
+            # Not the call's fault, as things stand. The next probe is made with another one.
+            self._put_back[sent.due.id] = (sent.due, outcome)
+            self._pace.failed(time.monotonic(), outcome.reason, probe=sent.probe, pause=True)
+            return []
+        if isinstance(outcome, DeliveryError) and not isinstance(outcome, Refused):
+            asked = outcome.retry_after if isinstance(outcome, Later) else None
+            if not self._may_be_its_own_fault(sent, outcome, asked):
+                self._pace.failed(time.monotonic(), outcome.reason, probe=sent.probe, asked=asked)
+            return [_mark(sent.due, "waiting", now, outcome.answer, outcome.reason, now + retry_in(attempts, asked))]
+        self._pace.succeeded()
+        if isinstance(outcome, Refused):
+            log.error(
+                "call %d: refused for good: %s; see humbug-agent outbox show %d",
+                sent.due.id,
+                outcome.reason,
+                sent.due.id,
+            )
+            mark = _mark(sent.due, "dead", now, outcome.answer, outcome.reason)
+        else:
+            mark = _mark(sent.due, "sent", now, outcome, "")
+        return [mark, *self._blamed(now)]
+
+    def _may_be_its_own_fault(self, sent: Sent, outcome: DeliveryError, asked: float | None) -> bool:
+        """It has failed before, others pass, and the receiver is there: no reason to hold up the others."""
+        return not self._pace.probing and sent.due.attempts > 0 and outcome.answer.status is not None and asked is None
+
+    def _blamed(self, now: float) -> list[Mark]:
+        """Another call got through: what was put back may have failed on its own account, and waits a while."""
+        marks = [
+            _mark(due, "waiting", now, error.answer, error.reason, now + retry_in(due.attempts + 1))
+            for due, error in self._put_back.values()
+        ]
+        self._put_back.clear()
+        return marks
+
+    def _write(self, outbox: Outbox) -> None:
+        if self._unmarked:
+            outbox.mark(self.name, self._unmarked)
+            self._unmarked = []
+
+    def _tell(self, outbox: Outbox) -> None:
+        """Say it once when the destination stops taking calls, and once when it takes them again."""
+        state = "paused" if self._pace.paused else "failing" if self._pace.failures else "ok"
+        if (state, self._pace.reason) == self._told:
+            return
+        outbox.report(f"destination {self.name}", state, self._pace.reason)
+        before, self._told = self._told[0], (state, self._pace.reason)
+        if state == before:
+            return
+        if state == "paused":
+            log.error(
+                "destination %s: paused: %s. All calls are kept, one is tried now and then",
+                self.name,
+                self._pace.reason,
+            )
+        elif state == "failing":
+            log.warning("destination %s: %s. All calls are kept and tried again", self.name, self._pace.reason)
+        elif before:
+            log.info("destination %s: takes calls again", self.name)
+
+    def _finish(self, outbox: Outbox) -> None:
+        """Wait a little for the answers to what is under way, so that as few calls as can be stay in doubt."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while (self._under_way or self._unmarked) and time.monotonic() < deadline:
+            try:
+                came = self._collect(0.2)
+                self._unmarked += [mark for sent in came for mark in self._judged(sent, time.time())]
+                self._write(outbox)
+            except OutboxError as error:
+                log.error("%s", error)
+                break
+        for jobs in self._jobs:
+            jobs.put(None)
+        self._destination.close()
+        deadline = time.monotonic() + 1.0
+        for worker in self._workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+
+
+def _mark(due: Due, state: str, now: float, answer: Answer, error: str, again: float = 0.0) -> Mark:
+    return Mark(due.id, state, now, again, answer.status, answer.text, error)

@@ -1,0 +1,75 @@
+"""What a destination is, and the three ways in which it says no.
+
+DeliveryError
+├── Refused        this call, for good: it becomes a dead letter and waits for a replay
+├── Later          not now: the call is tried again, and the destination is spared meanwhile
+└── Misconfigured  nothing would get through: no call is blamed, the destination pauses
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from humbug_agent.cdr import CDR
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the HTTP status if there was one, and the beginning of the text."""
+
+    status: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be sent, with secrets masked: the parameters by name, and the body as it goes over the wire."""
+
+    parameters: dict[str, str]
+    body: str
+
+
+class DeliveryError(Exception):
+    """``reason`` is a sentence for the admin, without secrets."""
+
+    def __init__(self, reason: str, answer: Answer | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.answer = answer or Answer()
+
+
+class Refused(DeliveryError):
+    pass
+
+
+class Later(DeliveryError):
+    """``retry_after`` is how many seconds the receiver asked for, None when it did not."""
+
+    def __init__(self, reason: str, answer: Answer | None = None, retry_after: float | None = None) -> None:
+        super().__init__(reason, answer)
+        self.retry_after = retry_after
+
+
+class Misconfigured(DeliveryError):
+    pass
+
+
+class Destination(Protocol):
+    name: str
+    connections: int
+    """How many calls it takes side by side, each from a thread of its own."""
+
+    def send(self, cdr: CDR) -> Answer:
+        """Deliver one call; returning means that it was accepted. Raises DeliveryError."""
+        ...
+
+    def preview(self, cdr: CDR) -> Preview:
+        """What `send` would send now. Sends nothing."""
+        ...
+
+    def check(self) -> str:
+        """Reach the receiver for real, without a call, and say in a line what was found. Raises DeliveryError."""
+        ...
+
+    def close(self) -> None:
+        """Cut what is under way."""
+        ...

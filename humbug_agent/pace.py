@@ -1,0 +1,72 @@
+"""How fast a destination may be asked, after what it answered.
+
+Open: all connections. After a failure: one call at a time, the next one a different call, so that a call that
+always fails costs the others nothing. When that one fails too it is the destination: wait, longer each time, and
+try with one again. The first success opens it.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 60.0
+FIRST_PAUSE = 15.0
+LONGEST_PAUSE = 120.0
+FIRST_RETRY = 2.0
+LONGEST_RETRY = 300.0
+
+
+def retry_in(attempts: int, asked: float | None = None) -> float:
+    """Seconds until a call that failed for the ``attempts``-th time is tried again, jitter included.
+
+    ``asked`` is the receiver's Retry-After; it is obeyed when it is longer.
+    """
+    wait = min(FIRST_RETRY * 2.0 ** min(attempts - 1, 30), LONGEST_RETRY)
+    return max(wait * random.uniform(0.75, 1.25), asked or 0.0)
+
+
+@dataclass(slots=True)
+class Pace:
+    """Times are seconds of any one clock. No threads, no I/O: whoever sends asks and tells."""
+
+    connections: int
+    failures: int = 0
+    """In a row, while one call at a time was tried."""
+    not_before: float = 0.0
+    probing: bool = False
+    reason: str = ""
+    asked_until: float = 0.0
+    """The latest Retry-After: a success of what was under way does not undo it."""
+    paused: bool = field(default=False)
+    """The last failure says that nothing would get through."""
+
+    def room(self, now: float, under_way: int) -> int:
+        """How many more calls may be sent now, with ``under_way`` being sent."""
+        if now < self.asked_until:
+            return 0
+        if not self.probing:
+            return self.connections - under_way
+        return 1 if now >= self.not_before and not under_way else 0
+
+    def succeeded(self) -> None:
+        self.failures, self.probing, self.paused, self.reason, self.not_before = 0, False, False, "", 0.0
+
+    def waits_until(self) -> float:
+        """Before that nothing may be sent."""
+        return max(self.asked_until, self.not_before)
+
+    def failed(self, now: float, reason: str, *, probe: bool, asked: float | None = None, pause: bool = False) -> None:
+        """``probe``: the call was sent as the only one, after an earlier failure.
+
+        What was already under way when the first one failed says nothing new. ``asked`` is a Retry-After in seconds.
+        """
+        if probe:
+            self.failures += 1
+            first, longest = (FIRST_PAUSE, LONGEST_PAUSE) if pause else (FIRST_WAIT, LONGEST_WAIT)
+            wait = min(first * 2.0 ** min(self.failures - 1, 30), longest)
+            self.not_before = max(self.not_before, now + wait * random.uniform(0.75, 1.25))
+            self.paused, self.reason = pause, reason
+        if asked:
+            self.asked_until = max(self.asked_until, now + asked)
+            self.reason = reason
+        self.probing = True

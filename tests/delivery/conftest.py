@@ -1,0 +1,228 @@
+"""Calls, destinations and an outbox for the tests of delivery."""
+
+import re
+import socket
+import sqlite3
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from humbug_agent import pace
+from humbug_agent.cdr import CDR, Batch, Direction, Disposition
+from humbug_agent.config import HumbugSettings, NumbersSettings, Secret
+from humbug_agent.delivery import Delivery
+from humbug_agent.destinations.contract import DeliveryError
+from humbug_agent.destinations.humbug import Humbug
+from humbug_agent.outbox import Outbox
+
+START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
+
+
+def a_call(number: int = 1, **changes: Any) -> CDR:
+    start = changes.get("start") or START + timedelta(seconds=number)
+    values: dict[str, Any] = {
+        "identity": number.to_bytes(16, "big"),
+        "src": "0448450043",
+        "dst": "401",
+        "dcontext": "from-internal",
+        "clid": '"Zoë" <0448450043>',
+        "channel": f"SIP/trunk-{number:08x}",
+        "dstchannel": "SIP/401-0000000e",
+        "lastapp": "Dial",
+        "lastdata": "SIP/401,30,tr",
+        "start": start,
+        "answer": start + timedelta(seconds=5),
+        "end": start + timedelta(seconds=65),
+        "duration": 65,
+        "billsec": 60,
+        "disposition": Disposition.ANSWERED,
+        "direction": Direction.INBOUND,
+        "uniqueid": f"1700000000.{number}",
+    }
+    return CDR(**(values | changes))
+
+
+def a_humbug(url: str, *, zone: tzinfo = UTC, country: str | None = None, **changes: Any) -> Humbug:
+    for name in ("api_key", "encryption_key", "proxy"):
+        if isinstance(changes.get(name), str):
+            changes[name] = Secret(changes[name])
+    settings: dict[str, Any] = {
+        "name": "humbug",
+        "url": url,
+        "api_key": Secret("the-api-key"),
+        "encryption_key": None,
+        "connections": 1,
+        "timeout": 5,
+        "accept_pattern": None,
+        "reject_pattern": None,
+        "value_escaping": "reserved",
+        "ca_file": None,
+        "proxy": None,
+    }
+    return Humbug(HumbugSettings(**(settings | changes)), zone, NumbersSettings(country, 9, ""))
+
+
+@pytest.fixture(scope="session")
+def call() -> Callable[..., CDR]:
+    """Makes a call: its number, and what is to be different from any other."""
+    return a_call
+
+
+@pytest.fixture(scope="session")
+def unsent() -> Callable[..., Humbug]:
+    """Makes a destination that is only asked what it would send."""
+    return a_humbug
+
+
+@pytest.fixture
+def humbug() -> Iterator[Callable[..., Humbug]]:
+    """Makes a destination that is closed after the test."""
+    made: list[Humbug] = []
+
+    def make(url: str, **changes: Any) -> Humbug:
+        made.append(a_humbug(url, **changes))
+        return made[-1]
+
+    yield make
+    for destination in made:
+        destination.close()
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    with Outbox(tmp_path / "outbox.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def filled(outbox: Outbox) -> Callable[[int], list[str]]:
+    """Puts that many more calls for destination ``humbug`` into the outbox and returns their identities as hex."""
+    last = 0
+
+    def fill(count: int) -> list[str]:
+        nonlocal last
+        calls = [a_call(number) for number in range(last + 1, last + count + 1)]
+        last += count
+        outbox.accept("test", Batch(calls, [], None), ["humbug"])
+        return [cdr.identity.hex() for cdr in calls]
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def failure() -> Callable[[Humbug, CDR], DeliveryError]:
+    """Sends and says how that failed; the reason must be a readable sentence."""
+
+    def send(destination: Humbug, cdr: CDR) -> DeliveryError:
+        with pytest.raises(DeliveryError) as caught:
+            destination.send(cdr)
+        reason = caught.value.reason
+        assert not re.search(r"ConnectionPool|urllib3|requests|0x[0-9a-f]|Error\(|Exception|object at|\n", reason), (
+            reason
+        )
+        return caught.value
+
+    return send
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_tls(authority: trustme.CA) -> Callable[..., ssl.SSLContext]:
+    def make(name: str = "127.0.0.1") -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name).configure_cert(context)
+        return context
+
+    return make
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return tmp_path / "ca.pem"
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Callable[[Humbug], AbstractContextManager["Running"]]:
+    """Runs the delivery to a destination in a thread of its own, as the daemon does."""
+
+    @contextmanager
+    def run(destination: Humbug) -> Iterator[Running]:
+        delivery, stop = Delivery(destination), threading.Event()
+
+        def work() -> None:
+            with Outbox(tmp_path / "outbox.db") as own:
+                delivery.run(own, stop)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield Running(delivery, stop, thread)
+        finally:
+            stop.set()
+            delivery.wake()
+            thread.join(30)
+            assert not thread.is_alive()
+
+    return run
+
+
+@dataclass(frozen=True)
+class Running:
+    delivery: Delivery
+    stop: threading.Event
+    thread: threading.Thread
+
+
+@pytest.fixture
+def ask(outbox: Outbox) -> Iterator[Callable[..., list[Any]]]:
+    """Asks the outbox's file over a connection of its own, from any thread: the rows, or the values of one column."""
+    with closing(sqlite3.connect(outbox.path, check_same_thread=False, isolation_level=None, timeout=10)) as conn:
+        lock = threading.Lock()
+
+        def select(sql: str, *parameters: object) -> list[Any]:
+            with lock:
+                found = conn.execute(sql, parameters).fetchall()
+            return [row[0] for row in found] if found and len(found[0]) == 1 else found
+
+        yield select
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that are short enough for a test."""
+    for name in ("FIRST_WAIT", "FIRST_PAUSE", "FIRST_RETRY"):
+        monkeypatch.setattr(pace, name, 0.1)
+    for name in ("LONGEST_WAIT", "LONGEST_PAUSE", "LONGEST_RETRY"):
+        monkeypatch.setattr(pace, name, 0.4)
+
+
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    """A port that neither accepts nor refuses."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield int(listener.getsockname()[1])
+        for filler in fillers:
+            filler.close()
