@@ -1,0 +1,28 @@
+"""What the commands share: the configuration of this invocation, the outbox, the options."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from humbug_agent.config import DEFAULT_PATH, Config, load
+
+if TYPE_CHECKING:
+    from humbug_agent.outbox import Outbox
+
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+
+
+def configured() -> Config:
+    """agent.ini of this invocation. Raises ConfigError."""
+    return load(click.get_current_context().find_object(Path) or DEFAULT_PATH)
+
+
+def open_outbox(config: Config) -> "Outbox":
+    """The outbox as it is; looking at it does not make one. Raises OutboxError."""
+    from humbug_agent.outbox import Outbox
+    from humbug_agent.schema import OutboxError
+
+    if not config.agent.outbox.exists():
+        raise OutboxError(f"outbox {config.agent.outbox}: does not exist yet; humbug-agent run makes it")
+    return Outbox(config.agent.outbox)

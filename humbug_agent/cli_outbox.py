@@ -1,0 +1,291 @@
+"""`humbug-agent outbox …`: what was read, what became of it, and making it right."""
+
+import csv
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from humbug_agent.cli_common import configured, json_option, open_outbox
+
+if TYPE_CHECKING:
+    from humbug_agent.config import Config
+    from humbug_agent.history import Filter
+    from humbug_agent.outbox import Outbox
+
+REJECTED = "rejected"
+SHOWN = 50
+
+
+@click.group()
+def outbox() -> None:
+    """Look into the outbox, send again, drop, export. Also while the daemon runs."""
+
+
+_Command = Callable[..., None]
+
+
+def filters(*, rejected: bool = True) -> Callable[[_Command], _Command]:
+    """The options that choose deliveries; the command gets them as keyword arguments."""
+    states = ["waiting", "sent", "dead", *([REJECTED] if rejected else [])]
+    options = [
+        click.option("--state", type=click.Choice(states), help="Only in this state."),
+        click.option("--destination", help="Only to this destination."),
+        click.option("--uniqueid", help="Only with this uniqueid."),
+        click.option("--number", help="Only from or to a number that ends so."),
+        click.option("--since", metavar="TIME", help="Only calls begun since: 2026-11-20 [17:00[:59]], or 2h, 3d ago."),
+        click.option("--until", metavar="TIME", help="Only calls begun before."),
+    ]
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _filter(zone: tzinfo, options: dict[str, Any], ids: tuple[int, ...] = ()) -> "Filter":
+    from humbug_agent.history import Filter
+
+    since, until = (_time(name, options[name], zone) for name in ("since", "until"))
+    plain = {name: options[name] for name in ("state", "destination", "uniqueid", "number")}
+    return Filter(**plain, ids=ids, since=since, until=until)
+
+
+def _time(name: str, said: str | None, zone: tzinfo) -> float | None:
+    if said is None:
+        return None
+    if ago := re.fullmatch(r"(\d+) ?(min|h|d)", said):
+        return time.time() - int(ago[1]) * {"min": 60, "h": 3600, "d": 86400}[ago[2]]
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        raise click.BadParameter(f"{said!r} is neither 2026-11-20 17:00 nor 2h", param_hint=f"--{name}") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+
+
+def _only_rejects(options: dict[str, Any], calls: tuple[int, ...] = ()) -> bool:
+    """Whether it is about rejects, which have no number, no time, no destination."""
+    if options["state"] != REJECTED:
+        return False
+    if calls or any(options[name] for name in ("destination", "uniqueid", "number", "since", "until")):
+        raise click.UsageError("--state rejected goes with no other choice but ids such as r3")
+    return True
+
+
+def _ids(said: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Calls' and rejects' ids; a reject's begins with r, as `outbox list` shows it."""
+    for one in said:
+        if not re.fullmatch(r"r?\d{1,18}", one):
+            raise click.BadParameter(f"{one!r} is no id of outbox list, such as 17 or r3")
+    calls = tuple(int(one) for one in said if one.isdigit())
+    return calls, tuple(int(one[1:]) for one in said if not one.isdigit())
+
+
+@outbox.command("list")
+@filters()
+@click.option("--limit", type=click.IntRange(1), help=f"The last so many; {SHOWN} unless --json.")
+@json_option
+def list_(as_json: bool, limit: int | None, **options: Any) -> None:
+    """Deliveries, the newest last; with --state rejected, what could not be understood."""
+    from humbug_agent import history, show
+
+    config = configured()
+    zone = config.agent.timezone
+    with open_outbox(config) as box:
+        if _only_rejects(options):
+            found = history.rejects(box)[-(limit or (0 if as_json else SHOWN)) :]
+            if as_json:
+                show.json_list(show.reject(one, zone) for one in found)
+            else:
+                lines = [(f"r{r.id}", show.moment(r.at, zone), r.place, r.reason, show.text(r.text)) for r in found]
+                show.table(("ID", "READ", "PLACE", "REASON", "TEXT"), lines)
+            return
+        wanted = _filter(zone, options)
+        if as_json:
+            entries: Any = history.newest(box, wanted, limit) if limit else history.entries(box, wanted)
+            show.json_list(show.entry(one, zone) for one in entries)
+            return
+        _list_for_people(box, wanted, limit or SHOWN, zone)
+
+
+def _list_for_people(box: "Outbox", wanted: "Filter", limit: int, zone: tzinfo) -> None:
+    from humbug_agent import history, show
+
+    entries = history.newest(box, wanted, limit)
+    show.table(
+        ("ID", "START", "SRC", "DST", "DISPOSITION", "UNIQUEID", "DESTINATION", "STATE", "TRIES", "LAST ERROR"),
+        [
+            (
+                e.id, show.moment(e.cdr.start.timestamp(), zone), e.cdr.src, e.cdr.dst, e.cdr.disposition.value,
+                e.cdr.uniqueid, e.destination, e.state, e.attempts, e.error,
+            )
+            for e in entries
+        ],
+    )  # fmt: skip
+    number = history.count(box, wanted)
+    if number > len(entries):
+        click.echo(f"the last {len(entries)} of {number:,}; --limit shows more", err=True)
+
+
+@outbox.command()
+@click.argument("ident", metavar="ID")
+@json_option
+def show(ident: str, as_json: bool) -> None:
+    """The whole trail of one call: what it said, where it came from, each attempt, each answer."""
+    from humbug_agent import history
+    from humbug_agent import show as shown
+
+    config = configured()
+    zone = config.agent.timezone
+    calls, rejects = _ids((ident,))
+    with open_outbox(config) as box:
+        trail: dict[str, Any] | None = None
+        if rejects and (found := history.rejects(box, rejects)):
+            trail = shown.reject(found[0], zone)
+        if calls and (entries := list(history.entries(box, history.Filter(ids=calls)))):
+            trail = shown.trail(entries, history.failures(box, calls[0]), zone)
+    if trail is None:
+        raise click.ClickException(f"{ident}: not in the outbox")
+    if as_json:
+        shown.as_json(trail)
+        return
+    shown.pairs((name, value) for name, value in trail.items() if name not in ("call", "deliveries", "failures"))
+    if "call" in trail:
+        shown.pairs(trail["call"].items())
+    for title in ("deliveries", "failures"):
+        for one in trail.get(title, ()):
+            click.echo(f"\n{title}")
+            shown.pairs((name, "" if value is None else value) for name, value in one.items())
+
+
+@outbox.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@filters()
+@click.option("--dry-run", is_flag=True, help="Only show how many there are, and the bodies.")
+@json_option
+def replay(ids: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Send again, with today's settings: by ID, or what the options choose; dead ones unless said otherwise.
+
+    With --state rejected, what could not be understood is read again. A running daemon sends within a second;
+    without one, `run --once` does.
+    """
+    from humbug_agent import history, show
+
+    config = configured()
+    calls, rejects = _ids(ids)
+    all_rejects = _only_rejects(options, calls)
+    if options["state"] is None and not ids:
+        options["state"] = "dead"
+    count = 0
+    bodies: Iterator[dict[str, str]] = iter(())
+    with open_outbox(config) as box:
+        if rejects or all_rejects:
+            count += _read_again(config, box, rejects, dry_run=dry_run)
+        if calls or not (rejects or all_rejects):
+            wanted = _filter(config.agent.timezone, options, calls)
+            bodies = _bodies(config, box, wanted) if dry_run else bodies
+            count += history.count(box, wanted) if dry_run else history.replay(box, wanted)
+        if as_json:
+            show.as_json({"count": count, "dry_run": dry_run, "bodies": list(bodies)})
+            return
+        for one in bodies:
+            click.echo(f"{one['destination']}  {one['id']}  {one['body']}")
+    click.echo(f"{count:,} would be sent again" if dry_run else f"{count:,} wait to be sent again")
+
+
+def _bodies(config: "Config", box: "Outbox", wanted: "Filter") -> Iterator[dict[str, str]]:
+    from humbug_agent import agent, history
+
+    destinations = {destination.name: destination for destination in agent.make_destinations(config)}
+    for entry in history.entries(box, wanted):
+        if entry.destination in destinations:
+            body = destinations[entry.destination].preview(entry.cdr).body
+            yield {"id": str(entry.id), "destination": entry.destination, "body": body}
+
+
+def _read_again(config: "Config", box: "Outbox", ids: tuple[int, ...], *, dry_run: bool) -> int:
+    """Give rejects another chance with today's parser. Returns how many are calls now."""
+    from humbug_agent import agent, history
+
+    sources = {source.name: source for source in agent.make_sources(config)}
+    understood = []
+    for kept in history.rejects(box, ids):
+        batch = sources[kept.source].parse(kept.text) if kept.source in sources else None
+        if batch and batch.records and not batch.rejects:
+            understood.append(kept.id)
+            if not dry_run:
+                box.accept(kept.source, batch, [destination.name for destination in config.destinations])
+        else:
+            reason = batch.rejects[0].reason if batch and batch.rejects else "its source is no longer configured"
+            click.echo(f"r{kept.id}: still no call: {reason}", err=True)
+    if not dry_run:
+        history.drop_rejects(box, understood)
+    return len(understood)
+
+
+@outbox.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@filters()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
+    """Drop deliveries, or rejects, for good: by ID, or what the options choose. A re-read does not bring them back."""
+    from humbug_agent import history
+
+    if not ids and not any(options.values()):
+        raise click.UsageError("say which: by ID, --state or another option")
+    config = configured()
+    calls, rejects = _ids(ids)
+    all_rejects = _only_rejects(options, calls) and not rejects
+    with open_outbox(config) as box:
+        if all_rejects:
+            rejects = tuple(one.id for one in history.rejects(box))
+        wanted = _filter(config.agent.timezone, options, calls)
+        of_calls = bool(calls) or not (ids or all_rejects)
+        number = len(rejects) + (history.count(box, wanted) if of_calls else 0)
+        if number and not yes:
+            click.confirm(f"Drop {number:,} for good?", abort=True, err=True)
+        gone = history.drop_rejects(box, rejects) + (history.purge(box, wanted) if of_calls else 0)
+        box.shrink()
+    click.echo(f"{gone:,} dropped")
+
+
+@outbox.command()
+@filters(rejected=False)
+@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
+@click.option(
+    "--output", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="A file; else standard output."
+)
+def export(form: str, output: Any, **options: Any) -> None:
+    """All fields of the calls, as CSV with a header or as JSON, an object a line."""
+    import json
+
+    from humbug_agent import history, show
+
+    config = configured()
+    zone = config.agent.timezone
+    writer: Any = None
+    with open_outbox(config) as box:
+        wanted = _filter(zone, options)
+        with click.progressbar(
+            history.entries(box, wanted),
+            length=history.count(box, wanted),
+            label="Exporting",
+            file=sys.stderr,
+            hidden=not (sys.stderr.isatty() and not sys.stdout.isatty()),
+            update_min_steps=1000,
+        ) as entries:
+            for entry in entries:
+                line = show.entry(entry, zone) | show.call(entry.cdr, zone)
+                if form == "json":
+                    output.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    continue
+                if writer is None:
+                    writer = csv.DictWriter(output, line.keys(), lineterminator="\n")
+                    writer.writeheader()
+                writer.writerow(line | {"extra": json.dumps(line["extra"], ensure_ascii=False)})

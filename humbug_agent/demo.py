@@ -1,0 +1,136 @@
+"""The demonstration: recorded calls, a growing Master.csv, the real pipeline, the embedded receiver. All on loopback.
+
+The calls were recorded from a real Asterisk 22 (data/demo-Master.csv).
+"""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.resources import files
+from itertools import cycle
+from pathlib import Path
+
+import click
+
+from humbug_agent import config as configuration
+from humbug_agent import show
+from humbug_agent.agent import Agent
+from humbug_agent.receiver import Background, Receiver, Store
+
+API_KEY = "demo-api-key"
+ENCRYPTION_KEY = "demo-encryption-key"
+SECONDS = 12.0
+PAUSE = 0.25
+
+AGENT_INI = """\
+[agent]
+outbox = {directory}/outbox.db
+log_level = warning
+
+[source master-csv]
+type = asterisk_csv
+path = {directory}/Master.csv
+
+[destination receiver]
+type = humbug
+url = {url}
+api_key = {api_key}
+encryption_key = {encryption_key}
+"""
+
+
+def run_demo(keep: bool) -> None:
+    """Show the way of a call from Master.csv to a receiver. Ends within 15 seconds, with ``keep`` at Ctrl-C."""
+    directory = Path(tempfile.mkdtemp(prefix="humbug-demo-"))
+    try:
+        with closing(Store(directory / "calls.db")) as store:
+            _demonstrate(directory, store, keep)
+    finally:
+        shutil.rmtree(directory)
+
+
+def _demonstrate(directory: Path, store: Store, keep: bool) -> None:
+    with Background(Receiver(store, API_KEY, ENCRYPTION_KEY)) as receiver:
+        ini = directory / "agent.ini"
+        ini.touch(0o600)
+        values = {"directory": directory, "url": receiver.url, "api_key": API_KEY, "encryption_key": ENCRYPTION_KEY}
+        ini.write_text(AGENT_INI.format(**values))
+        click.echo(f"A receiver takes calls on {receiver.url}, encoded, and keeps them.")
+        click.echo(f"humbug-agent follows {directory}/Master.csv, to which Asterisk's recorded calls are written:\n")
+        agent = Agent(configuration.load(ini))
+        thread = threading.Thread(target=agent.run, name="agent")
+        thread.start()
+        try:
+            written = _grow(directory / "Master.csv", store, keep)
+            arrived = _wait_for(store, written)
+        except KeyboardInterrupt:
+            written = arrived = store.count()
+        finally:
+            agent.stop()
+            thread.join()
+        _print_arrived(store)
+    click.echo(f"\n{written} calls were written, {arrived} have arrived, {store.repeats()} of them twice.")
+    if arrived < written:
+        raise click.ClickException("not all calls arrived; please report this with the text above")
+    click.echo(_NEXT)
+
+
+def _grow(path: Path, store: Store, keep: bool) -> int:
+    """Append record by record, each opened and closed as Asterisk does. Returns how many."""
+    until = time.monotonic() + SECONDS / 2
+    written = 0
+    for record in _records(keep):
+        if not keep and time.monotonic() > until:
+            break
+        with open(path, "ab") as master:
+            master.write(record)
+        written += 1
+        if keep and _wait_for(store, written) == written:
+            _print_last(store)
+        time.sleep(PAUSE)
+    return written
+
+
+def _records(keep: bool) -> Iterator[bytes]:
+    """The recorded ones; with ``keep`` over and over, with the present time so that they are new calls."""
+    recorded = (files("humbug_agent") / "data" / "demo-Master.csv").read_bytes().splitlines(keepends=True)
+    if not keep:
+        yield from recorded
+        return
+    for record in cycle(recorded):
+        columns = record.split(b'"2026-11-20 ')
+        now = time.strftime('"%Y-%m-%d ', time.localtime()).encode()
+        stamp = time.strftime("%H:%M:%S", time.localtime()).encode()
+        yield now.join([columns[0], *(stamp + rest[8:] for rest in columns[1:])])
+
+
+def _wait_for(store: Store, number: int) -> int:
+    """Until so many calls have arrived, or some seconds have passed. Returns how many have."""
+    deadline = time.monotonic() + 3
+    while store.count() < number and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return store.count()
+
+
+def _print_last(store: Store) -> None:
+    *_, last = store.rows()
+    click.echo("  ".join(show.printable(str(last[name])) for name in _SHOWN))
+
+
+_SHOWN = ("StartTime", "Source", "Destination", "Disposition", "BillableSeconds", "CallerID", "UniqueID")
+
+
+def _print_arrived(store: Store) -> None:
+    show.table([name.upper() for name in _SHOWN], [[row[name] for name in _SHOWN] for row in store.rows()])
+
+
+_NEXT = """
+Next, on your PBX:
+  1. Put your API key into /etc/humbug-agent/agent.ini; agent.ini.example shows how.
+  2. humbug-agent check     tries file and receiver, and sends nothing.
+  3. humbug-agent run       is what systemd starts; humbug-agent status shows how it fares.
+Without an account, humbug-agent receiver is a collector of your own.
+"""

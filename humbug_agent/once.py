@@ -1,0 +1,81 @@
+"""`run --once`: read what is there, deliver until nothing is due, say how it ended."""
+
+import logging
+import signal
+import sys
+import threading
+
+import click
+
+from humbug_agent import agent, history, lock
+from humbug_agent.config import Config
+from humbug_agent.outbox import Outbox
+from humbug_agent.schema import OutboxError, OutboxFull
+from humbug_agent.sources.contract import Source, SourceError
+
+log = logging.getLogger(__name__)
+
+
+def run_once(config: Config) -> int:
+    """Returns the exit code: 0 when everything is delivered, 1 when calls wait or are dead, or a source failed.
+
+    Raises AgentError, OutboxError.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with lock.locked(config.agent.outbox):
+        agent.prepare(config)
+        while True:
+            new, trouble = _read(config, stop)
+            _deliver(config, stop)
+            # What was delivered may go, and make room for the rest.
+            if not (new and isinstance(trouble, OutboxFull)):
+                break
+        with Outbox(config.agent.outbox) as outbox:
+            totals, read = history.totals(outbox), history.read_so_far(outbox)
+    if trouble:
+        log.error("%s", trouble)
+    for source in agent.make_sources(config):
+        if source.name not in read and (reason := _why_nothing(source)):
+            log.warning("%s", reason)
+    sums = {state: sum(states[state] for states in totals.deliveries.values()) for state in history.STATES}
+    click.echo(f"{sums['sent']:,} sent, {sums['waiting']:,} waiting, {sums['dead']:,} dead, {totals.rejects:,} rejects")
+    return 1 if trouble or sums["waiting"] or sums["dead"] else 0
+
+
+def _read(config: Config, stop: threading.Event) -> tuple[int, Exception | None]:
+    """How many calls were new, and what ended it before all was read."""
+    with Outbox(config.agent.outbox, durable=True, max_bytes=agent.max_bytes(config)) as outbox:
+        agent.keep_house(outbox, config, stop)
+        total, before = _unread(config, outbox) if _terminal() else 0, history.totals(outbox).calls
+        with click.progressbar(length=total, label="Reading", file=sys.stderr, hidden=not _terminal()) as bar:
+            try:
+                agent.read_once(config, outbox, stop, bar.update)
+            except (OSError, SourceError, OutboxError) as error:
+                return history.totals(outbox).calls - before, error
+        return history.totals(outbox).calls - before, None
+
+
+def _unread(config: Config, outbox: Outbox) -> int:
+    return sum(source.unread(outbox.cursor(source.name)) or 0 for source in agent.make_sources(config))
+
+
+def _deliver(config: Config, stop: threading.Event) -> None:
+    with Outbox(config.agent.outbox) as outbox:
+        due = history.count(outbox, history.Filter(state="waiting"))
+        with click.progressbar(length=due, label="Delivering", file=sys.stderr, hidden=not _terminal()) as bar:
+            agent.deliver_once(config, outbox, stop, bar.update)
+
+
+def _why_nothing(source: Source) -> str:
+    """Why nothing was ever read from it; nothing to say when it could be."""
+    try:
+        source.check()
+    except (SourceError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _terminal() -> bool:
+    return sys.stderr.isatty()

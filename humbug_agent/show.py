@@ -1,0 +1,189 @@
+"""What the command line prints: aligned tables for people, JSON for machines, times in the PBX's zone."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, tzinfo
+from unicodedata import combining, east_asian_width
+
+import click
+
+from humbug_agent.cdr import CDR
+from humbug_agent.history import Entry, Failure, KeptReject
+
+
+def table(header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+    """Columns as wide as their longest value; numbers to the right."""
+    rows = [[printable(str(value)) for value in line] for line in lines]
+    widths = [max(_width(row[number]) for row in [list(header), *rows]) for number in range(len(header))]
+    numeric = [bool(rows) and all(_is_number(row[number]) for row in rows) for number in range(len(header))]
+    click.secho(_line(header, widths, numeric), bold=True)
+    for row in rows:
+        click.echo(_line(row, widths, numeric))
+
+
+def pairs(values: Iterable[tuple[str, object]]) -> None:
+    """Name and value, a line each."""
+    everything = [(name, printable(str(value))) for name, value in values]
+    width = max(len(name) for name, _ in everything)
+    for name, value in everything:
+        click.echo(f"{click.style(name.ljust(width), bold=True)}  {value}")
+
+
+def as_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def json_list(values: Iterable[object]) -> None:
+    """A JSON list that is written while it is made, however long it is."""
+    first = True
+    for value in values:
+        click.echo(("[\n" if first else ",\n") + json.dumps(value, ensure_ascii=False), nl=False)
+        first = False
+    click.echo("[]" if first else "\n]")
+
+
+def printable(text: str) -> str:
+    """Line breaks and control characters, which a caller may have chosen, shown and not obeyed."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def moment(seconds: float | None, zone: tzinfo) -> str:
+    """``2026-11-20 17:01:25`` in the PBX's zone; nothing for None and 0."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if seconds else ""
+
+
+def iso(seconds: float | None, zone: tzinfo) -> str | None:
+    """ISO 8601 with the zone's offset, for JSON."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat(timespec="seconds") if seconds else None
+
+
+def call(cdr: CDR, zone: tzinfo) -> dict[str, object]:
+    """Every field of a call by name, for JSON and for `show`."""
+    return {
+        "uniqueid": cdr.uniqueid,
+        "linkedid": cdr.linkedid,
+        "start": cdr.start.astimezone(zone).isoformat(),
+        "answer": cdr.answer.astimezone(zone).isoformat() if cdr.answer else None,
+        "end": cdr.end.astimezone(zone).isoformat(),
+        "src": cdr.src,
+        "dst": cdr.dst,
+        "dcontext": cdr.dcontext,
+        "clid": cdr.clid,
+        "channel": cdr.channel,
+        "dstchannel": cdr.dstchannel,
+        "lastapp": cdr.lastapp,
+        "lastdata": cdr.lastdata,
+        "duration": cdr.duration,
+        "billsec": cdr.billsec,
+        "disposition": cdr.disposition.value,
+        "direction": cdr.direction.value,
+        "accountcode": cdr.accountcode,
+        "userfield": cdr.userfield,
+        "extra": dict(cdr.extra),
+        "identity": cdr.identity.hex(),
+    }
+
+
+def entry(found: Entry, zone: tzinfo) -> dict[str, object]:
+    """A line of `outbox list --json`."""
+    return {
+        "id": found.id,
+        "uniqueid": found.cdr.uniqueid,
+        "source": found.source,
+        "start": found.cdr.start.astimezone(zone).isoformat(),
+        "src": found.cdr.src,
+        "dst": found.cdr.dst,
+        "disposition": found.cdr.disposition.value,
+        "destination": found.destination,
+        "state": found.state,
+        "attempts": found.attempts,
+        "due": iso(found.due, zone),
+        "last_error": found.error,
+    }
+
+
+def reject(found: KeptReject, zone: tzinfo) -> dict[str, object]:
+    """A line of `outbox list --state rejected --json`."""
+    return {
+        "id": f"r{found.id}",
+        "uniqueid": "",
+        "source": found.source,
+        "start": None,
+        "src": "",
+        "dst": "",
+        "disposition": "",
+        "destination": "",
+        "state": "rejected",
+        "attempts": 0,
+        "due": None,
+        "last_error": found.reason,
+        "read": iso(found.at, zone),
+        "place": found.place,
+        "text": text(found.text),
+    }
+
+
+def trail(found: Sequence[Entry], failed: Sequence[Failure], zone: tzinfo) -> dict[str, object]:
+    """All that is known of one call's way."""
+    first = found[0]
+    return {
+        "id": first.id,
+        "call": call(first.cdr, zone),
+        "source": first.source,
+        "accepted": iso(first.accepted, zone),
+        "deliveries": [
+            {
+                "destination": one.destination,
+                "state": one.state,
+                "attempts": one.attempts,
+                "tried": iso(one.tried, zone),
+                "due": iso(one.due, zone) if one.state == "waiting" else None,
+                "status": one.status,
+                "reply": one.reply,
+                "last_error": one.error,
+            }
+            for one in found
+        ],
+        "failures": [
+            {
+                "at": iso(one.at, zone),
+                "destination": one.destination,
+                "status": one.status,
+                "reply": one.reply,
+                "error": one.error,
+            }
+            for one in failed
+        ],
+    }
+
+
+def text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def age(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3 h``, ``5 days``."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def _is_number(value: str) -> bool:
+    return value.replace(",", "").isdigit()
+
+
+def _width(text: str) -> int:
+    """How many places of a terminal it takes."""
+    return sum(2 if east_asian_width(c) in "WF" else 0 if combining(c) else 1 for c in text)
+
+
+def _line(values: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    cells = []
+    for value, width, number in zip(values, widths, numeric, strict=True):
+        blank = " " * (width - _width(value))
+        cells.append(blank + value if number else value + blank)
+    return "  ".join(cells).rstrip()

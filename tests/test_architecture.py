@@ -1,0 +1,110 @@
+"""The plan of the house, kept: who may import whom, how long a file gets, what the documents must name."""
+
+import ast
+from pathlib import Path
+
+import click
+import click.testing
+import pytest
+
+import humbug_agent
+from humbug_agent.cli import main
+from humbug_agent.config import DESTINATION_TYPES, SOURCE_TYPES
+from humbug_agent.destinations import DESTINATIONS
+from humbug_agent.sources import SOURCES
+
+PACKAGE = Path(humbug_agent.__file__).parent
+TOP = Path(__file__).parent.parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Room -> the rooms it may import, besides itself. A room is a module of the package, or a folder in it.
+MAY_IMPORT = {
+    "cdr": set(),
+    "ini": set(),
+    "systemd": set(),
+    "pace": set(),
+    "numbers": {"cdr"},
+    "config": {"cdr", "ini"},
+    "schema": {"cdr"},
+    "rows": {"cdr"},
+    "outbox": {"cdr", "rows", "schema"},
+    "history": {"cdr", "outbox", "rows", "schema"},
+    "sources": {"cdr", "config", "numbers"},
+    "destinations": {"cdr", "config", "numbers"},
+    "receiver": {"cdr"},
+    # Delivery knows what a destination is, and none in particular.
+    "delivery": {"cdr", "outbox", "schema", "pace", "destinations"},
+    "lock": {"schema"},
+    "agent": {"cdr", "config", "outbox", "history", "lock", "schema", "delivery", "sources", "destinations", "systemd"},
+}
+ABOVE = {"cli", "once", "cli_common", "cli_outbox", "cli_receiver", "demo", "show", "standing"}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("humbug_agent"):
+            # "from humbug_agent import schema" names the room in the names.
+            names = [node.module] if "." in node.module else [f"humbug_agent.{alias.name}" for alias in node.names]
+            found.update(names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names if alias.name.startswith("humbug_agent."))
+    return {name for name in found if name != "humbug_agent.__version__"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_rooms_import_only_what_the_plan_allows(path: Path) -> None:
+    here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if here in ABOVE or here == "__init__":
+        return
+    there = {room(name) for name in imports(path)} - {here}
+    assert there <= MAY_IMPORT[here], f"{here} may not import {there - MAY_IMPORT[here]}"
+
+
+def test_no_source_knows_another_nor_any_destination_another() -> None:
+    for folder, classes in (("sources", SOURCES), ("destinations", DESTINATIONS)):
+        modules = {cls.__module__ for cls in classes.values()}
+        for path in (PACKAGE / folder).glob("*.py"):
+            if path.name != "__init__.py":
+                mine = f"humbug_agent.{folder}.{path.stem}"
+                assert not (imports(path) & modules) - {mine}
+
+
+def test_delivery_knows_no_destination_in_particular() -> None:
+    assert {name for name in imports(PACKAGE / "delivery.py") if room(name) == "destinations"} == {
+        "humbug_agent.destinations.contract"
+    }
+
+
+def test_every_type_that_agent_ini_knows_can_be_made() -> None:
+    assert SOURCE_TYPES.keys() == SOURCES.keys()
+    assert DESTINATION_TYPES.keys() == DESTINATIONS.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_stay_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def commands(group: click.Group, prefix: str = "") -> list[str]:
+    found = []
+    for name, command in group.commands.items():
+        found += commands(command, f"{prefix}{name} ") if isinstance(command, click.Group) else [f"{prefix}{name}"]
+    return found
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (TOP / "README.md").read_text()
+    missing = [name for name in commands(main) if f"`{name}" not in readme and f"humbug-agent {name}" not in readme]
+    assert not missing
+
+
+def test_every_command_has_help_in_words() -> None:
+    for name in commands(main):
+        found = click.testing.CliRunner().invoke(main, [*name.split(), "--help"])
+        assert found.exit_code == 0
+        assert len(found.output.splitlines()[2].strip()) > 20
