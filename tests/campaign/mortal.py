@@ -1,0 +1,133 @@
+"""The real agent as a process that is killed, again and again."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+PROGRAM = Path(sys.executable).with_name("humbug-agent")
+API_KEY = "campaign-api-key"
+ENCRYPTION_KEY = "campaign-encryption-key"
+CONNECTIONS = 4
+
+
+class Mortal:
+    """The agent of ``home``: agent.ini, Master.csv in a folder of its own, the outbox, and what it says.
+
+    ``url`` tells where a life sends to. Leaving the ``with`` block kills it.
+    """
+
+    def __init__(
+        self, home: Path, url: Callable[[int], str], *, encoded: bool = False, outbox: Path | None = None
+    ) -> None:
+        self.life = 0
+        self.killed: set[int] = set()
+        self.ini = home / "agent.ini"
+        self.outbox = outbox or home / "outbox.db"
+        self.master = home / "cdr-csv" / "Master.csv"
+        self.said = home / "agent.log"
+        self._url = url
+        self._encoded = encoded
+        self._process: subprocess.Popen[bytes] | None = None
+        self.master.parent.mkdir()
+        self.said.touch()
+
+    def __enter__(self) -> "Mortal":
+        self._configure()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self, *command: str) -> None:
+        self.life += 1
+        self._configure()
+        with open(self.said, "ab") as said:
+            said.write(f"--- life {self.life}\n".encode())
+            said.flush()
+            arguments = [PROGRAM, "--config", self.ini, *(command or ("run",))]
+            self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+
+    def kill(self) -> None:
+        if self._process:
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGKILL)
+                self.killed.add(self.life)
+            self._process.wait()
+            self._process = None
+
+    def live(self, seconds: float) -> int | None:
+        """Let it live so long at most; its exit status if it ended by itself."""
+        assert self._process
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(max(0.0, seconds))
+        return None
+
+    def stop(self) -> int:
+        """SIGTERM; what it exits with within the 10 seconds that it has."""
+        assert self._process
+        self._process.send_signal(signal.SIGTERM)
+        status = self._process.wait(10)
+        self._process = None
+        return status
+
+    def ask(self, *command: str) -> Any:
+        """What another command says with --json."""
+        done = subprocess.run([PROGRAM, "--config", self.ini, *command, "--json"], capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    def await_status(self, wanted: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
+        """`status`, once it is as ``wanted`` or the time is over."""
+        deadline = time.monotonic() + seconds
+        while not wanted(found := self.ask("status")) and time.monotonic() < deadline:
+            assert self.live(0.3) is None, self.tail()
+        return found
+
+    def nothing_left(self, found: dict[str, Any]) -> bool:
+        return not found["deliveries"]["waiting"] and found["sources"]["master-csv"]["unread_bytes"] == 0
+
+    def deleted_files(self) -> list[str]:
+        """What it still has open although it is gone from the disk."""
+        assert self._process
+        opened = [str(one.readlink()) for one in Path(f"/proc/{self._process.pid}/fd").iterdir()]
+        return [name for name in opened if name.endswith(" (deleted)")]
+
+    def integrity(self) -> str:
+        with closing(sqlite3.connect(self.outbox)) as db:
+            return str(db.execute("PRAGMA integrity_check").fetchone()[0])
+
+    def log(self) -> str:
+        return self.said.read_text("utf-8", "replace")
+
+    def tail(self) -> str:
+        return self.log()[-6000:]
+
+    def _configure(self) -> None:
+        """A URL of its own for each life: it tells the requests of one apart from those of the next."""
+        key = f"encryption_key = {ENCRYPTION_KEY}" if self._encoded else ""
+        self.ini.touch(0o600)
+        self.ini.write_text(f"""\
+[agent]
+outbox = {self.outbox}
+timezone = Europe/Zurich
+log_level = info
+
+[source master-csv]
+type = asterisk_csv
+path = {self.master}
+
+[destination humbug]
+type = humbug
+url = {self._url(self.life)}
+api_key = {API_KEY}
+{key}
+connections = {CONNECTIONS}
+timeout = 10
+""")

@@ -1,0 +1,222 @@
+"""A Master.csv that grows as Asterisk's does and rotates as logrotate does it, and that remembers each of its calls.
+
+Asterisk opens the file anew for each record and appends with one write. Rarely somebody sees half a record, and a
+record whose file was opened just before logrotate renamed it ends up in the renamed file.
+"""
+
+import gzip
+import os
+import random
+import re
+import shutil
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+FIELDS = (
+    *("Source", "Destination", "DestinationContext", "CallerID", "Channel", "DestinationChannel", "LastApplication"),
+    *("LastData", "StartTime", "AnswerTime", "EndTime", "Duration", "BillableSeconds", "Disposition", "UniqueID"),
+    "UserField",
+)
+"""What a call is compared by: the receiver's names for all that the file says, but accountcode and amaflags."""
+
+Call = tuple[str, ...]
+
+_EPOCH = 1795190000
+_FIRST = datetime(2026, 11, 20, 16, 33, 20)
+_NAMES = ("Desk 101", "Müller & Söhne", 'Jörg "Joe" Huber', "山田 太郎", "50% off; a=b+c", "O'Neill, Pat", "")
+_USERFIELDS = (
+    "",
+    "note",
+    "first line\nsecond line",
+    'he said "yes"\r\nand hung up\n',
+    "naïve café €",
+    "a&b=c%20d+e;f",
+    '"",\n"","',
+    "x" * 200,
+)
+
+
+class Calls:
+    """Makes records that differ in their uniqueid at least."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._number = 0
+
+    def next(self) -> tuple[bytes, Call]:
+        """A record as it stands in the file, and what the receiver must make of it."""
+        rng, self._number = self._rng, self._number + 1
+        second = self._number // 5
+        start = _FIRST + timedelta(seconds=second)
+        duration = rng.choice((0, 0, 1, 7, 65, 3600))
+        answered = duration > 0 and rng.random() < 0.7
+        billsec = rng.randrange(duration + 1) if answered else 0
+        end = start + timedelta(seconds=duration)
+        answer = str(end - timedelta(seconds=billsec)) if answered else ""
+        coding = "latin-1" if rng.random() < 0.15 else "utf-8"
+        name, userfield = (_fitting(rng.choice(values), coding) for values in (_NAMES, _USERFIELDS))
+        src, dst = str(rng.randrange(100, 999)), rng.choice(("501", "+41443334455", "0041443334455", "*97", "s"))
+        disposition = "ANSWERED" if answered else rng.choice(("NO ANSWER", "BUSY", "FAILED", "CONGESTION"))
+        texts = [
+            *("", src, dst, "from-internal", f'"{name}" <{src}>', f"PJSIP/{src}-{self._number:08x}"),
+            *("PJSIP/trunk-1", "Dial", f"PJSIP/{dst}@trunk,30,tT"),
+        ]
+        tail = [disposition, "DOCUMENTATION", f"{_EPOCH + second}.{self._number}", userfield]
+        columns = [
+            *(_quoted(text) for text in texts),
+            *(_quoted(str(start)), _quoted(answer) if answer else "", _quoted(str(end))),
+            *(str(duration), str(billsec)),
+            *(_quoted(text) for text in tail),
+        ]
+        call = (
+            *(src, dst.lstrip("+"), *texts[3:], str(start), answer, str(end), str(duration), str(billsec)),
+            *(disposition, tail[2], userfield),
+        )
+        return (",".join(columns) + "\n").encode(coding), call
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _fitting(text: str, coding: str) -> str:
+    try:
+        text.encode(coding)
+    except UnicodeEncodeError:
+        return "Zürich"
+    return text
+
+
+class Master:
+    """The file itself. ``written`` holds each call whose record is wholly in it."""
+
+    def __init__(self, path: Path, rng: random.Random, pause: threading.Event) -> None:
+        self.path = path
+        self.written: list[Call] = []
+        self.rotations = 0
+        self.dateext = False
+        self._rng = rng
+        self._pause = pause
+        self._calls = Calls(rng)
+
+    def add(self) -> None:
+        """One more call, in one of the ways in which it may get there; now and then with a twin right behind it."""
+        record, call = self._calls.next()
+        self._append(record, call)
+        if self._rng.random() < 0.04:
+            for _ in range(self._rng.choice((1, 1, 2))):
+                if self._rng.random() < 0.1:
+                    self.rotate()
+                self._append(record, call)
+
+    def add_while(self, do: Callable[[], None]) -> None:
+        """One more call, of which half is in the file before ``do`` is done and half after."""
+        record, call = self._calls.next()
+        with open(self.path, "ab", buffering=0) as file:
+            file.write(record[:100])
+            do()
+            file.write(record[100:])
+        self.written.append(call)
+
+    def _append(self, record: bytes, call: Call) -> None:
+        how = self._rng.random()
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            if how < 0.03:
+                seen = self._rng.randrange(1, len(record))
+                os.write(handle, record[:seen])
+                self._pause.wait(self._rng.uniform(0.0, 0.03))
+                record = record[seen:]
+            elif how < 0.04:
+                seen = self._rng.choice((0, len(record) // 2))
+                os.write(handle, record[:seen])
+                self.rotate()
+                self._pause.wait(self._rng.uniform(0.0, 0.02))
+                record = record[seen:]
+            os.write(handle, record)
+        finally:
+            os.close(handle)
+        self.written.append(call)
+
+    def rotate(self) -> None:
+        """As logrotate: numbers or dates, delaycompress, with and without create."""
+        if not self.path.exists():
+            return
+        if self.dateext:
+            stamp = _FIRST + timedelta(minutes=self.rotations)
+            youngest = self.path.rename(self._named(f"-{stamp:%Y%m%d-%H%M}"))
+        else:
+            for number in sorted(self._numbers(), reverse=True):
+                for end in (".gz", ""):
+                    old = self._named(f".{number}{end}")
+                    if old.exists():
+                        old.rename(self._named(f".{number + 1}{end}"))
+            youngest = self.path.rename(self._named(".1"))
+        self.rotations += 1
+        if self._rng.random() < 0.5:
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644))
+        if self._rng.random() < 0.7:
+            self._compress(youngest)
+
+    def _named(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
+
+    def _numbers(self) -> set[int]:
+        names = (re.fullmatch(r"\.(\d+)(\.gz)?", p.name[len(self.path.name) :]) for p in self.path.parent.iterdir())
+        return {int(found[1]) for found in names if found}
+
+    def _compress(self, youngest: Path) -> None:
+        """All but the youngest, into a file of another name or, like gzip, right into the final one."""
+        for old in self.path.parent.glob(f"{self.path.name}[.-]*"):
+            if old == youngest or old.suffix == ".gz":
+                continue
+            status = old.stat()
+            final = old.with_name(old.name + ".gz")
+            aside = final if self._rng.random() < 0.5 else old.with_name("." + final.name)
+            with open(old, "rb") as source, gzip.open(aside, "wb") as target:
+                shutil.copyfileobj(source, target)
+            os.utime(aside, ns=(status.st_atime_ns, status.st_mtime_ns))
+            aside.rename(final)
+            old.unlink()
+
+
+class Writer(threading.Thread):
+    """Keeps a Master busy in bursts until `finish`."""
+
+    def __init__(self, master: Master, rng: random.Random) -> None:
+        super().__init__(name="writer")
+        self._master = master
+        self._rng = rng
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            while not self._ended.is_set():
+                if self._rng.random() < 0.04:
+                    self._flood()
+                gap = 1 / self._rng.uniform(100, 400)
+                for _ in range(self._rng.randrange(10, 120)):
+                    self._master.add()
+                    self._ended.wait(gap)
+                if self._rng.random() < 0.5:
+                    self._master.rotate()
+                self._ended.wait(self._rng.uniform(0, 1))
+        except BaseException as error:
+            self._failure = error
+            raise
+
+    def _flood(self) -> None:
+        """A few rotations close together, with many calls between."""
+        for _ in range(self._rng.randrange(2, 5)):
+            for _ in range(self._rng.randrange(50, 150)):
+                self._master.add()
+            self._master.rotate()
+
+    def finish(self) -> None:
+        self._ended.set()
+        self.join()
+        if self._failure:
+            raise self._failure
