@@ -1,0 +1,79 @@
+"""Workloads of the bench that run in a process of their own: read, and two baselines without this project.
+
+child.py read AGENT_INI      agent.read_once into the outbox
+child.py raw CSV DB          the csv module into a plain table, one durable commit for as many lines as the agent takes
+child.py bare CSV HOST:PORT  one form a line, one thread, one kept connection
+Each prints a JSON object.
+"""
+
+import csv
+import http.client
+import itertools
+import json
+import sqlite3
+import sys
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+COLUMNS = (
+    *("accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata"),
+    *("start", "answer", "end", "duration", "billsec", "disposition", "amaflags", "uniqueid", "userfield"),
+)
+BATCH = 1100
+"""Lines that a commit takes with it: those of the agent's 256 KiB."""
+
+
+def read(ini: str) -> dict[str, float]:
+    from lab import vm_hwm_mib
+
+    from humbug_agent import agent, config
+    from humbug_agent.outbox import Outbox
+
+    settings = config.load(Path(ini))
+    with Outbox(settings.agent.outbox, durable=True, max_bytes=agent.max_bytes(settings)) as box:
+        began, cpu = time.perf_counter(), time.process_time()
+        calls = agent.read_once(settings, box, threading.Event(), lambda _: None)
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu
+    return {"calls": calls, "took": took, "cpu": cpu, "peak_mib": vm_hwm_mib("self")}
+
+
+def raw(lines: str, path: str) -> dict[str, float]:
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"CREATE TABLE calls (id INTEGER PRIMARY KEY, {', '.join(COLUMNS)})")
+    insert = f"INSERT INTO calls ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+    began, cpu = time.perf_counter(), time.process_time()
+    with open(lines, encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        while batch := list(itertools.islice(rows, BATCH)):
+            db.executemany(insert, batch)
+            db.commit()
+    took, cpu = time.perf_counter() - began, time.process_time() - cpu
+    calls = db.execute("SELECT count(*) FROM calls").fetchone()[0]
+    db.close()
+    return {"calls": calls, "took": took, "cpu": cpu}
+
+
+def bare(lines: str, place: str) -> dict[str, float]:
+    with open(lines, encoding="utf-8", newline="") as file:
+        bodies = [urlencode(dict(zip(COLUMNS, row, strict=True))).encode() for row in csv.reader(file)]
+    connection = http.client.HTTPConnection(place, timeout=20)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    began, cpu = time.perf_counter(), time.process_time()
+    for body in bodies:
+        connection.request("POST", "/receiver.php", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"answered {answer.status}")
+    took, cpu = time.perf_counter() - began, time.process_time() - cpu
+    connection.close()
+    return {"calls": len(bodies), "took": took, "cpu": cpu}
+
+
+if __name__ == "__main__":
+    workload = {"read": read, "raw": raw, "bare": bare}[sys.argv[1]]
+    print(json.dumps(workload(*sys.argv[2:])))

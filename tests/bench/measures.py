@@ -1,0 +1,262 @@
+"""What is measured, each in a site of its own. Absolute numbers belong to the machine; ratios are of one run."""
+
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import BenchError, Daemon, Receiver, Site, child, wait_for
+
+ASTERISK_LINES = 3500
+"""Lines a second: the most that Asterisk was seen to write on two cores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much of everything. ``fast`` is for the runs at 0 ms; ``slow`` is seconds that a run at 50 ms takes."""
+
+    rounds: int
+    read: int
+    fast: int
+    slow: float
+    backlog: int
+    delivered: int
+    followed: float
+    sustained: float
+
+
+QUICK = Size(rounds=1, read=4000, fast=1000, slow=1, backlog=50_000, delivered=1000, followed=2, sustained=1)
+FULL = Size(rounds=3, read=50_000, fast=20_000, slow=10, backlog=1_000_000, delivered=20_000, followed=15, sustained=20)
+
+
+@dataclass(frozen=True)
+class Measure:
+    name: str
+    value: float
+    unit: str
+    target: str
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Count:
+    """What the receiver must have (``lines`` calls), what the sender says it has, and what it has."""
+
+    name: str
+    lines: int
+    sent: int
+    accepted: int
+    distinct: int
+    duplicates: int
+
+    @property
+    def good(self) -> bool:
+        return self.lines == self.sent == self.accepted == self.distinct and not self.duplicates
+
+
+@dataclass
+class Report:
+    measures: list[Measure] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
+
+    def add(
+        self, name: str, value: float, unit: str, *, at_least: float | None = None, at_most: float | None = None
+    ) -> None:
+        met, target = None, ""
+        if at_least is not None:
+            met, target = value >= at_least, f">= {at_least:g}"
+        elif at_most is not None:
+            met, target = value <= at_most, f"<= {at_most:g}"
+        self.measures.append(Measure(name, value, unit, target, met))
+
+    def count(self, name: str, lines: int, sent: int, stats: dict[str, Any]) -> None:
+        self.counts.append(Count(name, lines, sent, stats["accepted"], stats["distinct"], stats["duplicates"]))
+
+
+@dataclass(frozen=True)
+class Bench:
+    size: Size
+    folder: Path
+    receiver: Receiver
+    report: Report
+
+    def site(self, name: str, *, connections: int = 4) -> Site:
+        return Site(self.folder / name, self.receiver.url, connections=connections)
+
+
+def reading(bench: Bench) -> None:
+    report, size = bench.report, bench.size
+    raw, read = [], []
+    for number in range(size.rounds):
+        site = bench.site(f"reading-{number}")
+        site.grow(size.read)
+        raw.append(child("raw", site.csv, site.csv.with_name("raw.db")))
+        read.append(child("read", site.ini))
+        for one in (raw[-1], read[-1]):
+            if one["calls"] != site.lines:
+                raise BenchError(f"{one['calls']:,} of {site.lines:,} lines were read")
+    rate, baseline = (statistics.median(one["calls"] / one["took"] for one in them) for them in (read, raw))
+    report.add("read: into the outbox", rate, "lines/s", at_least=ASTERISK_LINES)
+    report.add("read: CPU per 1,000", statistics.median(one["cpu"] / one["calls"] * 1000 for one in read), "s")
+    report.add("read: csv module into plain sqlite", baseline, "lines/s")
+    report.add("read: ratio to that", rate / baseline, "")
+
+
+def delivering(bench: Bench) -> None:
+    report, size, receiver = bench.report, bench.size, bench.receiver
+    idle = bench.site("idle")
+    nothing = statistics.median(idle.run("run", "--once").cpu for _ in range(3))
+    report.add("deliver: CPU of a run with nothing to do", nothing, "s")
+
+    site = bench.site("bare")
+    site.grow(size.fast)
+    receiver.reset()
+    place = receiver.url.split("/")[2]
+    bare = child("bare", site.csv, place)
+    bare_rate, bare_cpu = bare["calls"] / bare["took"], bare["cpu"] / bare["calls"] * 1000
+    report.count("deliver: bare http.client, 0 ms", site.lines, bare["calls"], receiver.stats())
+    report.add("deliver: bare http.client, 0 ms x1", bare_rate, "records/s")
+    report.add("deliver: CPU per 1,000, bare http.client", bare_cpu, "s")
+
+    site = bench.site("bare-50")
+    site.grow(round(20 * size.slow))
+    receiver.reset(delay_ms=50)
+    slow = child("bare", site.csv, place)
+    report.count("deliver: bare http.client, 50 ms", site.lines, slow["calls"], receiver.stats())
+    report.add("deliver: ratio to the ideal, bare http.client, 50 ms x1", slow["calls"] / slow["took"] / 20, "")
+
+    for delay, connections in ((0, 4), (0, 16), (50, 4), (50, 16)):
+        name = f"{delay} ms x{connections}"
+        ideal = connections / (delay / 1000) if delay else 0.0
+        site = bench.site(f"delivering-{delay}-{connections}", connections=connections)
+        site.grow(round(ideal * size.slow) + connections if delay else size.fast)
+        receiver.reset(delay_ms=delay)
+        cpu = (site.run("run", "--once").cpu - nothing) / site.lines * 1000
+        stats = receiver.stats()
+        report.count(f"deliver: {name}", site.lines, site.sent(), stats)
+        # The clock begins with the first ones accepted, which are as many as there are connections.
+        rate = (stats["accepted"] - connections) / stats["span_s"]
+        report.add(f"deliver: {name}", rate, "records/s")
+        report.add(f"deliver: CPU per 1,000, {name}", cpu, "s")
+        if ideal:
+            report.add(f"deliver: ratio to the ideal, {name}", rate / ideal, "", at_least=0.95)
+        else:
+            report.add(f"deliver: ratio to bare, {name}", rate / bare_rate, "")
+            report.add(f"deliver: CPU ratio to bare, {name}", cpu / bare_cpu, "")
+
+
+def backlog(bench: Bench) -> None:
+    report, size, receiver = bench.report, bench.size, bench.receiver
+    site = bench.site("backlog")
+    site.grow(size.backlog)
+    filled = child("read", site.ini)
+    report.add("backlog: calls", filled["calls"], "calls")
+    report.add("backlog: reading them", filled["calls"] / filled["took"], "lines/s", at_least=ASTERISK_LINES)
+    report.add("backlog: peak memory of reading", filled["peak_mib"], "MiB", at_most=80)
+    with site.look() as look:
+        report.add("backlog: outbox", look.used_mib(), "MiB")
+
+    empty = bench.site("empty")
+    empty.run("run", "--once")
+    for name, command in (("status", ("status",)), ("outbox list", ("outbox", "list", "--limit", "50"))):
+        took, baseline = (statistics.median(one.run(*command).took for _ in range(3)) for one in (site, empty))
+        report.add(f"backlog: {name}", took, "s")
+        report.add(f"backlog: {name}, ratio to an empty outbox", took / baseline, "")
+
+    receiver.reset()
+    with site.daemon() as daemon:
+        receiver.wait_accepted(1, 300)
+        report.add("backlog: start to first POST", _first_post(receiver, daemon), "s")
+        site.grow(size.delivered)
+        with site.look() as look:
+            wait_for(lambda: look.calls() >= site.lines, 300, "the daemon has read what was appended")
+        receiver.wait_accepted(size.delivered, 300)
+        peak = daemon.peak_mib()
+        daemon.stop()
+    report.add("backlog: peak memory of the daemon", peak, "MiB", at_most=80)
+    # It was stopped long before the end: the receiver must have what the outbox says was sent, once.
+    report.count("backlog: stopped half-way", site.sent(), site.sent(), receiver.stats())
+    with site.look() as look:
+        if look.calls() != site.lines:
+            raise BenchError(f"{look.calls():,} of {site.lines:,} lines were read")
+
+
+def following(bench: Bench) -> None:
+    report, size, receiver = bench.report, bench.size, bench.receiver
+    for rate in (20, 200):
+        site = bench.site(f"following-{rate}")
+        site.grow(1)
+        receiver.reset()
+        with site.daemon() as daemon:
+            receiver.wait_accepted(1, 60)
+            if rate == 20:
+                report.add("follow: start to first POST", _first_post(receiver, daemon), "s")
+            receiver.reset()
+            lines, cpu = round(rate * size.followed), daemon.cpu()
+            with site.growing(lines, rate) as asterisk:
+                asterisk.wait(size.followed * 3 + 30)
+            receiver.wait_accepted(lines, 60)
+            cpu = daemon.cpu() - cpu
+            daemon.stop()
+        stats = receiver.stats()
+        report.count(f"follow: {rate}/s", lines, site.sent() - 1, stats)
+        report.add(f"follow: line to POST, p50 at {rate}/s", stats["latency_p50_us"] / 1000, "ms", at_most=50)
+        report.add(f"follow: line to POST, p99 at {rate}/s", stats["latency_p99_us"] / 1000, "ms", at_most=250)
+        report.add(f"follow: CPU per 1,000 at {rate}/s", cpu / lines * 1000, "s")
+        report.add(f"follow: connections opened after the first at {rate}/s", stats["connections"], "", at_most=3)
+
+
+def sustained(bench: Bench) -> None:
+    report, size, receiver = bench.report, bench.size, bench.receiver
+    site = bench.site("sustained")
+    site.grow(1)
+    receiver.reset()
+    lines = round(ASTERISK_LINES * size.sustained)
+    with site.daemon() as daemon:
+        receiver.wait_accepted(1, 60)
+        began = time.monotonic()
+        with site.look() as look, site.growing(lines, ASTERISK_LINES) as asterisk:
+            behind = [0]
+            while asterisk.poll() is None:
+                behind.append(look.unread_bytes())
+                try:
+                    asterisk.wait(0.25)
+                except subprocess.TimeoutExpired:
+                    if time.monotonic() - began > size.sustained * 5 + 30:
+                        raise BenchError("the generator of lines does not come to an end") from None
+            ended = time.monotonic()
+            behind.append(look.unread_bytes())
+            wait_for(lambda: look.calls() >= site.lines, 120, "the daemon has read everything")
+            read = time.monotonic()
+        receiver.wait_accepted(site.lines, lines / 100 + 60)
+        delivered = time.monotonic()
+        peak = daemon.peak_mib()
+        daemon.stop()
+    report.count("sustained", site.lines, site.sent(), receiver.stats())
+    line = site.csv.stat().st_size / site.lines
+    report.add("sustained: lines written", lines / (ended - began), "lines/s")
+    report.add("sustained: lines unread, at most", max(behind) / line, "lines")
+    report.add("sustained: lines unread at the end", behind[-1] / line, "lines", at_most=2 * ASTERISK_LINES)
+    report.add("sustained: read so long after the end", read - ended, "s", at_most=2)
+    report.add("sustained: delivered so long after the end", delivered - ended, "s")
+    report.add("sustained: delivered meanwhile and after", lines / (delivered - began), "records/s")
+    report.add("sustained: peak memory of the daemon", peak, "MiB", at_most=80)
+
+
+def _first_post(receiver: Receiver, daemon: Daemon) -> float:
+    """Seconds; both clocks are CLOCK_MONOTONIC."""
+    return float(receiver.stats()["first_ns"] - daemon.began) / 1e9
+
+
+ALL: dict[str, Callable[[Bench], None]] = {
+    "reading": reading,
+    "delivering": delivering,
+    "backlog": backlog,
+    "following": following,
+    "sustained": sustained,
+}
+
+__all__ = ["ALL", "FULL", "QUICK", "Bench", "Count", "Measure", "Report"]

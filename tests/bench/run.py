@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""How fast, how lean, how soon, and nothing lost: measures humbug-agent on this machine. See README.md beside this."""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import lab
+from measures import ALL, FULL, QUICK, Bench, Report
+
+from humbug_agent import __version__
+
+SKIPPED = 77
+"""The exit code for "could not be measured here", as automake has it."""
+
+NUMBERS = ("VALUE", "CALLS", "SENT", "ACCEPTED", "DISTINCT", "REPEATED")
+"""Columns that are aligned to the right."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small numbers; only a loss fails")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there as well")
+    parser.add_argument("--only", action="append", choices=ALL, help="only this part; can be given more than once")
+    parser.add_argument("--dir", type=Path, help="work in here: the disk that is measured (default: the temporary one)")
+    args = parser.parse_args()
+    # So that what it started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    machine = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "humbug_agent": __version__,
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="humbug-bench-", dir=args.dir) as folder:
+        program = lab.compiled(Path(folder))
+        if program is None:
+            print("skipped: no C compiler (cc) here to build the receiver with", file=sys.stderr)
+            return SKIPPED
+        with lab.receiver(program) as receiver:
+            bench = Bench(QUICK if args.quick else FULL, Path(folder), receiver, report)
+            for name in args.only or ALL:
+                print(f"{name} ...", file=sys.stderr)
+                ALL[name](bench)
+    machine["load_after"] = round(os.getloadavg()[0], 2)
+    lost = [count.name for count in report.counts if not count.good]
+    missed = [one.name for one in report.measures if one.met is False]
+    show(machine, report)
+    if args.json:
+        found = {
+            "mode": "quick" if args.quick else "full",
+            "machine": machine,
+            "measures": [dataclasses.asdict(one) for one in report.measures],
+            "counts": [dataclasses.asdict(one) | {"good": one.good} for one in report.counts],
+        }
+        args.json.write_text(json.dumps(found, indent=2) + "\n")
+    for title, names in (("LOST OR REPEATED", lost), ("targets missed", missed)):
+        if names:
+            print(f"\n{title}: {'; '.join(names)}")
+    return 1 if lost or (missed and not args.quick) else 0
+
+
+def show(machine: dict[str, Any], report: Report) -> None:
+    print(", ".join(f"{name} {value}" for name, value in machine.items()) + "\n")
+    verdicts = {True: "ok", False: "NO", None: ""}
+    table(
+        ("WHAT", "VALUE", "", "TARGET", "VERDICT"),
+        [(one.name, number(one.value), one.unit, one.target, verdicts[one.met]) for one in report.measures],
+    )
+    print()
+    table(
+        ("COUNTED", "CALLS", "SENT", "ACCEPTED", "DISTINCT", "REPEATED", "VERDICT"),
+        [
+            (
+                one.name,
+                *(f"{n:,}" for n in (one.lines, one.sent, one.accepted, one.distinct, one.duplicates)),
+                verdicts[one.good],
+            )
+            for one in report.counts
+        ],
+    )
+
+
+def table(titles: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(titles, *lines, strict=True)]
+    for line in [titles, *lines]:
+        cells = [
+            cell.rjust(width) if title in NUMBERS else cell.ljust(width)
+            for cell, width, title in zip(line, widths, titles, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def number(value: float) -> str:
+    """With three digits that mean something, or as a whole number."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The bench itself: it runs, measures everything it says, and nothing is lost or repeated meanwhile."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MEASURES = {
+    "read: into the outbox",
+    "read: CPU per 1,000",
+    "read: csv module into plain sqlite",
+    "read: ratio to that",
+    "deliver: CPU of a run with nothing to do",
+    "deliver: bare http.client, 0 ms x1",
+    "deliver: CPU per 1,000, bare http.client",
+    "deliver: ratio to the ideal, bare http.client, 50 ms x1",
+    "deliver: 0 ms x4",
+    "deliver: CPU per 1,000, 0 ms x4",
+    "deliver: ratio to bare, 0 ms x4",
+    "deliver: CPU ratio to bare, 0 ms x4",
+    "deliver: 0 ms x16",
+    "deliver: CPU per 1,000, 0 ms x16",
+    "deliver: ratio to bare, 0 ms x16",
+    "deliver: CPU ratio to bare, 0 ms x16",
+    "deliver: 50 ms x4",
+    "deliver: CPU per 1,000, 50 ms x4",
+    "deliver: ratio to the ideal, 50 ms x4",
+    "deliver: 50 ms x16",
+    "deliver: CPU per 1,000, 50 ms x16",
+    "deliver: ratio to the ideal, 50 ms x16",
+    "backlog: calls",
+    "backlog: reading them",
+    "backlog: peak memory of reading",
+    "backlog: outbox",
+    "backlog: status",
+    "backlog: status, ratio to an empty outbox",
+    "backlog: outbox list",
+    "backlog: outbox list, ratio to an empty outbox",
+    "backlog: start to first POST",
+    "backlog: peak memory of the daemon",
+    "follow: start to first POST",
+    *(
+        f"follow: {what} at {rate}/s"
+        for rate in (20, 200)
+        for what in (
+            "line to POST, p50",
+            "line to POST, p99",
+            "CPU per 1,000",
+            "connections opened after the first",
+        )
+    ),
+    "sustained: lines written",
+    "sustained: lines unread, at most",
+    "sustained: lines unread at the end",
+    "sustained: read so long after the end",
+    "sustained: delivered so long after the end",
+    "sustained: delivered meanwhile and after",
+    "sustained: peak memory of the daemon",
+}
+COUNTS = {
+    "deliver: bare http.client, 0 ms",
+    "deliver: bare http.client, 50 ms",
+    *(f"deliver: {delay} ms x{connections}" for delay in (0, 50) for connections in (4, 16)),
+    "backlog: stopped half-way",
+    "follow: 20/s",
+    "follow: 200/s",
+    "sustained",
+}
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="the receiver needs a C compiler")
+def test_quick_run_measures_everything_and_loses_nothing(tmp_path: Path) -> None:
+    numbers = tmp_path / "numbers.json"
+    command = [sys.executable, Path(__file__).with_name("run.py"), "--quick", "--json", numbers, "--dir", tmp_path]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as bench:
+        try:
+            out, err = bench.communicate(timeout=100)
+        finally:
+            # Whatever it did not come to end itself.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(bench.pid, signal.SIGKILL)
+    assert bench.returncode == 0, out + err
+    found = json.loads(numbers.read_text())
+    assert {one["name"] for one in found["measures"]} == MEASURES
+    assert {one["name"] for one in found["counts"]} == COUNTS
+    for one in found["counts"]:
+        assert one["good"], one
+        assert one["lines"] == one["sent"] == one["accepted"] == one["distinct"] > 0
+        assert one["duplicates"] == 0
+    for one in found["measures"]:
+        assert one["name"] in out
+        assert one["value"] >= 0
