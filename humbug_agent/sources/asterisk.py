@@ -1,7 +1,8 @@
 """A CDR from the columns that Master.csv and the AMI Cdr event share, and its identity.
 
 Asterisk writes times as wall-clock time without a zone; which of two equal hours is meant, when summer time ends,
-follows from the uniqueid, which begins with the second in which the channel was made.
+follows from the uniqueid, which begins with the second in which the channel was made. What a call is recognised by
+are the wall-clock times as they stand: a default Master.csv has no uniqueid, and would guess where the event knows.
 """
 
 import re
@@ -42,17 +43,19 @@ def text(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
-def make_cdr(columns: Mapping[str, str], zone: tzinfo, number: Callable[[bytes], bytes]) -> CDR:
+def make_cdr(columns: Mapping[str, str], zone: tzinfo, number: Callable[[bytes], bytes], *, utc: bool = False) -> CDR:
     """The call that ``columns`` (at least SHARED, as text) describe.
 
-    ``zone`` is where their times are; ``number`` makes an identity of the digest of what the call says.
-    Columns without a field of their own go to ``extra``. Raises ValueError with what is wrong.
+    Their times are the PBX's ``zone``'s, or UTC with ``utc``; ``number`` makes an identity of the digest of what the
+    call says. Columns without a field of their own go to ``extra``. Raises ValueError with what is wrong.
     """
     disposition = _disposition(columns["disposition"])
     duration, billsec = int(columns["duration"]), int(columns["billsec"])
-    start, answer, end = _times(columns, zone, duration, billsec)
+    start, answer, end = _times(columns, UTC if utc else zone, duration, billsec)
     shared = [columns[name] for name in SHARED]
-    shared[9:12] = (_instant(start), _instant(answer), _instant(end))
+    if utc:
+        # The AMI event of the same call has the local time, and neither says which of two equal hours it means.
+        shared[9:12] = [_wall_clock(moment, zone) for moment in (start, answer, end)]
     return CDR(
         identity=number(digest(*shared)),
         src=columns["src"],
@@ -84,8 +87,8 @@ def _disposition(word: str) -> Disposition:
         raise ValueError(f"disposition {word!r} is none of {', '.join(Disposition)}") from None
 
 
-def _instant(moment: datetime | None) -> str:
-    return "" if moment is None else str(int(moment.timestamp()))
+def _wall_clock(moment: datetime | None, zone: tzinfo) -> str:
+    return "" if moment is None else moment.astimezone(zone).isoformat(" ", "seconds")[:19]
 
 
 def _times(

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from functools import partial
 from threading import Event
 
@@ -36,7 +36,8 @@ class AsteriskCsv:
         self.name = settings.name
         self._path = settings.path
         self._start = settings.start
-        self._zone = UTC if settings.utc else zone
+        self._zone = zone
+        self._utc = settings.utc
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         place = places.load(cursor, self._path)
@@ -150,7 +151,8 @@ class AsteriskCsv:
             if isinstance(item, Row):
                 try:
                     columns = {name: text(value) for name, value in item.values.items()}
-                    records.append(make_cdr(columns, self._zone, partial(counted.identity, offset=at)))
+                    number = partial(counted.identity, offset=at)
+                    records.append(make_cdr(columns, self._zone, number, utc=self._utc))
                     continue
                 except ValueError as error:
                     reason = str(error)
