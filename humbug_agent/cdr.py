@@ -62,6 +62,22 @@ class CDR:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something other than a call that the PBX reported, such as AMI's Shutdown or Alarm.
+
+    ``event`` is its AMI name, ``fields`` what it says, in its order; ``at``, aware, is when it came.
+    """
+
+    identity: bytes
+    event: str
+    at: datetime
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+Record = CDR | Notice
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """Text that could not be understood, kept with the reason until somebody replays it.
@@ -84,7 +100,7 @@ class Batch:
     bytes of the source this took, for whoever shows progress.
     """
 
-    records: Sequence[CDR]
+    records: Sequence[Record]
     rejects: Sequence[Reject]
     cursor: str | None
     size: int = 0

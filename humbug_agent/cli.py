@@ -195,14 +195,14 @@ def explain(text: str | None, name: str | None, as_json: bool) -> None:
     destinations = agent.make_destinations(config)
     calls = [
         {
-            "call": show.call(cdr, config.agent.timezone),
+            "call": show.record(record, config.agent.timezone),
             "destinations": {
                 destination.name: {"parameters": preview.parameters, "body": preview.body}
                 for destination in destinations
-                for preview in [destination.preview(cdr)]
+                for preview in [destination.preview(record)]
             },
         }
-        for cdr in batch.records
+        for record in batch.records
     ]
     rejects = [{"reason": reject.reason, "text": show.text(reject.text)} for reject in batch.rejects]
     if as_json:

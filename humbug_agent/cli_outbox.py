@@ -122,10 +122,10 @@ def _list_for_people(box: "Outbox", wanted: "Filter", limit: int, zone: tzinfo) 
         ("ID", "START", "SRC", "DST", "DISPOSITION", "UNIQUEID", "DESTINATION", "STATE", "TRIES", "LAST ERROR"),
         [
             (
-                e.id, show.moment(e.cdr.start.timestamp(), zone), e.cdr.src, e.cdr.dst, e.cdr.disposition.value,
-                e.cdr.uniqueid, e.destination, e.state, e.attempts, e.error,
+                e["id"], e["start"][:19].replace("T", " "), e["src"], e["dst"], e["disposition"],
+                e["uniqueid"], e["destination"], e["state"], e["attempts"], e["last_error"],
             )
-            for e in entries
+            for e in (show.entry(found, zone) for found in entries)
         ],
     )  # fmt: skip
     number = history.count(box, wanted)
@@ -205,7 +205,7 @@ def _bodies(config: "Config", box: "Outbox", wanted: "Filter") -> Iterator[dict[
     destinations = {destination.name: destination for destination in agent.make_destinations(config)}
     for entry in history.entries(box, wanted):
         if entry.destination in destinations:
-            body = destinations[entry.destination].preview(entry.cdr).body
+            body = destinations[entry.destination].preview(entry.record).body
             yield {"id": str(entry.id), "destination": entry.destination, "body": body}
 
 
@@ -281,7 +281,7 @@ def export(form: str, output: Any, **options: Any) -> None:
             update_min_steps=1000,
         ) as entries:
             for entry in entries:
-                line = show.entry(entry, zone) | show.call(entry.cdr, zone)
+                line = show.entry(entry, zone) | show.record(entry.record, zone)
                 if form == "json":
                     output.write(json.dumps(line, ensure_ascii=False) + "\n")
                     continue

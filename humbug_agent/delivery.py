@@ -181,7 +181,7 @@ class Delivery:
         while job := jobs.get():
             due, probe = job
             try:
-                outcome: Answer | DeliveryError = self._destination.send(due.cdr)
+                outcome: Answer | DeliveryError = self._destination.send(due.record)
             except DeliveryError as error:
                 outcome = error
             except Exception as error:

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from humbug_agent import rows, schema
-from humbug_agent.cdr import CDR, Batch
+from humbug_agent.cdr import Batch, Record
 
 KEPT_FAILURES = 20
 PURGE_CHUNK = 1000
@@ -26,7 +26,7 @@ class Due:
 
     id: int
     attempts: int
-    cdr: CDR
+    record: Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,8 @@ class Outbox:
     def accept(self, source: str, batch: Batch, destinations: Sequence[str]) -> int:
         """Put a batch on disk, with its cursor, all or nothing. Returns how many of the calls were new.
 
-        A call whose identity is known already, here or among the forgotten, adds nothing. Raises OutboxFull
+        A call whose identity is known already, here or among the forgotten, adds nothing but that this source has
+        seen it, too. Raises OutboxFull
         before anything is written when the file has reached its limit.
         """
         if self._max_bytes is not None and self.used_bytes() >= self._max_bytes:
@@ -120,8 +121,9 @@ class Outbox:
             newest = conn.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()[0]
             conn.executemany(
                 f"INSERT INTO calls (source, accepted, {rows.COLUMNS}) SELECT ?, ?, {rows.PLACES} "
-                "WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE identity = ?) ON CONFLICT (identity) DO NOTHING",
-                ((source, now, *rows.values(cdr), cdr.identity) for cdr in batch.records),
+                "WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE identity = ?) ON CONFLICT (identity) "
+                "DO UPDATE SET also = excluded.source WHERE also = '' AND source <> excluded.source",
+                ((source, now, *rows.values(record), record.identity) for record in batch.records),
             )
             for destination in destinations:
                 conn.execute(
@@ -168,7 +170,7 @@ class Outbox:
             *parameters,
             limit + len(skip),
         )
-        return [Due(row["call"], row["attempts"], rows.call(row)) for row in found if row["call"] not in skip][:limit]
+        return [Due(row["call"], row["attempts"], rows.record(row)) for row in found if row["call"] not in skip][:limit]
 
     def mark(self, destination: str, marks: Sequence[Mark]) -> None:
         """Write down what became of these attempts, all in one transaction."""

@@ -93,6 +93,17 @@ def m001_first(db: Database) -> None:
     )
 
 
+@migrations()
+def m002_second_source(db: Database) -> None:
+    # Which other source has seen the call, too.
+    db.conn.execute("ALTER TABLE calls ADD COLUMN also TEXT NOT NULL DEFAULT ''")
+    db.conn.execute("ALTER TABLE calls ADD COLUMN event TEXT NOT NULL DEFAULT 'Cdr'")
+    db.conn.execute("CREATE INDEX calls_other_events ON calls (event) WHERE event <> 'Cdr'")
+    # Who saw what, counted from the index alone.
+    db.conn.execute("DROP INDEX calls_accepted")
+    db.conn.execute('CREATE INDEX calls_accepted ON calls (accepted, source, also, event, "end")')
+
+
 def connect(path: Path, *, durable: bool) -> Database:
     """A connection of this thread's own to the outbox at ``path``, with today's schema.
 

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
+from typing import Any
 from unicodedata import combining, east_asian_width
 
 import click
 
-from humbug_agent.cdr import CDR
+from humbug_agent.cdr import CDR, Notice, Record
 from humbug_agent.history import Entry, Failure, KeptReject
 
 
@@ -57,8 +58,15 @@ def iso(seconds: float | None, zone: tzinfo) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat(timespec="seconds") if seconds else None
 
 
+def record(found: Record, zone: tzinfo) -> dict[str, object]:
+    """Every field of a call or notice by name, for JSON and for `show`."""
+    if isinstance(found, Notice):
+        at = found.at.astimezone(zone).isoformat()
+        return {"event": found.event, "at": at, "fields": dict(found.fields), "identity": found.identity.hex()}
+    return call(found, zone)
+
+
 def call(cdr: CDR, zone: tzinfo) -> dict[str, object]:
-    """Every field of a call by name, for JSON and for `show`."""
     return {
         "uniqueid": cdr.uniqueid,
         "linkedid": cdr.linkedid,
@@ -84,16 +92,23 @@ def call(cdr: CDR, zone: tzinfo) -> dict[str, object]:
     }
 
 
-def entry(found: Entry, zone: tzinfo) -> dict[str, object]:
-    """A line of `outbox list --json`."""
+def _outline(found: Record) -> tuple[str, datetime, str, str, str]:
+    if isinstance(found, Notice):
+        return "", found.at, "", "", found.event
+    return found.uniqueid, found.start, found.src, found.dst, found.disposition.value
+
+
+def entry(found: Entry, zone: tzinfo) -> dict[str, Any]:
+    """A line of `outbox list --json`. A notice has its name where a call has its disposition."""
+    uniqueid, start, src, dst, disposition = _outline(found.record)
     return {
         "id": found.id,
-        "uniqueid": found.cdr.uniqueid,
+        "uniqueid": uniqueid,
         "source": found.source,
-        "start": found.cdr.start.astimezone(zone).isoformat(),
-        "src": found.cdr.src,
-        "dst": found.cdr.dst,
-        "disposition": found.cdr.disposition.value,
+        "start": start.astimezone(zone).isoformat(),
+        "src": src,
+        "dst": dst,
+        "disposition": disposition,
         "destination": found.destination,
         "state": found.state,
         "attempts": found.attempts,
@@ -128,7 +143,7 @@ def trail(found: Sequence[Entry], failed: Sequence[Failure], zone: tzinfo) -> di
     first = found[0]
     return {
         "id": first.id,
-        "call": call(first.cdr, zone),
+        "call": record(first.record, zone),
         "source": first.source,
         "accepted": iso(first.accepted, zone),
         "deliveries": [

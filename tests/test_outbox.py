@@ -42,7 +42,7 @@ def states(outbox: Outbox) -> dict[str, int]:
 
 def test_a_call_comes_back_as_it_went_in(outbox: Outbox) -> None:
     outbox.accept("csv", batch(1, 2), TO)
-    assert [due.cdr for due in outbox.take("humbug", 10, time.time())] == [call(1), call(2)]
+    assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1), call(2)]
 
 
 def test_the_file_and_its_companions_are_for_the_owner_alone(path: Path, outbox: Outbox) -> None:
@@ -83,7 +83,7 @@ def test_a_batch_without_a_cursor_leaves_the_cursor_where_it_is(outbox: Outbox) 
 
 def test_new_calls_go_in_the_order_in_which_they_came(outbox: Outbox) -> None:
     outbox.accept("csv", batch(3, 1, 2), TO)
-    assert [due.cdr for due in outbox.take("humbug", 2, time.time())] == [call(3), call(1)]
+    assert [due.record for due in outbox.take("humbug", 2, time.time())] == [call(3), call(1)]
     assert [due.id for due in outbox.take("humbug", 2, time.time(), without=[1])] == [2, 3]
 
 
@@ -250,7 +250,7 @@ def test_a_damaged_file_is_moved_aside_and_what_it_had_is_neither_lost_nor_sent_
         assert outbox.cursor("csv") == ("here" if start == "end" else None)
         assert states(outbox)["waiting"] == 2000
         assert outbox.accept("csv", batch(*range(3000)), TO) == 0
-        assert [due.cdr for due in outbox.take("humbug", 1, time.time())] == [call(1000)]
+        assert [due.record for due in outbox.take("humbug", 1, time.time())] == [call(1000)]
 
 
 def test_what_can_not_be_read_of_a_damaged_file_is_read_again(path: Path) -> None:

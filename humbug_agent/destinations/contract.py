@@ -9,7 +9,7 @@ DeliveryError
 from dataclasses import dataclass
 from typing import Protocol
 
-from humbug_agent.cdr import CDR
+from humbug_agent.cdr import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class Destination(Protocol):
     connections: int
     """How many calls it takes side by side, each from a thread of its own."""
 
-    def send(self, cdr: CDR) -> Answer:
-        """Deliver one call; returning means that it was accepted. Raises DeliveryError."""
+    def send(self, record: Record) -> Answer:
+        """Deliver one call or notice; returning means that it was accepted. Raises DeliveryError."""
         ...
 
-    def preview(self, cdr: CDR) -> Preview:
+    def preview(self, record: Record) -> Preview:
         """What `send` would send now. Sends nothing."""
         ...
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, tzinfo
 from urllib.parse import quote, quote_plus
 
 from humbug_agent import __version__
-from humbug_agent.cdr import CDR, Direction
+from humbug_agent.cdr import CDR, Direction, Notice, Record
 from humbug_agent.config import HumbugSettings, NumbersSettings
 from humbug_agent.destinations.contract import Answer, Later, Preview, Refused
 from humbug_agent.destinations.http import Poster, Response, judge
@@ -40,17 +40,17 @@ class Humbug:
             proxy=settings.proxy.reveal() if settings.proxy else None,
         )
 
-    def send(self, cdr: CDR) -> Answer:
-        body = self.body(cdr, self._now())
+    def send(self, record: Record) -> Answer:
+        body = self.body(record, self._event_time(record))
         # Humbug knows no such header; a receiver that does can tell a repeat from two calls that look alike.
-        response = self._poster.post(body.encode("ascii"), {"Idempotency-Key": cdr.identity.hex()})
+        response = self._poster.post(body.encode("ascii"), {"Idempotency-Key": record.identity.hex()})
         response = Response(response.status, self._scrub(response.text), response.retry_after, response.whole)
         judge(response, self._poster.place)
         self._judge_text(response)
         return response.answer()
 
-    def preview(self, cdr: CDR) -> Preview:
-        fields, now = self.fields(cdr), self._now()
+    def preview(self, record: Record) -> Preview:
+        fields, now = self.fields(record), self._event_time(record)
         key, gateway = self._settings.encryption_key, {"gateway": MASK}
         if key is None:
             shown = gateway | {"encoded": "0"} | fields | {"event_time": now}
@@ -70,16 +70,24 @@ class Humbug:
     def close(self) -> None:
         self._poster.close()
 
-    def body(self, cdr: CDR, event_time: str) -> str:
+    def body(self, record: Record, event_time: str) -> str:
         """The exact form body, ASCII; ``event_time`` is local time, ``YYYY-MM-DD HH:MM:SS``."""
-        key, fields = self._settings.encryption_key, self.fields(cdr)
+        key, fields = self._settings.encryption_key, self.fields(record)
         gateway = self._settings.api_key.reveal()
         if key is None:
             return plain(gateway, fields, event_time)
         return encoded(gateway, fields, event_time, key.reveal(), self._settings.value_escaping)
 
-    def fields(self, cdr: CDR) -> dict[str, str]:
-        """The call in the page's parameters, in the order of its sample; what the PBX did not say is blank."""
+    def fields(self, record: Record) -> dict[str, str]:
+        """The call in the page's parameters, in the order of its sample; what the PBX did not say is blank.
+
+        A notice in its own words, as the vendor's collector forwards it.
+        """
+        if isinstance(record, Notice):
+            return {"Event": record.event, **record.fields}
+        return self._call(record)
+
+    def _call(self, cdr: CDR) -> dict[str, str]:
         direction = cdr.direction.value if cdr.direction in (Direction.INBOUND, Direction.OUTBOUND) else ""
         return {
             "Event": "Cdr",
@@ -121,8 +129,9 @@ class Humbug:
     def _local(self, moment: datetime) -> str:
         return moment.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
 
-    def _now(self) -> str:
-        return self._local(datetime.fromtimestamp(time.time(), UTC))
+    def _event_time(self, record: Record) -> str:
+        """Of a call, now, as the page has it; a notice says its own time nowhere else."""
+        return self._local(record.at if isinstance(record, Notice) else datetime.fromtimestamp(time.time(), UTC))
 
     def _mode(self) -> str:
         return "calls go encoded" if self._settings.encryption_key else "calls go plain"
