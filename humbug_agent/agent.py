@@ -13,21 +13,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
 
-from humbug_agent import history, schema
 from humbug_agent.config import Config
 from humbug_agent.delivery import Delivery
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations.contract import Destination
+from humbug_agent.gaps import Gaps
 from humbug_agent.lock import AgentError, locked
 from humbug_agent.outbox import Outbox
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.sources import SOURCES
 from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.systemd import notify
+from humbug_agent.upkeep import keep_house, max_bytes, prepare
 
 log = logging.getLogger(__name__)
 
 KEEP_HOUSE_SECONDS = 60.0
+LOOK_SECONDS = 10.0
 TICK_SECONDS = 1.0
 STOP_SECONDS = 12.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -46,39 +48,6 @@ def make_sources(config: Config) -> list[Source]:
 def make_destinations(config: Config) -> list[Destination]:
     zone, numbers = config.agent.timezone, config.numbers
     return [DESTINATIONS[settings.type](settings, zone, numbers) for settings in config.destinations]
-
-
-def max_bytes(config: Config) -> int:
-    return config.agent.max_size_mb * 2**20
-
-
-def prepare(config: Config) -> None:
-    """Look through the outbox before anything relies on it; a damaged one is moved aside. Raises OutboxError."""
-    path = config.agent.outbox
-    schema.finish_move(path)
-    wrong = schema.check(path)
-    if wrong:
-        # Where the admin said that the past is of no interest, it must not be sent now; elsewhere all is read again.
-        aside = schema.move_aside(path, {source.name for source in config.sources if source.start == "end"})
-        log.critical(
-            "outbox %s: damaged (%s). Moved to %s; what it still holds goes on, and files are read again",
-            path,
-            wrong,
-            aside,
-        )
-    with Outbox(path) as outbox:
-        outbox.forget_health()
-        names = {destination.name for destination in config.destinations}
-        for name, states in history.totals(outbox).deliveries.items():
-            if name not in names and states["waiting"]:
-                log.warning(
-                    "%d calls wait for [destination %s], which is no longer in %s: put it back, or humbug-agent outbox "
-                    "purge --destination %s",
-                    states["waiting"],
-                    name,
-                    config.path,
-                    name,
-                )
 
 
 def pump(
@@ -111,6 +80,7 @@ class Agent:
         self._woken = threading.Event()
         self._reload = False
         self._broken: list[str] = []
+        self._gaps = Gaps(config)
 
     def run(self) -> Ended:
         """Until SIGTERM, SIGINT or SIGHUP. Raises AgentError, OutboxError."""
@@ -208,6 +178,7 @@ class Agent:
     def _supervise(self, source: Source, destinations: Sequence[str], wake: Callable[[], None]) -> None:
         """Run the source for ever: after a failure again, from the cursor, with growing patience."""
         failures = 0
+        failed = 0.0
         said = ""
         while not self._stop.is_set():
             try:
@@ -217,6 +188,7 @@ class Agent:
                             outbox.report(f"source {source.name}", "ok")
                             if failures:
                                 log.info("source %s: reading again", source.name)
+                                self._gaps.outage(source.name, failed, time.time())
                             failures, said = 0, "ok"
                         if new:
                             wake()
@@ -224,12 +196,14 @@ class Agent:
                 raise
             except (SourceError, OSError, OutboxError) as error:
                 failures += 1
+                failed = failed if failures > 1 else time.time()
                 if str(error) != said:
                     said = str(error)
-                    log.error("source %s: %s. Trying again; nothing is lost meanwhile", source.name, said)
+                    log.error("source %s: %s. Trying again", source.name, said)
                     self._report(f"source {source.name}", said)
-                wait = min(FIRST_WAIT * 2.0 ** min(failures - 1, 10), LONGEST_WAIT)
-                self._stop.wait(wait * random.uniform(0.75, 1.25))
+                wait = min(FIRST_WAIT * 2.0 ** min(failures - 1, 10), LONGEST_WAIT) * random.uniform(0.75, 1.25)
+                own = error.wait if isinstance(error, SourceError) else None
+                self._stop.wait(wait if own is None else own)
 
     def _report(self, part: str, message: str) -> None:
         try:
@@ -239,15 +213,20 @@ class Agent:
             log.error("%s", error)
 
     def _watch_over(self) -> None:
-        next_house = 0.0
+        next_look, next_house = time.monotonic() + LOOK_SECONDS, 0.0
         while not self._woken.wait(TICK_SECONDS):
             notify("WATCHDOG=1")
-            if time.monotonic() < next_house:
+            now = time.monotonic()
+            if now < min(next_look, next_house):
                 continue
-            next_house = time.monotonic() + KEEP_HOUSE_SECONDS
             try:
                 with Outbox(self._config.agent.outbox) as outbox:
-                    keep_house(outbox, self._config, self._woken)
+                    if now >= next_house:
+                        next_house = now + KEEP_HOUSE_SECONDS
+                        keep_house(outbox, self._config, self._woken)
+                    if now >= next_look:
+                        next_look = now + LOOK_SECONDS
+                        self._gaps.look(outbox)
             except OutboxDamaged as error:
                 self._fail(str(error))
             except OutboxError as error:
@@ -273,23 +252,6 @@ def deliver_once(config: Config, outbox: Outbox, stop: threading.Event, progress
     """Deliver until nothing is due; ``progress`` hears how many calls were dealt with."""
     for destination in make_destinations(config):
         Delivery(destination).run_until_idle(outbox, stop, progress)
-
-
-def keep_house(outbox: Outbox, config: Config, stop: threading.Event) -> None:
-    """Drop delivered calls that are older than keep_days; near the size limit, younger ones too. Raises OutboxError."""
-    now = time.time()
-    outbox.clock_was_set_back(now)
-    dropped = 0
-    while not stop.is_set() and (gone := outbox.forget_delivered(now - config.agent.keep_days * 86400)):
-        dropped += gone
-    limit = 0.9 * max_bytes(config)
-    early = 0
-    while not stop.is_set() and outbox.used_bytes() > limit and (gone := outbox.forget_delivered(now)):
-        early += gone
-    if early:
-        log.warning("outbox %s: near max_size_mb; dropped %d delivered calls before keep_days", outbox.path, early)
-    if dropped or early:
-        outbox.shrink()
 
 
 def _names(settings: Sequence[object]) -> str:

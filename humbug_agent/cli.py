@@ -76,7 +76,7 @@ def set_up_logging(level: str) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # What they have to say we notice ourselves, and say in an admin's words.
-    for library in ("urllib3", "watchdog"):
+    for library in ("urllib3", "watchdog", "panoramisk"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
 
 

@@ -3,6 +3,7 @@
 import re
 import stat
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -38,6 +39,22 @@ class AsteriskCsvSettings:
 
 
 @dataclass(frozen=True)
+class AsteriskAmiSettings:
+    type: ClassVar[str] = "asterisk_ami"
+    name: str
+    host: str
+    port: int
+    username: str
+    secret: Secret
+    tls: bool
+    ca_file: Path | None
+    events: frozenset[str]
+
+
+SourceSettings = AsteriskCsvSettings | AsteriskAmiSettings
+
+
+@dataclass(frozen=True)
 class HumbugSettings:
     type: ClassVar[str] = "humbug"
     name: str
@@ -64,7 +81,7 @@ class NumbersSettings:
 class Config:
     path: Path
     agent: AgentSettings
-    sources: tuple[AsteriskCsvSettings, ...]
+    sources: tuple[SourceSettings, ...]
     destinations: tuple[HumbugSettings, ...]
     numbers: NumbersSettings
     warnings: tuple[str, ...]
@@ -134,6 +151,20 @@ def _asterisk_csv(name: str, section: Section) -> AsteriskCsvSettings:
     )
 
 
+def _asterisk_ami(name: str, section: Section) -> AsteriskAmiSettings:
+    tls = section.flag("tls", False)
+    return AsteriskAmiSettings(
+        name=name,
+        host=section.text("host", "127.0.0.1"),
+        port=section.whole("port", 5039 if tls else 5038, 1, 65535),
+        username=section.text("username", required=True),
+        secret=section.secret("secret", required=True) or Secret(""),
+        tls=tls,
+        ca_file=section.converted("ca_file", _file, "a readable file"),
+        events=section.several("events", ("cdr", "reload", "shutdown", "alarm"), "cdr"),
+    )
+
+
 def _humbug(name: str, section: Section) -> HumbugSettings:
     if section.text("api_key") == EXAMPLE_KEY:
         section.wrong("api_key", "is still the example's; put your own there")
@@ -161,7 +192,10 @@ def _numbers(section: Section) -> NumbersSettings:
     )
 
 
-SOURCE_TYPES = {"asterisk_csv": _asterisk_csv}
+SOURCE_TYPES: dict[str, Callable[[str, Section], SourceSettings]] = {
+    "asterisk_csv": _asterisk_csv,
+    "asterisk_ami": _asterisk_ami,
+}
 DESTINATION_TYPES = {"humbug": _humbug}
 
 
@@ -174,7 +208,7 @@ def load(path: Path) -> Config:
     agent, numbers = _agent(plain["agent"]), _numbers(plain["numbers"])
     for section in plain.values():
         section.finish()
-    sources: list[AsteriskCsvSettings] = []
+    sources: list[SourceSettings] = []
     destinations: list[HumbugSettings] = []
     names = Counter((kind, name.strip()) for kind, _, name in (title.partition(" ") for title in sections))
     for title, values in sections.items():
@@ -199,7 +233,9 @@ def load(path: Path) -> Config:
         mistakes.append("[destination NAME]: is missing; at least one says where the calls go")
     if mistakes:
         raise ConfigError([f"{path}: {mistake}" for mistake in mistakes])
-    return Config(path, agent, tuple(sources), tuple(destinations), numbers, tuple(_warnings(path, destinations)))
+    return Config(
+        path, agent, tuple(sources), tuple(destinations), numbers, tuple(_warnings(path, sources, destinations))
+    )
 
 
 def _named(section: Section, name: str) -> bool:
@@ -216,10 +252,21 @@ def _typed(section: Section, types: dict[str, T]) -> T | None:
     return types.get(kind)
 
 
-def _warnings(path: Path, destinations: list[HumbugSettings]) -> list[str]:
+def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Sequence[HumbugSettings]) -> list[str]:
     said = []
     if path.stat().st_mode & stat.S_IROTH:
         said.append(f"{path}: everybody on this host can read the keys in it; chmod 0640 {path}")
+    if all(isinstance(source, AsteriskAmiSettings) for source in sources):
+        said.append(
+            "no source but AMI: it never tells again the calls that end while it is not connected; "
+            "a [source NAME] with type = asterisk_csv beside it has them"
+        )
+    for source in sources:
+        if isinstance(source, AsteriskAmiSettings) and source.host not in LOOPBACK and not source.tls:
+            said.append(
+                f"[source {source.name}] host: the secret and all calls pass the network to {source.host} unencrypted; "
+                "use tls = yes"
+            )
     for destination in destinations:
         parts = urlsplit(destination.url)
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:

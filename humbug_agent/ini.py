@@ -69,6 +69,14 @@ class Section:
             return default
         return value
 
+    def several(self, key: str, choices: tuple[str, ...], default: str) -> frozenset[str]:
+        """Words parted by commas or blanks."""
+        words = self.text(key, default).replace(",", " ").split()
+        for word in words:
+            if word not in choices:
+                self.wrong(key, f"{word!r} is not one of {', '.join(choices)}{nearest(word, choices)}")
+        return frozenset(words)
+
     def flag(self, key: str, default: bool) -> bool:
         value = self.text(key, "yes" if default else "no").lower()
         known = configparser.ConfigParser.BOOLEAN_STATES

@@ -4,10 +4,11 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 import click
 
-from humbug_agent import agent, history, lock
+from humbug_agent import agent, history, lock, upkeep
 from humbug_agent.config import Config
 from humbug_agent.outbox import Outbox
 from humbug_agent.schema import OutboxError, OutboxFull
@@ -25,7 +26,7 @@ def run_once(config: Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with lock.locked(config.agent.outbox):
-        agent.prepare(config)
+        upkeep.prepare(config)
         while True:
             new, trouble = _read(config, stop)
             _deliver(config, stop)
@@ -46,8 +47,8 @@ def run_once(config: Config) -> int:
 
 def _read(config: Config, stop: threading.Event) -> tuple[int, Exception | None]:
     """How many calls were new, and what ended it before all was read."""
-    with Outbox(config.agent.outbox, durable=True, max_bytes=agent.max_bytes(config)) as outbox:
-        agent.keep_house(outbox, config, stop)
+    with Outbox(config.agent.outbox, durable=True, max_bytes=upkeep.max_bytes(config)) as outbox:
+        upkeep.keep_house(outbox, config, stop)
         total, before = _unread(config, outbox) if _terminal() else 0, history.totals(outbox).calls
         with click.progressbar(length=total, label="Reading", file=sys.stderr, hidden=not _terminal()) as bar:
             try:
@@ -58,7 +59,11 @@ def _read(config: Config, stop: threading.Event) -> tuple[int, Exception | None]
 
 
 def _unread(config: Config, outbox: Outbox) -> int:
-    return sum(source.unread(outbox.cursor(source.name)) or 0 for source in agent.make_sources(config))
+    total = 0
+    for source in agent.make_sources(config):
+        with suppress(SourceError, OSError):
+            total += source.unread(outbox.cursor(source.name)) or 0
+    return total
 
 
 def _deliver(config: Config, stop: threading.Event) -> None:

@@ -6,20 +6,26 @@ from typing import Any
 
 import click
 
-from humbug_agent import history, show
+from humbug_agent import gaps, history, show
 from humbug_agent.config import Config
 from humbug_agent.outbox import Health, Outbox
 from humbug_agent.sources.contract import Source, SourceError
+
+SEEN_HOURS = 24
+"""For how long `status` looks back when it says which source saw which calls."""
 
 
 def standing(config: Config, sources: Sequence[Source], now: float, pid: int | None) -> dict[str, Any]:
     """The object of `status --json`. ``pid`` is the running daemon's. Raises OutboxError."""
     path, zone = config.agent.outbox, config.agent.timezone
     totals, read, health, used = history.Totals(0, 0, {}, {}, {}), {}, {}, 0
+    seen = gaps.Sightings()
     if path.exists():
         with Outbox(path) as outbox:
             totals, read = history.totals(outbox), history.read_so_far(outbox)
             health, used = outbox.health(), outbox.used_bytes()
+            if len(sources) > 1:
+                seen = gaps.sightings(outbox, now - SEEN_HOURS * 3600)
     names = [destination.name for destination in config.destinations]
     sums = {state: sum(states[state] for states in totals.deliveries.values()) for state in history.STATES}
     return {
@@ -32,6 +38,7 @@ def standing(config: Config, sources: Sequence[Source], now: float, pid: int | N
         "sources": {
             s.name: _source(s, read.get(s.name), _state(health, f"source {s.name}", pid), now, zone) for s in sources
         },
+        "sightings": [{"sources": list(names), "calls": number} for names, number in sorted(seen.items())],
         "destinations": {
             name: _destination(name, totals, _state(health, f"destination {name}", pid), now, zone)
             for name in [*names, *(name for name in totals.deliveries if name not in names)]
@@ -47,12 +54,11 @@ def _state(health: Mapping[str, Health], part: str, pid: int | None) -> Health:
 
 
 def _source(source: Source, read: history.ReadSoFar | None, health: Health, now: float, zone: tzinfo) -> dict[str, Any]:
-    trouble = ""
+    trouble = source.trouble()
     try:
-        source.check()
         unread = source.unread(read.cursor if read else None)
     except (OSError, SourceError) as error:
-        unread, trouble = None, str(error)
+        unread, trouble = None, trouble or str(error)
     return {
         "state": health.state,
         "message": health.message or trouble,
@@ -99,12 +105,15 @@ def print_for_people(found: dict[str, Any]) -> None:
         [
             (
                 name, one["state"], f"{one['calls']:,}", f"{one['rejects']:,}",
-                "?" if one["unread_bytes"] is None else f"{one['unread_bytes']:,}",
+                "" if one["unread_bytes"] is None else f"{one['unread_bytes']:,}",
                 "never" if one["age_seconds"] is None else f"{show.age(one['age_seconds'])} ago",
             )
             for name, one in found["sources"].items()
         ],
     )  # fmt: skip
+    if found["sightings"]:
+        seen = gaps.Sightings({tuple(one["sources"]): one["calls"] for one in found["sightings"]})
+        click.echo(f"\ncalls of the last {SEEN_HOURS} hours: {gaps.in_words(seen)}")
     click.echo()
     show.table(
         ("DESTINATION", "STATE", "WAITING", "SENT", "DEAD", "OLDEST WAITING"),

@@ -29,13 +29,16 @@ MAY_IMPORT = {
     "rows": {"cdr"},
     "outbox": {"cdr", "rows", "schema"},
     "history": {"cdr", "outbox", "rows", "schema"},
-    "sources": {"cdr", "config", "numbers"},
+    "ami": {"config"},
+    "sources": {"cdr", "config", "numbers", "ami"},
     "destinations": {"cdr", "config", "numbers"},
     "receiver": {"cdr"},
     # Delivery knows what a destination is, and none in particular.
     "delivery": {"cdr", "outbox", "schema", "pace", "destinations"},
     "lock": {"schema"},
-    "agent": {"cdr", "config", "outbox", "history", "lock", "schema", "delivery", "sources", "destinations", "systemd"},
+    "gaps": {"cdr", "config", "outbox"},
+    "upkeep": {"config", "outbox", "history", "schema"},
+    "agent": {"config", "outbox", "gaps", "upkeep", "lock", "schema", "delivery", "sources", "destinations", "systemd"},
 }
 ABOVE = {"cli", "once", "cli_common", "cli_outbox", "cli_receiver", "demo", "show", "standing"}
 

@@ -97,7 +97,7 @@ value_escaping = some
         "[agent] log_level: 'loud' is not one of debug, info, warning, error",
         "[source a] utc: 'perhaps' is neither yes nor no",
         "[source a] start: 'middle' is not one of beginning, end",
-        "[source b] type: 'asterix_csv' is not one of asterisk_csv; did you mean asterisk_csv?",
+        "[source b] type: 'asterix_csv' is not one of asterisk_csv, asterisk_ami; did you mean asterisk_csv?",
         "[source c] type: is missing",
         "[destination d] api_key: is missing; give api_key or api_key_file",
         "[destination d] connections: '0' is not a whole number from 1 to 64",

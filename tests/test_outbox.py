@@ -15,7 +15,7 @@ import pytest
 from calls import batch, call, reject
 from sqlite_utils import Database
 
-from humbug_agent import agent, history, lock, schema
+from humbug_agent import history, lock, schema, upkeep
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
 from humbug_agent.history import Filter
@@ -138,13 +138,13 @@ def test_reading_pauses_at_the_limit_and_goes_on_when_delivered_calls_may_go(pat
         with pytest.raises(OutboxFull, match="max_size_mb = 1 is reached"):
             fill(outbox)
         full_at = outbox.cursor("csv")
-        agent.keep_house(outbox, config, threading.Event())
+        upkeep.keep_house(outbox, config, threading.Event())
         with pytest.raises(OutboxFull):
             outbox.accept("csv", batch(20_000), TO)
         assert outbox.cursor("csv") == full_at
         waiting = outbox.take("humbug", 10_000, time.time())
         outbox.mark("humbug", [Mark(due.id, "sent", 1.0) for due in waiting])
-        agent.keep_house(outbox, config, threading.Event())
+        upkeep.keep_house(outbox, config, threading.Event())
         assert outbox.accept("csv", batch(20_000), TO) == 1
         assert outbox.used_bytes() < 2**20
 
@@ -243,7 +243,7 @@ def test_a_damaged_file_is_moved_aside_and_what_it_had_is_neither_lost_nor_sent_
         outbox.accept("csv", batch(*range(3000), cursor="here"), TO)
         outbox.mark("humbug", [Mark(number, "sent", 1.0) for number in range(1, 1001)])
     damage(path, "calls_start")
-    agent.prepare(config_for(path, start))
+    upkeep.prepare(config_for(path, start))
     moved = [file for file in path.parent.iterdir() if re.fullmatch(r"outbox\.db\.damaged-[0-9T]+", file.name)]
     assert len(moved) == 1
     with Outbox(path) as outbox:
@@ -258,7 +258,7 @@ def test_what_can_not_be_read_of_a_damaged_file_is_read_again(path: Path) -> Non
         outbox.accept("csv", batch(*range(3000)), TO)
         outbox.mark("humbug", [Mark(number, "sent", 1.0) for number in range(1, 3001)])
     damage(path, "deliveries")
-    agent.prepare(config_for(path, "beginning"))
+    upkeep.prepare(config_for(path, "beginning"))
     with Outbox(path) as outbox:
         # Which ones had been delivered nobody can tell any more: at least once, then.
         assert outbox.accept("csv", batch(*range(3000)), TO) == 3000
@@ -268,7 +268,7 @@ def test_a_file_that_is_no_database_is_moved_aside(path: Path) -> None:
     path.write_bytes(b"these are no calls" * 1000)
     with pytest.raises(OutboxDamaged):
         Outbox(path)
-    agent.prepare(config_for(path, "end"))
+    upkeep.prepare(config_for(path, "end"))
     with Outbox(path) as outbox:
         assert outbox.accept("csv", batch(1), TO) == 1
 
@@ -283,12 +283,12 @@ def test_moving_a_damaged_file_aside_is_finished_by_the_next_start_when_killed(p
     # Killed while the new one was being filled: the damaged file is still there, and a half-made one beside it.
     path.rename(path.with_name("outbox.db.new"))
     path.write_bytes(damaged)
-    agent.prepare(config_for(path, "beginning"))
+    upkeep.prepare(config_for(path, "beginning"))
     with Outbox(path) as outbox:
         assert states(outbox)["waiting"] == 2000
     # Killed before the new one got its name.
     path.rename(path.with_name("outbox.db.new"))
-    agent.prepare(config_for(path, "beginning"))
+    upkeep.prepare(config_for(path, "beginning"))
     with Outbox(path) as outbox:
         assert states(outbox)["waiting"] == 2000
 
@@ -335,7 +335,7 @@ def test_processes_that_make_the_outbox_at_the_same_moment_do_not_hinder_each_ot
 def test_a_sound_file_is_left_alone(path: Path) -> None:
     with Outbox(path) as outbox:
         outbox.accept("csv", batch(1), TO)
-    agent.prepare(config_for(path, "end"))
+    upkeep.prepare(config_for(path, "end"))
     with Outbox(path) as outbox:
         assert states(outbox)["waiting"] == 1
 

@@ -71,6 +71,13 @@ class AsteriskCsv:
             return 0
         return rotation.unread_bytes(self._path, place)
 
+    def trouble(self) -> str:
+        try:
+            self.check()
+        except SourceError as error:
+            return str(error)
+        return ""
+
     def check(self) -> str:
         directory = self._path.parent
         if not directory.is_dir():

@@ -10,8 +10,12 @@ from humbug_agent.cdr import Batch
 class SourceError(Exception):
     """The source can't be read as things are; the text says which file or host, why, and what to do.
 
-    Whoever runs the source reads again from the last cursor after a pause.
+    Whoever runs the source reads again from the last cursor after ``wait`` seconds; None is the usual, growing pause.
     """
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
 
 
 class Source(Protocol):
@@ -33,6 +37,10 @@ class Source(Protocol):
 
     def unread(self, cursor: str | None) -> int | None:
         """How many bytes wait after ``cursor``; None where the source can't know."""
+        ...
+
+    def trouble(self) -> str:
+        """What keeps it from being read, as far as can be told without asking another host; blank when all is well."""
         ...
 
     def check(self) -> str:

@@ -1,0 +1,75 @@
+"""What the AMI said, until a source has put it on disk.
+
+The connection's thread puts, the source's takes. Putting never waits: an Asterisk whose reader is slow cuts it off.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MOST_BYTES = 32 * 2**20
+"""About sixty thousand calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event as it came; ``connection`` counts the connections, ``at`` is seconds since the epoch."""
+
+    connection: int
+    at: float
+    block: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the connection stands from now on: the ``trouble`` in words, or none."""
+
+    trouble: str
+
+
+class Inbox:
+    def __init__(self) -> None:
+        self._items: deque[Heard | State] = deque()
+        self._bytes = 0
+        self._lost = 0
+        self._news = threading.Condition()
+
+    def put(self, connection: int, blocks: Sequence[bytes]) -> None:
+        now = time.time()
+        with self._news:
+            for block in blocks:
+                if self._bytes > MOST_BYTES:
+                    self._lost += 1
+                    continue
+                self._bytes += len(block)
+                self._items.append(Heard(connection, now, block))
+            self._news.notify_all()
+
+    def tell(self, trouble: str) -> None:
+        with self._news:
+            self._items.append(State(trouble))
+            self._news.notify_all()
+
+    def take(self, most: int, seconds: float) -> tuple[list[Heard], State | None]:
+        """Up to ``most`` events, in order, and the change of state that comes right behind them, if one does.
+
+        Waits up to ``seconds`` for something to come.
+        """
+        events: list[Heard] = []
+        with self._news:
+            self._news.wait_for(lambda: bool(self._items), seconds)
+            while self._items and len(events) < most:
+                item = self._items.popleft()
+                if isinstance(item, State):
+                    return events, item
+                self._bytes -= len(item.block)
+                events.append(item)
+        return events, None
+
+    def lost(self) -> int:
+        """How many events found no room since this was asked last."""
+        with self._news:
+            lost, self._lost = self._lost, 0
+            return lost

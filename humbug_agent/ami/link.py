@@ -1,0 +1,198 @@
+"""Keeps one connection to an AMI, in a thread of its own, for as long as the daemon runs.
+
+A connection on which nothing comes is not given up at once: what Asterisk still has in hand for it would be gone for
+ever. A second one is tried beside it, and takes over when it gets through and the first one is still silent.
+"""
+
+import asyncio
+import itertools
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from humbug_agent.ami.inbox import Inbox
+from humbug_agent.ami.protocol import AmiError, LoginRefused, Protocol
+from humbug_agent.config import AsteriskAmiSettings
+
+PING_SECONDS = 1.5
+SILENT_SECONDS = 3.0
+"""Nothing heard for so long, although pinged: something is wrong."""
+
+LOGIN_SECONDS, PATIENT_SECONDS, HASTY_TRIES = 3.0, 10.0, 20
+"""How long a connection may take until it is logged in, and after how many failures in a row it may take longer."""
+
+FIRST_WAIT, LONGEST_WAIT = 0.1, 4.0
+"""Seconds between tries. What ends meanwhile is not told again."""
+
+REFUSED_WAIT, REFUSED_SECONDS = 30.0, 300.0
+"""How long to wait after a refused login, once they were refused for so long: each one is a line in a log."""
+
+STEADY_SECONDS = 10.0
+"""A connection that lasted so long was a good one."""
+
+STOP_SECONDS = 5.0
+
+
+class Link:
+    """``events`` are the classes of events to ask for, as manager.conf names them, parted by commas.
+
+    What comes goes into ``inbox``, as does each change of how the connection stands.
+    """
+
+    def __init__(self, settings: AsteriskAmiSettings, events: str, inbox: Inbox) -> None:
+        self._settings = settings
+        self._events = events
+        self._inbox = inbox
+        self._told: str | None = None
+        self._numbers = itertools.count(1)
+        self._protocols: set[Protocol] = set()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="ami", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """Close the connection; nothing more comes into the inbox."""
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(STOP_SECONDS)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._ready.set()
+        keeping = asyncio.ensure_future(self._keep())
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait((keeping, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if keeping.done():
+                self._tell(f"stopped by a fault of this program: {keeping.exception()!r}")
+        finally:
+            keeping.cancel()
+            for protocol in self._protocols:
+                protocol.abort("the agent stops")
+
+    async def _keep(self) -> None:
+        patience = Patience()
+        while True:
+            try:
+                protocol = await self._open(patience.login_seconds)
+            except AmiError as error:
+                self._tell(str(error))
+                await asyncio.sleep(patience.after(error))
+                continue
+            began = time.monotonic()
+            self._tell("")
+            reason = await self._watch(protocol)
+            self._tell(reason)
+            if time.monotonic() - began > STEADY_SECONDS:
+                patience = Patience()
+            await asyncio.sleep(patience.after(None))
+
+    async def _open(self, seconds: float) -> Protocol:
+        number = next(self._numbers)
+        protocol = await connect(self._settings, self._events, seconds, lambda blocks: self._inbox.put(number, blocks))
+        self._protocols.add(protocol)
+        protocol.lost.add_done_callback(lambda _: self._protocols.discard(protocol))
+        return protocol
+
+    async def _watch(self, protocol: Protocol) -> str:
+        """Until the connection, or the one that took its place, is lost; returns why."""
+        patience = Patience()
+        while True:
+            await asyncio.wait((protocol.lost,), timeout=PING_SECONDS)
+            if protocol.lost.done():
+                return f"{protocol.where}: {protocol.lost.result()}"
+            if not _silent(protocol):
+                self._tell("")
+                protocol.ping()
+                continue
+            self._tell(f"{protocol.where}: nothing comes any more, not even an answer to a ping")
+            try:
+                fresh = await self._open(patience.login_seconds)
+            except AmiError as error:
+                await asyncio.wait((protocol.lost,), timeout=patience.after(error))
+                continue
+            patience = Patience()
+            if _silent(protocol):
+                protocol, fresh = fresh, protocol
+            fresh.abort("another connection took its place")
+            self._tell("")
+
+    def _tell(self, trouble: str) -> None:
+        if trouble != self._told:
+            self._told = trouble
+            self._inbox.tell(trouble)
+
+
+class Patience:
+    """How long to wait for a login, and after a failure, given those before it."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._refused: float | None = None
+
+    @property
+    def login_seconds(self) -> float:
+        return LOGIN_SECONDS if self._failures < HASTY_TRIES else PATIENT_SECONDS
+
+    def after(self, error: AmiError | None) -> float:
+        if not isinstance(error, LoginRefused):
+            self._refused = None
+        elif self._refused is None:
+            self._refused = time.monotonic()
+        elif time.monotonic() - self._refused > REFUSED_SECONDS:
+            return REFUSED_WAIT
+        wait = FIRST_WAIT * 2.0 ** min(self._failures, 10)
+        self._failures += 1
+        if isinstance(error, LoginRefused):
+            wait = max(wait, 1.0)
+        return min(wait, LONGEST_WAIT) * random.uniform(0.75, 1.0)
+
+
+async def connect(
+    settings: AsteriskAmiSettings, events: str, seconds: float, on_events: Callable[[Sequence[bytes]], None]
+) -> Protocol:
+    """A connection that is logged in, within ``seconds``. Raises AmiError with what to do."""
+    where = f"AMI {settings.host}:{settings.port}"
+    made: list[Protocol] = []
+
+    def make() -> Protocol:
+        made.append(Protocol(where, on_events))
+        return made[-1]
+
+    try:
+        async with asyncio.timeout(seconds):
+            tls = ssl.create_default_context(cafile=settings.ca_file) if settings.tls else None
+            await asyncio.get_running_loop().create_connection(make, settings.host, settings.port, ssl=tls)
+            await made[-1].greeting()
+            await made[-1].login(settings, events)
+            return made[-1]
+    except BaseException as error:
+        for protocol in made:
+            protocol.abort("given up")
+        if isinstance(error, OSError):
+            raise AmiError(f"{where}: {_why(error, seconds)}") from error
+        raise
+
+
+def _why(error: OSError, seconds: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"does not answer within {seconds:.0f} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there; does Asterisk run, and has manager.conf enabled = yes in [general]?"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message}); ca_file names a CA of your own"
+    if isinstance(error, ssl.SSLError):
+        return f"speaks no TLS there ({error.reason}); tls = yes wants the port of tlsbindaddr in manager.conf"
+    if isinstance(error, socket.gaierror):
+        return f"there is no such host ({error.strerror})"
+    return error.strerror or str(error)
+
+
+def _silent(protocol: Protocol) -> bool:
+    return time.monotonic() - protocol.heard > SILENT_SECONDS

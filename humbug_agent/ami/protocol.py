@@ -1,0 +1,164 @@
+"""panoramisk's AMI protocol, with what it leaves undone.
+
+Its own would lose characters that are split between two reads, end at an exception in a callback, wait for ever for an
+answer that was lost, and read an endless message into memory. Framing is done here, on bytes; of panoramisk stay the
+actions, the messages, and the matching of answers.
+
+AmiError
+└── LoginRefused
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from panoramisk.actions import Action
+from panoramisk.ami_protocol import AMIProtocol
+from panoramisk.message import Message
+
+from humbug_agent.config import AsteriskAmiSettings
+
+BANNER = b"Asterisk Call Manager/"
+END = b"\r\n\r\n"
+MOST_UNKNOWN = 2**20
+"""Bytes without any message that AMI knows, after which it is no AMI. The longest real message is some kilobytes."""
+
+SHOWN = 60
+
+
+class AmiError(Exception):
+    """The AMI can't be used as things are; the text says which host, why, and what to do."""
+
+
+class LoginRefused(AmiError):
+    """The AMI knows this user not, or the secret, or the address."""
+
+
+class Protocol(AMIProtocol):  # type: ignore[misc]
+    """One connection. ``on_events`` gets each event as the bytes between two blank lines, several at a time.
+
+    It runs in the loop's thread and must neither block nor raise. ``heard`` is when the last byte came, by
+    time.monotonic; ``lost`` is done, with the reason, once the connection is gone.
+    """
+
+    # Every byte is a character, and back: what a value means is decided value by value.
+    encoding = "latin-1"
+
+    def __init__(self, where: str, on_events: Callable[[Sequence[bytes]], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.where = where
+        self._on_events = on_events
+        self._rest = b""
+        self._unknown = 0
+        self._login = ""
+        self.heard = time.monotonic()
+        self.greeted: asyncio.Future[str] = loop.create_future()
+        self.lost: asyncio.Future[str] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.log = logging.getLogger("panoramisk")
+
+    async def greeting(self) -> str:
+        """The line that an AMI begins with, which tells its version. Raises AmiError."""
+        await asyncio.wait((self.greeted, self.lost), return_when=asyncio.FIRST_COMPLETED)
+        if not self.greeted.done():
+            raise AmiError(f"{self.where}: {self.lost.result()}")
+        return self.greeted.result()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = time.monotonic()
+        self._rest += data
+        if not self.greeted.done() and not self._greet():
+            return
+        *blocks, self._rest = self._rest.split(END)
+        events = [block for block in (block.lstrip(b"\r\n") for block in blocks) if self._is_event(block)]
+        if events:
+            self._on_events(events)
+        if self._unknown + len(self._rest) > MOST_UNKNOWN:
+            self.abort(f"sends what is no AMI: {_shown(data)}")
+
+    def _greet(self) -> bool:
+        line, newline, rest = self._rest.partition(b"\r\n")
+        if newline and line.startswith(BANNER):
+            self._rest = rest
+            self.greeted.set_result(line.decode(self.encoding))
+        elif newline or not BANNER.startswith(line[: len(BANNER)]) or len(line) > 2 * SHOWN:
+            self.abort(f"is no AMI: it begins with {_shown(line)}")
+        return self.greeted.done()
+
+    def _is_event(self, block: bytes) -> bool:
+        """Deals with what is none: an answer goes to who waits for it."""
+        if block.startswith(b"Event: ") and not self._is_awaited(block):
+            self._unknown = 0
+            return True
+        if block.startswith((b"Event: ", b"Response: ")):
+            self._unknown = 0
+            message = Message.from_line(block.decode(self.encoding))
+            if self._login and message.id not in self.responses:
+                # Before the login is answered nothing else has been asked.
+                message["ActionID"] = self._login
+            try:
+                self.handle_message(message)
+            except Exception:
+                # A message with a header twice, which a caller's text may have made, is more than it can take.
+                self.log.debug("not understood: %r", block, exc_info=True)
+        else:
+            # A line break in a value can make such: Asterisk does not escape a CDR's values.
+            self._unknown += len(block)
+        return False
+
+    def _is_awaited(self, block: bytes) -> bool:
+        _, found, rest = block.partition(b"\r\nActionID: ")
+        return bool(found) and rest.partition(b"\r\n")[0].decode(self.encoding) in self.responses
+
+    async def ask(self, action: str, **headers: str) -> Message:
+        """The answer to an action. Raises AmiError when the connection is lost before. Cancelling forgets it."""
+        # Encoded here: panoramisk would show in its log what its encoding can't send.
+        said = {name: value.encode().decode(self.encoding) for name, value in headers.items()}
+        asked = Action({"Action": action, **said})
+        self._login = asked.id if action == "Login" else ""
+        answer = self.send(asked)
+        try:
+            await asyncio.wait((answer, self.lost), return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise AmiError(f"{self.where}: {self.lost.result()}")
+            return answer.result()
+        finally:
+            self._login = ""
+            self.responses.pop(asked.id, None)
+
+    async def login(self, settings: AsteriskAmiSettings, events: str) -> None:
+        """Say who we are, and which classes of events to send. Raises LoginRefused, AmiError."""
+        secret = settings.secret.reveal()
+        answer = await self.ask("Login", Username=settings.username, Secret=secret, Events=events)
+        if not answer.success:
+            raise LoginRefused(
+                f"{self.where}: refuses the login of {settings.username} ({answer.message}); look in manager.conf at "
+                f"[{settings.username}]: its secret, its permit and deny lines, and whether it was reloaded"
+            )
+
+    def ping(self) -> None:
+        """Whatever comes back counts, so nobody waits for it."""
+        self.transport.write(b"Action: Ping\r\n\r\n")
+
+    def abort(self, reason: str) -> None:
+        """End it now, as lost for this reason."""
+        self._lose(reason)
+        if transport := getattr(self, "transport", None):
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        within = " in the midst of a message" if self._rest.strip() else ""
+        why = f" ({getattr(exc, 'strerror', None) or exc})" if exc else ""
+        self._lose(f"has closed the connection{within}{why}")
+
+    def _lose(self, reason: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(reason)
+
+
+def _shown(data: bytes) -> str:
+    text = data[:SHOWN].decode("latin-1")
+    return repr(text) + ("…" if len(data) > SHOWN else "")

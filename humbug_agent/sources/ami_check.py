@@ -1,0 +1,119 @@
+"""Tries an AMI for real: the login, and whether calls would be told.
+
+A user without the right to see calls gets neither an event nor an error, so the rights have to be looked up. Only the
+console tells them: over AMI, where this user may ask it, or the PBX's own, where this host is the PBX. Elsewhere a call
+that ends while the check listens is the proof.
+"""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+
+from humbug_agent.ami.link import connect
+from humbug_agent.ami.protocol import AmiError, Protocol
+from humbug_agent.config import LOOPBACK, AsteriskAmiSettings
+from humbug_agent.sources import ami_events
+from humbug_agent.sources.contract import SourceError
+
+LOGIN_SECONDS = 10.0
+LISTEN_SECONDS = 5.0
+GRACE_SECONDS = 1.5
+"""A call's Cdr event may come after its Hangup."""
+
+ASK_SECONDS = 10.0
+NEEDED = {"cdr": "cdr", "reload": "system", "shutdown": "system", "alarm": "system"}
+
+
+def check(settings: AsteriskAmiSettings) -> str:
+    """A line about what was found. Raises SourceError when calls would not come."""
+    try:
+        return asyncio.run(_check(settings))
+    except AmiError as error:
+        raise SourceError(str(error)) from error
+
+
+async def _check(settings: AsteriskAmiSettings) -> str:
+    ended: list[tuple[float, str]] = []
+
+    def note(blocks: Sequence[bytes]) -> None:
+        for block in blocks:
+            event = ami_events.name(block)
+            # An answered call has a record whatever cdr.conf says.
+            if event == "Cdr" or (event == "Hangup" and b"\r\nChannelState: 6\r\n" in block):
+                ended.append((time.monotonic(), event))
+
+    protocol = await connect(settings, "cdr,call", LOGIN_SECONDS, note)
+    try:
+        found = f"{protocol.where}: logged in as {settings.username} ({protocol.greeted.result()})"
+        user = await _console(settings, protocol, f"manager show user {settings.username}")
+        if user is not None:
+            _judge_rights(settings, user)
+            _judge_cdr(settings, await _console(settings, protocol, "cdr show status") or "")
+            return f"{found}, may see {', '.join(sorted(settings.events))}"
+        return f"{found}; {await _listen(settings, ended)}"
+    finally:
+        protocol.abort("the check is over")
+
+
+def _judge_rights(settings: AsteriskAmiSettings, shown: str) -> None:
+    has = re.search(r"read perm:\s*(\S*)", shown)
+    classes = set(has[1].split(",")) - {"<none>", "none", ""} if has else {"all"}
+    needed = {NEEDED[event] for event in settings.events}
+    if "all" not in classes and not needed <= classes:
+        now, missing, wanted = (",".join(sorted(some)) for some in (classes, needed - classes, needed | classes))
+        raise SourceError(
+            f"AMI user {settings.username} may not see {missing} events (its read is {now or 'empty'}): in "
+            f"manager.conf, section [{settings.username}], write read = {wanted}, then asterisk -rx 'manager reload'"
+        )
+
+
+def _judge_cdr(settings: AsteriskAmiSettings, shown: str) -> None:
+    if "cdr" not in settings.events or "Registered Backends" not in shown:
+        return
+    if re.search(r"Logging:\s*Disabled", shown):
+        raise SourceError("Asterisk makes no CDRs: in cdr.conf, section [general], write enable = yes, then restart it")
+    if "cdr_manager" not in shown:
+        raise SourceError(
+            "Asterisk sends no Cdr events: in cdr_manager.conf, section [general], write enabled = yes, then "
+            "asterisk -rx 'module reload cdr_manager.so' (if it is not loaded: 'module load cdr_manager.so')"
+        )
+
+
+async def _console(settings: AsteriskAmiSettings, protocol: Protocol, command: str) -> str | None:
+    """What Asterisk's console says to it; None where nobody lets us ask."""
+    async with asyncio.timeout(ASK_SECONDS):
+        answer = await protocol.ask("Command", Command=command)
+    if answer.success:
+        output = answer.get("Output", answer.content)
+        return "\n".join(output) if isinstance(output, list) else str(output)
+    program = shutil.which("asterisk", path=None) or shutil.which("asterisk", path="/usr/sbin:/usr/local/sbin")
+    if settings.host not in LOOPBACK or not program:
+        return None
+    try:
+        done = await asyncio.to_thread(
+            subprocess.run, [program, "-rx", command], capture_output=True, timeout=ASK_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+async def _listen(settings: AsteriskAmiSettings, ended: list[tuple[float, str]]) -> str:
+    """For what other calls that are ending now prove."""
+    until = time.monotonic() + LISTEN_SECONDS
+    while time.monotonic() < until and "cdr" in settings.events:
+        if any(event == "Cdr" for _, event in ended):
+            return "a Cdr event came"
+        if ended and time.monotonic() - ended[0][0] > GRACE_SECONDS:
+            raise SourceError(
+                f"AMI user {settings.username} saw a call end, and no Cdr event came: in manager.conf, section "
+                f"[{settings.username}], read must have cdr; in cdr_manager.conf, [general], enabled must be yes"
+            )
+        await asyncio.sleep(0.05)
+    return (
+        f"no call ended while this listened, so its rights stay untested: run this as root on the PBX, or look whether "
+        f"'read perm' has cdr in: asterisk -rx 'manager show user {settings.username}'"
+    )

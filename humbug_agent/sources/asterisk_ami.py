@@ -1,0 +1,123 @@
+"""Asterisk's Cdr events, over its manager interface.
+
+An event is told once: what ends while nobody listens is never told again, which is why Master.csv belongs beside this
+source. A call that both have seen is one call.
+"""
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from functools import partial
+from threading import Event
+
+from humbug_agent.ami.inbox import Heard, Inbox
+from humbug_agent.ami.link import Link
+from humbug_agent.cdr import Batch, Notice, Record, Reject, digest
+from humbug_agent.config import AsteriskAmiSettings
+from humbug_agent.sources import ami_events
+from humbug_agent.sources.ami_check import check
+from humbug_agent.sources.asterisk import make_cdr
+from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.occurrences import Occurrences
+
+MOST = 1000
+"""Events that are committed at once."""
+
+LOOK_SECONDS = 0.5
+"""How long at most a stop goes unnoticed."""
+
+NOTICES = {"reload": ("Reload",), "shutdown": ("Shutdown",), "alarm": ("Alarm", "AlarmClear")}
+MEANWHILE = "calls that end now are not told again, only Master.csv has them"
+
+
+class AsteriskAmi:
+    def __init__(self, settings: AsteriskAmiSettings, zone: tzinfo) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._zone = zone
+        self._calls = "cdr" in settings.events
+        self._notices = {event for word in settings.events for event in NOTICES.get(word, ())}
+        self._inbox = Inbox()
+        self._link: Link | None = None
+        self._unacknowledged: Batch | None = None
+        self._connection, self._counted, self._size = 0, Occurrences(), 0
+        self._numbers = itertools.count()
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        """What has come stays here until it is on disk, also when this reading is given up and another one begun."""
+        if not follow:
+            return
+        if self._link is None:
+            self._link = Link(self._settings, self._classes(), self._inbox)
+            self._link.start()
+        if self._unacknowledged:
+            yield from self._hand_over(self._unacknowledged)
+        while not stop.is_set():
+            heard, state = self._inbox.take(MOST, LOOK_SECONDS)
+            if heard:
+                yield from self._hand_over(self._batch(heard))
+            if lost := self._inbox.lost():
+                raise SourceError(
+                    f"{lost:,} events found no room while the outbox could not be written; {MEANWHILE}", 0
+                )
+            if state and state.trouble:
+                raise SourceError(f"{state.trouble}; {MEANWHILE}", 0)
+            if state:
+                yield Batch([], [], None)
+        self._link.stop()
+        self._link = None
+        while heard := self._inbox.take(MOST, 0)[0]:
+            yield from self._hand_over(self._batch(heard))
+
+    def parse(self, text: bytes) -> Batch:
+        block = b"\r\n".join(text.strip().splitlines())
+        return self._batch([Heard(0, 0.0, block)])
+
+    def unread(self, cursor: str | None) -> None:
+        return None
+
+    def trouble(self) -> str:
+        return ""
+
+    def check(self) -> str:
+        return check(self._settings)
+
+    def _classes(self) -> str:
+        return ",".join(["cdr"] * self._calls + ["system"] * bool(self._notices))
+
+    def _hand_over(self, batch: Batch) -> Iterator[Batch]:
+        self._unacknowledged = batch
+        yield batch
+        self._unacknowledged = None
+
+    def _batch(self, heard: list[Heard]) -> Batch:
+        records: list[Record] = []
+        rejects: list[Reject] = []
+        for one in heard:
+            event = ami_events.name(one.block)
+            if event == "Cdr" and self._calls:
+                try:
+                    columns = ami_events.call_columns(one.block)
+                    records.append(make_cdr(columns, self._zone, partial(self._number, one)))
+                except ValueError as error:
+                    rejects.append(self._reject(one, str(error)))
+            elif event in self._notices:
+                records.append(self._notice(one, event))
+        return Batch(records, rejects, None, sum(len(one.block) for one in heard))
+
+    def _number(self, heard: Heard, of: bytes) -> bytes:
+        """The n-th equal event of one connection is the n-th such call."""
+        if heard.connection != self._connection:
+            self._connection, self._counted, self._size = heard.connection, Occurrences(), 0
+        self._size += len(heard.block)
+        return self._counted.identity(of, self._size)
+
+    def _notice(self, heard: Heard, event: str) -> Notice:
+        fields = ami_events.fields(heard.block)
+        identity = digest("notice", self.name, event, *fields.values(), str(heard.at), str(next(self._numbers)))
+        return Notice(identity=identity, event=event, at=datetime.fromtimestamp(heard.at, UTC), fields=fields)
+
+    def _reject(self, heard: Heard, reason: str) -> Reject:
+        where = f"AMI {self._settings.host}:{self._settings.port}"
+        key = digest("reject", self.name, heard.block.decode("latin-1"), str(heard.at))
+        return Reject(key, heard.block, reason, where)
