@@ -211,9 +211,12 @@ def move_aside(path: Path, keep_cursors: Set[str] = frozenset()) -> Path:
     db = connect(fresh, durable=True)
     with contextlib.closing(sqlite3.connect(path)) as old, db.atomic():
         for table, which in _SALVAGED.items():
-            rows = _readable(old, path, f"SELECT * FROM {table} WHERE {which}")
-            width = len(db[table].columns)
-            db.conn.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * width)})", rows)
+            # By name: it may be the file of an earlier version, which had fewer columns.
+            columns = [f'"{row[1]}"' for row in _readable(old, path, f"PRAGMA table_info({table})")]
+            if columns:
+                names, places = ", ".join(columns), ", ".join("?" * len(columns))
+                rows = _readable(old, path, f"SELECT {names} FROM {table} WHERE {which}")
+                db.conn.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})", rows)
         done = (
             "SELECT identity FROM calls WHERE id IN (SELECT call FROM deliveries WHERE state = 'sent') "
             "AND id NOT IN (SELECT call FROM deliveries WHERE state <> 'sent')"

@@ -12,11 +12,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from calls import batch, call, reject
+from calls import START, batch, call, reject
 from sqlite_utils import Database
 
-from humbug_agent import history, lock, schema, upkeep
-from humbug_agent.cdr import Batch
+from humbug_agent import gaps, history, lock, rows, schema, upkeep
+from humbug_agent.cdr import Batch, Notice
 from humbug_agent.config import Config, load
 from humbug_agent.history import Filter
 from humbug_agent.outbox import KEPT_FAILURES, Mark, Outbox
@@ -43,6 +43,52 @@ def states(outbox: Outbox) -> dict[str, int]:
 def test_a_call_comes_back_as_it_went_in(outbox: Outbox) -> None:
     outbox.accept("csv", batch(1, 2), TO)
     assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1), call(2)]
+
+
+def test_what_is_no_call_comes_back_as_it_went_in_and_counts_as_none(outbox: Outbox) -> None:
+    fields = {"Shutdown": "Cleanly", "Restart": "True"}
+    notice = Notice(identity=b"n" * 16, event="Shutdown", at=START, fields=fields)
+    assert outbox.accept("ami", Batch([call(1), notice], [], None), TO) == 2
+    assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1), notice]
+    assert history.totals(outbox).calls == 1
+
+
+def test_a_call_of_two_sources_is_one_and_both_have_seen_it(outbox: Outbox) -> None:
+    assert outbox.accept("ami", batch(1, 2), TO) == 2
+    assert outbox.accept("csv", batch(2, 3), TO) == 1
+    assert outbox.accept("csv", batch(2, 3), TO) == 0
+    assert gaps.sightings(outbox, 0) == {("ami",): 1, ("ami", "csv"): 1, ("csv",): 1}
+    assert len(outbox.take("humbug", 10, time.time())) == 3
+
+
+def first_version(path: Path) -> None:
+    """An outbox as version 0.1.0 made it, with a call that waits."""
+    db = Database(sqlite3.connect(path), execute_plugins=False)
+    schema.migrations.apply(db, stop_before="m002_second_source")
+    names = [name for name in rows.COLUMNS.split(", ") if name != "event"]
+    places = ", ".join("?" * (len(names) + 2))
+    db.conn.execute(
+        f"INSERT INTO calls (source, accepted, {', '.join(names)}) VALUES ({places})",
+        ("csv", 1.0, *rows.values(call(1))[:-1]),
+    )
+    db.conn.execute("INSERT INTO deliveries (call, destination) VALUES (1, 'humbug')")
+    db.conn.commit()
+    db.close()
+
+
+def test_an_outbox_of_the_first_version_goes_on(path: Path) -> None:
+    first_version(path)
+    with Outbox(path) as outbox:
+        assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1)]
+        assert outbox.accept("ami", batch(1), TO) == 0
+        assert gaps.sightings(outbox, 0) == {("ami", "csv"): 1}
+
+
+def test_a_damaged_outbox_of_the_first_version_loses_no_waiting_call(path: Path) -> None:
+    first_version(path)
+    schema.move_aside(path)
+    with Outbox(path) as outbox:
+        assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1)]
 
 
 def test_the_file_and_its_companions_are_for_the_owner_alone(path: Path, outbox: Outbox) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import unquote_to_bytes
 
+EVENTS = ("Reload", "Shutdown", "Alarm", "AlarmClear")
+"""What the vendor's own collector sends besides calls: these of AMI's events, with their own fields."""
+
 NUMBERS = ("Duration", "BillableSeconds")
 TIMES = ("StartTime", "AnswerTime", "EndTime")
 COLUMNS = (
@@ -125,11 +128,13 @@ def same(one: str, other: str) -> bool:
 
 def faults(parameters: Mapping[str, str]) -> list[str]:
     """A sentence for each mistake in decoded parameters; none quotes a value. Empty: the call is a good one."""
+    if parameters.get("Event") in EVENTS:
+        return _event_faults(parameters)
     said = [f"{name} is missing" for name in REQUIRED if name not in parameters]
     if parameters.get("encoded", "0") not in ("0", "1"):
         said.append("encoded is neither 0 nor 1")
     if parameters.get("Event", "Cdr") != "Cdr":
-        said.append("Event is not Cdr")
+        said.append(f"Event is not one of Cdr, {', '.join(EVENTS)}")
     for name in (*TIMES, "event_time"):
         value = parameters.get(name)
         if value is not None and not _is_time(value) and (value or name != "AnswerTime"):
@@ -143,6 +148,13 @@ def faults(parameters: Mapping[str, str]) -> list[str]:
         said.append("UniqueID is blank")
     if not parameters.keys() <= KNOWN - {"data"}:
         said.append(UNKNOWN)
+    return said
+
+
+def _event_faults(parameters: Mapping[str, str]) -> list[str]:
+    said = [f"{name} is missing" for name in ("gateway", "encoded", "event_time") if name not in parameters]
+    if not _is_time(parameters.get("event_time", "2011-12-01 23:59:59")):
+        said.append("event_time is not a date and time such as 2011-12-01 23:59:59")
     return said
 
 

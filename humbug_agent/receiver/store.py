@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from humbug_agent.receiver.protocol import COLUMNS, OUTER, ReceiverError
+from humbug_agent.receiver.protocol import COLUMNS, EVENTS, OUTER, ReceiverError
 
 
 class Store:
@@ -36,24 +36,33 @@ class Store:
                 defaults={"repeats": 0},
                 if_not_exists=True,
             )
+            self._db.table("events").create(
+                {"Event": str, "event_time": str, "fields": str, "key": str, "received": str, "repeats": int},
+                pk="key",
+                not_null={"key", "received", "repeats"},
+                defaults={"repeats": 0},
+                if_not_exists=True,
+            )
         except sqlite3.Error as error:
             self._db.close()
             raise ReceiverError(f"{path}: {error}") from error
-        names = ", ".join(f'"{name}"' for name in (*COLUMNS, "key", "received"))
-        values = ", ".join("?" * (len(COLUMNS) + 2))
-        self._insert = (
-            f"INSERT INTO calls ({names}) VALUES ({values}) "
-            "ON CONFLICT (key) DO UPDATE SET repeats = repeats + 1 RETURNING repeats"
-        )
+        self._insert_call = _insert("calls", (*COLUMNS, "key", "received"))
+        self._insert_event = _insert("events", ("Event", "event_time", "fields", "key", "received"))
 
-    def add(self, parameters: Mapping[str, str], key: str | None) -> bool:
-        """Commit one call; True when it is new, False when ``key`` was there before and its ``repeats`` went up.
+    def add(self, parameters: dict[str, str], key: str | None) -> bool:
+        """Commit one call or event; True when it is new, False when ``key`` was there and its ``repeats`` went up.
 
         ``key`` is the request's Idempotency-Key. Without one, calls with the same parameters are one call.
         """
-        values = [parameters.get(name) for name in COLUMNS]
         received = datetime.now(UTC).isoformat(timespec="milliseconds")
-        rows = self._db.query(self._insert, [*values, key or _hash(parameters), received])
+        if parameters["Event"] in EVENTS:
+            own = {name: value for name, value in parameters.items() if name not in ("Event", *OUTER)}
+            values: list[str | None] = [parameters["Event"], parameters["event_time"], json.dumps(own)]
+            key = key or _hash(parameters | {"time": parameters["event_time"]})
+            rows = self._db.query(self._insert_event, [*values, key, received])
+        else:
+            values = [parameters.get(name) for name in COLUMNS]
+            rows = self._db.query(self._insert_call, [*values, key or _hash(parameters), received])
         return bool(next(rows)["repeats"] == 0)
 
     def counts(self) -> dict[str, int]:
@@ -72,11 +81,25 @@ class Store:
         with closing(self._reader()) as db:
             yield from db.table("calls").rows_where(order_by="rowid")
 
+    def events(self) -> list[dict[str, Any]]:
+        """What is no call, in order of arrival; ``fields`` is what the PBX said, by name."""
+        with closing(self._reader()) as db:
+            rows = db.table("events").rows_where(order_by="rowid")
+            return [row | {"fields": json.loads(row["fields"])} for row in rows]
+
     def _reader(self) -> Database:
         return Database(sqlite3.connect(self.path, check_same_thread=False), execute_plugins=False)
 
     def close(self) -> None:
         self._db.close()
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    names, values = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
+    return (
+        f"INSERT INTO {table} ({names}) VALUES ({values}) "
+        "ON CONFLICT (key) DO UPDATE SET repeats = repeats + 1 RETURNING repeats"
+    )
 
 
 def _hash(parameters: Mapping[str, str]) -> str:

@@ -7,6 +7,8 @@ nobody can tell where it ends, and the event is none that can be understood.
 Source of the format: recorded from Asterisk 16 and 22 (cdr_manager), whose values equal those of Master.csv.
 """
 
+import re
+
 from humbug_agent.sources.asterisk import text
 
 _HEADERS = {
@@ -33,6 +35,9 @@ _MARKS = [(f"\r\n{header}:".encode(), column) for header, column in _HEADERS.ite
 
 # What an admin may have mapped in cdr_manager.conf, by the names that Master.csv has for it.
 _MAPPED = ("linkedid", "sequence", "peeraccount")
+
+
+_NAME = re.compile(rb"[A-Za-z0-9_-]+")
 
 
 def name(block: bytes) -> str:
@@ -68,6 +73,6 @@ def fields(block: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in block.split(b"\r\n"):
         header, colon, value = line.partition(b":")
-        if colon and header not in (b"Event", b"Privilege"):
+        if colon and _NAME.fullmatch(header) and header not in (b"Event", b"Privilege"):
             found.setdefault(text(header), text(value.removeprefix(b" ")))
     return found

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rude import Rude
 
 from humbug_agent import __version__
-from humbug_agent.cdr import CDR, Direction, Disposition
+from humbug_agent.cdr import CDR, Direction, Disposition, Notice
 from humbug_agent.destinations.humbug import Humbug, encoded, inner, plain
 from humbug_agent.receiver import decode
 
@@ -120,6 +120,18 @@ def test_each_byte_over_7f_is_two_digits(call: Call, unsent: Make) -> None:
     humbug = unsent("http://x/", api_key="k", encryption_key="a")
     data = [dict(parse_qsl(humbug.body(call(clid=clid), SENT_AT)))["data"] for clid in ("", "ÿ" * 100)]
     assert len(data[1]) - len(data[0]) == 2 * len(("ÿ" * 100).encode())
+
+
+@pytest.mark.parametrize("key", [None, "a-key"])
+def test_what_is_no_call_goes_with_its_own_fields_and_its_own_time(unsent: Make, key: str | None) -> None:
+    at = datetime(2026, 1, 15, 12, 41, 48, tzinfo=UTC)
+    notice = Notice(identity=b"n" * 16, event="Alarm", at=at, fields={"Alarm": "Red Alarm", "DAHDIChannel": "1"})
+    preview = unsent("http://x/", zone=ZURICH, api_key="k", encryption_key=key).preview(notice)
+    encoded_ = "1" if key else "0"
+    assert list(preview.parameters.items()) == [
+        ("gateway", "***"), ("encoded", encoded_), ("Event", "Alarm"), ("Alarm", "Red Alarm"), ("DAHDIChannel", "1"),
+        ("event_time", SENT_AT),
+    ]  # fmt: skip
 
 
 def test_an_unanswered_call_has_a_blank_answer_time(call: Call, unsent: Make) -> None:

@@ -13,7 +13,7 @@ import time
 import tracemalloc
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
@@ -59,6 +59,20 @@ def test_equal_calls_with_keys_of_their_own_are_two(running: Background, store: 
     stored = [post(running.url, plain(), **{"Idempotency-Key": key}).json()["stored"] for key in ("a", "b", "a")]
     assert stored == [True, True, False]
     assert (store.count(), store.repeats()) == (2, 1)
+
+
+def test_what_is_no_call_is_kept_beside_the_calls(running: Background, store: Store) -> None:
+    said = {"gateway": API_KEY, "encoded": "0", "Event": "Shutdown", "Shutdown": "Cleanly", "Restart": "True"}
+    body = urlencode(said | {"event_time": EVENT_TIME}).encode()
+    assert [post(running.url, body).json() for _ in range(2)] == [{"stored": True}, {"stored": False}]
+    alarm = encode({"Event": "Alarm", "Alarm": "Red Alarm", "DAHDIChannel": "1"})
+    assert post(running.url, alarm, **{"Idempotency-Key": "a"}).json() == {"stored": True}
+    assert post(running.url, urlencode(said).encode()).json() == {"faults": ["event_time is missing"]}
+    assert store.count() == 0
+    assert [(event["Event"], event["event_time"], event["fields"]) for event in store.events()] == [
+        ("Shutdown", EVENT_TIME, {"Shutdown": "Cleanly", "Restart": "True"}),
+        ("Alarm", EVENT_TIME, {"Alarm": "Red Alarm", "DAHDIChannel": "1"}),
+    ]
 
 
 @pytest.mark.parametrize("body", [plain(gateway="guess"), plain(gateway=""), encode(FIELDS, gateway="guess")])

@@ -135,8 +135,8 @@ def test_another_encryption_key(key: str) -> None:
     ("name", "value", "expected"),
     [
         *((name, None, f"{name} is missing") for name in CALL if name in receiver.REQUIRED and name != "encoded"),
-        ("Event", "Newchannel", "Event is not Cdr"),
-        ("Event", "", "Event is not Cdr"),
+        ("Event", "Newchannel", "Event is not one of Cdr, Reload, Shutdown, Alarm, AlarmClear"),
+        ("Event", "", "Event is not one of Cdr, Reload, Shutdown, Alarm, AlarmClear"),
         *(
             (name, value, f"{name} is not a whole number")
             for name in ("Duration", "BillableSeconds")
