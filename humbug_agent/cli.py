@@ -182,7 +182,7 @@ def status(as_json: bool) -> None:
 def explain(text: str | None, name: str | None, as_json: bool) -> None:
     """Show what becomes of a record: its call, its parameters, the exact body. Sends nothing.
 
-    TEXT is a line of Master.csv; without it, or with -, standard input.
+    TEXT is a line of Master.csv, or an AMI event for a source of that kind; without it, or with -, standard input.
     """
     from humbug_agent import agent, show
 
