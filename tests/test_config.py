@@ -17,6 +17,12 @@ path = /tmp/Master.csv
 type = humbug
 api_key = the-api-key
 """
+AMI = """\
+[source ami]
+type = asterisk_ami
+username = humbug
+secret = hide-me
+"""
 EXAMPLE = Path(__file__).parent.parent / "agent.ini.example"
 
 
@@ -54,7 +60,9 @@ def test_the_example_says_the_defaults_that_there_are(tmp_path: Path) -> None:
         line[1:] if line.startswith("#") and not line.startswith("# ") else line for line in shipped.splitlines()
     )
     uncommented = uncommented.replace("country = CH", "country =").replace("default_country = Switzerland", "")
-    plain, explicit = read(tmp_path, shipped), read(tmp_path, uncommented)
+    uncommented = uncommented.replace("secret_file = /etc/humbug-agent/ami-secret", "secret = s")
+    ami = "[source ami]\ntype = asterisk_ami\nusername = humbug\nsecret = s\n"
+    plain, explicit = read(tmp_path, shipped + ami), read(tmp_path, uncommented)
     assert dataclasses.replace(explicit.agent, timezone=UTC) == dataclasses.replace(plain.agent, timezone=UTC)
     assert (explicit.sources, explicit.destinations) == (plain.sources, plain.destinations)
     assert explicit.numbers == plain.numbers
@@ -128,6 +136,14 @@ value_escaping = some
         (GOOD + "[source  master-csv]\ntype = asterisk_csv\n", "[source  master-csv] name: stands there twice"),
         (GOOD + "[numbers]\ncountry = UK\n", "'UK' is not a country's ISO code"),
         (GOOD + "url = http://.example/\n", "its host can't be a name"),
+        (GOOD + "[source ami]\ntype = asterisk_ami\nsecret = x\n", "[source ami] username: is missing"),
+        (GOOD + "[source ami]\ntype = asterisk_ami\nusername = x\n", "[source ami] secret: is missing; give secret or"),
+        (
+            GOOD + AMI + "events = cdr, reloads\n",
+            "events: 'reloads' is not one of cdr, reload, shutdown, alarm; did you",
+        ),
+        (GOOD + AMI + "port = 0\n", "[source ami] port: '0' is not a whole number from 1 to 65535"),
+        (GOOD + AMI + "ca_file = /does/not/exist\n", "[source ami] ca_file: '/does/not/exist' is not a readable file"),
         (GOOD + "[numbers]\ncountry = Switzerland\n", "'Switzerland' is not a country's ISO code"),
     ],
 )
@@ -164,6 +180,7 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
     config = read(tmp_path, GOOD + "encryption_key = hide-me\nproxy = http://me:hide-me@localhost:1/\n")
     assert "the-api-key" not in repr(config)
     assert "hide-me" not in repr(config)
+    assert "hide-me" not in repr(read(tmp_path, GOOD + AMI))
 
 
 def test_a_mistake_in_a_url_does_not_show_its_password(tmp_path: Path) -> None:
@@ -190,6 +207,25 @@ def test_http_to_another_host_and_a_readable_file_are_warned_about(tmp_path: Pat
     path.chmod(0o640)
     path.write_text(GOOD + "url = http://127.0.0.1:8090/\n")
     assert load(path).warnings == ()
+
+
+def test_ami_has_the_documented_defaults_and_its_events_stand_in_any_order(tmp_path: Path) -> None:
+    ami = read(tmp_path, GOOD + AMI).sources[1]
+    assert (ami.host, ami.port, ami.tls, ami.events) == ("127.0.0.1", 5038, False, {"cdr"})
+    assert read(tmp_path, GOOD + AMI + "tls = yes\n").sources[1].port == 5039
+    assert read(tmp_path, GOOD + AMI + "events = alarm,cdr\n").sources[1].events == {"alarm", "cdr"}
+
+
+def test_ami_alone_and_ami_unencrypted_to_another_host_are_warned_about(tmp_path: Path) -> None:
+    good = GOOD + "url = http://127.0.0.1:8090/\n"
+    assert read(tmp_path, good + AMI).warnings == ()
+    (said,) = read(tmp_path, good + AMI + "host = pbx.example.org\n").warnings
+    assert said.startswith(
+        "[source ami] host: the secret and all calls pass the network to pbx.example.org unencrypted"
+    )
+    assert read(tmp_path, good + AMI + "host = pbx.example.org\ntls = yes\n").warnings == ()
+    (said,) = read(tmp_path, AMI + good[good.index("[destination") :]).warnings
+    assert said.startswith("no source but AMI")
 
 
 def test_the_systems_zone_is_that_of_etc_localtime_whatever_tz_says(monkeypatch: pytest.MonkeyPatch) -> None:
