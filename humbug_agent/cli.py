@@ -17,6 +17,7 @@ from humbug_agent.cli_common import configured, json_option
 from humbug_agent.cli_outbox import outbox
 from humbug_agent.cli_receiver import receiver
 from humbug_agent.config import DEFAULT_PATH, Config, ConfigError, load
+from humbug_agent.politeness import step_back
 
 log = logging.getLogger("humbug_agent")
 
@@ -91,6 +92,7 @@ def run(once: bool) -> None:
     config = configured()
     set_up_logging(config.agent.log_level)
     _warn(config)
+    step_back()
     if once:
         from humbug_agent.once import run_once
 

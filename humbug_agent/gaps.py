@@ -93,11 +93,11 @@ class Gaps:
 
     def _missed(self, outbox: Outbox, source: str, connected: float, now: float) -> str:
         found = outbox.select(
-            "SELECT source, also FROM calls WHERE accepted BETWEEN ? AND ? AND event = 'Cdr' AND \"end\" > ? "
+            "SELECT source, also FROM calls WHERE accepted BETWEEN ? AND ? AND event = 'Cdr' AND \"end\" >= ? "
             "ORDER BY accepted DESC LIMIT ?",
             connected,
             now - SETTLED_SECONDS,
-            connected + 1,
+            connected,
             LAST,
         )
         missed = [row for row in found if source not in (row["source"], row["also"])]

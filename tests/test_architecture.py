@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "cdr": set(),
     "ini": set(),
     "systemd": set(),
+    "politeness": set(),
     "pace": set(),
     "numbers": {"cdr"},
     "config": {"cdr", "ini"},

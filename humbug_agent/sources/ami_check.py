@@ -75,7 +75,8 @@ def _judge_cdr(settings: AsteriskAmiSettings, shown: str) -> None:
         return
     if re.search(r"Logging:\s*Disabled", shown):
         raise SourceError("Asterisk makes no CDRs: in cdr.conf, section [general], write enable = yes, then restart it")
-    if "cdr_manager" not in shown:
+    if not re.search(r"^\s*cdr_manager\s*$", shown, re.MULTILINE):
+        # With enabled = no it is listed as "cdr_manager (suspended)".
         raise SourceError(
             "Asterisk sends no Cdr events: in cdr_manager.conf, section [general], write enabled = yes, then "
             "asterisk -rx 'module reload cdr_manager.so' (if it is not loaded: 'module load cdr_manager.so')"

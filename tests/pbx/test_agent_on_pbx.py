@@ -1,0 +1,233 @@
+"""The agent on a real Asterisk, with Master.csv and AMI as its sources: each call once, whatever is restarted."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from host import API_KEY, PROGRAM, Host, wait_until
+from pbx_host import Pbx
+from pbx_manager import Manager
+from phones import hundred_calls
+from witness import Call, Witness, received, written
+
+README = Path(__file__).parent.parent.parent / "README.md"
+CONNECTIONS = 4
+
+
+class Daemon:
+    """The agent on a PBX, and the times at which it could not listen."""
+
+    def __init__(self, host: Host, pbx: Pbx, *, user: str = "humbug", more: str = "") -> None:
+        self.host, self.log = host, host.folder / "agent.log"
+        self.away: list[tuple[float, float]] = []
+        self.kills = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        host.ini.write_text(
+            f"[agent]\noutbox = {host.folder}/outbox.db\ntimezone = {pbx.timezone}\n"
+            f"[source master-csv]\ntype = asterisk_csv\npath = {pbx.master_csv}\nutc = yes\n"
+            f"[source ami]\ntype = asterisk_ami\nport = {pbx.ami_port}\nusername = {user}\n"
+            f"secret = humbug-secret\n{more}\n"
+            f"[destination humbug]\ntype = humbug\nurl = {host.receiver.url}\napi_key = {API_KEY}\n"
+            f"connections = {CONNECTIONS}\n"
+        )
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen([PROGRAM, "--config", str(self.host.ini), "run"], stderr=log)
+        self.await_ear()
+
+    def await_ear(self) -> None:
+        wait_until(lambda: self.host.json("status")["sources"]["ami"]["state"] == "ok", 20)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        assert self._process
+        self.kills += how is signal.SIGKILL
+        self._process.send_signal(how)
+        assert self._process.wait(15) == (-9 if how is signal.SIGKILL else 0)
+        self._process = None
+
+    def again(self, how: signal.Signals) -> None:
+        began = time.time()
+        self.end(how)
+        self.start()
+        self.away.append((began, time.time()))
+
+    def __enter__(self) -> "Daemon":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+
+def excused(told: list[tuple[float, Call]], away: list[tuple[float, float]]) -> Counter[Call]:
+    return Counter(call for at, call in told if any(began <= at <= ended for began, ended in away))
+
+
+def test_every_record_and_every_event_is_delivered_once_whatever_is_restarted(
+    pbx: Callable[..., Pbx], host: Host
+) -> None:
+    there = pbx(csv="debian", timezone="Europe/Berlin")
+    deeds: Iterator[Callable[[], object]] = iter(())
+    with Daemon(host, there) as agent, Witness(there) as witness:
+
+        def restart_asterisk() -> None:
+            there.restart_now()
+            witness.await_ear()
+            agent.await_ear()
+
+        deeds = iter((
+            lambda: agent.again(signal.SIGKILL), restart_asterisk, lambda: agent.again(signal.SIGTERM),
+            lambda: agent.again(signal.SIGKILL),
+        ))  # fmt: skip
+        begun = []
+
+        def meanwhile(number: int) -> None:
+            begun.append(number)
+            if number >= 20 * len(done):
+                done.append(next(deeds, int)())
+
+        done: list[object] = [None]
+        hundred_calls(there, meanwhile)
+        assert begun[-1] >= 100
+        assert len(done) >= 5
+        # Too long for Master.csv, with nobody away.
+        with Manager(there.ami_port) as manager:
+            manager.action("Originate", Channel="Local/522@from-internal", Application="Wait", Data="1", Async="true")
+            wait_until(lambda: manager.channels() == 0, 20)
+
+        def expected() -> Counter[Call]:
+            records = written(there)
+            events = Counter(call for _, call in witness.told)
+            return records | (events - (excused(witness.told, agent.away) - records))
+
+        def settled() -> bool:
+            return received(host.store.rows()) == expected() and bool(expected() - written(there))
+
+        try:
+            wait_until(settled, 30)
+        except AssertionError:
+            got, wanted = received(host.store.rows()), expected()
+            pytest.fail(f"missing {wanted - got}\nsurplus {got - wanted}\n{agent.log.read_text()}")
+        agent.end()
+    assert sum(expected().values()) >= 100
+    assert host.store.repeats() <= CONNECTIONS * agent.kills
+    log = agent.log.read_text()
+    assert "Traceback" not in log
+    assert "humbug-secret" not in log
+    assert host.json("status")["rejects"] == 0
+
+
+def test_the_user_of_the_readme_suffices(pbx: Callable[..., Pbx], host: Host) -> None:
+    (user,) = re.findall(r"```ini\n(\[humbug\].*?)```", README.read_text(), re.DOTALL)
+    secret = re.search(r"secret = (.*)", user)
+    assert secret
+    there = pbx(manager_users=user.replace(secret[1], "humbug-secret") + LAB)
+    with ExitStack() as stack:
+        stack.enter_context(OnPath(there))
+        assert "may see cdr" in host_check(host, there)
+        agent = stack.enter_context(Daemon(host, there))
+        one_call(there)
+        wait_until(lambda: host.store.count() == 2)
+        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 2} in host.json("status")["sightings"])
+        agent.end()
+
+
+LAB = "\n[lab]\nsecret = lab-secret\nread = all\nwrite = all\n"
+
+
+class OnPath:
+    """``asterisk`` is this one's, as on a PBX of its own."""
+
+    def __init__(self, pbx: Pbx) -> None:
+        self._folder = str(pbx.console)
+
+    def __enter__(self) -> None:
+        self._before = os.environ["PATH"]
+        os.environ["PATH"] = f"{self._folder}:{self._before}"
+
+    def __exit__(self, *_: object) -> None:
+        os.environ["PATH"] = self._before
+
+
+def host_check(host: Host, pbx: Pbx, **options: str) -> str:
+    """What `check` says of AMI."""
+    Daemon(host, pbx, **options)
+    found = {one["part"]: one for one in host.json("check", code=None)}
+    return str(found["source ami"]["message"])
+
+
+def one_call(pbx: Pbx) -> None:
+    with Manager(pbx.ami_port) as manager:
+        manager.action("Originate", Channel="Local/500@from-internal", Application="Wait", Data="1", Async="true")
+        wait_until(lambda: pbx.master_csv.exists() and manager.channels() == 0, 20)
+
+
+@pytest.mark.parametrize(
+    ("user", "more", "said"),
+    [
+        ("humbug", "", "may see cdr"),
+        ("callonly", "", "section [callonly], write read = call,cdr, then asterisk -rx 'manager reload'"),
+        ("noperm", "", "section [noperm], write read = cdr, then"),
+        ("humbug", "events = cdr,alarm", "section [humbug], write read = cdr,system, then"),
+        ("humbugsys", "events = cdr,alarm", "may see alarm, cdr"),
+        ("denied", "", "refuses the login of denied"),
+        ("nobody", "", "refuses the login of nobody"),
+    ],
+)
+def test_check_says_which_line_of_manager_conf_to_change(
+    pbx: Callable[..., Pbx], host: Host, user: str, more: str, said: str
+) -> None:
+    there = pbx()
+    with OnPath(there):
+        assert said in host_check(host, there, user=user, more=more)
+
+
+def test_check_says_that_cdr_manager_is_off(pbx: Callable[..., Pbx], host: Host) -> None:
+    there = pbx(cdr_manager=False)
+    with OnPath(there):
+        assert "in cdr_manager.conf, section [general], write enabled = yes" in host_check(host, there)
+
+
+def test_a_user_without_the_right_is_called_deaf(pbx: Callable[..., Pbx], host: Host) -> None:
+    there = pbx(csv="debian")
+    with Daemon(host, there, user="noperm") as agent:
+        for _ in range(4):
+            one_call(there)
+        said = re.compile("source ami: is deaf: of the last [0-9]+ calls it told 0, Master.csv all")
+        wait_until(lambda: said.search(agent.log.read_text()), 40)
+        assert "is deaf" in host.json("status")["sources"]["ami"]["message"]
+        agent.end()
+
+
+def test_reload_and_shutdown_are_forwarded(pbx: Callable[..., Pbx], host: Host) -> None:
+    there = pbx(csv="debian")
+    with Daemon(host, there, user="humbugsys", more="events = cdr, reload, shutdown, alarm") as agent:
+        there.cli("core reload")
+        wait_until(lambda: [event["Event"] for event in host.store.events()][:1] == ["Reload"])
+        there.restart_now()
+        wait_until(lambda: host.store.events()[-1]["Event"] == "Shutdown")
+        assert host.store.events()[-1]["fields"] == {"Shutdown": "Cleanly", "Restart": "True"}
+        one_call(there)
+        wait_until(lambda: host.store.count() == 2)
+        agent.end()
+
+
+def test_an_asterisk_that_hangs_for_a_while_loses_nothing(pbx: Callable[..., Pbx], host: Host) -> None:
+    there = pbx(csv="debian")
+    with Daemon(host, there) as agent:
+        there.freeze()
+        wait_until(lambda: "nothing comes any more" in agent.log.read_text(), 15)
+        there.thaw()
+        one_call(there)
+        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 2} in host.json("status")["sightings"], 15)
+        agent.end()
