@@ -58,7 +58,7 @@ def call_columns(block: bytes) -> dict[str, str]:
     values["userfield"], _, rest = rest.partition(b"\r\n")
     del values[""]
     for column, value in values.items():
-        if any(mark in value for mark, _ in _MARKS):
+        if b"\r\n" in value and any(mark in value for mark, _ in _MARKS):
             raise ValueError(f"its {column} has a line like a header of its own: where it ends can't be told")
     columns = {column: text(value.removeprefix(b" ")) for column, value in values.items()}
     for line in rest.split(b"\r\n"):

@@ -1,7 +1,8 @@
 """A hint that a file may have changed: watchdog's, or that a second has passed.
 
 watchdog only ever shortens the wait. Its queue can overflow, its watch dies with a renamed directory, and network
-file systems tell it nothing; so nobody relies on it.
+file systems tell it nothing; so nobody relies on it. While the file grows quickly it is not asked: each change would
+cost as much as reading the record does.
 """
 
 import logging
@@ -26,6 +27,12 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 REST_SECONDS = 0.05
 """Between two looks, however often the file changes: what it has by then costs the PBX less in one piece."""
+
+MANY = 10
+"""Hints between two looks, from which on it is quicker to look without any."""
+
+QUIET_SECONDS = 1.0
+"""Without a change for so long, hints are worth having again."""
 _EVENTS = [FileCreatedEvent, FileModifiedEvent, FileMovedEvent, DirModifiedEvent]
 
 
@@ -39,6 +46,10 @@ class Waker(FileSystemEventHandler):
         self._observer: BaseObserver | None = None
         self._watched: tuple[int, int] | None = None
         self._looked = 0.0
+        self._hints = 0
+        self._busy = False
+        self._changed = 0.0
+        self._state: tuple[int, int] | None = None
 
     def __enter__(self) -> "Waker":
         return self
@@ -48,6 +59,9 @@ class Waker(FileSystemEventHandler):
 
     def wait(self, stop: Event) -> None:
         """Until something may have changed, a second has passed, or ``stop`` is set."""
+        if self._busy:
+            self._look_often(stop)
+            return
         if self._watch() or stop.is_set():
             # What happened before the watch began is told by nobody: look at once.
             return
@@ -55,9 +69,27 @@ class Waker(FileSystemEventHandler):
         stop.wait(max(0.0, self._looked + REST_SECONDS - time.monotonic()))
         self._hint.clear()
         self._looked = time.monotonic()
+        self._busy, self._hints = self._hints >= MANY, 0
+        if self._busy:
+            self._unwatch()
+            self._changed = self._looked
+
+    def _look_often(self, stop: Event) -> None:
+        stop.wait(REST_SECONDS)
+        now = time.monotonic()
+        try:
+            status = os.stat(self._name)
+        except OSError:
+            self._busy = False
+            return
+        state = status.st_ino, status.st_size
+        if state != self._state:
+            self._state, self._changed = state, now
+        self._busy = now - self._changed < QUIET_SECONDS
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if self._name in (event.src_path, event.dest_path):
+            self._hints += 1
             self._hint.set()
 
     def _watch(self) -> bool:
