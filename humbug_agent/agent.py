@@ -35,6 +35,9 @@ STOP_SECONDS = 12.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 """Seconds from a source's failure to the next try."""
 
+CALM_SECONDS = 60.0
+"""A source that fails again within so long, by the same, comes and goes: that is not said each time."""
+
 
 class Ended(Enum):
     STOPPED = auto()
@@ -178,20 +181,26 @@ class Agent:
     def _supervise(self, source: Source, destinations: Sequence[str], wake: Callable[[], None]) -> None:
         """Run the source for ever: after a failure again, from the cursor, with growing patience."""
         failures = 0
-        failed = 0.0
-        said = ""
-        while not self._stop.is_set():
+        failed, calm = 0.0, float("-inf")
+        said, logged, quiet = "", "", False
+        stopping = False
+        while not stopping:
+            # After a failure the last try comes when it is to stop: what the source still has in hand is handed over.
+            stopping = self._stop.is_set()
             try:
                 with Outbox(self._config.agent.outbox, durable=True, max_bytes=max_bytes(self._config)) as outbox:
                     for new, _ in pump(source, outbox, destinations, self._stop, follow=True):
                         if failures or not said:
                             outbox.report(f"source {source.name}", "ok")
                             if failures:
-                                log.info("source %s: reading again", source.name)
+                                if not quiet:
+                                    log.info("source %s: reading again", source.name)
+                                calm = time.monotonic()
                                 self._gaps.outage(source.name, failed, time.time())
                             failures, said = 0, "ok"
                         if new:
                             wake()
+                stopping = True
             except OutboxDamaged:
                 raise
             except (SourceError, OSError, OutboxError) as error:
@@ -199,7 +208,10 @@ class Agent:
                 failed = failed if failures > 1 else time.time()
                 if str(error) != said:
                     said = str(error)
-                    log.error("source %s: %s. Trying again", source.name, said)
+                    quiet = said == logged and time.monotonic() - calm < CALM_SECONDS
+                    logged = said
+                    if not quiet:
+                        log.error("source %s: %s. Trying again", source.name, said)
                     self._report(f"source {source.name}", said)
                 wait = min(FIRST_WAIT * 2.0 ** min(failures - 1, 10), LONGEST_WAIT) * random.uniform(0.75, 1.25)
                 own = error.wait if isinstance(error, SourceError) else None

@@ -100,14 +100,19 @@ def _url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it needs http:// or https:// and a host")
-    if not all(0 < len(label) < 64 for label in parts.hostname.removesuffix(".").split(".")):
-        raise ValueError("its host can't be a name")
+    _host(parts.hostname)
     try:
         port = parts.port
     except ValueError:
         port = 0
     if port == 0:
         raise ValueError("its port is not a number from 1 to 65535")
+    return value
+
+
+def _host(value: str) -> str:
+    if not all(0 < len(label) < 64 for label in value.removesuffix(".").split(".")):
+        raise ValueError("its host can't be a name")
     return value
 
 
@@ -155,7 +160,7 @@ def _asterisk_ami(name: str, section: Section) -> AsteriskAmiSettings:
     tls = section.flag("tls", False)
     return AsteriskAmiSettings(
         name=name,
-        host=section.text("host", "127.0.0.1"),
+        host=section.converted("host", _host, "a host") or "127.0.0.1",
         port=section.whole("port", 5039 if tls else 5038, 1, 65535),
         username=section.text("username", required=True),
         secret=section.secret("secret", required=True) or Secret(""),

@@ -62,8 +62,12 @@ class Gaps:
 
     def outage(self, source: str, began: float, ended: float) -> None:
         """``source`` could not be read between these times, seconds since the epoch."""
-        if source in self._listening:
-            self._outages.append((source, began, ended))
+        if source not in self._listening:
+            return
+        if self._outages and self._outages[-1][0] == source and began - self._outages[-1][2] < SETTLED_SECONDS:
+            # It comes and goes: one outage.
+            began = self._outages.pop()[1]
+        self._outages.append((source, began, ended))
 
     def look(self, outbox: Outbox) -> None:
         """Say what was missed, once. Raises OutboxError."""
@@ -75,10 +79,11 @@ class Gaps:
             stands = health.get(f"source {source}")
             if stands and stands.state == "ok":
                 said = self._missed(outbox, source, stands.since, now)
-                if said != self._said.get(source, ""):
+                before = self._said.get(source, "")
+                if said != before:
                     self._said[source] = said
                     outbox.report(f"source {source}", "ok", said)
-                    if said:
+                    if not before:
                         log.warning("source %s: %s", source, said)
 
     def _report(self, outbox: Outbox, source: str, began: float, ended: float) -> None:

@@ -1,10 +1,12 @@
-"""The PBX comes first: the daemon takes the processor when nobody else wants it."""
+"""The PBX comes first: the daemon gives way to it when both want the processor."""
 
 import os
 from contextlib import suppress
 
+NICE = 10
+
 
 def step_back() -> None:
-    """For this process and the threads it will start. systemd does the same by the unit, and forbids it here."""
+    """For this process and the threads it will start. The unit does the same, and forbids it here."""
     with suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))

@@ -5,27 +5,30 @@ ever. A second one is tried beside it, and takes over when it gets through and t
 """
 
 import asyncio
+import errno
 import itertools
 import random
+import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from humbug_agent.ami.inbox import Inbox
 from humbug_agent.ami.protocol import AmiError, LoginRefused, Protocol
 from humbug_agent.config import AsteriskAmiSettings
 
-PING_SECONDS = 1.5
-SILENT_SECONDS = 3.0
-"""Nothing heard for so long, although pinged: something is wrong."""
+PING_SECONDS = 1.0
+SILENT_PINGS = 2
+"""So many pings and nothing comes: something is wrong. The time alone says nothing: this process may have slept."""
 
 LOGIN_SECONDS, PATIENT_SECONDS, HASTY_TRIES = 3.0, 10.0, 20
 """How long a connection may take until it is logged in, and after how many failures in a row it may take longer."""
 
-FIRST_WAIT, LONGEST_WAIT = 0.1, 4.0
-"""Seconds between tries. What ends meanwhile is not told again."""
+FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0
+"""Seconds between tries, of which one that took long has used up some. What ends meanwhile is not told again."""
 
 REFUSED_WAIT, REFUSED_SECONDS = 30.0, 300.0
 """How long to wait after a refused login, once they were refused for so long: each one is a line in a log."""
@@ -58,7 +61,9 @@ class Link:
 
     def stop(self) -> None:
         """Close the connection; nothing more comes into the inbox."""
-        self._loop.call_soon_threadsafe(self._stopped.set)
+        with suppress(RuntimeError):
+            # It may have ended by a fault of this program.
+            self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(STOP_SECONDS)
 
     async def _main(self) -> None:
@@ -79,11 +84,12 @@ class Link:
     async def _keep(self) -> None:
         patience = Patience()
         while True:
+            tried = time.monotonic()
             try:
                 protocol = await self._open(patience.login_seconds)
             except AmiError as error:
                 self._tell(str(error))
-                await asyncio.sleep(patience.after(error))
+                await asyncio.sleep(patience.after(error, time.monotonic() - tried))
                 continue
             began = time.monotonic()
             self._tell("")
@@ -112,10 +118,11 @@ class Link:
                 protocol.ping()
                 continue
             self._tell(f"{protocol.where}: nothing comes any more, not even an answer to a ping")
+            tried = time.monotonic()
             try:
                 fresh = await self._open(patience.login_seconds)
             except AmiError as error:
-                await asyncio.wait((protocol.lost,), timeout=patience.after(error))
+                await asyncio.wait((protocol.lost,), timeout=patience.after(error, time.monotonic() - tried))
                 continue
             patience = Patience()
             if _silent(protocol):
@@ -140,7 +147,8 @@ class Patience:
     def login_seconds(self) -> float:
         return LOGIN_SECONDS if self._failures < HASTY_TRIES else PATIENT_SECONDS
 
-    def after(self, error: AmiError | None) -> float:
+    def after(self, error: AmiError | None, spent: float = 0.0) -> float:
+        """``spent`` is how many seconds the try took."""
         if not isinstance(error, LoginRefused):
             self._refused = None
         elif self._refused is None:
@@ -149,9 +157,8 @@ class Patience:
             return REFUSED_WAIT
         wait = FIRST_WAIT * 2.0 ** min(self._failures, 10)
         self._failures += 1
-        if isinstance(error, LoginRefused):
-            wait = max(wait, 1.0)
-        return min(wait, LONGEST_WAIT) * random.uniform(0.75, 1.0)
+        wait = min(wait, LONGEST_WAIT) * random.uniform(0.75, 1.0)
+        return max(wait, 1.0) if isinstance(error, LoginRefused) else max(wait - spent, FIRST_WAIT * 0.75)
 
 
 async def connect(
@@ -167,7 +174,7 @@ async def connect(
 
     try:
         async with asyncio.timeout(seconds):
-            tls = ssl.create_default_context(cafile=settings.ca_file) if settings.tls else None
+            tls = _context(settings, where) if settings.tls else None
             await asyncio.get_running_loop().create_connection(make, settings.host, settings.port, ssl=tls)
             await made[-1].greeting()
             await made[-1].login(settings, events)
@@ -175,15 +182,32 @@ async def connect(
     except BaseException as error:
         for protocol in made:
             protocol.abort("given up")
-        if isinstance(error, OSError):
+        if isinstance(error, TimeoutError) and made and not made[-1].greeted.done() and not settings.tls:
+            raise AmiError(
+                f"{where}: does not answer within {seconds:.0f} s; if it is the port of tlsbindaddr in manager.conf, "
+                "it wants tls = yes"
+            ) from error
+        if isinstance(error, OSError | ValueError):
             raise AmiError(f"{where}: {_why(error, seconds)}") from error
         raise
 
 
-def _why(error: OSError, seconds: float) -> str:
+def _context(settings: AsteriskAmiSettings, where: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        why = "holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        raise AmiError(f"{where}: ca_file {settings.ca_file}: {why}") from error
+
+
+def _why(error: OSError | ValueError, seconds: float) -> str:
+    if not isinstance(error, OSError):
+        return "there is no such host (it can't be a name)"
     if isinstance(error, TimeoutError):
         return f"does not answer within {seconds:.0f} s"
-    if isinstance(error, ConnectionRefusedError):
+    # Of a name with several addresses asyncio tells only a text.
+    each = set(re.findall(r"\[Errno (\d+)\]", str(error))) if error.errno is None else {str(error.errno)}
+    if each == {str(errno.ECONNREFUSED)}:
         return "nobody listens there; does Asterisk run, and has manager.conf enabled = yes in [general]?"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}); ca_file names a CA of your own"
@@ -191,8 +215,8 @@ def _why(error: OSError, seconds: float) -> str:
         return f"speaks no TLS there ({error.reason}); tls = yes wants the port of tlsbindaddr in manager.conf"
     if isinstance(error, socket.gaierror):
         return f"there is no such host ({error.strerror})"
-    return error.strerror or str(error)
+    return error.strerror or str(error) or "closes the connection before TLS is set up"
 
 
 def _silent(protocol: Protocol) -> bool:
-    return time.monotonic() - protocol.heard > SILENT_SECONDS
+    return protocol.unanswered >= SILENT_PINGS

@@ -10,7 +10,6 @@ AmiError
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 
 from panoramisk.actions import Action
@@ -42,8 +41,8 @@ class LoginRefused(AmiError):
 class Protocol(AMIProtocol):  # type: ignore[misc]
     """One connection. ``on_events`` gets each event as the bytes between two blank lines, several at a time.
 
-    It runs in the loop's thread and must neither block nor raise. ``heard`` is when the last byte came, by
-    time.monotonic; ``lost`` is done, with the reason, once the connection is gone.
+    It runs in the loop's thread and must neither block nor raise. ``unanswered`` counts the pings since anything came;
+    ``lost`` is done, with the reason, once the connection is gone.
     """
 
     # Every byte is a character, and back: what a value means is decided value by value.
@@ -56,7 +55,7 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
         self._rest = b""
         self._unknown = 0
         self._login = ""
-        self.heard = time.monotonic()
+        self.unanswered = 0
         self.greeted: asyncio.Future[str] = loop.create_future()
         self.lost: asyncio.Future[str] = loop.create_future()
 
@@ -72,7 +71,7 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
         return self.greeted.result()
 
     def data_received(self, data: bytes) -> None:
-        self.heard = time.monotonic()
+        self.unanswered = 0
         self.transport.pause_reading()
         asyncio.get_running_loop().call_later(REST_SECONDS, self._read_on)
         self._rest += data
@@ -83,7 +82,8 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
         if events:
             self._on_events(events)
         if self._unknown + len(self._rest) > MOST_UNKNOWN:
-            self.abort(f"sends what is no AMI: {_shown(data)}")
+            # Not shown: it may be our own login, sent back, and each time something else.
+            self.abort("sends what is no AMI")
 
     def _read_on(self) -> None:
         if not self.transport.is_closing():
@@ -105,19 +105,24 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
             return True
         if block.startswith((b"Event: ", b"Response: ")):
             self._unknown = 0
-            message = Message.from_line(block.decode(self.encoding))
-            if self._login and message.id not in self.responses:
-                # Before the login is answered nothing else has been asked.
-                message["ActionID"] = self._login
-            try:
-                self.handle_message(message)
-            except Exception:
-                # A message with a header twice, which a caller's text may have made, is more than it can take.
-                self.log.debug("not understood: %r", block, exc_info=True)
+            self._take_answer(block)
         else:
             # A line break in a value can make such: Asterisk does not escape a CDR's values.
             self._unknown += len(block)
         return False
+
+    def _take_answer(self, block: bytes) -> None:
+        try:
+            message = Message.from_line(block.decode(self.encoding))
+            if message.id not in self.responses:
+                # Before the login is answered nothing else has been asked.
+                message["ActionID"] = self._login
+            # What nobody waits for panoramisk would take for an event, and a Shutdown in it for the end.
+            if message.id in self.responses:
+                self.handle_message(message)
+        except Exception:
+            # A message with a header twice, which a caller's text may have made, is more than it can take.
+            self.log.debug("not understood: %r", block, exc_info=True)
 
     def _is_awaited(self, block: bytes) -> bool:
         _, found, rest = block.partition(b"\r\nActionID: ")
@@ -151,6 +156,7 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
 
     def ping(self) -> None:
         """Whatever comes back counts, so nobody waits for it."""
+        self.unanswered += 1
         self.transport.write(b"Action: Ping\r\n\r\n")
 
     def abort(self, reason: str) -> None:

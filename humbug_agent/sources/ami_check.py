@@ -53,7 +53,7 @@ async def _check(settings: AsteriskAmiSettings) -> str:
             _judge_rights(settings, user)
             _judge_cdr(settings, await _console(settings, protocol, "cdr show status") or "")
             return f"{found}, may see {', '.join(sorted(settings.events))}"
-        return f"{found}; {await _listen(settings, ended)}"
+        return f"{found}; {await _listen(settings, protocol, ended)}"
     finally:
         protocol.abort("the check is over")
 
@@ -85,8 +85,11 @@ def _judge_cdr(settings: AsteriskAmiSettings, shown: str) -> None:
 
 async def _console(settings: AsteriskAmiSettings, protocol: Protocol, command: str) -> str | None:
     """What Asterisk's console says to it; None where nobody lets us ask."""
-    async with asyncio.timeout(ASK_SECONDS):
-        answer = await protocol.ask("Command", Command=command)
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            answer = await protocol.ask("Command", Command=command)
+    except TimeoutError as error:
+        raise AmiError(f"{protocol.where}: does not answer a command within {ASK_SECONDS:.0f} s") from error
     if answer.success:
         output = answer.get("Output", answer.content)
         return "\n".join(output) if isinstance(output, list) else str(output)
@@ -102,7 +105,7 @@ async def _console(settings: AsteriskAmiSettings, protocol: Protocol, command: s
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
-async def _listen(settings: AsteriskAmiSettings, ended: list[tuple[float, str]]) -> str:
+async def _listen(settings: AsteriskAmiSettings, protocol: Protocol, ended: list[tuple[float, str]]) -> str:
     """For what other calls that are ending now prove."""
     until = time.monotonic() + LISTEN_SECONDS
     while time.monotonic() < until and "cdr" in settings.events:
@@ -113,6 +116,8 @@ async def _listen(settings: AsteriskAmiSettings, ended: list[tuple[float, str]])
                 f"AMI user {settings.username} saw a call end, and no Cdr event came: in manager.conf, section "
                 f"[{settings.username}], read must have cdr; in cdr_manager.conf, [general], enabled must be yes"
             )
+        if protocol.lost.done():
+            raise AmiError(f"{protocol.where}: {protocol.lost.result()}")
         await asyncio.sleep(0.05)
     return (
         f"no call ended while this listened, so its rights stay untested: run this as root on the PBX, or look whether "

@@ -6,11 +6,12 @@ source. A call that both have seen is one call.
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from threading import Event
 
-from humbug_agent.ami.inbox import Heard, Inbox
+from humbug_agent.ami.inbox import Heard, Inbox, State
 from humbug_agent.ami.link import Link
 from humbug_agent.cdr import Batch, Notice, Record, Reject, digest
 from humbug_agent.config import AsteriskAmiSettings
@@ -33,6 +34,14 @@ NOTICES = {"reload": ("Reload",), "shutdown": ("Shutdown",), "alarm": ("Alarm", 
 MEANWHILE = "calls that end now are not told again, only Master.csv has them"
 
 
+@dataclass
+class Count:
+    """Of what one connection told."""
+
+    occurrences: Occurrences = field(default_factory=Occurrences)
+    size: int = 0
+
+
 class AsteriskAmi:
     def __init__(self, settings: AsteriskAmiSettings, zone: tzinfo) -> None:
         self.name = settings.name
@@ -43,35 +52,54 @@ class AsteriskAmi:
         self._inbox = Inbox()
         self._link: Link | None = None
         self._unacknowledged: Batch | None = None
-        self._connection, self._counted, self._size = 0, Occurrences(), 0
+        self._trouble: str | None = None
+        self._told: str | None = None
+        self._counts: dict[int, Count] = {}
         self._numbers = itertools.count()
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         """What has come stays here until it is on disk, also when this reading is given up and another one begun."""
         if not follow:
             return
-        if self._link is None:
+        if self._link is None and not stop.is_set():
             self._link = Link(self._settings, self._classes(), self._inbox)
             self._link.start()
-        if self._unacknowledged:
-            yield from self._hand_over(self._unacknowledged)
-        while not stop.is_set():
-            heard, state = self._inbox.take(MOST, LOOK_SECONDS)
+        # Whoever begins anew does not know that all is well.
+        self._told = self._told or None
+        try:
+            if self._unacknowledged:
+                yield from self._hand_over(self._unacknowledged)
+            while not stop.is_set():
+                yield from self._next(stop)
+        finally:
+            if stop.is_set() and self._link:
+                # Also when what it hands over last can't be put on disk: another Agent may follow this one.
+                self._link.stop()
+                self._link = None
+        yield from self._rest()
+
+    def _next(self, stop: Event) -> Iterator[Batch]:
+        heard, state = self._inbox.take(MOST, LOOK_SECONDS)
+        if state:
+            self._trouble = state.trouble
+        if heard:
+            yield from self._hand_over(self._batch(heard))
+            stop.wait(REST_SECONDS)
+        if lost := self._inbox.lost():
+            raise SourceError(f"{lost:,} events found no room while the outbox could not be written; {MEANWHILE}", 0)
+        if self._trouble != self._told:
+            self._told = self._trouble
+            if self._trouble:
+                raise SourceError(f"{self._trouble}; {MEANWHILE}", 0)
+            yield Batch([], [], None)
+
+    def _rest(self) -> Iterator[Batch]:
+        state: State | None = State("")
+        heard: list[Heard] = []
+        while heard or state:
+            heard, state = self._inbox.take(MOST, 0)
             if heard:
                 yield from self._hand_over(self._batch(heard))
-                stop.wait(REST_SECONDS)
-            if lost := self._inbox.lost():
-                raise SourceError(
-                    f"{lost:,} events found no room while the outbox could not be written; {MEANWHILE}", 0
-                )
-            if state and state.trouble:
-                raise SourceError(f"{state.trouble}; {MEANWHILE}", 0)
-            if state:
-                yield Batch([], [], None)
-        self._link.stop()
-        self._link = None
-        while heard := self._inbox.take(MOST, 0)[0]:
-            yield from self._hand_over(self._batch(heard))
 
     def parse(self, text: bytes) -> Batch:
         block = b"\r\n".join(text.strip().splitlines())
@@ -111,10 +139,12 @@ class AsteriskAmi:
 
     def _number(self, heard: Heard, of: bytes) -> bytes:
         """The n-th equal event of one connection is the n-th such call."""
-        if heard.connection != self._connection:
-            self._connection, self._counted, self._size = heard.connection, Occurrences(), 0
-        self._size += len(heard.block)
-        return self._counted.identity(of, self._size)
+        count = self._counts.setdefault(heard.connection, Count())
+        # One that is silent, and the one beside it.
+        for old in sorted(self._counts)[:-2]:
+            del self._counts[old]
+        count.size += len(heard.block)
+        return count.occurrences.identity(of, count.size)
 
     def _notice(self, heard: Heard, event: str) -> Notice:
         fields = ami_events.fields(heard.block)

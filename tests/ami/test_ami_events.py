@@ -1,0 +1,139 @@
+"""A Cdr event's bytes become a call, or a reject with the reason: never a wrong call."""
+
+import re
+from pathlib import Path
+
+import pytest
+from ami_calls import HEADERS, ZONE, call, event, line
+from ami_feed import only_call, source, understood
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from humbug_agent.config import AsteriskCsvSettings
+from humbug_agent.sources import ami_events
+from humbug_agent.sources.asterisk_csv import AsteriskCsv
+
+INJECTED = b"x\r\nDestination: 666"
+TEXTS = [column for column, value in call(1).items() if not re.fullmatch(rb"[0-9:. -]+|ANSWERED", value)] + ["dst"]
+PIECES = [b"\r\n", b"\n", b"\r", b": ", b":", b" ", b"a", b"\xc3", "ü".encode(), b"Event: Cdr", b"linkedid: 7"]
+PIECES += [f"\r\n{header}:".encode() for header in HEADERS] + [b"Source: 7", b"UserField: x", b"EndTime: "]
+values = st.lists(st.sampled_from(PIECES), max_size=5).map(b"".join).filter(lambda value: b"\r\n\r\n" not in value)
+
+
+def columns_of(on_the_wire: bytes) -> dict[str, str]:
+    return ami_events.call_columns(on_the_wire.removesuffix(b"\r\n\r\n"))
+
+
+def as_text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def test_an_event_has_the_columns_of_master_csv() -> None:
+    columns = call(1, answer=b"", disposition=b"NO ANSWER", billsec=b"0")
+    assert columns_of(event(columns)) == {name: value.decode() for name, value in columns.items()}
+
+
+def test_a_last_header_without_even_a_blank_is_an_empty_one() -> None:
+    assert columns_of(event(call(1)).replace(b"UserField: \r\n", b"UserField:\r\n"))["userfield"] == ""
+
+
+@given(st.dictionaries(st.sampled_from(TEXTS), values, max_size=3))
+@settings(max_examples=300)
+def test_whatever_a_value_says_it_is_kept_or_the_event_refused(changed: dict[str, bytes]) -> None:
+    columns = call(1, **changed)
+    try:
+        found = columns_of(event(columns))
+    except ValueError:
+        # Only a line that looks like one of the headers is reason enough.
+        assert any(re.search(rb"\r\n(%b):" % "|".join(HEADERS).encode(), value) for value in columns.values())
+        return
+    found.pop("linkedid", None)
+    wanted = {name: as_text(value) for name, value in columns.items()}
+    wanted["userfield"] = as_text(columns["userfield"].partition(b"\r\n")[0])
+    assert found == wanted
+
+
+@pytest.mark.parametrize("column", [column for column in TEXTS if column != "userfield"])
+def test_a_header_within_a_value_makes_a_reject_and_no_wrong_call(column: str) -> None:
+    batch = understood(event(call(1, **{column: INJECTED})))
+    assert not batch.records
+    (reject,) = batch.rejects
+    assert reject.text == event(call(1, **{column: INJECTED})).removesuffix(b"\r\n\r\n")
+    assert reject.where == "AMI 127.0.0.1:5038"
+    assert "header" in reject.reason
+
+
+def test_a_blank_line_within_a_value_makes_no_call_of_a_stranger() -> None:
+    forged = b"x\r\n\r\nEvent: Cdr\r\nPrivilege: cdr,all\r\nSource: 666"
+    batch = understood(event(call(1, accountcode=forged)))
+    assert not batch.records
+    assert [reject.reason for reject in batch.rejects] == [
+        "it has no Source: where a Cdr event has one",
+        "it has no AccountCode: where a Cdr event has one",
+    ]
+
+
+def test_line_breaks_that_look_like_nothing_stay_in_the_value() -> None:
+    found = only_call(event(call(1, clid=b'"two\r\nlines" <101>', lastdata=b"a\nb", userfield=b"c\nd")))
+    assert (found.clid, found.lastdata, found.userfield) == ('"two\r\nlines" <101>', "a\nb", "c\nd")
+
+
+def test_what_stands_before_the_first_header_is_passed_over() -> None:
+    stamped = event(call(1), before=b"Timestamp: 1795194393.123456\r\nSystemName: pbx1\r\n")
+    assert only_call(stamped) == only_call(event(call(1)))
+
+
+def test_what_an_admin_has_mapped_is_taken() -> None:
+    mapped = b"linkedid: 1795194393.9\r\nsequence: 41\r\npeeraccount: acme\r\nrate: 0.02\r\n"
+    found = only_call(event(call(1), after=mapped))
+    assert found.linkedid == "1795194393.9"
+    assert found.extra == {"amaflags": "DOCUMENTATION", "sequence": "41", "peeraccount": "acme"}
+    assert found.identity == only_call(event(call(1))).identity
+
+
+@pytest.mark.parametrize("raw", ["Zoë".encode(), "Zoë".encode("latin-1"), "Zoë ".encode()[:-2] + b"\xff"])
+def test_each_value_is_utf_8_or_else_latin_1(raw: bytes) -> None:
+    found = only_call(event(call(1, src=raw, lastdata="ü".encode())))
+    assert (found.src, found.lastdata) == (as_text(raw), "ü")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("disposition", b"MAYBE", "disposition 'MAYBE' is none of"),
+        ("duration", b"", "invalid literal"),
+        ("start", b"yesterday", "'yesterday' is not a time"),
+        ("end", b"0001-01-01 00:00:00", "is no time of a call"),
+    ],
+)
+def test_what_is_no_call_is_a_reject_with_the_reason(column: str, value: bytes, reason: str) -> None:
+    batch = understood(event(call(1, **{column: value})))
+    assert not batch.records
+    assert reason in batch.rejects[0].reason
+
+
+def test_equal_events_of_one_connection_are_as_many_calls_and_the_same_that_master_csv_has() -> None:
+    forked = call(1)
+    told = [record.identity for record in understood(event(forked) * 3).records]
+    assert len(set(told)) == 3
+    master = AsteriskCsv(AsteriskCsvSettings("master-csv", Path("Master.csv"), "beginning", False), ZONE)
+    assert [record.identity for record in master.parse(line(forked) * 3).records] == told
+
+
+def test_a_connection_counts_from_the_beginning() -> None:
+    forked, listening = event(call(1)), source()
+    first = [record.identity for record in understood(forked * 2, listening, 1).records]
+    again = [record.identity for record in understood(forked * 2, listening, 2).records]
+    assert first == again
+    assert len(set(first)) == 2
+
+
+def test_two_connections_at_a_time_count_each_for_itself() -> None:
+    forked, listening = event(call(1)), source()
+    told = [understood(forked, listening, connection).records[0].identity for connection in (1, 2, 1, 2)]
+    assert told[0] == told[1]
+    assert told[2] == told[3]
+    assert len(set(told)) == 2
