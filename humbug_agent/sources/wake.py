@@ -40,6 +40,7 @@ class Waker(FileSystemEventHandler):
     """Watches ``path``, which need not exist yet, nor its directory."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._name = os.fspath(path)
         self._directory = path.parent
         self._hint = Event()
@@ -78,7 +79,7 @@ class Waker(FileSystemEventHandler):
         stop.wait(REST_SECONDS)
         now = time.monotonic()
         try:
-            status = os.stat(self._name)
+            status = self._path.stat()
         except OSError:
             self._busy = False
             return

@@ -1,11 +1,9 @@
 """The daemon as a process of its own, whose log is read while it runs, on a host that listens to an AMI."""
 
-import os
 import signal
 import subprocess
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,24 +41,14 @@ class Daemon:
     def __init__(self, host: Host) -> None:
         self.lines: list[str] = []
         self._process = subprocess.Popen([PROGRAM, "--config", str(host.ini), "run"], stderr=subprocess.PIPE)
-        self._threads = [threading.Thread(target=work, name="daemon") for work in (self._read, self._keep_awake)]
-        for thread in self._threads:
-            thread.start()
+        self._thread = threading.Thread(target=self._read, name="daemon")
+        self._thread.start()
 
     def _read(self) -> None:
         assert self._process.stderr
         with self._process.stderr as log:
             for line in log:
                 self.lines.append(line.decode().rstrip("\n"))
-
-    def _keep_awake(self) -> None:
-        # It steps back for whoever computes beside it; how long things take then says nothing about it.
-        while self._process.poll() is None:
-            with suppress(OSError):
-                for task in Path(f"/proc/{self._process.pid}/task").iterdir():
-                    if os.sched_getscheduler(int(task.name)) == os.SCHED_IDLE:
-                        os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))
-            time.sleep(0.02)
 
     @property
     def log(self) -> str:
@@ -113,8 +101,7 @@ class Daemon:
         finally:
             self._process.kill()
             self._process.wait(10)
-            for thread in self._threads:
-                thread.join(10)
+            self._thread.join()
         if kind is None:
             assert not any(secret in self.log for secret in (SECRET, *SECRETS)), self.log
             assert "Traceback" not in self.log, self.log
