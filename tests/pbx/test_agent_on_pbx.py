@@ -14,7 +14,7 @@ import pytest
 from host import API_KEY, PROGRAM, Host, wait_until
 from pbx_host import Pbx
 from pbx_manager import Manager
-from phones import hundred_calls
+from phones import burst, hundred_calls
 from witness import Call, Witness, received, written
 
 README = Path(__file__).parent.parent.parent / "README.md"
@@ -125,6 +125,18 @@ def test_every_record_and_every_event_is_delivered_once_whatever_is_restarted(
     assert "Traceback" not in log
     assert "humbug-secret" not in log
     assert host.json("status")["rejects"] == 0
+
+
+def test_three_thousand_calls_at_once_lose_nothing_and_ami_is_never_cut(pbx: Callable[..., Pbx], host: Host) -> None:
+    there = pbx(csv="debian")
+    with Daemon(host, there) as agent:
+        burst(there, 3000)
+        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 6000} in host.json("status")["sightings"], 30)
+        wait_until(lambda: host.store.count() == 6000, 60)
+        agent.end()
+    assert received(host.store.rows()) == written(there)
+    assert host.store.repeats() == 0
+    assert "ERROR" not in agent.log.read_text()
 
 
 def test_the_user_of_the_readme_suffices(pbx: Callable[..., Pbx], host: Host) -> None:
