@@ -83,14 +83,8 @@ class _Connection(HTTPConnection):
         super().request(*args, **kwargs)
 
 
-class _SecureConnection(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _watched.now.sock = self.sock
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _watched.now.sock = self.sock
-        super().request(*args, **kwargs)
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):
