@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ami_calls import ZONE, call, event, line
 from ami_feed import understood
+from host import wait_until
 
 from humbug_agent import gaps
 from humbug_agent.cdr import Batch
@@ -115,7 +116,8 @@ def test_one_that_is_away_is_not_deaf(outbox: Outbox, compared: Gaps, caplog: py
     assert message(outbox) == "nobody listens there"
     # Back again, it can't have told what ended before.
     write(outbox, *range(20, 40))
-    time.sleep(0.001)
+    written = time.time()
+    wait_until(lambda: time.time() > written)
     outbox.report("source ami", "ok")
     compared.look(outbox)
     assert message(outbox) == ""
