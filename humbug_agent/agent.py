@@ -5,7 +5,6 @@ A call's way: source -> pump -> outbox -> delivery -> destination. Nobody goes b
 """
 
 import logging
-import random
 import signal
 import threading
 import time
@@ -20,6 +19,7 @@ from humbug_agent.destinations.contract import Destination
 from humbug_agent.gaps import Gaps
 from humbug_agent.lock import AgentError, locked
 from humbug_agent.outbox import Outbox
+from humbug_agent.pace import growing, jittered
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.sources import SOURCES
 from humbug_agent.sources.contract import Source, SourceError
@@ -213,9 +213,8 @@ class Agent:
                     if not quiet:
                         log.error("source %s: %s. Trying again", source.name, said)
                     self._report(f"source {source.name}", said)
-                wait = min(FIRST_WAIT * 2.0 ** min(failures - 1, 10), LONGEST_WAIT) * random.uniform(0.75, 1.25)
                 own = error.wait if isinstance(error, SourceError) else None
-                self._stop.wait(wait if own is None else own)
+                self._stop.wait(jittered(growing(failures, FIRST_WAIT, LONGEST_WAIT)) if own is None else own)
 
     def _report(self, part: str, message: str) -> None:
         try:

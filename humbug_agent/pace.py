@@ -16,13 +16,22 @@ FIRST_RETRY = 2.0
 LONGEST_RETRY = 300.0
 
 
+def growing(failures: int, first: float, longest: float) -> float:
+    """Seconds to wait after so many failures in a row, from 1: ``first``, doubled with each, at most ``longest``."""
+    return min(first * 2.0 ** min(failures - 1, 30), longest)
+
+
+def jittered(wait: float) -> float:
+    """What waits alike does not come back all at once."""
+    return wait * random.uniform(0.75, 1.25)
+
+
 def retry_in(attempts: int, asked: float | None = None) -> float:
     """Seconds until a call that failed for the ``attempts``-th time is tried again, jitter included.
 
     ``asked`` is the receiver's Retry-After; it is obeyed when it is longer.
     """
-    wait = min(FIRST_RETRY * 2.0 ** min(attempts - 1, 30), LONGEST_RETRY)
-    return max(wait * random.uniform(0.75, 1.25), asked or 0.0)
+    return max(jittered(growing(attempts, FIRST_RETRY, LONGEST_RETRY)), asked or 0.0)
 
 
 @dataclass(slots=True)
@@ -63,8 +72,7 @@ class Pace:
         if probe:
             self.failures += 1
             first, longest = (FIRST_PAUSE, LONGEST_PAUSE) if pause else (FIRST_WAIT, LONGEST_WAIT)
-            wait = min(first * 2.0 ** min(self.failures - 1, 30), longest)
-            self.not_before = max(self.not_before, now + wait * random.uniform(0.75, 1.25))
+            self.not_before = max(self.not_before, now + jittered(growing(self.failures, first, longest)))
             self.paused, self.reason = pause, reason
         if asked:
             self.asked_until = max(self.asked_until, now + asked)

@@ -30,16 +30,28 @@ MAY_IMPORT = {
     "rows": {"cdr"},
     "outbox": {"cdr", "rows", "schema"},
     "history": {"cdr", "outbox", "rows", "schema"},
-    "ami": {"config"},
+    "ami": {"config", "pace"},
     "sources": {"cdr", "config", "numbers", "ami"},
     "destinations": {"cdr", "config", "numbers"},
     "receiver": {"cdr"},
     # Delivery knows what a destination is, and none in particular.
     "delivery": {"cdr", "outbox", "schema", "pace", "destinations"},
     "lock": {"schema"},
-    "gaps": {"cdr", "config", "outbox"},
+    "gaps": {"config", "outbox"},
     "upkeep": {"config", "outbox", "history", "schema"},
-    "agent": {"config", "outbox", "gaps", "upkeep", "lock", "schema", "delivery", "sources", "destinations", "systemd"},
+    "agent": {
+        "config",
+        "outbox",
+        "pace",
+        "gaps",
+        "upkeep",
+        "lock",
+        "schema",
+        "delivery",
+        "sources",
+        "destinations",
+        "systemd",
+    },
 }
 ABOVE = {"cli", "once", "cli_common", "cli_outbox", "cli_receiver", "demo", "show", "standing"}
 

@@ -19,6 +19,7 @@ from contextlib import suppress
 from humbug_agent.ami.inbox import Inbox
 from humbug_agent.ami.protocol import AmiError, LoginRefused, Protocol
 from humbug_agent.config import AsteriskAmiSettings
+from humbug_agent.pace import growing
 
 PING_SECONDS = 1.0
 SILENT_PINGS = 2
@@ -155,9 +156,8 @@ class Patience:
             self._refused = time.monotonic()
         elif time.monotonic() - self._refused > REFUSED_SECONDS:
             return REFUSED_WAIT
-        wait = FIRST_WAIT * 2.0 ** min(self._failures, 10)
         self._failures += 1
-        wait = min(wait, LONGEST_WAIT) * random.uniform(0.75, 1.0)
+        wait = growing(self._failures, FIRST_WAIT, LONGEST_WAIT) * random.uniform(0.75, 1.0)
         return max(wait, 1.0) if isinstance(error, LoginRefused) else max(wait - spent, FIRST_WAIT * 0.75)
 
 
