@@ -50,6 +50,11 @@ class AsteriskAmiSettings:
     ca_file: Path | None
     events: frozenset[str]
 
+    @property
+    def where(self) -> str:
+        """As messages name it."""
+        return f"AMI {self.host}:{self.port}"
+
 
 SourceSettings = AsteriskCsvSettings | AsteriskAmiSettings
 

@@ -165,7 +165,7 @@ async def connect(
     settings: AsteriskAmiSettings, events: str, seconds: float, on_events: Callable[[Sequence[bytes]], None]
 ) -> Protocol:
     """A connection that is logged in, within ``seconds``. Raises AmiError with what to do."""
-    where = f"AMI {settings.host}:{settings.port}"
+    where = settings.where
     made: list[Protocol] = []
 
     def make() -> Protocol:

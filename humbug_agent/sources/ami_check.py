@@ -24,7 +24,6 @@ GRACE_SECONDS = 1.5
 """A call's Cdr event may come after its Hangup."""
 
 ASK_SECONDS = 10.0
-NEEDED = {"cdr": "cdr", "reload": "system", "shutdown": "system", "alarm": "system"}
 
 
 def check(settings: AsteriskAmiSettings) -> str:
@@ -61,7 +60,7 @@ async def _check(settings: AsteriskAmiSettings) -> str:
 def _judge_rights(settings: AsteriskAmiSettings, shown: str) -> None:
     has = re.search(r"read perm:\s*(\S*)", shown)
     classes = set(has[1].split(",")) - {"<none>", "none", ""} if has else {"all"}
-    needed = {NEEDED[event] for event in settings.events}
+    needed = {ami_events.CLASSES[event] for event in settings.events}
     if "all" not in classes and not needed <= classes:
         now, missing, wanted = (",".join(sorted(some)) for some in (classes, needed - classes, needed | classes))
         raise SourceError(
@@ -93,7 +92,7 @@ async def _console(settings: AsteriskAmiSettings, protocol: Protocol, command: s
     if answer.success:
         output = answer.get("Output", answer.content)
         return "\n".join(output) if isinstance(output, list) else str(output)
-    program = shutil.which("asterisk", path=None) or shutil.which("asterisk", path="/usr/sbin:/usr/local/sbin")
+    program = shutil.which("asterisk") or shutil.which("asterisk", path="/usr/sbin:/usr/local/sbin")
     if settings.host not in LOOPBACK or not program:
         return None
     try:
@@ -120,6 +119,6 @@ async def _listen(settings: AsteriskAmiSettings, protocol: Protocol, ended: list
             raise AmiError(f"{protocol.where}: {protocol.lost.result()}")
         await asyncio.sleep(0.05)
     return (
-        f"no call ended while this listened, so its rights stay untested: run this as root on the PBX, or look whether "
+        "no call ended while this listened, so its rights stay untested: run this as root on the PBX, or look whether "
         f"'read perm' has cdr in: asterisk -rx 'manager show user {settings.username}'"
     )

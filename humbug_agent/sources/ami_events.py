@@ -33,9 +33,14 @@ _HEADERS = {
 }
 _MARKS = [(f"\r\n{header}:".encode(), column) for header, column in _HEADERS.items()]
 
+CLASSES = {"cdr": "cdr", "reload": "system", "shutdown": "system", "alarm": "system"}
+"""What agent.ini calls events -> the class that manager.conf's read must have for them, and the login asks for."""
+
+NOTICES = {"reload": ("Reload",), "shutdown": ("Shutdown",), "alarm": ("Alarm", "AlarmClear")}
+"""The same words -> AMI's names of these events."""
+
 # What an admin may have mapped in cdr_manager.conf, by the names that Master.csv has for it.
 _MAPPED = ("linkedid", "sequence", "peeraccount")
-
 
 _NAME = re.compile(rb"[A-Za-z0-9_-]+")
 
@@ -63,8 +68,8 @@ def call_columns(block: bytes) -> dict[str, str]:
     columns = {column: text(value.removeprefix(b" ")) for column, value in values.items()}
     for line in rest.split(b"\r\n"):
         header, colon, value = line.partition(b": ")
-        if colon and text(header).lower() in _MAPPED:
-            columns[text(header).lower()] = text(value)
+        if colon and (column := text(header).lower()) in _MAPPED:
+            columns[column] = text(value)
     return columns
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import partial
 from threading import Event
 
-from humbug_agent.ami.inbox import Heard, Inbox, State
+from humbug_agent.ami.inbox import Heard, Inbox
 from humbug_agent.ami.link import Link
 from humbug_agent.cdr import Batch, Notice, Record, Reject, digest
 from humbug_agent.config import AsteriskAmiSettings
@@ -30,7 +30,6 @@ REST_SECONDS = 0.05
 LOOK_SECONDS = 0.5
 """How long at most a stop goes unnoticed."""
 
-NOTICES = {"reload": ("Reload",), "shutdown": ("Shutdown",), "alarm": ("Alarm", "AlarmClear")}
 MEANWHILE = "calls that end now are not told again, only Master.csv has them"
 
 
@@ -48,7 +47,7 @@ class AsteriskAmi:
         self._settings = settings
         self._zone = zone
         self._calls = "cdr" in settings.events
-        self._notices = {event for word in settings.events for event in NOTICES.get(word, ())}
+        self._notices = {event for word in settings.events for event in ami_events.NOTICES.get(word, ())}
         self._inbox = Inbox()
         self._link: Link | None = None
         self._unacknowledged: Batch | None = None
@@ -62,7 +61,8 @@ class AsteriskAmi:
         if not follow:
             return
         if self._link is None and not stop.is_set():
-            self._link = Link(self._settings, self._classes(), self._inbox)
+            classes = ",".join(sorted({ami_events.CLASSES[word] for word in self._settings.events}))
+            self._link = Link(self._settings, classes, self._inbox)
             self._link.start()
         # Whoever begins anew does not know that all is well.
         self._told = self._told or None
@@ -94,11 +94,8 @@ class AsteriskAmi:
             yield Batch([], [], None)
 
     def _rest(self) -> Iterator[Batch]:
-        state: State | None = State("")
-        heard: list[Heard] = []
-        while heard or state:
-            heard, state = self._inbox.take(MOST, 0)
-            if heard:
+        while any(taken := self._inbox.take(MOST, 0)):
+            if heard := taken[0]:
                 yield from self._hand_over(self._batch(heard))
 
     def parse(self, text: bytes) -> Batch:
@@ -113,9 +110,6 @@ class AsteriskAmi:
 
     def check(self) -> str:
         return check(self._settings)
-
-    def _classes(self) -> str:
-        return ",".join(["cdr"] * self._calls + ["system"] * bool(self._notices))
 
     def _hand_over(self, batch: Batch) -> Iterator[Batch]:
         self._unacknowledged = batch
@@ -152,6 +146,5 @@ class AsteriskAmi:
         return Notice(identity=identity, event=event, at=datetime.fromtimestamp(heard.at, UTC), fields=fields)
 
     def _reject(self, heard: Heard, reason: str) -> Reject:
-        where = f"AMI {self._settings.host}:{self._settings.port}"
         key = digest("reject", self.name, heard.block.decode("latin-1"), str(heard.at))
-        return Reject(key, heard.block, reason, where)
+        return Reject(key, heard.block, reason, self._settings.where)

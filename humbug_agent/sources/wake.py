@@ -33,6 +33,7 @@ MANY = 10
 
 QUIET_SECONDS = 1.0
 """Without a change for so long, hints are worth having again."""
+
 _EVENTS = [FileCreatedEvent, FileModifiedEvent, FileMovedEvent, DirModifiedEvent]
 
 
@@ -42,7 +43,6 @@ class Waker(FileSystemEventHandler):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._name = os.fspath(path)
-        self._directory = path.parent
         self._hint = Event()
         self._observer: BaseObserver | None = None
         self._watched: tuple[int, int] | None = None
@@ -96,7 +96,7 @@ class Waker(FileSystemEventHandler):
     def _watch(self) -> bool:
         """Watch the directory that has the name now. Tells whether that is a new one."""
         try:
-            status = self._directory.stat()
+            status = self._path.parent.stat()
         except OSError:
             self._unwatch()
             return False
@@ -106,10 +106,10 @@ class Waker(FileSystemEventHandler):
         self._watched = (status.st_dev, status.st_ino)
         observer = Observer()
         try:
-            observer.schedule(self, os.fspath(self._directory), event_filter=_EVENTS)
+            observer.schedule(self, os.fspath(self._path.parent), event_filter=_EVENTS)
             observer.start()
         except OSError as error:
-            log.warning("%s: no notice of changes (%s); looking every second instead", self._directory, error)
+            log.warning("%s: no notice of changes (%s); looking every second instead", self._path.parent, error)
         else:
             self._observer = observer
         return True
