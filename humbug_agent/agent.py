@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from humbug_agent.config import Config
 from humbug_agent.delivery import Delivery
@@ -19,12 +20,16 @@ from humbug_agent.destinations.contract import Destination
 from humbug_agent.gaps import Gaps
 from humbug_agent.lock import AgentError, locked
 from humbug_agent.outbox import Outbox
-from humbug_agent.pace import growing, jittered
+from humbug_agent.pace import LONGEST_WAIT, Flood
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.sources import SOURCES
-from humbug_agent.sources.contract import Source, SourceError
+from humbug_agent.sources.contract import Source
+from humbug_agent.supervisor import Supervisor, pump
 from humbug_agent.systemd import notify
 from humbug_agent.upkeep import keep_house, max_bytes, prepare
+
+if TYPE_CHECKING:
+    from humbug_agent.serving import Serving
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +37,6 @@ KEEP_HOUSE_SECONDS = 60.0
 LOOK_SECONDS = 10.0
 TICK_SECONDS = 1.0
 STOP_SECONDS = 12.0
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-"""Seconds from a source's failure to the next try."""
-
-CALM_SECONDS = 60.0
-"""A source that fails again within so long, by the same, comes and goes: that is not said each time."""
 
 
 class Ended(Enum):
@@ -51,27 +51,6 @@ def make_sources(config: Config) -> list[Source]:
 def make_destinations(config: Config) -> list[Destination]:
     zone, numbers = config.agent.timezone, config.numbers
     return [DESTINATIONS[settings.type](settings, zone, numbers) for settings in config.destinations]
-
-
-def pump(
-    source: Source, outbox: Outbox, destinations: Sequence[str], stop: threading.Event, *, follow: bool
-) -> Iterator[tuple[int, int]]:
-    """Bring what the source reads into the outbox; yields batch by batch how many calls were new, and its bytes."""
-    for batch in source.read(outbox.cursor(source.name), stop, follow=follow):
-        if batch.records or batch.rejects or batch.cursor:
-            yield outbox.accept(source.name, batch, destinations), batch.size
-            if batch.rejects:
-                first = batch.rejects[0]
-                log.warning(
-                    "source %s: %d records kept as rejects, the first at %s: %s; see humbug-agent outbox list "
-                    "--state rejected",
-                    source.name,
-                    len(batch.rejects),
-                    first.where,
-                    first.reason,
-                )
-        else:
-            yield 0, 0
 
 
 class Agent:
@@ -92,15 +71,19 @@ class Agent:
             prepare(self._config)
             deliveries = [Delivery(destination) for destination in make_destinations(self._config)]
             names = [delivery.name for delivery in deliveries]
+            flood = Flood()
 
-            def wake() -> None:
+            def wake(new: int) -> None:
+                held = flood.hold(new, time.monotonic())
                 for delivery in deliveries:
-                    delivery.wake()
+                    delivery.wake(held)
 
             threads = [self._thread(f"destination {d.name}", self._deliver, d) for d in deliveries]
-            threads += [
-                self._thread(f"source {s.name}", self._supervise, s, names, wake) for s in make_sources(self._config)
-            ]
+            sources = make_sources(self._config)
+            for source in sources:
+                supervisor = Supervisor(source, path, max_bytes(self._config), wake, self._gaps.outage)
+                threads.append(self._thread(f"source {source.name}", supervisor.run, names, self._stop))
+            serving = self._serving(sources, deliveries)
             for thread in threads:
                 thread.start()
             notify("READY=1")
@@ -112,6 +95,8 @@ class Agent:
                 self._stop.set()
                 for delivery in deliveries:
                     delivery.wake()
+                if serving:
+                    serving.stop()
                 deadline = time.monotonic() + STOP_SECONDS
                 for thread in threads:
                     thread.join(max(0.0, deadline - time.monotonic()))
@@ -121,6 +106,17 @@ class Agent:
         if self._broken:
             raise AgentError(self._broken[0])
         return Ended.RELOAD if self._reload else Ended.STOPPED
+
+    def _serving(self, sources: Sequence[Source], deliveries: Sequence[Delivery]) -> "Serving | None":
+        if not self._config.status:
+            return None
+        # A web server that most agents never need.
+        from humbug_agent.serving import Serving
+
+        tallies = {delivery.name: delivery.tally for delivery in deliveries}
+        serving = Serving(self._config, sources, make_sources(self._config), tallies)
+        serving.start()
+        return serving
 
     def stop(self) -> None:
         """End `run` soon. Any thread may call it."""
@@ -177,51 +173,6 @@ class Agent:
                     trouble = str(error)
                     log.error("%s; nothing is sent to %s meanwhile", trouble, delivery.name)
                 self._stop.wait(LONGEST_WAIT)
-
-    def _supervise(self, source: Source, destinations: Sequence[str], wake: Callable[[], None]) -> None:
-        """Run the source for ever: after a failure again, from the cursor, with growing patience."""
-        failures = 0
-        failed, calm = 0.0, float("-inf")
-        said, logged, quiet = "", "", False
-        stopping = False
-        while not stopping:
-            # After a failure the last try comes when it is to stop: what the source still has in hand is handed over.
-            stopping = self._stop.is_set()
-            try:
-                with Outbox(self._config.agent.outbox, durable=True, max_bytes=max_bytes(self._config)) as outbox:
-                    for new, _ in pump(source, outbox, destinations, self._stop, follow=True):
-                        if failures or not said:
-                            outbox.report(f"source {source.name}", "ok")
-                            if failures:
-                                if not quiet:
-                                    log.info("source %s: reading again", source.name)
-                                calm = time.monotonic()
-                                self._gaps.outage(source.name, failed, time.time())
-                            failures, said = 0, "ok"
-                        if new:
-                            wake()
-                stopping = True
-            except OutboxDamaged:
-                raise
-            except (SourceError, OSError, OutboxError) as error:
-                failures += 1
-                failed = failed if failures > 1 else time.time()
-                if str(error) != said:
-                    said = str(error)
-                    quiet = said == logged and time.monotonic() - calm < CALM_SECONDS
-                    logged = said
-                    if not quiet:
-                        log.error("source %s: %s. Trying again", source.name, said)
-                    self._report(f"source {source.name}", said)
-                own = error.wait if isinstance(error, SourceError) else None
-                self._stop.wait(jittered(growing(failures, FIRST_WAIT, LONGEST_WAIT)) if own is None else own)
-
-    def _report(self, part: str, message: str) -> None:
-        try:
-            with Outbox(self._config.agent.outbox) as outbox:
-                outbox.report(part, "failing", message)
-        except OutboxError as error:
-            log.error("%s", error)
 
     def _watch_over(self) -> None:
         next_look, next_house = time.monotonic() + LOOK_SECONDS, 0.0

@@ -16,6 +16,7 @@ from humbug_agent.destinations.contract import Answer, DeliveryError, Destinatio
 from humbug_agent.outbox import Due, Mark, Outbox
 from humbug_agent.pace import Pace, retry_in
 from humbug_agent.schema import OutboxDamaged, OutboxError
+from humbug_agent.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +33,8 @@ PATIENT_PROBES, PATIENT_SECONDS = 2, 5.0
 """After how many failed probes in a row, or for how long a wait, `run_until_idle` gives up on the destination."""
 
 MOST_PUT_BACK = 100
-
 FRESH_SECONDS = 1.0
 """For how long what was fetched may be handed out: a call that was purged meanwhile must not be sent."""
-
 
 Jobs = SimpleQueue[tuple[Due, bool] | None]
 
@@ -67,6 +66,8 @@ class Delivery:
         self._unmarked: list[Mark] = []
         self._workers: list[threading.Thread] = []
         self._told = ("", "")
+        self._held = 0.0
+        self.tally = Tally(time.time())
 
     # What the agent calls.
 
@@ -74,8 +75,9 @@ class Delivery:
     def name(self) -> str:
         return self._destination.name
 
-    def wake(self) -> None:
-        """There may be something new. Any thread may call it."""
+    def wake(self, not_before: float = 0.0) -> None:
+        """There may be something new, to be sent at this monotonic time or later. Any thread may call it."""
+        self._held = not_before
         self._done.put(None)
 
     def run(self, outbox: Outbox, stop: threading.Event) -> None:
@@ -133,6 +135,8 @@ class Delivery:
         return self._pace.waits_until() - time.monotonic() < PATIENT_SECONDS
 
     def _hand_out(self, outbox: Outbox) -> None:
+        if time.monotonic() < self._held:
+            return
         room = self._pace.room(time.monotonic(), len(self._under_way))
         if room > 0:
             self._fetch(outbox)
@@ -154,8 +158,7 @@ class Delivery:
         return self._ready.popleft()
 
     def _fetch(self, outbox: Outbox) -> None:
-        fresh = not self._pace.probing and time.monotonic() - self._fetched < FRESH_SECONDS
-        if self._ready and fresh:
+        if self._ready and not self._pace.probing and time.monotonic() - self._fetched < FRESH_SECONDS:
             return
         self._ready.clear()
         self._fetched = time.monotonic()
@@ -204,11 +207,12 @@ class Delivery:
             return came
 
     def _patience(self, wait: float) -> float:
-        """Nothing under way and the next probe near: wake up for it."""
-        left = self._pace.waits_until() - time.monotonic()
+        """Nothing under way and the next probe, or the end of a hold, near: wake up for it."""
+        left = max(self._pace.waits_until(), self._held) - time.monotonic()
         return wait if self._under_way or left <= 0 else min(wait, left + 0.001)
 
     def _judged(self, sent: Sent, now: float) -> list[Mark]:
+        self.tally.count(delivered=isinstance(sent.outcome, Answer), now=now)
         self._under_way.discard(sent.due.id)
         self._idle.append(sent.by)
         outcome, attempts = sent.outcome, sent.due.attempts + 1

@@ -15,6 +15,16 @@ LONGEST_PAUSE = 120.0
 FIRST_RETRY = 2.0
 LONGEST_RETRY = 300.0
 
+FLOOD_CALLS = 25
+"""So many new calls at once, which is within a twentieth of a second: the PBX is at its busiest."""
+
+FLOOD_REST = 2.0
+"""Seconds that a source lets a flood gather. What it does meanwhile the PBX would have to wait for."""
+
+CALM_SECONDS = 2.5
+LONGEST_HOLD = 4.0
+"""How long after the last flood of calls deliveries begin again, and after the first one at the latest."""
+
 
 def growing(failures: int, first: float, longest: float) -> float:
     """Seconds to wait after so many failures in a row, from 1: ``first``, doubled with each, at most ``longest``."""
@@ -78,3 +88,19 @@ class Pace:
             self.asked_until = max(self.asked_until, now + asked)
             self.reason = reason
         self.probing = True
+
+
+@dataclass(slots=True)
+class Flood:
+    """Holds deliveries back while calls come in by hundreds a second: the PBX needs its processors. Any one clock."""
+
+    began: float = float("-inf")
+    last: float = float("-inf")
+
+    def hold(self, new: int, now: float) -> float:
+        """Until when to hold deliveries back, now that ``new`` calls have come in at once."""
+        if new >= FLOOD_CALLS:
+            if now - self.last > CALM_SECONDS:
+                self.began = now
+            self.last = now
+        return min(self.last + CALM_SECONDS, self.began + LONGEST_HOLD)

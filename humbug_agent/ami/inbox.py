@@ -6,7 +6,7 @@ The connection's thread puts, the source's takes. Putting never waits: an Asteri
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 MOST_BYTES = 32 * 2**20
@@ -33,16 +33,22 @@ class State:
 
 
 class Inbox:
-    def __init__(self) -> None:
+    """A listener that keeps the events of these names."""
+
+    def __init__(self, events: Iterable[str]) -> None:
+        self._wanted = tuple(f"Event: {event}\r\n".encode() for event in events)
         self._items: deque[Heard | State] = deque()
         self._bytes = 0
         self._lost = 0
         self._news = threading.Condition()
 
-    def put(self, connection: int, blocks: Sequence[bytes]) -> None:
+    def heard(self, connection: int, blocks: Sequence[bytes]) -> None:
         now = time.time()
+        wanted = [block for block in blocks if block.startswith(self._wanted)]
+        if not wanted:
+            return
         with self._news:
-            for block in blocks:
+            for block in wanted:
                 if self._bytes > MOST_BYTES:
                     self._lost += 1
                     continue
@@ -50,7 +56,10 @@ class Inbox:
                 self._items.append(Heard(connection, now, block))
             self._news.notify_all()
 
-    def tell(self, trouble: str) -> None:
+    def beat(self, connection: int, tell: Callable[[bytes], None]) -> None:
+        pass
+
+    def stands(self, trouble: str) -> None:
         with self._news:
             self._items.append(State(trouble))
             self._news.notify_all()
@@ -70,6 +79,10 @@ class Inbox:
                 self._bytes -= len(item.block) + OWN_BYTES
                 events.append(item)
         return events, None
+
+    def filling(self) -> bool:
+        """Whether it is time to take something out."""
+        return self._bytes > MOST_BYTES // 4
 
     def lost(self) -> int:
         """How many events found no room since this was asked last."""

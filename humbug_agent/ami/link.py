@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from humbug_agent.ami.inbox import Inbox
+from humbug_agent.ami.listener import Listener
 from humbug_agent.ami.protocol import AmiError, LoginRefused, Protocol
 from humbug_agent.config import AsteriskAmiSettings
 from humbug_agent.pace import growing
@@ -43,13 +43,13 @@ STOP_SECONDS = 5.0
 class Link:
     """``events`` are the classes of events to ask for, as manager.conf names them, parted by commas.
 
-    What comes goes into ``inbox``, as does each change of how the connection stands.
+    What comes goes to the ``listeners``, as does each change of how the connection stands.
     """
 
-    def __init__(self, settings: AsteriskAmiSettings, events: str, inbox: Inbox) -> None:
+    def __init__(self, settings: AsteriskAmiSettings, events: str, listeners: Sequence[Listener]) -> None:
         self._settings = settings
         self._events = events
-        self._inbox = inbox
+        self._listeners = listeners
         self._told: str | None = None
         self._numbers = itertools.count(1)
         self._protocols: set[Protocol] = set()
@@ -93,7 +93,7 @@ class Link:
                 await asyncio.sleep(patience.after(error, time.monotonic() - tried))
                 continue
             began = time.monotonic()
-            self._tell("")
+            self._beat(protocol)
             reason = await self._watch(protocol)
             self._tell(reason)
             if time.monotonic() - began > STEADY_SECONDS:
@@ -102,7 +102,13 @@ class Link:
 
     async def _open(self, seconds: float) -> Protocol:
         number = next(self._numbers)
-        protocol = await connect(self._settings, self._events, seconds, lambda blocks: self._inbox.put(number, blocks))
+
+        def tell_all(blocks: Sequence[bytes]) -> None:
+            for listener in self._listeners:
+                listener.heard(number, blocks)
+
+        protocol = await connect(self._settings, self._events, seconds, tell_all)
+        protocol.number = number
         self._protocols.add(protocol)
         protocol.lost.add_done_callback(lambda _: self._protocols.discard(protocol))
         return protocol
@@ -115,7 +121,7 @@ class Link:
             if protocol.lost.done():
                 return f"{protocol.where}: {protocol.lost.result()}"
             if not _silent(protocol):
-                self._tell("")
+                self._beat(protocol)
                 protocol.ping()
                 continue
             self._tell(f"{protocol.where}: nothing comes any more, not even an answer to a ping")
@@ -129,12 +135,18 @@ class Link:
             if _silent(protocol):
                 protocol, fresh = fresh, protocol
             fresh.abort("another connection took its place")
-            self._tell("")
+            self._beat(protocol)
+
+    def _beat(self, protocol: Protocol) -> None:
+        self._tell("")
+        for listener in self._listeners:
+            listener.beat(protocol.number, protocol.tell)
 
     def _tell(self, trouble: str) -> None:
         if trouble != self._told:
             self._told = trouble
-            self._inbox.tell(trouble)
+            for listener in self._listeners:
+                listener.stands(trouble)
 
 
 class Patience:

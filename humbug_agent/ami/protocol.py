@@ -23,11 +23,22 @@ END = b"\r\n\r\n"
 MOST_UNKNOWN = 2**20
 """Bytes without any message that AMI knows, after which it is no AMI. The longest real message is some kilobytes."""
 
+TOLD = "told-"
+"""How the ActionIDs begin whose answers go where the events go. panoramisk's own never do."""
+
+_ANSWER = f"\r\nActionID: {TOLD}".encode()
+
 SHOWN = 60
 
 REST_SECONDS = 0.02
 """After reading, so that a flood of events is read in large pieces: waking up for each takes the PBX's time. What the
 kernel holds meanwhile is a hundredth of what it takes until Asterisk calls a reader slow."""
+
+FLOOD_BYTES, FLOOD_SECONDS = 32 * 2**10, 0.2
+"""After a read of so much the rest is longer, and a quarter of that at the most."""
+
+FULL_BYTES = 128 * 2**10
+"""After a read of so much there may be more right behind it."""
 
 
 class AmiError(Exception):
@@ -39,10 +50,11 @@ class LoginRefused(AmiError):
 
 
 class Protocol(AMIProtocol):  # type: ignore[misc]
-    """One connection. ``on_events`` gets each event as the bytes between two blank lines, several at a time.
+    """One connection. ``on_events`` gets each event as the bytes between two blank lines, several at a time; and the
+    answers to what was told.
 
     It runs in the loop's thread and must neither block nor raise. ``unanswered`` counts the pings since anything came;
-    ``lost`` is done, with the reason, once the connection is gone.
+    ``lost`` is done, with the reason, once the connection is gone. ``number`` is for whoever has several.
     """
 
     # Every byte is a character, and back: what a value means is decided value by value.
@@ -55,6 +67,7 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
         self._rest = b""
         self._unknown = 0
         self._login = ""
+        self.number = 0
         self.unanswered = 0
         self.greeted: asyncio.Future[str] = loop.create_future()
         self.lost: asyncio.Future[str] = loop.create_future()
@@ -72,8 +85,10 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
 
     def data_received(self, data: bytes) -> None:
         self.unanswered = 0
-        self.transport.pause_reading()
-        asyncio.get_running_loop().call_later(REST_SECONDS, self._read_on)
+        if len(data) < FULL_BYTES:
+            self.transport.pause_reading()
+            rest = REST_SECONDS if len(data) < FLOOD_BYTES else FLOOD_SECONDS
+            asyncio.get_running_loop().call_later(rest, self._read_on)
         self._rest += data
         if not self.greeted.done() and not self._greet():
             return
@@ -100,7 +115,8 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
 
     def _is_event(self, block: bytes) -> bool:
         """Deals with what is none: an answer goes to who waits for it."""
-        if block.startswith(b"Event: ") and not self._is_awaited(block):
+        told = block.startswith(b"Response: ") and _ANSWER in block
+        if told or (block.startswith(b"Event: ") and not self._is_awaited(block)):
             self._unknown = 0
             return True
         if block.startswith((b"Event: ", b"Response: ")):
@@ -125,6 +141,8 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
             self.log.debug("not understood: %r", block, exc_info=True)
 
     def _is_awaited(self, block: bytes) -> bool:
+        if not self.responses:
+            return False
         _, found, rest = block.partition(b"\r\nActionID: ")
         return bool(found) and rest.partition(b"\r\n")[0].decode(self.encoding) in self.responses
 
@@ -153,6 +171,10 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
                 f"{self.where}: refuses the login of {settings.username} ({answer.message}); look in manager.conf at "
                 f"[{settings.username}]: its secret, its permit and deny lines, and whether it was reloaded"
             )
+
+    def tell(self, actions: bytes) -> None:
+        """Send what nobody waits for; see `Listener.beat`."""
+        self.transport.write(actions)
 
     def ping(self) -> None:
         """Whatever comes back counts, so nobody waits for it."""

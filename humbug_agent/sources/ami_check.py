@@ -10,12 +10,14 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
+from panoramisk.message import Message
+
+from humbug_agent.ami.headers import name
 from humbug_agent.ami.link import connect
 from humbug_agent.ami.protocol import AmiError, Protocol
 from humbug_agent.config import LOOPBACK, AsteriskAmiSettings
-from humbug_agent.sources import ami_events
 from humbug_agent.sources.contract import SourceError
 
 LOGIN_SECONDS = 10.0
@@ -26,20 +28,20 @@ GRACE_SECONDS = 1.5
 ASK_SECONDS = 10.0
 
 
-def check(settings: AsteriskAmiSettings) -> str:
-    """A line about what was found. Raises SourceError when calls would not come."""
+def check(settings: AsteriskAmiSettings, classes: Set[str]) -> str:
+    """A line about what was found. ``classes`` of events are wanted. Raises SourceError when they would not come."""
     try:
-        return asyncio.run(_check(settings))
+        return asyncio.run(_check(settings, classes))
     except AmiError as error:
         raise SourceError(str(error)) from error
 
 
-async def _check(settings: AsteriskAmiSettings) -> str:
+async def _check(settings: AsteriskAmiSettings, classes: Set[str]) -> str:
     ended: list[tuple[float, str]] = []
 
     def note(blocks: Sequence[bytes]) -> None:
         for block in blocks:
-            event = ami_events.name(block)
+            event = name(block)
             # An answered call has a record whatever cdr.conf says.
             if event == "Cdr" or (event == "Hangup" and b"\r\nChannelState: 6\r\n" in block):
                 ended.append((time.monotonic(), event))
@@ -47,20 +49,31 @@ async def _check(settings: AsteriskAmiSettings) -> str:
     protocol = await connect(settings, "cdr,call", LOGIN_SECONDS, note)
     try:
         found = f"{protocol.where}: logged in as {settings.username} ({protocol.greeted.result()})"
+        if "call" in classes:
+            await _try_listing(settings, protocol)
         user = await _console(settings, protocol, f"manager show user {settings.username}")
         if user is not None:
-            _judge_rights(settings, user)
+            _judge_rights(settings, classes, user)
             _judge_cdr(settings, await _console(settings, protocol, "cdr show status") or "")
-            return f"{found}, may see {', '.join(sorted(settings.events))}"
+            return f"{found}, may see {', '.join(sorted(classes))}"
         return f"{found}; {await _listen(settings, protocol, ended)}"
     finally:
         protocol.abort("the check is over")
 
 
-def _judge_rights(settings: AsteriskAmiSettings, shown: str) -> None:
+async def _try_listing(settings: AsteriskAmiSettings, protocol: Protocol) -> None:
+    """CoreStatus needs the right that the board's lists need, and is short."""
+    answer = await _ask(protocol, "CoreStatus")
+    if not answer.success:
+        raise SourceError(
+            f"AMI user {settings.username} may not list channels for [status] ({answer.message}): in manager.conf, "
+            f"section [{settings.username}], write must have reporting; then asterisk -rx 'manager reload'"
+        )
+
+
+def _judge_rights(settings: AsteriskAmiSettings, needed: Set[str], shown: str) -> None:
     has = re.search(r"read perm:\s*(\S*)", shown)
     classes = set(has[1].split(",")) - {"<none>", "none", ""} if has else {"all"}
-    needed = {ami_events.CLASSES[event] for event in settings.events}
     if "all" not in classes and not needed <= classes:
         now, missing, wanted = (",".join(sorted(some)) for some in (classes, needed - classes, needed | classes))
         raise SourceError(
@@ -84,11 +97,7 @@ def _judge_cdr(settings: AsteriskAmiSettings, shown: str) -> None:
 
 async def _console(settings: AsteriskAmiSettings, protocol: Protocol, command: str) -> str | None:
     """What Asterisk's console says to it; None where nobody lets us ask."""
-    try:
-        async with asyncio.timeout(ASK_SECONDS):
-            answer = await protocol.ask("Command", Command=command)
-    except TimeoutError as error:
-        raise AmiError(f"{protocol.where}: does not answer a command within {ASK_SECONDS:.0f} s") from error
+    answer = await _ask(protocol, "Command", Command=command)
     if answer.success:
         output = answer.get("Output", answer.content)
         return "\n".join(output) if isinstance(output, list) else str(output)
@@ -102,6 +111,14 @@ async def _console(settings: AsteriskAmiSettings, protocol: Protocol, command: s
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+async def _ask(protocol: Protocol, action: str, **headers: str) -> Message:
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            return await protocol.ask(action, **headers)
+    except TimeoutError as error:
+        raise AmiError(f"{protocol.where}: does not answer {action} within {ASK_SECONDS:.0f} s") from error
 
 
 async def _listen(settings: AsteriskAmiSettings, protocol: Protocol, ended: list[tuple[float, str]]) -> str:

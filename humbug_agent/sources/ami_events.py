@@ -9,7 +9,7 @@ Source of the format: recorded from Asterisk 16 and 22 (cdr_manager), whose valu
 
 import re
 
-from humbug_agent.sources.asterisk import text
+from humbug_agent.cdr import text
 
 _HEADERS = {
     "AccountCode": "accountcode",
@@ -43,10 +43,6 @@ NOTICES = {"reload": ("Reload",), "shutdown": ("Shutdown",), "alarm": ("Alarm", 
 _MAPPED = ("linkedid", "sequence", "peeraccount")
 
 _NAME = re.compile(rb"[A-Za-z0-9_-]+")
-
-
-def name(block: bytes) -> str:
-    return text(block.partition(b"\r\n")[0].removeprefix(b"Event: "))
 
 
 def call_columns(block: bytes) -> dict[str, str]:

@@ -35,14 +35,6 @@ SHARED = (
 """The columns of every Master.csv, in its order; what a call is recognised by."""
 
 
-def text(raw: bytes) -> str:
-    """UTF-8, else Latin-1: Asterisk passes on whatever bytes the phones sent."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
-
-
 def make_cdr(columns: Mapping[str, str], zone: tzinfo, number: Callable[[bytes], bytes], *, utc: bool = False) -> CDR:
     """The call that ``columns`` (at least SHARED, as text) describe.
 

@@ -5,16 +5,20 @@ source. A call that both have seen is one call.
 """
 
 import itertools
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from threading import Event
 
+from humbug_agent.ami.headers import name
 from humbug_agent.ami.inbox import Heard, Inbox
 from humbug_agent.ami.link import Link
+from humbug_agent.ami.listener import Listener
 from humbug_agent.cdr import Batch, Notice, Record, Reject, digest
 from humbug_agent.config import AsteriskAmiSettings
+from humbug_agent.pace import FLOOD_REST
 from humbug_agent.sources import ami_events
 from humbug_agent.sources.ami_check import check
 from humbug_agent.sources.asterisk import make_cdr
@@ -26,6 +30,9 @@ MOST = 1000
 
 REST_SECONDS = 0.05
 """Between two commits: what comes meanwhile is committed at once, which costs the PBX less."""
+
+FLOOD_EVENTS = 500
+"""A second."""
 
 LOOK_SECONDS = 0.5
 """How long at most a stop goes unnoticed."""
@@ -48,21 +55,32 @@ class AsteriskAmi:
         self._zone = zone
         self._calls = "cdr" in settings.events
         self._notices = {event for word in settings.events for event in ami_events.NOTICES.get(word, ())}
-        self._inbox = Inbox()
+        self._inbox = Inbox([*(["Cdr"] if self._calls else []), *self._notices])
+        self._listeners: list[Listener] = [self._inbox]
+        self._classes = {ami_events.CLASSES[word] for word in settings.events}
         self._link: Link | None = None
         self._unacknowledged: Batch | None = None
         self._trouble: str | None = None
         self._told: str | None = None
         self._counts: dict[int, Count] = {}
         self._numbers = itertools.count()
+        self._rested = 0.0
+
+    @property
+    def username(self) -> str:
+        return self._settings.username
+
+    def listen_also(self, listener: Listener, classes: Iterable[str]) -> None:
+        """Let ``listener`` hear what comes over this source's connection, these classes of events included."""
+        self._listeners.append(listener)
+        self._classes |= set(classes)
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         """What has come stays here until it is on disk, also when this reading is given up and another one begun."""
         if not follow:
             return
         if self._link is None and not stop.is_set():
-            classes = ",".join(sorted({ami_events.CLASSES[word] for word in self._settings.events}))
-            self._link = Link(self._settings, classes, self._inbox)
+            self._link = Link(self._settings, ",".join(sorted(self._classes)), self._listeners)
             self._link.start()
         # Whoever begins anew does not know that all is well.
         self._told = self._told or None
@@ -84,7 +102,7 @@ class AsteriskAmi:
             self._trouble = state.trouble
         if heard:
             yield from self._hand_over(self._batch(heard))
-            stop.wait(REST_SECONDS)
+            self._let_gather(len(heard), stop)
         if lost := self._inbox.lost():
             raise SourceError(f"{lost:,} events found no room while the outbox could not be written; {MEANWHILE}", 0)
         if self._trouble != self._told:
@@ -92,6 +110,16 @@ class AsteriskAmi:
             if self._trouble:
                 raise SourceError(f"{self._trouble}; {MEANWHILE}", 0)
             yield Batch([], [], None)
+
+    def _let_gather(self, came: int, stop: Event) -> None:
+        began, self._rested = self._rested, time.monotonic()
+        if came == MOST:
+            return
+        flood = came > FLOOD_EVENTS * (self._rested - began)
+        until = self._rested + (FLOOD_REST if flood else REST_SECONDS)
+        while (left := until - time.monotonic()) > 0 and not self._inbox.filling():
+            if stop.wait(min(left, 0.1)):
+                return
 
     def _rest(self) -> Iterator[Batch]:
         while any(taken := self._inbox.take(MOST, 0)):
@@ -109,7 +137,7 @@ class AsteriskAmi:
         return ""
 
     def check(self) -> str:
-        return check(self._settings)
+        return check(self._settings, self._classes)
 
     def _hand_over(self, batch: Batch) -> Iterator[Batch]:
         self._unacknowledged = batch
@@ -120,7 +148,7 @@ class AsteriskAmi:
         records: list[Record] = []
         rejects: list[Reject] = []
         for one in heard:
-            event = ami_events.name(one.block)
+            event = name(one.block)
             if event == "Cdr" and self._calls:
                 try:
                     columns = ami_events.call_columns(one.block)

@@ -14,11 +14,11 @@ from datetime import tzinfo
 from functools import partial
 from threading import Event
 
-from humbug_agent.cdr import CDR, Batch, Reject, digest
+from humbug_agent.cdr import CDR, Batch, Reject, digest, text
 from humbug_agent.config import AsteriskCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources import rotation
-from humbug_agent.sources.asterisk import make_cdr, text
+from humbug_agent.sources.asterisk import make_cdr
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.csv_records import Junk, Row, split
 from humbug_agent.sources.following import Count, Follower, Visit

@@ -22,6 +22,8 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from humbug_agent.pace import FLOOD_REST
+
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
@@ -30,6 +32,9 @@ REST_SECONDS = 0.05
 
 MANY = 10
 """Hints between two looks, from which on it is quicker to look without any."""
+
+FLOOD_BYTES = 100_000
+"""A second: the PBX is at its busiest."""
 
 QUIET_SECONDS = 1.0
 """Without a change for so long, hints are worth having again."""
@@ -51,6 +56,7 @@ class Waker(FileSystemEventHandler):
         self._busy = False
         self._changed = 0.0
         self._state: tuple[int, int] | None = None
+        self._flood = False
 
     def __enter__(self) -> "Waker":
         return self
@@ -76,14 +82,17 @@ class Waker(FileSystemEventHandler):
             self._changed = self._looked
 
     def _look_often(self, stop: Event) -> None:
-        stop.wait(REST_SECONDS)
-        now = time.monotonic()
+        stop.wait(FLOOD_REST if self._flood else REST_SECONDS)
+        before, now = self._looked, time.monotonic()
+        self._looked = now
         try:
             status = self._path.stat()
         except OSError:
             self._busy = False
             return
         state = status.st_ino, status.st_size
+        grown = state[1] - self._state[1] if self._state and self._state[0] == state[0] else 0
+        self._flood = grown > FLOOD_BYTES * (now - before)
         if state != self._state:
             self._state, self._changed = state, now
         self._busy = now - self._changed < QUIET_SECONDS

@@ -14,7 +14,7 @@ from ami_feed import source, understood
 from ami_server import AmiServer
 from host import wait_until
 
-from humbug_agent import agent
+from humbug_agent import supervisor
 from humbug_agent.ami import inbox
 from humbug_agent.cdr import CDR, Batch, Notice, Record
 from humbug_agent.outbox import Outbox
@@ -178,11 +178,11 @@ def test_beyond_the_limit_events_are_lost_and_it_is_said_how_many(
 
 def test_small_events_take_no_more_memory_than_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "MOST_BYTES", 1_000_000)
-    kept = inbox.Inbox()
+    kept = inbox.Inbox(["A"])
     tracemalloc.start()
     try:
         for _ in range(200):
-            kept.put(1, [b"Event: A%d" % number for number in range(1000)])
+            kept.heard(1, [b"Event: A\r\nN: %d" % number for number in range(1000)])
         assert tracemalloc.get_traced_memory()[0] < 4_000_000
     finally:
         tracemalloc.stop()
@@ -230,7 +230,7 @@ def test_the_pump_brings_it_into_a_real_outbox_and_counts_each_call_once(ami: Am
     told = events(*range(300))
     listening = source(port=ami.port)
     with Outbox(tmp_path / "outbox.db", durable=True) as outbox:
-        pumping = agent.pump(listening, outbox, ["humbug"], stop, follow=True)
+        pumping = supervisor.pump(listening, outbox, ["humbug"], stop, follow=True)
         assert next(pumping) == (0, 0)
         wait_until(lambda: ami.listeners)
         ami.play(told, (14_000, 3), apart=True)
@@ -240,7 +240,7 @@ def test_the_pump_brings_it_into_a_real_outbox_and_counts_each_call_once(ami: Am
             new += next(pumping)[0]
         with pytest.raises(SourceError):
             next(pumping)
-        pumping = agent.pump(listening, outbox, ["humbug"], stop, follow=True)
+        pumping = supervisor.pump(listening, outbox, ["humbug"], stop, follow=True)
         assert next(pumping) == (0, 0)
         wait_until(lambda: ami.listeners)
         ami.play(told, (65536,), apart=True)

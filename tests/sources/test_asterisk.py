@@ -8,8 +8,8 @@ from helpers import SHARED, call, line, source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.cdr import CDR, Disposition
-from humbug_agent.sources.asterisk import make_cdr, text
+from humbug_agent.cdr import CDR, Disposition, text
+from humbug_agent.sources.asterisk import make_cdr
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FIRST, SECOND = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)

@@ -1,0 +1,113 @@
+"""Runs one source for ever: after a failure again, from the cursor, with growing patience, and says each thing once."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from humbug_agent.outbox import Outbox
+from humbug_agent.pace import growing, jittered
+from humbug_agent.schema import OutboxDamaged, OutboxError
+from humbug_agent.sources.contract import Source, SourceError
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+"""Seconds from a failure to the next try."""
+
+CALM_SECONDS = 60.0
+"""A source that fails again within so long, by the same, comes and goes: that is not said each time."""
+
+Away = Callable[[str, float, float], None]
+"""Hears that a source could not be read between two times, seconds since the epoch."""
+
+
+def pump(
+    source: Source, outbox: Outbox, destinations: Sequence[str], stop: threading.Event, *, follow: bool
+) -> Iterator[tuple[int, int]]:
+    """Bring what the source reads into the outbox; yields batch by batch how many calls were new, and its bytes."""
+    for batch in source.read(outbox.cursor(source.name), stop, follow=follow):
+        if batch.records or batch.rejects or batch.cursor:
+            yield outbox.accept(source.name, batch, destinations), batch.size
+            if batch.rejects:
+                first = batch.rejects[0]
+                log.warning(
+                    "source %s: %d records kept as rejects, the first at %s: %s; see humbug-agent outbox list "
+                    "--state rejected",
+                    source.name,
+                    len(batch.rejects),
+                    first.where,
+                    first.reason,
+                )
+        else:
+            yield 0, 0
+
+
+class Supervisor:
+    """``wake`` hears how many calls were new, ``away`` of outages that are over."""
+
+    def __init__(self, source: Source, outbox: Path, max_bytes: int, wake: Callable[[int], None], away: Away) -> None:
+        self._source = source
+        self._path = outbox
+        self._max_bytes = max_bytes
+        self._wake = wake
+        self._away = away
+        self._failures = 0
+        self._failed = 0.0
+        self._calm = float("-inf")
+        # What the outbox was told last, what the log was, and whether the log was spared it this time.
+        self._told = ""
+        self._logged = ""
+        self._spared = False
+
+    def run(self, destinations: Sequence[str], stop: threading.Event) -> None:
+        """Until ``stop``. Raises OutboxDamaged."""
+        stopping = False
+        while not stopping:
+            # After a failure the last try comes when it is to stop: what the source still has in hand is handed over.
+            stopping = stop.is_set()
+            try:
+                with Outbox(self._path, durable=True, max_bytes=self._max_bytes) as outbox:
+                    for new, _ in pump(self._source, outbox, destinations, stop, follow=True):
+                        self._works(outbox)
+                        if new:
+                            self._wake(new)
+                stopping = True
+            except OutboxDamaged:
+                raise
+            except (SourceError, OSError, OutboxError) as error:
+                stop.wait(self._fails(error))
+
+    def _works(self, outbox: Outbox) -> None:
+        if self._told and not self._failures:
+            return
+        outbox.report(f"source {self._source.name}", "ok")
+        if self._failures:
+            if not self._spared:
+                log.info("source %s: reading again", self._source.name)
+            self._calm = time.monotonic()
+            self._away(self._source.name, self._failed, time.time())
+        self._failures, self._told = 0, "ok"
+
+    def _fails(self, error: SourceError | OSError | OutboxError) -> float:
+        """Returns after how many seconds to try again."""
+        if not self._failures:
+            self._failed = time.time()
+        self._failures += 1
+        if str(error) != self._told:
+            self._told = str(error)
+            self._spared = self._told == self._logged and time.monotonic() - self._calm < CALM_SECONDS
+            self._logged = self._told
+            if not self._spared:
+                log.error("source %s: %s. Trying again", self._source.name, self._told)
+            self._report()
+        own = error.wait if isinstance(error, SourceError) else None
+        return jittered(growing(self._failures, FIRST_WAIT, LONGEST_WAIT)) if own is None else own
+
+    def _report(self) -> None:
+        try:
+            with Outbox(self._path) as outbox:
+                outbox.report(f"source {self._source.name}", "failing", self._told)
+        except OutboxError as error:
+            log.error("%s", error)
