@@ -128,7 +128,7 @@ def _run(config: Config) -> None:
 @json_option
 def check(as_json: bool) -> None:
     """Try the configuration, each source and each destination for real. Sends no call."""
-    from humbug_agent import agent, show
+    from humbug_agent import agent, lock, show
     from humbug_agent.destinations.contract import DeliveryError
     from humbug_agent.sources.contract import SourceError
 
@@ -140,7 +140,19 @@ def check(as_json: bool) -> None:
     usable = directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
     hint = "" if usable else ": must be a directory that the user running humbug-agent can write"
     found.append(("outbox", usable, f"{config.agent.outbox}" if usable else f"{directory}{hint}"))
-    for source in agent.make_sources(config):
+    sources = agent.make_sources(config)
+    if config.status:
+        # A web server that most agents never need.
+        from humbug_agent import serving
+        from humbug_agent.web.sockets import WebError
+
+        serving.make_boards(sources)
+        try:
+            said = serving.check(config.status, running=lock.running(config.agent.outbox) is not None)
+            found.append(("status", True, said))
+        except WebError as error:
+            found.append(("status", False, str(error)))
+    for source in sources:
         try:
             found.append((f"source {source.name}", True, source.check()))
         except (SourceError, OSError) as error:

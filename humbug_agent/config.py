@@ -3,7 +3,7 @@
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -11,13 +11,20 @@ from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from humbug_agent.ini import ConfigError, Secret, Section, nearest, read
+from humbug_agent.config_sources import (
+    LOOPBACK,
+    SOURCE_TYPES,
+    AsteriskAmiSettings,
+    AsteriskCsvSettings,
+    SourceSettings,
+)
+from humbug_agent.config_status import StatusSettings, status_settings
+from humbug_agent.ini import ConfigError, Secret, Section, file, nearest, read, url
 
 DEFAULT_PATH = Path("/etc/humbug-agent/agent.ini")
 T = TypeVar("T")
 HUMBUG_URL = "http://api.humbuglabs.org/receiver.php"
 EXAMPLE_KEY = "YOUR-API-KEY"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -27,36 +34,6 @@ class AgentSettings:
     log_level: str
     keep_days: int
     max_size_mb: int
-
-
-@dataclass(frozen=True)
-class AsteriskCsvSettings:
-    type: ClassVar[str] = "asterisk_csv"
-    name: str
-    path: Path
-    start: str
-    utc: bool
-
-
-@dataclass(frozen=True)
-class AsteriskAmiSettings:
-    type: ClassVar[str] = "asterisk_ami"
-    name: str
-    host: str
-    port: int
-    username: str
-    secret: Secret
-    tls: bool
-    ca_file: Path | None
-    events: frozenset[str]
-
-    @property
-    def where(self) -> str:
-        """As messages name it."""
-        return f"AMI {self.host}:{self.port}"
-
-
-SourceSettings = AsteriskCsvSettings | AsteriskAmiSettings
 
 
 @dataclass(frozen=True)
@@ -89,6 +66,7 @@ class Config:
     sources: tuple[SourceSettings, ...]
     destinations: tuple[HumbugSettings, ...]
     numbers: NumbersSettings
+    status: StatusSettings | None
     warnings: tuple[str, ...]
 
 
@@ -99,26 +77,6 @@ def system_timezone() -> tzinfo:
             return ZoneInfo.from_file(zone)
     except OSError:
         return UTC
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it needs http:// or https:// and a host")
-    _host(parts.hostname)
-    try:
-        port = parts.port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise ValueError("its port is not a number from 1 to 65535")
-    return value
-
-
-def _host(value: str) -> str:
-    if not all(0 < len(label) < 64 for label in value.removesuffix(".").split(".")):
-        raise ValueError("its host can't be a name")
-    return value
 
 
 def _timezone(value: str) -> tzinfo:
@@ -137,11 +95,6 @@ def _country(value: str) -> str:
     return value
 
 
-def _file(value: str) -> Path:
-    with open(value, "rb"):
-        return Path(value)
-
-
 def _agent(section: Section) -> AgentSettings:
     return AgentSettings(
         outbox=Path(section.text("outbox", "/var/lib/humbug-agent/outbox.db")),
@@ -152,36 +105,13 @@ def _agent(section: Section) -> AgentSettings:
     )
 
 
-def _asterisk_csv(name: str, section: Section) -> AsteriskCsvSettings:
-    return AsteriskCsvSettings(
-        name=name,
-        path=Path(section.text("path", "/var/log/asterisk/cdr-csv/Master.csv")),
-        start=section.choice("start", ("beginning", "end"), "beginning"),
-        utc=section.flag("utc", False),
-    )
-
-
-def _asterisk_ami(name: str, section: Section) -> AsteriskAmiSettings:
-    tls = section.flag("tls", False)
-    return AsteriskAmiSettings(
-        name=name,
-        host=section.converted("host", _host, "a host") or "127.0.0.1",
-        port=section.whole("port", 5039 if tls else 5038, 1, 65535),
-        username=section.text("username", required=True),
-        secret=section.secret("secret", required=True) or Secret(""),
-        tls=tls,
-        ca_file=section.converted("ca_file", _file, "a readable file"),
-        events=section.several("events", ("cdr", "reload", "shutdown", "alarm"), "cdr"),
-    )
-
-
 def _humbug(name: str, section: Section) -> HumbugSettings:
     if section.text("api_key") == EXAMPLE_KEY:
         section.wrong("api_key", "is still the example's; put your own there")
-    proxy = section.converted("proxy", _url, "a proxy's URL")
+    proxy = section.converted("proxy", url, "a proxy's URL")
     return HumbugSettings(
         name=name,
-        url=section.converted("url", _url, "a URL") or HUMBUG_URL,
+        url=section.converted("url", url, "a URL") or HUMBUG_URL,
         api_key=section.secret("api_key", required=True) or Secret(""),
         encryption_key=section.secret("encryption_key"),
         connections=section.whole("connections", 4, 1, 64),
@@ -189,7 +119,7 @@ def _humbug(name: str, section: Section) -> HumbugSettings:
         accept_pattern=section.converted("accept_pattern", re.compile, "a regular expression"),
         reject_pattern=section.converted("reject_pattern", re.compile, "a regular expression"),
         value_escaping=section.choice("value_escaping", ("reserved", "none"), "reserved"),
-        ca_file=section.converted("ca_file", _file, "a readable file"),
+        ca_file=section.converted("ca_file", file, "a readable file"),
         proxy=Secret(proxy) if proxy else None,
     )
 
@@ -202,10 +132,6 @@ def _numbers(section: Section) -> NumbersSettings:
     )
 
 
-SOURCE_TYPES: dict[str, Callable[[str, Section], SourceSettings]] = {
-    "asterisk_csv": _asterisk_csv,
-    "asterisk_ami": _asterisk_ami,
-}
 DESTINATION_TYPES = {"humbug": _humbug}
 
 
@@ -214,8 +140,9 @@ def load(path: Path) -> Config:
     mistakes: list[str] = []
     parser = read(path, mistakes)
     sections: dict[str, dict[str, str]] = {title: dict(parser[title]) for title in parser.sections()}
-    plain = {title: Section(title, sections.get(title, {}), mistakes) for title in ("agent", "numbers")}
+    plain = {title: Section(title, sections.get(title, {}), mistakes) for title in ("agent", "numbers", "status")}
     agent, numbers = _agent(plain["agent"]), _numbers(plain["numbers"])
+    status = status_settings(plain["status"]) if "status" in sections else None
     for section in plain.values():
         section.finish()
     sources: list[SourceSettings] = []
@@ -235,7 +162,7 @@ def load(path: Path) -> Config:
                 destinations.append(make_destination(name.strip(), section))
                 section.finish()
         elif title not in plain and kind not in ("source", "destination"):
-            known = ["agent", "numbers", "source NAME", "destination NAME"]
+            known = [*plain, "source NAME", "destination NAME"]
             mistakes.append(f"[{title}]: is not known{nearest(title, known)}; sections are {', '.join(known)}")
     if not any(title.startswith("source ") for title in sections):
         mistakes.append("[source NAME]: is missing; at least one says where the calls come from")
@@ -244,7 +171,7 @@ def load(path: Path) -> Config:
     if mistakes:
         raise ConfigError([f"{path}: {mistake}" for mistake in mistakes])
     return Config(
-        path, agent, tuple(sources), tuple(destinations), numbers, tuple(_warnings(path, sources, destinations))
+        path, agent, tuple(sources), tuple(destinations), numbers, status, tuple(_warnings(path, sources, destinations))
     )
 
 
@@ -287,4 +214,15 @@ def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Seque
     return said
 
 
-__all__ = ["Config", "ConfigError", "Secret", "load"]
+__all__ = [
+    "LOOPBACK",
+    "SOURCE_TYPES",
+    "AsteriskAmiSettings",
+    "AsteriskCsvSettings",
+    "Config",
+    "ConfigError",
+    "Secret",
+    "SourceSettings",
+    "StatusSettings",
+    "load",
+]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 T = TypeVar("T")
 
@@ -157,3 +158,28 @@ def read(path: Path, mistakes: list[str]) -> configparser.ConfigParser:
         else:
             break
     return parser
+
+
+def url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it needs http:// or https:// and a host")
+    host(parts.hostname)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("its port is not a number from 1 to 65535")
+    return value
+
+
+def host(value: str) -> str:
+    if not all(0 < len(label) < 64 for label in value.removesuffix(".").split(".")):
+        raise ValueError("its host can't be a name")
+    return value
+
+
+def file(value: str) -> Path:
+    with open(value, "rb"):
+        return Path(value)

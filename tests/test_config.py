@@ -61,11 +61,59 @@ def test_the_example_says_the_defaults_that_there_are(tmp_path: Path) -> None:
     )
     uncommented = uncommented.replace("country = CH", "country =").replace("default_country = Switzerland", "")
     uncommented = uncommented.replace("secret_file = /etc/humbug-agent/ami-secret", "secret = s")
+    uncommented = uncommented.replace("username = wallboard", "").replace(
+        "password_file = /etc/humbug-agent/status-password", ""
+    )
     ami = "[source ami]\ntype = asterisk_ami\nusername = humbug\nsecret = s\n"
-    plain, explicit = read(tmp_path, shipped + ami), read(tmp_path, uncommented)
+    plain, explicit = read(tmp_path, shipped + ami + "[status]\n"), read(tmp_path, uncommented)
     assert dataclasses.replace(explicit.agent, timezone=UTC) == dataclasses.replace(plain.agent, timezone=UTC)
     assert (explicit.sources, explicit.destinations) == (plain.sources, plain.destinations)
     assert explicit.numbers == plain.numbers
+    assert explicit.status == plain.status
+
+
+def test_status_is_off_unless_it_is_there(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD).status is None
+    status = read(tmp_path, GOOD + "[status]\n").status
+    assert status is not None
+    assert (status.host, status.port, status.guarded, status.require_tls) == ("127.0.0.1", 8088, False, False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "host", "where"),
+    [
+        ("listen = 0.0.0.0:80\npassword = p", "0.0.0.0", "0.0.0.0:80"),
+        ("listen = [::]:8443\npassword = p", "::", "[::]:8443"),
+        ("listen = [::1]:8088", "::1", "[::1]:8088"),
+        ("listen = localhost:8088", "localhost", "localhost:8088"),
+        ("listen = 127.8.9.1:8088", "127.8.9.1", "127.8.9.1:8088"),
+    ],
+)
+def test_where_status_may_listen(tmp_path: Path, lines: str, host: str, where: str) -> None:
+    status = read(tmp_path, f"{GOOD}[status]\n{lines}\n").status
+    assert status is not None
+    assert (status.host, status.where) == (host, where)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("listen = 0.0.0.0:8088", "[status] password: is missing: with listen = 0.0.0.0:8088 others than this host"),
+        ("listen = 0.0.0.0:8088\nusername = u", "[status] password: is missing"),
+        ("listen = pbx.example.org:8088", "[status] password: is missing"),
+        ("listen = [::]:8088", "[status] password: is missing"),
+        ("listen = 8088", "'8088' is not HOST:PORT"),
+        ("listen = ::1:8088", "an IPv6 address in brackets"),
+        ("listen = 127.0.0.1:0", "its port is not a number from 1 to 65535"),
+        ("listen = 127.0.0.1:65536", "its port is not a number from 1 to 65535"),
+        ("require_tls = yes", "[status] certificate: is missing; require_tls needs one"),
+        ("certificate = /does/not/exist.pem", "'/does/not/exist.pem' is not a readable file"),
+        ("username = a:b", "[status] username: has a colon"),
+        ("pasword = x", "[status] pasword: is not known here; did you mean password?"),
+    ],
+)
+def test_mistakes_of_status(tmp_path: Path, lines: str, expected: str) -> None:
+    assert expected in "\n".join(mistakes(tmp_path, f"{GOOD}[status]\n{lines}\n"))
 
 
 def test_every_mistake_is_in_one_message_with_section_key_and_what_is_expected(tmp_path: Path) -> None:

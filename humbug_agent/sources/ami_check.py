@@ -55,7 +55,8 @@ async def _check(settings: AsteriskAmiSettings, classes: Set[str]) -> str:
         if user is not None:
             _judge_rights(settings, classes, user)
             _judge_cdr(settings, await _console(settings, protocol, "cdr show status") or "")
-            return f"{found}, may see {', '.join(sorted(classes))}"
+            board = " and all channels and queues" if "call" in classes else ""
+            return f"{found}, may see {', '.join(sorted(settings.events))}{board}"
         return f"{found}; {await _listen(settings, protocol, ended)}"
     finally:
         protocol.abort("the check is over")

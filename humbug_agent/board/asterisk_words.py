@@ -1,0 +1,93 @@
+"""The headers of AMI's channel and queue messages -> what the board knows.
+
+Source of the formats: recorded from Asterisk 16 and 22. Text in channel events and lists is escaped as in C, in a
+QueueEntry it is not.
+"""
+
+from humbug_agent.ami.headers import Headers
+from humbug_agent.board.model import Channel, Member, QueueCall, State, device
+
+CALLED = ("AppDial", "AppDial2", "AppQueue")
+"""The application of a channel that was called by another one."""
+
+_STATES = {
+    "2": State.RING,  # off hook
+    "3": State.RING,  # dialling
+    "4": State.RING,
+    "5": State.RINGING,
+    "6": State.UP,
+    "7": State.UP,  # it hears the busy tone
+    "8": State.RING,  # dialling while off hook
+    "9": State.RINGING,  # about to ring
+}
+
+_MEMBER_STATES = {
+    "1": "idle",
+    "2": "in use",
+    "3": "busy",
+    "4": "invalid",
+    "5": "unavailable",
+    "6": "ringing",
+    "7": "in use, ringing",
+    "8": "on hold",
+}
+
+
+def channel(said: Headers, known: Channel | None, now: float) -> Channel:
+    """What a channel event or a CoreShowChannel says; what it doesn't is as ``known``."""
+    state = _STATES.get(said("ChannelState"), State.DOWN)
+    application = said("Application") or (known.application if known else "")
+    return Channel(
+        uniqueid=said("Uniqueid"),
+        channel=said("Channel"),
+        state=state,
+        number=said.plain("CallerIDNum"),
+        name=said.plain("CallerIDName"),
+        with_number=said.plain("ConnectedLineNum"),
+        with_name=said.plain("ConnectedLineName"),
+        account=said.plain("AccountCode"),
+        exten=said.plain("Exten"),
+        application=application,
+        bridge=said("BridgeId") or said("BridgeUniqueid") or (known.bridge if known else ""),
+        linkedid=said("Linkedid"),
+        callee=state is State.RINGING or application in CALLED or (known is not None and known.callee),
+        since=known.since if known else now - _seconds(said("Duration")),
+    )
+
+
+def queue_call(said: Headers, entered: float) -> QueueCall:
+    """Who a queue event is about, as a waiting caller."""
+    return QueueCall(
+        uniqueid=said("Uniqueid"),
+        queue=said("Queue"),
+        channel=said("Channel"),
+        number=said.plain("CallerIDNum"),
+        name=said.plain("CallerIDName"),
+        entered=entered,
+    )
+
+
+def member(said: Headers) -> Member:
+    """A QueueMember of the list, which calls it Location, or a QueueMember… event."""
+    return Member(
+        queue=said("Queue"),
+        interface=said("Interface") or said("Location"),
+        name=said("MemberName") or said("Name"),
+        state=_MEMBER_STATES.get(said("Status"), "unknown"),
+        paused=said("Paused") == "1",
+        reason=said("PausedReason"),
+    )
+
+
+def agent(said: Headers) -> str:
+    """TECHNOLOGY/RESOURCE of who takes a queue's call."""
+    return device(said("DestChannel")) or said("Interface")
+
+
+def _seconds(duration: str) -> int:
+    """``00:00:03`` in seconds, 0 where there is none."""
+    parts = duration.split(":")
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+        return 0
+    hours, minutes, seconds = (int(part) for part in parts)
+    return hours * 3600 + minutes * 60 + seconds

@@ -1,0 +1,224 @@
+"""The board: channels and queues as they are now. One thread feeds it, any thread reads it.
+
+Times are seconds since the epoch. What the PBX does not know is an empty text.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class State(StrEnum):
+    """IPPS's words. `RING` is the caller's channel before the answer, `RINGING` the callee's."""
+
+    DOWN = "down"
+    RING = "ring"
+    RINGING = "ringing"
+    UP = "up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """``number`` and ``name`` are the channel's own caller ID, ``with_number`` and ``with_name`` the other end's.
+
+    ``callee`` says that the PBX called it; ``exten`` is what was dialled on it; ``bridge`` is shared by those who hear
+    each other; ``linkedid`` by all channels of one call.
+    """
+
+    uniqueid: str
+    channel: str
+    state: State
+    number: str = ""
+    name: str = ""
+    with_number: str = ""
+    with_name: str = ""
+    account: str = ""
+    exten: str = ""
+    application: str = ""
+    bridge: str = ""
+    linkedid: str = ""
+    callee: bool = False
+    since: float = 0.0
+
+    @property
+    def device(self) -> str:
+        """TECHNOLOGY/RESOURCE: the channel without what tells it from others of the same device."""
+        return device(self.channel)
+
+    @property
+    def calling(self) -> tuple[str, str]:
+        """Number and name of who calls: of a callee's channel they are the other end's, where those are known."""
+        if self.callee and self.with_number:
+            return self.with_number, self.with_name
+        return self.number, self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueCall:
+    """A caller in a queue, waiting, or connected to ``agent`` (TECHNOLOGY/RESOURCE) after ``waited`` whole seconds.
+
+    ``waited`` is None while nobody has answered, and where this program came too late to see it.
+    """
+
+    uniqueid: str
+    queue: str
+    channel: str
+    number: str = ""
+    name: str = ""
+    entered: float
+    agent: str = ""
+    agent_name: str = ""
+    waited: int | None = None
+    since: float = 0.0
+    """Since when it is connected; 0 while it waits."""
+
+    @property
+    def connected(self) -> bool:
+        return bool(self.agent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A queue member; ``state`` is in words: idle, in use, ringing, unavailable, …"""
+
+    queue: str
+    interface: str
+    name: str
+    state: str
+    paused: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """``calls`` by the time they entered, ``members`` by name."""
+
+    name: str
+    calls: tuple[QueueCall, ...] = ()
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The board at one moment. Unless it is ``live`` it shows nothing, and ``message`` says why.
+
+    ``confirmed`` is when the PBX was last asked for everything, 0 for never.
+    """
+
+    name: str
+    live: bool
+    message: str
+    confirmed: float
+    channels: tuple[Channel, ...] = ()
+    queues: Mapping[str, Queue] = field(default_factory=lambda: MappingProxyType({}))
+    devices: Mapping[str, tuple[Channel, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def device(channel: str) -> str:
+    """``SIP/4003`` of ``SIP/4003-0000001a``, ``Local/9@ctx`` of ``Local/9@ctx-00000002;1``."""
+    return channel.rpartition("-")[0] or channel
+
+
+class Board:
+    """What one PBX has told. Its feeder changes it, step by step or as a whole; everybody else takes a `view`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._lock = threading.Lock()
+        self._channels: dict[str, Channel] = {}
+        self._calls: dict[str, QueueCall] = {}
+        self._members: dict[tuple[str, str], Member] = {}
+        self._queues: frozenset[str] = frozenset()
+        self._message = "not connected yet"
+        self._confirmed = 0.0
+        self._view: View | None = None
+        self._viewed = 0.0
+        self._changed = False
+
+    # For the feeder.
+
+    def channel(self, uniqueid: str) -> Channel | None:
+        return self._channels.get(uniqueid)
+
+    def call(self, uniqueid: str) -> QueueCall | None:
+        return self._calls.get(uniqueid)
+
+    def put(self, channel: Channel) -> None:
+        with self._changing():
+            self._channels[channel.uniqueid] = channel
+
+    def hang_up(self, uniqueid: str) -> None:
+        """The channel is gone, and whoever it was is in no queue any more."""
+        with self._changing():
+            self._channels.pop(uniqueid, None)
+            self._calls.pop(uniqueid, None)
+
+    def put_call(self, call: QueueCall) -> None:
+        with self._changing():
+            self._calls[call.uniqueid] = call
+
+    def leave(self, uniqueid: str) -> None:
+        with self._changing():
+            self._calls.pop(uniqueid, None)
+
+    def put_member(self, member: Member) -> None:
+        with self._changing():
+            self._members[member.queue, member.interface] = member
+
+    def drop_member(self, queue: str, interface: str) -> None:
+        with self._changing():
+            self._members.pop((queue, interface), None)
+
+    def replace(
+        self, channels: Iterable[Channel], queues: Iterable[str], calls: Iterable[QueueCall], members: Iterable[Member]
+    ) -> None:
+        """All of it anew, as the PBX just told it: from now on this is live."""
+        with self._changing():
+            self._channels = {channel.uniqueid: channel for channel in channels}
+            self._calls = {call.uniqueid: call for call in calls}
+            self._members = {(member.queue, member.interface): member for member in members}
+            self._queues = frozenset(queues)
+            self._confirmed, self._message = time.time(), ""
+
+    def away(self, message: str) -> None:
+        """Nothing is known about now, for the reason in ``message``, until `replace` is called."""
+        with self._changing():
+            self._channels, self._calls, self._members = {}, {}, {}
+            self._queues, self._message = frozenset(), message
+
+    # For everybody.
+
+    def view(self, max_age: float = 0.0) -> View:
+        """How it stands now, or stood within the last ``max_age`` seconds. Any thread may call it."""
+        with self._lock:
+            if self._view is None or (self._changed and time.monotonic() - self._viewed >= max_age):
+                self._view, self._viewed, self._changed = self._look(), time.monotonic(), False
+            return self._view
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            self._changed = True
+            yield
+
+    def _look(self) -> View:
+        if self._message:
+            return View(self.name, False, self._message, self._confirmed)
+        channels = tuple(sorted(self._channels.values(), key=lambda channel: (channel.since, channel.uniqueid)))
+        devices: dict[str, tuple[Channel, ...]] = {}
+        for channel in channels:
+            devices[channel.device] = (*devices.get(channel.device, ()), channel)
+        calls: defaultdict[str, list[QueueCall]] = defaultdict(list)
+        for call in sorted(self._calls.values(), key=lambda call: call.entered):
+            calls[call.queue].append(call)
+        members: defaultdict[str, list[Member]] = defaultdict(list)
+        for member in sorted(self._members.values(), key=lambda member: (member.name, member.interface)):
+            members[member.queue].append(member)
+        names = sorted(self._queues | calls.keys() | members.keys())
+        queues = {name: Queue(name, tuple(calls[name]), tuple(members[name])) for name in names}
+        return View(self.name, True, "", self._confirmed, channels, queues, devices)

@@ -1,0 +1,72 @@
+"""agent.ini's [status]: where the board is served, and to whom."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from humbug_agent.ini import Secret, Section, file
+
+DEFAULT_LISTEN = "127.0.0.1:8088"
+
+
+@dataclass(frozen=True)
+class StatusSettings:
+    """``certificate`` and ``private_key`` are PEM files; the key may stand in the certificate's file."""
+
+    host: str
+    port: int
+    username: str
+    password: Secret | None
+    require_tls: bool
+    certificate: Path | None
+    private_key: Path | None
+
+    @property
+    def where(self) -> str:
+        """As messages name it."""
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def guarded(self) -> bool:
+        return bool(self.username or self.password)
+
+
+def status_settings(section: Section) -> StatusSettings:
+    host, port = section.converted("listen", _address, "HOST:PORT") or _address(DEFAULT_LISTEN)
+    settings = StatusSettings(
+        host=host,
+        port=port,
+        username=section.text("username"),
+        password=section.secret("password"),
+        require_tls=section.flag("require_tls", False),
+        certificate=section.converted("certificate", file, "a readable file"),
+        private_key=section.converted("private_key", file, "a readable file"),
+    )
+    if not settings.password and not is_loopback(host):
+        section.wrong("password", f"is missing: with listen = {settings.where} others than this host can ask")
+    if settings.private_key and not section.text("certificate"):
+        section.wrong("certificate", "is missing; private_key needs one")
+    if settings.require_tls and not section.text("certificate"):
+        section.wrong("certificate", "is missing; require_tls needs one")
+    if ":" in settings.username:
+        section.wrong("username", "has a colon, which HTTP's Basic authentication can't carry")
+    return settings
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("its port is not a number from 1 to 65535")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not bare or (":" in bare and not host.startswith("[")):
+        raise ValueError("it needs a host before the port, an IPv6 address in brackets")
+    return bare, int(port)

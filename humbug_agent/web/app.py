@@ -1,0 +1,108 @@
+"""What can be asked over HTTP: IPPS, the page and its numbers, metrics, health."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from humbug_agent import __version__
+from humbug_agent.board.model import Board, View
+from humbug_agent.config import Config
+from humbug_agent.show import iso
+from humbug_agent.tally import Tally
+from humbug_agent.web import health, ipps, shown
+from humbug_agent.web.facts import Facts
+from humbug_agent.web.metrics import metrics
+
+VIEW_SECONDS = 0.05
+"""How old a view of the board may be: a thousand clients cost no more than one."""
+
+AWAY = "ERROR: NOT CONNECTED TO THE PBX"
+"""What IPPS has no words for: what was true a while ago must not be told as what is now."""
+
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+
+
+class App:
+    """The routes' handlers. ``tallies`` are by destination."""
+
+    def __init__(self, config: Config, boards: Sequence[Board], facts: Facts, tallies: Mapping[str, Tally]) -> None:
+        self._config = config
+        self._zone = config.agent.timezone
+        self._boards = boards
+        self._facts = facts
+        self._tallies = tallies
+
+    def routes(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/ipps/channelinfo.php", self._channelinfo),
+                Route("/ipps/queueactive.php", self._queueactive),
+                Route("/status.json", self._status),
+                Route("/metrics", self._metrics),
+                Route("/healthz", self._healthz),
+                *_page(),
+            ]
+        )
+
+    def _views(self) -> list[View]:
+        return [board.view(VIEW_SECONDS) for board in self._boards]
+
+    async def _channelinfo(self, request: Request) -> Response:
+        return self._ipps(lambda views: ipps.channelinfo(request.query_params, views))
+
+    async def _queueactive(self, request: Request) -> Response:
+        return self._ipps(lambda views: ipps.queueactive(request.query_params, views, self._config.numbers, self._zone))
+
+    def _ipps(self, body: Callable[[Sequence[View]], str]) -> Response:
+        views = self._views()
+        said = body(views)
+        if not said.startswith("ERROR:") and not (views and all(view.live for view in views)):
+            return PlainTextResponse(AWAY, 503)
+        return PlainTextResponse(said)
+
+    async def _status(self, request: Request) -> Response:
+        now, found = time.time(), await self._facts.now()
+        about = dict(found.standing) if found.standing is not None else {}
+        views = self._views()
+        said = {
+            "now": iso(now, self._zone),
+            "version": __version__,
+            "boards": [shown.board(view, self._config.numbers, self._zone, now) for view in views],
+            "agent": {**about, "as_of": iso(found.at, self._zone), "error": found.error},
+            "sent_per_minute": {name: tally.per_minute(now) for name, tally in self._tallies.items()},
+        }
+        return JSONResponse(said)
+
+    async def _metrics(self, request: Request) -> Response:
+        found, views = await self._facts.now(), self._views()
+        counted = {name: (tally.delivered, tally.failed) for name, tally in self._tallies.items()}
+        body, kind = await run_in_threadpool(metrics, found.standing, found.error, views, counted)
+        return Response(body, headers={"content-type": kind})
+
+    async def _healthz(self, request: Request) -> Response:
+        found = await self._facts.now()
+        reasons = health.reasons(found.standing, found.error, self._views())
+        return PlainTextResponse("\n".join(reasons or ["ok"]) + "\n", 503 if reasons else 200)
+
+
+def _page() -> list[Route]:
+    """The page's own files, by their names; index.html is the page."""
+    shipped = [file for file in files("humbug_agent.web").joinpath("static").iterdir() if file.is_file()]
+    return [
+        Route("/" if file.name == "index.html" else f"/{file.name}", _file(file.read_bytes(), Path(file.name).suffix))
+        for file in shipped
+    ]
+
+
+def _file(body: bytes, suffix: str) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        return Response(body, media_type=TYPES[suffix])
+
+    return answer

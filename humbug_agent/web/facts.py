@@ -1,0 +1,59 @@
+"""What the outbox says, for all who ask: looked up once in a while, however many ask."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from humbug_agent.schema import OutboxError
+
+FRESH_SECONDS = 2.0
+SHARE = 20
+"""What takes a second to look up is looked up every 20 seconds: a large outbox is not kept busy by a page."""
+
+PATIENCE_SECONDS = 0.2
+STALE_SECONDS = 30.0
+LONGEST_SECONDS = 5.0
+"""How long an answer waits for the lookup; how old what it tells instead may be; how long it waits if that is older."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``standing`` as in `standing.standing`, or None and the ``error`` in words. ``at``: seconds since the epoch."""
+
+    standing: Mapping[str, Any] | None
+    error: str
+    at: float
+
+
+class Facts:
+    """For one event loop. ``look`` is called in a thread, never twice at a time; it may raise OutboxError, OSError."""
+
+    def __init__(self, look: Callable[[], Mapping[str, Any]]) -> None:
+        self._look = look
+        self._found: Found | None = None
+        self._due = 0.0
+        self._looking: asyncio.Task[None] | None = None
+
+    async def now(self) -> Found:
+        if self._looking is None or (self._looking.done() and time.monotonic() >= self._due):
+            self._looking = asyncio.create_task(self._look_up())
+        await asyncio.wait((self._looking,), timeout=LONGEST_SECONDS if self._old() else PATIENCE_SECONDS)
+        if self._looking.done():
+            self._looking.result()
+        if self._found is None or (self._old() and not self._looking.done()):
+            return Found(None, "the outbox does not answer in time; another process may keep it busy", time.time())
+        return self._found
+
+    def _old(self) -> bool:
+        return self._found is None or time.time() - self._found.at > STALE_SECONDS
+
+    async def _look_up(self) -> None:
+        began, at = time.monotonic(), time.time()
+        try:
+            self._found = Found(await asyncio.to_thread(self._look), "", at)
+        except (OutboxError, OSError) as error:
+            self._found = Found(None, str(error), at)
+        took = time.monotonic() - began
+        self._due = time.monotonic() + max(FRESH_SECONDS, SHARE * took)

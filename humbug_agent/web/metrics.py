@@ -1,0 +1,243 @@
+"""/metrics for Prometheus: what `status` tells and what the board shows, as numbers.
+
+What is not known has no sample: a 0 would be a statement.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from humbug_agent import __version__
+from humbug_agent.board.model import Queue, State, View
+
+MOST_QUEUES = 200
+"""So many queues of a board have series of their own, the first ones by name; the rest is summed up under OTHERS."""
+
+OTHERS = "(others)"
+DELIVERY_STATES = ("waiting", "sent", "dead")
+MEMBER_STATES = frozenset(
+    ("idle", "in use", "in use, ringing", "ringing", "busy", "on hold", "unavailable", "invalid", "paused")
+)
+"""What is none of these counts as unknown: a feeder's words must not make series without end."""
+
+Samples = Iterable[tuple[Sequence[str], float | None]]
+"""Label values and a value; None is left out."""
+
+
+def metrics(
+    standing: Mapping[str, Any] | None, error: str, views: Sequence[View], sent: Mapping[str, tuple[int, int]]
+) -> tuple[bytes, str]:
+    """The body and its content type.
+
+    ``standing`` is the object of `status --json`; None, or an ``error``, leaves of the outbox only that it can't be
+    read. ``sent`` is destination -> (calls delivered, attempts failed) since the agent's start.
+    """
+    known = None if error else standing
+    families = [
+        _gauge("humbug_info", "The agent's version.", ["version"], [((__version__,), 1)]),
+        _gauge("humbug_outbox_up", "1 while the outbox can be read, else 0.", [], [((), known is not None)]),
+        *(_of_standing(known) if known else ()),
+        *_of_sent(sent),
+        *_of_boards(views, time.time()),
+    ]
+    return generate_latest(_Collected(families)), CONTENT_TYPE_PLAIN_0_0_4
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    families: Sequence[Metric]
+
+    def collect(self) -> Iterable[Metric]:
+        return self.families
+
+
+def _gauge(name: str, text: str, labels: Sequence[str], samples: Samples) -> Metric:
+    return _filled(GaugeMetricFamily(name, text, labels=labels), samples)
+
+
+def _counter(name: str, text: str, labels: Sequence[str], samples: Samples) -> Metric:
+    return _filled(CounterMetricFamily(name, text, labels=labels), samples)
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -> Metric:
+    for labels, value in samples:
+        if value is not None:
+            family.add_metric(labels, value)
+    return family
+
+
+def _of_standing(standing: Mapping[str, Any]) -> Iterator[Metric]:
+    outbox = standing["outbox"]
+    yield _gauge(
+        "humbug_outbox_bytes",
+        "What the outbox holds, delivered calls that are kept for replay included.",
+        [],
+        [((), outbox["used_bytes"])],
+    )
+    yield _gauge("humbug_outbox_max_bytes", "max_size_mb: then reading pauses.", [], [((), outbox["max_bytes"])])
+    yield from _of_sources(standing["sources"])
+    yield from _of_destinations(standing["destinations"])
+
+
+def _of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
+    def each(key: str) -> Samples:
+        return (((name,), one[key]) for name, one in sources.items())
+
+    label = ["source"]
+    yield _gauge(
+        "humbug_source_up",
+        "1 while the source is read, else 0.",
+        label,
+        (((n,), _up(one)) for n, one in sources.items()),
+    )
+    # Counted at the source, since the outbox was made: calls that are dropped from the outbox stay counted.
+    yield _counter(
+        "humbug_calls_total",
+        "Calls that the source was the first to bring since the outbox was made; events that it forwards count, too.",
+        label,
+        each("calls"),
+    )
+    yield _counter(
+        "humbug_rejects_total",
+        "Records not understood since the outbox was made; they are kept as rejects. Read again, they count again.",
+        label,
+        each("rejects"),
+    )
+    yield _gauge(
+        "humbug_source_unread_bytes",
+        "What the PBX has written and the agent has not read.",
+        label,
+        each("unread_bytes"),
+    )
+    yield _gauge(
+        "humbug_source_last_read_age_seconds",
+        "Since the last call was read; it grows when nobody calls, too.",
+        label,
+        each("age_seconds"),
+    )
+
+
+def _of_destinations(destinations: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
+    label = ["destination"]
+    yield _gauge(
+        "humbug_destination_up",
+        "1 while the destination takes calls, 0 while it fails or is paused.",
+        label,
+        (((name,), _up(one)) for name, one in destinations.items()),
+    )
+    # Gauges: sent calls are dropped after keep_days, dead ones by hand, and a replay makes both wait again.
+    yield _gauge(
+        "humbug_deliveries",
+        "Deliveries in the outbox now: waiting, sent (kept for replay) or dead (refused for good).",
+        [*label, "state"],
+        (((name, state), one[state]) for name, one in destinations.items() for state in DELIVERY_STATES),
+    )
+    yield _gauge(
+        "humbug_oldest_waiting_seconds",
+        "How long the oldest call that is not delivered has waited, 0 when none waits.",
+        label,
+        (((name,), one["oldest_waiting_seconds"] or 0) for name, one in destinations.items()),
+    )
+
+
+def _up(part: Mapping[str, Any]) -> bool | None:
+    """None for one that has not said anything yet. A destination that agent.ini no longer has never will."""
+    return None if part["state"] == "starting" else part["state"] == "ok"
+
+
+def _of_sent(sent: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
+    label = ["destination"]
+    yield _counter(
+        "humbug_delivered_total",
+        "Calls delivered since the agent was started.",
+        label,
+        (((name,), delivered) for name, (delivered, _) in sent.items()),
+    )
+    yield _counter(
+        "humbug_delivery_attempts_failed_total",
+        "Attempts to deliver a call that failed since the agent was started; the call is tried again, or is dead.",
+        label,
+        (((name,), failed) for name, (_, failed) in sent.items()),
+    )
+
+
+def _of_boards(views: Sequence[View], now: float) -> Iterator[Metric]:
+    live = [view for view in views if view.live]
+    yield _gauge(
+        "humbug_board_live",
+        "1 while the PBX tells its channels and queues, else 0.",
+        ["board"],
+        (((view.name,), view.live) for view in views),
+    )
+    yield _gauge(
+        "humbug_board_confirmed_age_seconds",
+        "Since the PBX was last asked for all channels and queues; what happens in between it tells by itself.",
+        ["board"],
+        (((view.name,), now - view.confirmed) for view in views if view.confirmed),
+    )
+    yield _gauge(
+        "humbug_channels",
+        "Channels of the PBX now: ring is the caller's before the answer, ringing the called one's.",
+        ["board", "state"],
+        (sample for view in live for sample in _channels(view)),
+    )
+    yield from _of_queues([(view.name, _queues(view)) for view in live], now)
+
+
+def _channels(view: View) -> Samples:
+    count = Counter(channel.state for channel in view.channels)
+    return (((view.name, state.value), count[state]) for state in State)
+
+
+def _queues(view: View) -> dict[str, list[Queue]]:
+    """Name -> the queues that its series count."""
+    found: dict[str, list[Queue]] = {}
+    for number, (name, queue) in enumerate(view.queues.items()):
+        # A real queue may have that name, too: two series alike would spoil all of /metrics.
+        found.setdefault(name if number < MOST_QUEUES else OTHERS, []).append(queue)
+    return found
+
+
+def _of_queues(boards: Sequence[tuple[str, Mapping[str, Sequence[Queue]]]], now: float) -> Iterator[Metric]:
+    each = [((board, name), queues) for board, named in boards for name, queues in named.items()]
+    yield _gauge(
+        "humbug_queue_calls",
+        "Callers in the queue now, by whether they wait or are connected to a member.",
+        ["board", "queue", "state"],
+        (((*of, state), number) for of, queues in each for state, number in _calls(queues)),
+    )
+    yield _gauge(
+        "humbug_queue_longest_wait_seconds",
+        "How long the caller who has waited longest has waited, 0 when none waits.",
+        ["board", "queue"],
+        ((of, _longest_wait(queues, now)) for of, queues in each),
+    )
+    yield _gauge(
+        "humbug_queue_members",
+        "Members of the queue by the state of their device, or paused; all states but idle only while some are in it.",
+        ["board", "queue", "state"],
+        (((*of, state), number) for of, queues in each for state, number in _members(queues)),
+    )
+
+
+def _calls(queues: Sequence[Queue]) -> Iterable[tuple[str, int]]:
+    connected = sum(call.connected for queue in queues for call in queue.calls)
+    waiting = sum(len(queue.calls) for queue in queues) - connected
+    return ("waiting", waiting), ("connected", connected)
+
+
+def _longest_wait(queues: Sequence[Queue], now: float) -> float:
+    return max((now - call.entered for queue in queues for call in queue.calls if not call.connected), default=0.0)
+
+
+def _members(queues: Sequence[Queue]) -> Iterable[tuple[str, int]]:
+    members = [member for queue in queues for member in queue.members]
+    states = ("paused" if member.paused else member.state for member in members)
+    count = Counter(state if state in MEMBER_STATES else "unknown" for state in states)
+    # That nobody is idle is what an alert asks for; a 0 of everything else would be a thousand lines.
+    return {"idle": 0, **count}.items()

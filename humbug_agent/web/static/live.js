@@ -1,0 +1,179 @@
+// Calls and queues as they are now.
+
+import { body, byId, capped, element, keyed, marked, person, row, say, setAttribute, setForeign, setHidden, setText, table } from "./dom.js";
+import { UNKNOWN, clock, count, duration, several, visible } from "./words.js";
+
+const CALL_STATES = { ring: ["dialling", "dialling"], ringing: ["ringing", "ringing"] };
+const AGENT_KINDS = { idle: "free", ringing: "ringing", unavailable: "lost", invalid: "lost", unknown: "lost" };
+
+/** `boards` is empty when nothing is known; `unknown` then says why. */
+export function showLive(boards, unknown) {
+  for (const [part, create] of [["calls", callsOfBoard], ["queues", queuesOfBoard]]) {
+    say(byId(`${part}-empty`), unknown);
+    setAttribute(byId(part), "data-boards", boards.length > 1 ? "several" : "one");
+    keyed(byId(`${part}-boards`), boards, (board) => board.name, () => boardPart(create()));
+  }
+}
+
+export function callState(call) {
+  if (call.waiting) return ["wait", "waiting"];
+  return CALL_STATES[call.state] ?? ["busy", call.devices.length > 1 ? "talking" : "answered"];
+}
+
+/** Of a board that is not live nothing is shown; why it is not stands at the top and beside AMI. */
+function boardPart(part) {
+  const heading = element("h3", { class: "foreign" });
+  const message = element("p", { class: "empty" });
+  return {
+    node: element("section", {}, heading, message, part.node),
+    update(board) {
+      setForeign(heading, board.name);
+      say(message, board.live ? part.empty(board) : "Not known: AMI is down.");
+      setHidden(part.node, !board.live);
+      part.update(board);
+    },
+  };
+}
+
+function callsOfBoard() {
+  const calls = list("calls", "Calls, the oldest first", [["From", "from"], ["To", "to"], ["State", "state"], ["For", "time"]], callRow);
+  return {
+    node: calls.node,
+    empty: (board) => (board.calls.length ? "" : "No calls now."),
+    update: (board) => calls.update(board.calls),
+  };
+}
+
+function queuesOfBoard() {
+  const node = element("div", { class: "queues" });
+  return {
+    node,
+    empty: (board) => (board.queues.length ? "" : "No queues."),
+    update: (board) => keyed(node, board.queues, (queue) => queue.name, queuePart),
+  };
+}
+
+/** A table of people that shows only so many rows, and says so; it is there only while it has any. */
+function list(kind, caption, columns, create) {
+  const node = table(`people ${kind}`, caption, columns);
+  const rows = body();
+  const more = element("p", { class: "more" });
+  node.append(rows);
+  return {
+    node: element("div", {}, node, more),
+    update(items) {
+      const { shown, more: left } = capped(items);
+      keyed(rows, shown, (item) => item.id, create);
+      setHidden(node, !shown.length);
+      say(more, left);
+    },
+  };
+}
+
+function running() {
+  const node = element("time", { class: "running" });
+  return {
+    node,
+    update(seconds, since) {
+      setText(node, duration(seconds));
+      setAttribute(node, "datetime", `PT${Math.max(0, Math.floor(seconds))}S`);
+      setAttribute(node, "title", since ? `since ${clock(since)}` : "");
+    },
+  };
+}
+
+function callRow() {
+  const [from, to, state, time] = [person(), person(), marked(), running()];
+  return {
+    node: row(["from", from.node], ["to", to.node], ["state", state.node], ["time", time.node]),
+    update(call) {
+      from.update(call.from_name, call.from_number);
+      to.update(call.to_name, call.to_number, call.queue && `queue ${call.queue}`);
+      state.update(...callState(call));
+      time.update(call.running, call.since);
+    },
+  };
+}
+
+function queuePart() {
+  const name = element("h4", { class: "foreign" });
+  const sums = element("p", { class: "sums" });
+  const alarm = element("p", { class: "alarm" });
+  const waiting = list("waiting", "Waiting", [["", "place"], ["Waiting", "from"], ["For", "time"]], waitingRow);
+  const connected = list("connected", "Connected", [["Connected", "from"], ["With", "to"], ["Waited", "waited"], ["For", "time"]], connectedRow);
+  const agents = agentList();
+  return {
+    node: element("section", { class: "queue" }, element("header", {}, name, alarm, sums), waiting.node, connected.node, agents.node),
+    update(queue) {
+      setForeign(name, queue.name);
+      setText(sums, sumsInWords(queue));
+      say(alarm, queue.waiting.length && !queue.free ? "No agent is free" : "");
+      waiting.update(queue.waiting);
+      connected.update(queue.connected);
+      agents.update(queue);
+    },
+  };
+}
+
+function sumsInWords(queue) {
+  const waits = queue.waiting.length ? `${count(queue.waiting.length)} waiting` : "nobody waits";
+  const agents = queue.members.length ? `${queue.free} of ${several(queue.members.length, "agent")} free` : "no agents";
+  return `${waits}, ${count(queue.connected.length)} connected, ${agents}`;
+}
+
+function waitingRow() {
+  const [caller, place, time] = [person(), element("span"), running()];
+  return {
+    node: row(["place", place], ["from", caller.node], ["time", time.node]),
+    update(call) {
+      caller.update(call.name, call.number, call.country);
+      setText(place, call.position ? `${call.position}.` : "");
+      time.update(call.running, call.entered);
+    },
+  };
+}
+
+function connectedRow() {
+  const [caller, agent, waited, time] = [person(), person(), element("span"), running()];
+  return {
+    node: row(["from", caller.node], ["to", agent.node], ["waited", waited], ["time", time.node]),
+    update(call) {
+      caller.update(call.name, call.number, call.country);
+      agent.update(call.agent_name, call.agent);
+      setText(waited, call.waited_seconds === null ? UNKNOWN : duration(call.waited_seconds));
+      time.update(call.running, call.since);
+    },
+  };
+}
+
+function agentList() {
+  const rows = element("ul", { class: "agents" });
+  const more = element("p", { class: "more" });
+  return {
+    node: element("div", {}, rows, more),
+    update(queue) {
+      const { shown, more: left } = capped(queue.members);
+      setAttribute(rows, "aria-label", `Agents of ${visible(queue.name)}`);
+      keyed(rows, shown, (member) => member.interface, agentItem);
+      setHidden(rows, !shown.length);
+      say(more, left);
+    },
+  };
+}
+
+function agentItem() {
+  const name = element("bdi", { class: "foreign called" });
+  const state = marked();
+  return {
+    node: element("li", {}, name, state.node),
+    update(member) {
+      setForeign(name, member.name || member.interface);
+      state.update(...agentState(member));
+    },
+  };
+}
+
+function agentState(member) {
+  if (!member.paused) return [AGENT_KINDS[member.state] ?? "busy", member.state];
+  return ["paused", member.reason ? `paused: ${member.reason}` : "paused"];
+}

@@ -1,0 +1,113 @@
+// What an answer of /status.json means now: durations that go on, sums, and what is wrong.
+
+import { megabytes, several } from "./words.js";
+
+const SAME_START_MS = 2000;
+const NEARLY_FULL = 0.9;
+const begins = new Map();
+
+/**
+ * When it began, in milliseconds of this host's clock. An answer that took longer on its way makes it look later; the
+ * earliest of them is kept, so that no duration ever runs backwards.
+ */
+function began(key, seconds, received) {
+  const found = received - seconds * 1000;
+  const before = begins.get(key);
+  const kept = before !== undefined && Math.abs(before - found) < SAME_START_MS ? Math.min(before, found) : found;
+  begins.set(key, kept);
+  return kept;
+}
+
+/** The boards with `running` seconds on every call, as it is at `now`. */
+export function lookAt(answer, received, now) {
+  const used = new Set();
+  const timed = (kind) => (one) => {
+    const key = [kind, one.id, one.since ?? one.entered].join(" ");
+    used.add(key);
+    return { ...one, running: (now - began(key, one.seconds, received)) / 1000 };
+  };
+  const boards = answer.boards.map((board) => lookAtBoard(board, timed));
+  for (const key of begins.keys()) if (!used.has(key)) begins.delete(key);
+  return boards;
+}
+
+function lookAtBoard(board, timed) {
+  const queues = board.queues.map((queue) => {
+    const waiting = queue.waiting.map(timed(`${board.name} waits ${queue.name}`));
+    const connected = queue.connected.map(timed(`${board.name} talks ${queue.name}`));
+    const free = queue.members.filter((member) => member.state === "idle" && !member.paused).length;
+    return { ...queue, waiting, connected, free, longest: longestOf(waiting) };
+  });
+  const calls = board.calls.map(timed(`${board.name} call`));
+  return { ...board, calls, queues };
+}
+
+function longestOf(waiting) {
+  return waiting.reduce((longest, call) => Math.max(longest, call.running), 0);
+}
+
+/** Over all boards that are live; null if none is, for then nothing is known. */
+export function sumsOf(boards) {
+  const live = boards.filter((board) => board.live);
+  if (!live.length) return null;
+  const queues = live.flatMap((board) => board.queues);
+  const longest = queues.reduce((found, queue) => (queue.longest > (found?.longest ?? 0) ? queue : found), null);
+  return {
+    calls: live.flatMap((board) => board.calls),
+    waiting: queues.reduce((sum, queue) => sum + queue.waiting.length, 0),
+    queues: queues.length,
+    without: queues.filter((queue) => queue.waiting.length && !queue.free),
+    longest,
+    missing: boards.length - live.length,
+  };
+}
+
+/** What is wrong, worst first: kind, a heading without numbers that run, and the words that came with it. */
+export function troublesOf(answer) {
+  const down = answer.boards.filter((board) => !board.live);
+  const found = [...down.map(boardTrouble), ...agentTroubles(answer.agent, down.map((board) => board.name))];
+  return found.sort((one, other) => (one.kind === "bad" ? 0 : 1) - (other.kind === "bad" ? 0 : 1));
+}
+
+function boardTrouble(board) {
+  return { kind: "bad", head: `AMI is down: ${board.name}`, words: board.message };
+}
+
+/** A source over an AMI that is down has the same trouble; it is not told twice. */
+function agentTroubles(agent, down) {
+  if (agent.error) return [{ kind: "bad", head: "The agent's state is not known", words: agent.error }];
+  const found = agent.running ? [] : [{ kind: "bad", head: "The agent is not running", words: "" }];
+  for (const [name, one] of Object.entries(agent.destinations)) found.push(...destinationTroubles(name, one));
+  for (const [name, one] of Object.entries(agent.sources)) {
+    if (!down.includes(name)) found.push(...sourceTroubles(name, one));
+  }
+  return [...found, ...outboxTroubles(agent.outbox)];
+}
+
+function destinationTroubles(name, one) {
+  const found = partTroubles("Destination", name, one);
+  if (one.dead) {
+    const head = `Destination ${name} refused calls for good`;
+    found.push({ kind: "warn", head, words: `${several(one.dead, "dead delivery", "dead deliveries")}, kept for replay` });
+  }
+  return found;
+}
+
+function sourceTroubles(name, one) {
+  if (one.state === "ok" && one.message) return [{ kind: "warn", head: `Source ${name}`, words: one.message }];
+  return partTroubles("Source", name, one);
+}
+
+function partTroubles(part, name, one) {
+  if (one.state === "ok" || one.state === "starting") return [];
+  const head = `${part} ${name} is ${one.state}`;
+  return [{ kind: one.state === "failing" ? "warn" : "bad", head, words: one.message }];
+}
+
+function outboxTroubles(outbox) {
+  const share = outbox.used_bytes / outbox.max_bytes;
+  if (share < NEARLY_FULL) return [];
+  const words = `${megabytes(outbox.used_bytes)} of ${megabytes(outbox.max_bytes)} MB`;
+  if (share < 1) return [{ kind: "warn", head: "The outbox is nearly full", words }];
+  return [{ kind: "bad", head: "The outbox is full: reading waits", words }];
+}
