@@ -124,6 +124,9 @@ class Sipp:
         self._pbx, self._folder = pbx, pbx.home / "phones"
         for scenario in SCENARIOS.glob("*.xml"):
             (self._folder / scenario.name).write_bytes(scenario.read_bytes())
+        calls = (SCENARIOS / "call.xml").read_text()
+        # Whoever stays hangs up when the test ends, or is hung up.
+        (self._folder / "stay.xml").write_text(calls.replace('timeout="2000"', 'timeout="60000"'))
         self._port = pbx.ports.phones
         self._answering = self._start("answer")
         self._lots: list[list[subprocess.Popen[bytes]]] = []
@@ -151,7 +154,7 @@ class Sipp:
             callers = self._folder / f"callers{self._port}.csv"
             callers.write_bytes(b"SEQUENTIAL\n" + b"".join(line + b"\n" for line in fields))
             inside = "/" + str(callers.relative_to(self._pbx.root))
-            more = ["-m", str(len(fields)), "-inf", inside, "-r", "20", "-timeout", "20"]
+            more = ["-m", str(len(fields)), "-inf", inside, "-r", "20", "-timeout", "20" if how != "stay" else "70"]
             self._lots[-1].append(self._start(how, *more, f"127.0.0.1:{self._pbx.sip_port}"))
 
     def wait(self, left: int = 0) -> None:

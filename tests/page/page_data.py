@@ -1,0 +1,150 @@
+"""What /status.json may say: a PBX with two queues on an ordinary afternoon, and pieces to say it with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Json = dict[str, Any]
+NOW = "2026-11-21T14:03:07+01:00"
+
+
+def call(ident: int, **fields: Any) -> Json:
+    usual = {
+        "id": f"1795194317.{ident}", "from_number": "101", "from_name": "", "to_number": "204", "to_name": "",
+        "state": "up", "since": "2026-11-21T14:02:55+01:00", "seconds": 12.3,
+        "devices": ["PJSIP/101", "PJSIP/204"], "queue": "",
+    }  # fmt: skip
+    return usual | fields
+
+
+def waiting(ident: int, **fields: Any) -> Json:
+    usual = {
+        "id": f"1795194317.{ident}", "number": "+4915112345678", "name": "", "country": "Germany", "position": 1,
+        "entered": "2026-11-21T14:02:25+01:00", "seconds": 42.1,
+    }  # fmt: skip
+    return usual | fields
+
+
+def connected(ident: int, **fields: Any) -> Json:
+    usual = {
+        "id": f"1795194317.{ident}", "number": "+41442681234", "name": "", "country": "Switzerland",
+        "entered": "2026-11-21T14:02:03+01:00", "waited_seconds": 3, "agent": "PJSIP/201",
+        "agent_name": "Anna Agent", "since": "2026-11-21T14:02:06+01:00", "seconds": 61.0,
+    }  # fmt: skip
+    return usual | fields
+
+
+def member(name: str, interface: str, state: str, reason: str | None = None) -> Json:
+    return {"name": name, "interface": interface, "state": state, "paused": reason is not None, "reason": reason or ""}
+
+
+def queue(name: str, waits: list[Json], talks: list[Json], members: list[Json]) -> Json:
+    longest = max((one["seconds"] for one in waits), default=None)
+    return {"name": name, "longest_wait_seconds": longest, "waiting": waits, "connected": talks, "members": members}
+
+
+def board(name: str = "ami", calls: list[Json] | None = None, queues: list[Json] | None = None) -> Json:
+    waits = {one["id"] for each in queues or [] for one in each["waiting"]}
+    calls = [{**one, "waiting": one["id"] in waits} for one in calls or []]
+    return {
+        "name": name, "live": True, "message": "", "age_seconds": 3.2, "calls": calls,
+        "channels": sum(len(one["devices"]) for one in calls), "queues": queues or [],
+    }  # fmt: skip
+
+
+def board_down(name: str = "ami", message: str = "cannot connect to 127.0.0.1:5038: Connection refused") -> Json:
+    return board(name) | {"live": False, "message": message, "age_seconds": 95.0}
+
+
+def source(**fields: Any) -> Json:
+    usual = {
+        "state": "ok", "message": "", "since": "2026-11-20T07:58:11+01:00", "calls": 31207, "rejects": 0,
+        "unread_bytes": 0, "last_read": "2026-11-21T14:02:26+01:00", "age_seconds": 41, "cursor": "",
+    }  # fmt: skip
+    return usual | fields
+
+
+def destination(**fields: Any) -> Json:
+    usual = {
+        "state": "ok", "message": "", "since": "2026-11-20T07:58:11+01:00", "waiting": 0, "sent": 31207, "dead": 0,
+        "oldest_waiting": None, "oldest_waiting_seconds": None, "last_error": "", "last_error_at": None,
+    }  # fmt: skip
+    return usual | fields
+
+
+def agent(sources: Mapping[str, Json] | None = None, destinations: Mapping[str, Json] | None = None) -> Json:
+    if sources is None:
+        sources = {"master-csv": source(), "ami": source(calls=31198, unread_bytes=None, age_seconds=42)}
+    destinations = {"humbug": destination()} if destinations is None else destinations
+    return {
+        "running": True, "pid": 714,
+        "outbox": {"path": "/var/lib/humbug-agent/outbox.db", "used_bytes": 13002342, "max_bytes": 2048 * 2**20},
+        "calls": 31207, "rejects": 0,
+        "deliveries": {s: sum(one[s] for one in destinations.values()) for s in ("waiting", "sent", "dead")},
+        "sources": dict(sources), "sightings": [], "destinations": dict(destinations),
+        "as_of": "2026-11-21T14:03:05+01:00", "error": "",
+    }  # fmt: skip
+
+
+def agent_unknown(error: str) -> Json:
+    return {"as_of": NOW, "error": error}
+
+
+MINUTES: list[int | None] = [
+    *[None] * 6, 4, 7, 3, 9, 12, 8, 0, 5, 6, 11, 14, 9, 10, 13, 7, 18, 21, 16, 12, 9, 14, 17, 23, 19, 25, 31, 28, 22,
+    17, 20, 15, 11, 0, 0, 13, 42, 27, 18, 16, 12, 19, 21, 15, 10, 8, 14, 16, 12, 9, 11, 13, 15, 12, 4,
+]  # fmt: skip
+
+
+def status(boards: list[Json], the_agent: Json | None = None) -> Json:
+    return {
+        "now": NOW, "version": "0.1.0", "boards": boards, "agent": the_agent or agent(),
+        "sent_per_minute": {"humbug": MINUTES},
+    }  # fmt: skip
+
+
+def afternoon() -> Json:
+    calls = [
+        call(1201, from_number="+41442681234", from_name="", to_number="201", to_name="Anna Agent", queue="support",
+             seconds=64.2, since="2026-11-21T14:02:03+01:00"),
+        call(1203, from_number="+442079460123", from_name="Lambeth Dental", to_number="202", to_name="Bruno Keller",
+             queue="sales", seconds=312.8, since="2026-11-21T13:57:54+01:00"),
+        call(1205, from_number="+4915112345678", to_number="801", to_name="", queue="support", devices=["PJSIP/trunk"],
+             seconds=42.1, since="2026-11-21T14:02:25+01:00"),
+        call(1207, from_number="104", from_name="Reception", to_number="+41791234567", to_name="", seconds=158.0,
+             since="2026-11-21T14:00:29+01:00"),
+        call(1209, from_number="101", from_name="Desk 101", to_number="204", to_name="Dora Frei", state="ringing"),
+        call(1211, from_number="+33142685300", to_number="801", queue="support", devices=["PJSIP/trunk"], seconds=9.4,
+             since="2026-11-21T14:02:58+01:00"),
+        call(1213, from_number="107", from_name="Workshop", to_number="0443214567", state="ring", devices=["PJSIP/107"],
+             seconds=2.2, since="2026-11-21T14:03:05+01:00"),
+    ]  # fmt: skip
+    support = queue(
+        "support",
+        [waiting(1205), waiting(1211, number="+33142685300", country="France", position=2, seconds=9.4,
+                                entered="2026-11-21T14:02:58+01:00")],
+        [connected(1201)],
+        [member("Anna Agent", "PJSIP/201", "in use"), member("Carla Rossi", "PJSIP/203", "idle", "lunch"),
+         member("Emil Huber", "PJSIP/205", "unavailable")],
+    )  # fmt: skip
+    sales = queue(
+        "sales",
+        [],
+        [connected(1203, number="+442079460123", name="Lambeth Dental", country="United Kingdom", waited_seconds=18,
+                   agent="PJSIP/202", agent_name="Bruno Keller", seconds=294.0)],
+        [member("Bruno Keller", "PJSIP/202", "in use"), member("Dora Frei", "PJSIP/204", "ringing"),
+         member("Finn Berger", "PJSIP/206", "idle")],
+    )  # fmt: skip
+    return status([board("ami", calls, [sales, support])])
+
+
+def rush(calls: int = 500, waits: int = 500) -> Json:
+    """More than anyone looks at: a thousand channels."""
+    return status(
+        [
+            board(
+                "ami",
+                [call(n, from_number=f"+41{n:09}", from_name=f"Caller {n}", seconds=n) for n in range(calls)],
+                [queue("support", [waiting(9000 + n, position=n + 1, seconds=900 - n) for n in range(waits)], [], [])],
+            )
+        ]
+    )

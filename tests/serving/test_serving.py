@@ -1,0 +1,158 @@
+"""The daemon with [status]: what it serves, and that nothing about it keeps a call from being delivered."""
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from ami_server import SECRET, USER, AmiServer
+from host import API_KEY, KEY, Host, wait_until
+from ipps_host import free
+
+import humbug_agent
+from humbug_agent.receiver import Background, Receiver, Store
+
+CALLS = 126
+LISTENS = "0A"
+"""As /proc/net/tcp says it."""
+STATIC = Path(humbug_agent.__file__).parent / "web" / "static"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    with closing(Store(tmp_path / "calls.db")) as store, Background(Receiver(store, API_KEY, KEY)) as receiver:
+        yield Host(tmp_path, receiver, store)
+
+
+class Page:
+    def __init__(self, host: Host) -> None:
+        self.port = free()
+        self.host = host
+        self.more("")
+
+    def more(self, status: str, ami: int | None = None) -> None:
+        """``[status]`` with these lines, and a source at AMI's port."""
+        source = (
+            f"[source ami]\ntype = asterisk_ami\nport = {ami}\nusername = {USER}\nsecret = {SECRET}\n" if ami else ""
+        )
+        self.host.configure(agent=f"{source}[status]\nlisten = 127.0.0.1:{self.port}\n{status}")
+
+    def get(self, path: str = "/", **options: object) -> requests.Response:
+        return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, **options)
+
+    def up(self) -> bool:
+        try:
+            return bool(self.get().status_code)
+        except requests.ConnectionError:
+            return False
+
+
+@pytest.fixture
+def page(host: Host) -> Page:
+    return Page(host)
+
+
+@contextmanager
+def running(host: Host) -> Iterator[subprocess.Popen[bytes]]:
+    daemon = host.daemon()
+    try:
+        yield daemon
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(10) == 0
+    finally:
+        daemon.kill()
+        assert daemon.stderr
+        host.errors = daemon.stderr.read().decode()
+        daemon.stderr.close()
+        assert "Traceback" not in host.errors, host.errors
+
+
+def test_everything_that_can_be_asked(host: Host, page: Page) -> None:
+    host.write()
+    with AmiServer() as ami:
+        page.more("", ami.port)
+        with running(host):
+            wait_until(lambda: host.store.count() == CALLS, 30)
+            wait_until(page.up)
+            assert "<html" in page.get().text
+            assert all(page.get(f"/{file.name}").ok for file in STATIC.iterdir() if file.name != "index.html")
+            wait_until(lambda: page.get("/status.json").json()["agent"]["deliveries"]["sent"] == CALLS)
+            told = page.get("/status.json").json()
+            assert told["agent"]["sources"]["master-csv"]["unread_bytes"] == 0
+            assert [board["name"] for board in told["boards"]] == ["ami"]
+            minutes = told["sent_per_minute"]["humbug"]
+            assert len(minutes) == 60
+            assert minutes[0] is None
+            assert sum(minute or 0 for minute in minutes) == CALLS
+            assert f'humbug_delivered_total{{destination="humbug"}} {CALLS}.0' in page.get("/metrics").text
+            # This AMI lists no channels, and says so.
+            assert "may not list channels" in told["boards"][0]["message"]
+            health = page.get("/healthz")
+            assert health.status_code == 503
+            assert "may not list channels" in health.text
+            assert page.get("/nothing").status_code == 404
+
+
+def test_health_is_good_when_all_is_well(host: Host, page: Page) -> None:
+    host.write()
+    with running(host):
+        wait_until(lambda: host.store.count() == CALLS, 30)
+        wait_until(lambda: page.up() and page.get("/healthz").text == "ok\n")
+        assert page.get("/healthz").status_code == 200
+
+
+def test_an_address_that_is_taken_is_said_and_delivers_nonetheless(host: Host, page: Page) -> None:
+    host.write()
+    with socket.create_server(("127.0.0.1", page.port)) as other:
+        with running(host) as daemon:
+            wait_until(lambda: host.store.count() == CALLS, 30)
+            assert daemon.poll() is None
+        assert f"[status] can't listen on 127.0.0.1:{page.port}" in host.errors
+        assert host.errors.count("can't listen") == 1
+        found = {part["part"]: part for part in host.json("check", code=1)}
+        assert not found["status"]["ok"]
+        assert str(page.port) in found["status"]["message"]
+        with running(host):
+            wait_until(lambda: host.json("status")["running"])
+            other.close()
+            wait_until(page.up, 15)
+
+
+def test_a_reload_serves_anew_at_once(host: Host, page: Page) -> None:
+    with running(host) as daemon:
+        wait_until(page.up)
+        with requests.Session() as kept:
+            assert kept.get(f"http://127.0.0.1:{page.port}/", timeout=5).ok
+            page.more("username = admin\npassword = new-word\n")
+            daemon.send_signal(signal.SIGHUP)
+            wait_until(lambda: page.up() and page.get().status_code == 401)
+            assert page.get(auth=("admin", "new-word")).ok
+            page.port = free()
+            page.more("")
+            daemon.send_signal(signal.SIGHUP)
+            wait_until(page.up)
+    assert "new-word" not in host.errors
+
+
+def test_without_the_section_there_is_no_server(host: Host) -> None:
+    host.configure()
+    with running(host) as daemon:
+        wait_until(lambda: host.json("status")["running"])
+        sockets = {str(link.readlink()) for link in Path(f"/proc/{daemon.pid}/fd").iterdir() if link.is_symlink()}
+        rows = [line.split() for line in Path(f"/proc/{daemon.pid}/net/tcp").read_text().splitlines()[1:]]
+        assert not [row for row in rows if row[3] == LISTENS and f"socket:[{row[9]}]" in sockets]
+
+
+def test_check_says_where_it_would_listen(host: Host, page: Page) -> None:
+    host.write()
+    page.more("username = admin\npassword = some-word\n")
+    found = {part["part"]: part for part in host.json("check")}
+    assert found["status"]["message"] == f"HTTP on 127.0.0.1:{page.port}, with a password"
+    with running(host):
+        wait_until(page.up)
+        # The daemon has the address: that is no mistake.
+        assert {part["part"]: part["ok"] for part in host.json("check")}["status"]
