@@ -1,5 +1,6 @@
 """What can be asked over HTTP: IPPS, the page and its numbers, metrics, health."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
@@ -8,7 +9,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from humbug_agent import __version__
@@ -20,8 +21,8 @@ from humbug_agent.web import health, ipps, shown
 from humbug_agent.web.facts import Facts
 from humbug_agent.web.metrics import metrics
 
-VIEW_SECONDS = 0.05
-"""How old a view of the board may be: a thousand clients cost no more than one."""
+VIEW_SECONDS, STATUS_SECONDS = 0.05, 0.25
+"""How old a view of the board may be, and /status.json as a whole: a thousand clients cost no more than one."""
 
 AWAY = "ERROR: NOT CONNECTED TO THE PBX"
 """What IPPS has no words for: what was true a while ago must not be told as what is now."""
@@ -38,6 +39,8 @@ class App:
         self._boards = boards
         self._facts = facts
         self._tallies = tallies
+        self._told = b""
+        self._told_at = float("-inf")
 
     def routes(self) -> Starlette:
         return Starlette(
@@ -68,6 +71,12 @@ class App:
         return PlainTextResponse(said)
 
     async def _status(self, request: Request) -> Response:
+        if time.monotonic() - self._told_at >= STATUS_SECONDS:
+            self._told = await self._tell()
+            self._told_at = time.monotonic()
+        return Response(self._told, media_type="application/json")
+
+    async def _tell(self) -> bytes:
         now, found = time.time(), await self._facts.now()
         about = dict(found.standing) if found.standing is not None else {}
         views = self._views()
@@ -78,7 +87,7 @@ class App:
             "agent": {**about, "as_of": iso(found.at, self._zone), "error": found.error},
             "sent_per_minute": {name: tally.per_minute(now) for name, tally in self._tallies.items()},
         }
-        return JSONResponse(said)
+        return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
 
     async def _metrics(self, request: Request) -> Response:
         found, views = await self._facts.now(), self._views()

@@ -2,73 +2,20 @@
 
 import signal
 import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
-import pytest
 import requests
-from ami_server import SECRET, USER, AmiServer
-from host import API_KEY, KEY, Host, wait_until
+from ami_server import AmiServer
+from host import Host, wait_until
 from ipps_host import free
+from served import Page, running
 
 import humbug_agent
-from humbug_agent.receiver import Background, Receiver, Store
 
 CALLS = 126
 LISTENS = "0A"
 """As /proc/net/tcp says it."""
 STATIC = Path(humbug_agent.__file__).parent / "web" / "static"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with closing(Store(tmp_path / "calls.db")) as store, Background(Receiver(store, API_KEY, KEY)) as receiver:
-        yield Host(tmp_path, receiver, store)
-
-
-class Page:
-    def __init__(self, host: Host) -> None:
-        self.port = free()
-        self.host = host
-        self.more("")
-
-    def more(self, status: str, ami: int | None = None) -> None:
-        """``[status]`` with these lines, and a source at AMI's port."""
-        source = (
-            f"[source ami]\ntype = asterisk_ami\nport = {ami}\nusername = {USER}\nsecret = {SECRET}\n" if ami else ""
-        )
-        self.host.configure(agent=f"{source}[status]\nlisten = 127.0.0.1:{self.port}\n{status}")
-
-    def get(self, path: str = "/", **options: object) -> requests.Response:
-        return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, **options)
-
-    def up(self) -> bool:
-        try:
-            return bool(self.get().status_code)
-        except requests.ConnectionError:
-            return False
-
-
-@pytest.fixture
-def page(host: Host) -> Page:
-    return Page(host)
-
-
-@contextmanager
-def running(host: Host) -> Iterator[subprocess.Popen[bytes]]:
-    daemon = host.daemon()
-    try:
-        yield daemon
-        daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(10) == 0
-    finally:
-        daemon.kill()
-        assert daemon.stderr
-        host.errors = daemon.stderr.read().decode()
-        daemon.stderr.close()
-        assert "Traceback" not in host.errors, host.errors
 
 
 def test_everything_that_can_be_asked(host: Host, page: Page) -> None:
@@ -89,12 +36,13 @@ def test_everything_that_can_be_asked(host: Host, page: Page) -> None:
             assert minutes[0] is None
             assert sum(minute or 0 for minute in minutes) == CALLS
             assert f'humbug_delivered_total{{destination="humbug"}} {CALLS}.0' in page.get("/metrics").text
-            # This AMI lists no channels, and says so.
-            assert "may not list channels" in told["boards"][0]["message"]
-            health = page.get("/healthz")
-            assert health.status_code == 503
-            assert "may not list channels" in health.text
+            assert told["boards"][0]["live"]
+            assert page.get("/healthz").text == "ok\n"
             assert page.get("/nothing").status_code == 404
+            ami.vanish()
+            wait_until(lambda: page.get("/healthz").status_code == 503)
+            assert f"AMI 127.0.0.1:{ami.port}" in page.get("/healthz").text
+            wait_until(lambda: not page.get("/status.json").json()["boards"][0]["live"])
 
 
 def test_health_is_good_when_all_is_well(host: Host, page: Page) -> None:
