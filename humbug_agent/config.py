@@ -19,7 +19,7 @@ from humbug_agent.config_sources import (
     SourceSettings,
 )
 from humbug_agent.config_status import StatusSettings, status_settings
-from humbug_agent.ini import ConfigError, Secret, Section, file, nearest, read, url
+from humbug_agent.ini import ConfigError, Secret, Section, file, nearest, read, timezone, url
 
 DEFAULT_PATH = Path("/etc/humbug-agent/agent.ini")
 T = TypeVar("T")
@@ -79,13 +79,6 @@ def system_timezone() -> tzinfo:
         return UTC
 
 
-def _timezone(value: str) -> tzinfo:
-    try:
-        return ZoneInfo(value)
-    except (KeyError, ValueError) as error:
-        raise ValueError("this host does not know it") from error
-
-
 def _country(value: str) -> str:
     # Loaded only where it is used: it takes its time.
     import phonenumbers
@@ -98,7 +91,7 @@ def _country(value: str) -> str:
 def _agent(section: Section) -> AgentSettings:
     return AgentSettings(
         outbox=Path(section.text("outbox", "/var/lib/humbug-agent/outbox.db")),
-        timezone=section.converted("timezone", _timezone, "an IANA time zone") or system_timezone(),
+        timezone=section.converted("timezone", timezone, "an IANA time zone") or system_timezone(),
         log_level=section.choice("log_level", ("debug", "info", "warning", "error"), "info"),
         keep_days=section.whole("keep_days", 90, 0, 36500),
         max_size_mb=section.whole("max_size_mb", 2048, 1, 10_000_000),

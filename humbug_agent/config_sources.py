@@ -2,10 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
-from humbug_agent.ini import Secret, Section, file, host
+from humbug_agent.ini import Secret, Section, address, file, host, timezone
+
+TEMPLATES = (
+    "example", "default", "asterisk", "sql", "snom", "linksys", "opencdrrate", "fallback", "safe",
+)  # fmt: skip
+"""mod_cdr_csv's stock templates by their names in cdr_csv.conf.xml; what it falls back to; and the one we ship."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -37,7 +43,73 @@ class AsteriskAmiSettings:
         return f"AMI {self.host}:{self.port}"
 
 
-SourceSettings = AsteriskCsvSettings | AsteriskAmiSettings
+@dataclass(frozen=True)
+class FreeswitchCsvSettings:
+    """``path`` is a file or the directory that Master.csv is in; ``timezone`` None is the agent's."""
+
+    type: ClassVar[str] = "freeswitch_csv"
+    name: str
+    path: Path
+    template: str
+    start: str
+    legs: str
+    drop_doubles: bool
+    timezone: tzinfo | None
+
+
+@dataclass(frozen=True)
+class FreeswitchJsonSettings:
+    """``path`` is the directory of JSON and XML documents. What is done with one ``after`` it is safe."""
+
+    type: ClassVar[str] = "freeswitch_json"
+    name: str
+    path: Path
+    after: str
+    legs: str
+    drop_doubles: bool
+    timezone: tzinfo | None
+
+
+@dataclass(frozen=True)
+class FreeswitchHttpSettings:
+    """``username`` and ``password`` are mod_json_cdr's or mod_xml_cdr's ``cred``."""
+
+    type: ClassVar[str] = "freeswitch_http"
+    name: str
+    host: str
+    port: int
+    username: str
+    password: Secret | None
+    legs: str
+    drop_doubles: bool
+    timezone: tzinfo | None
+
+
+@dataclass(frozen=True)
+class FreeswitchEslSettings:
+    type: ClassVar[str] = "freeswitch_esl"
+    name: str
+    host: str
+    port: int
+    password: Secret
+    legs: str
+    drop_doubles: bool
+    timezone: tzinfo | None
+
+    @property
+    def where(self) -> str:
+        """As messages name it."""
+        return f"event socket {self.host}:{self.port}"
+
+
+SourceSettings = (
+    AsteriskCsvSettings
+    | AsteriskAmiSettings
+    | FreeswitchCsvSettings
+    | FreeswitchJsonSettings
+    | FreeswitchHttpSettings
+    | FreeswitchEslSettings
+)
 
 
 def _asterisk_csv(name: str, section: Section) -> AsteriskCsvSettings:
@@ -61,6 +133,61 @@ def _asterisk_ami(name: str, section: Section) -> AsteriskAmiSettings:
         ca_file=section.converted("ca_file", file, "a readable file"),
         events=section.several("events", ("cdr", "reload", "shutdown", "alarm"), "cdr"),
     )
+
+
+def _freeswitch_csv(name: str, section: Section) -> FreeswitchCsvSettings:
+    return FreeswitchCsvSettings(
+        name=name,
+        path=Path(section.text("path", "/var/log/freeswitch/cdr-csv/Master.csv")),
+        template=section.choice("template", ("auto", *TEMPLATES), "auto"),
+        start=section.choice("start", ("beginning", "end"), "beginning"),
+        **_legs(section),
+    )
+
+
+def _freeswitch_json(name: str, section: Section) -> FreeswitchJsonSettings:
+    return FreeswitchJsonSettings(
+        name=name,
+        path=Path(section.text("path", "/var/log/freeswitch/json_cdr")),
+        after=section.choice("after", ("keep", "move", "delete"), "keep"),
+        **_legs(section),
+    )
+
+
+def _freeswitch_http(name: str, section: Section) -> FreeswitchHttpSettings:
+    host, port = section.converted("listen", address, "HOST:PORT") or ("127.0.0.1", 8089)
+    return FreeswitchHttpSettings(
+        name=name,
+        host=host,
+        port=port,
+        username=section.text("username"),
+        password=section.secret("password"),
+        **_legs(section),
+    )
+
+
+def _freeswitch_esl(name: str, section: Section) -> FreeswitchEslSettings:
+    return FreeswitchEslSettings(
+        name=name,
+        host=section.converted("host", host, "a host") or "127.0.0.1",
+        port=section.whole("port", 8021, 1, 65535),
+        password=section.secret("password") or Secret("ClueCon"),
+        **_legs(section),
+    )
+
+
+class _Legs(TypedDict):
+    legs: str
+    drop_doubles: bool
+    timezone: tzinfo | None
+
+
+def _legs(section: Section) -> _Legs:
+    return {
+        "legs": section.choice("legs", ("a", "b", "ab"), "a"),
+        "drop_doubles": section.flag("drop_doubles", True),
+        "timezone": section.converted("timezone", timezone, "an IANA time zone"),
+    }
 
 
 SOURCE_TYPES: dict[str, Callable[[str, Section], SourceSettings]] = {

@@ -4,7 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from humbug_agent.ini import Secret, Section, file
+from humbug_agent.ini import Secret, Section, address, file
 
 DEFAULT_LISTEN = "127.0.0.1:8088"
 
@@ -32,7 +32,7 @@ class StatusSettings:
 
 
 def status_settings(section: Section) -> StatusSettings:
-    host, port = section.converted("listen", _address, "HOST:PORT") or _address(DEFAULT_LISTEN)
+    host, port = section.converted("listen", address, "HOST:PORT") or address(DEFAULT_LISTEN)
     settings = StatusSettings(
         host=host,
         port=port,
@@ -60,13 +60,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _address(value: str) -> tuple[str, int]:
-    host, _, port = value.rpartition(":")
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError("its port is not a number from 1 to 65535")
-    bare = host.removeprefix("[").removesuffix("]")
-    if not bare or (":" in bare and not host.startswith("[")):
-        raise ValueError("it needs a host before the port, an IPv6 address in brackets")
-    return bare, int(port)

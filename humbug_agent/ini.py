@@ -7,9 +7,11 @@ import configparser
 import difflib
 import re
 from collections.abc import Callable, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 T = TypeVar("T")
 
@@ -183,3 +185,20 @@ def host(value: str) -> str:
 def file(value: str) -> Path:
     with open(value, "rb"):
         return Path(value)
+
+
+def timezone(value: str) -> tzinfo:
+    try:
+        return ZoneInfo(value)
+    except (KeyError, ValueError) as error:
+        raise ValueError("this host does not know it") from error
+
+
+def address(value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("its port is not a number from 1 to 65535")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not bare or (":" in bare and not host.startswith("[")):
+        raise ValueError("it needs a host before the port, an IPv6 address in brackets")
+    return bare, int(port)
