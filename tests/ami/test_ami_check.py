@@ -1,6 +1,7 @@
 """`check` on an AMI: whether calls would be told, and which line of which file to change where they would not."""
 
 from collections.abc import Callable, Iterable
+from datetime import UTC
 
 import pytest
 from ami_calls import AMI, event, played
@@ -10,7 +11,7 @@ from ami_server import SECRET, AmiServer
 from host import wait_until
 
 from humbug_agent.sources import ami_check
-from humbug_agent.sources.ami_check import check
+from humbug_agent.sources.asterisk_ami import AsteriskAmi
 from humbug_agent.sources.contract import SourceError
 
 CDR_STATUS = (AMI / "cdr-show-status.txt").read_text()
@@ -28,7 +29,7 @@ def console(read: str, status: str = CDR_STATUS) -> dict[str, str]:
 
 def failure(port: int, events: Iterable[str] = ("cdr",)) -> str:
     with pytest.raises(SourceError) as raised:
-        check(settings(port, events))
+        AsteriskAmi(settings(port, events), UTC).check()
     assert SECRET not in str(raised.value)
     return str(raised.value)
 
@@ -51,7 +52,7 @@ def leaves_no_connection(ami: AmiServer) -> Iterable[None]:
 @pytest.mark.parametrize("read", ["cdr", "all", "system,call,cdr", "cdr,agent"])
 def test_where_the_console_may_be_asked_the_rights_are_known(ami: AmiServer, read: str) -> None:
     ami.console = console(read)
-    said = check(settings(ami.port))
+    said = AsteriskAmi(settings(ami.port), UTC).check()
     assert said == f"AMI 127.0.0.1:{ami.port}: logged in as humbug (Asterisk Call Manager/11.0.0), may see cdr"
 
 
@@ -69,7 +70,7 @@ def test_a_notice_needs_a_right_of_its_own(ami: AmiServer) -> None:
     assert "may not see system events" in failure(ami.port, ("cdr", "shutdown"))
     assert "write read = cdr,system," in failure(ami.port, ("cdr", "shutdown"))
     ami.console = console("cdr,system")
-    assert "may see alarm, cdr, reload" in check(settings(ami.port, ("cdr", "reload", "alarm")))
+    assert "may see alarm, cdr, reload" in AsteriskAmi(settings(ami.port, ("cdr", "reload", "alarm")), UTC).check()
 
 
 def test_an_asterisk_that_sends_no_events_is_told_what_to_enable(ami: AmiServer) -> None:
@@ -88,11 +89,11 @@ def test_a_call_that_ends_without_an_event_is_proof_enough(ami: AmiServer) -> No
 
 def test_an_event_that_comes_late_is_proof_of_the_contrary(ami: AmiServer) -> None:
     ami.after_login = lambda: [played("class-callonly.rx"), event(a_call(1))]
-    assert check(settings(ami.port)).endswith("; a Cdr event came")
+    assert AsteriskAmi(settings(ami.port), UTC).check().endswith("; a Cdr event came")
 
 
 def test_where_nothing_happens_it_says_that_it_does_not_know(ami: AmiServer) -> None:
-    assert "so its rights stay untested" in check(settings(ami.port))
+    assert "so its rights stay untested" in AsteriskAmi(settings(ami.port), UTC).check()
 
 
 def test_a_refused_login_says_where_to_look(ami: AmiServer) -> None:

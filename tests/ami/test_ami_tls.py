@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from host import wait_until
 
 from humbug_agent.config import AsteriskAmiSettings
 from humbug_agent.sources import ami_check
-from humbug_agent.sources.ami_check import check
+from humbug_agent.sources.asterisk_ami import AsteriskAmi
 from humbug_agent.sources.contract import SourceError
 
 
@@ -77,7 +78,7 @@ def test_a_certificate_that_nobody_trusts_is_said_once(secure: AmiServer, pbx: A
 
 def failure(of: AsteriskAmiSettings) -> str:
     with pytest.raises(SourceError) as raised:
-        check(of)
+        AsteriskAmi(of, UTC).check()
     said = str(raised.value)
     assert SECRET not in said
     assert said.startswith(f"AMI {of.host}:{of.port}: ")

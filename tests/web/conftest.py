@@ -1,0 +1,73 @@
+"""Web servers on free ports of this host, with and without TLS."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import trustme
+from asking import Certified
+from starlette.types import ASGIApp
+
+from humbug_agent.config_status import StatusSettings
+from humbug_agent.web import connection
+from humbug_agent.web import server as server_module
+from humbug_agent.web.server import Server
+
+
+@pytest.fixture(scope="session")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Certified:
+    folder = tmp_path_factory.mktemp("certified")
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    return Certified(folder / "server.pem", folder / "ca.pem", context)
+
+
+@pytest.fixture(scope="session")
+def status() -> Callable[..., StatusSettings]:
+    """[status] with these changes; port 0 is a free one."""
+
+    def make(**changes: Any) -> StatusSettings:
+        values: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": 0,
+            "username": "",
+            "password": None,
+            "require_tls": False,
+            "certificate": None,
+            "private_key": None,
+        }
+        return StatusSettings(**(values | changes))
+
+    return make
+
+
+@pytest.fixture
+def serving(status: Callable[..., StatusSettings]) -> Iterator[Callable[..., Server]]:
+    """Starts a server for an app and [status]; it is stopped after the test."""
+    servers: list[Server] = []
+
+    def serve(app: ASGIApp, **changes: Any) -> Server:
+        server = Server(app, status(**changes))
+        server.start()
+        servers.append(server)
+        return server
+
+    yield serve
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets limits of connections, in seconds, and has them looked after often."""
+
+    def set_limits(**limits: float) -> None:
+        monkeypatch.setattr(server_module, "TICK_SECONDS", 0.02)
+        for name, seconds in limits.items():
+            monkeypatch.setattr(connection, f"{name.upper()}_SECONDS", seconds)
+
+    return set_limits
