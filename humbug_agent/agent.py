@@ -24,7 +24,7 @@ from humbug_agent.pace import LONGEST_WAIT, Flood
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.sources import SOURCES
 from humbug_agent.sources.contract import Source
-from humbug_agent.supervisor import Supervisor, pump
+from humbug_agent.supervisor import Brought, Supervisor, pump
 from humbug_agent.systemd import notify
 from humbug_agent.upkeep import keep_house, max_bytes, prepare
 
@@ -37,6 +37,7 @@ KEEP_HOUSE_SECONDS = 60.0
 LOOK_SECONDS = 10.0
 TICK_SECONDS = 1.0
 STOP_SECONDS = 12.0
+LIVE_SECONDS = 30.0
 
 
 class Ended(Enum):
@@ -73,8 +74,10 @@ class Agent:
             names = [delivery.name for delivery in deliveries]
             flood = Flood()
 
-            def wake(new: int) -> None:
-                held = flood.hold(new, time.monotonic())
+            def wake(brought: Brought) -> None:
+                # What ended long ago is read late: the PBX is not busy with it now.
+                live = time.time() - brought.latest < LIVE_SECONDS
+                held = flood.hold(brought.new if live else 0, time.monotonic())
                 for delivery in deliveries:
                     delivery.wake(held)
 
@@ -204,9 +207,9 @@ def read_once(config: Config, outbox: Outbox, stop: threading.Event, progress: C
     names = [destination.name for destination in config.destinations]
     new = 0
     for source in make_sources(config):
-        for count, size in pump(source, outbox, names, stop, follow=False):
-            new += count
-            progress(size)
+        for brought in pump(source, outbox, names, stop, follow=False):
+            new += brought.new
+            progress(brought.size)
     return new
 
 

@@ -4,8 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from humbug_agent.cdr import Batch, Notice
 from humbug_agent.outbox import Outbox
 from humbug_agent.pace import growing, jittered
 from humbug_agent.schema import OutboxDamaged, OutboxError
@@ -23,13 +25,22 @@ Away = Callable[[str, float, float], None]
 """Hears that a source could not be read between two times, seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """How many calls of a batch were new, its bytes, and when its last call ended, in seconds since the epoch or 0."""
+
+    new: int
+    size: int
+    latest: float
+
+
 def pump(
     source: Source, outbox: Outbox, destinations: Sequence[str], stop: threading.Event, *, follow: bool
-) -> Iterator[tuple[int, int]]:
-    """Bring what the source reads into the outbox; yields batch by batch how many calls were new, and its bytes."""
+) -> Iterator[Brought]:
+    """Bring what the source reads into the outbox, batch by batch."""
     for batch in source.read(outbox.cursor(source.name), stop, follow=follow):
         if batch.records or batch.rejects or batch.cursor:
-            yield outbox.accept(source.name, batch, destinations), batch.size
+            yield Brought(outbox.accept(source.name, batch, destinations), batch.size, _latest(batch))
             if batch.rejects:
                 first = batch.rejects[0]
                 log.warning(
@@ -41,13 +52,20 @@ def pump(
                     first.reason,
                 )
         else:
-            yield 0, 0
+            yield Brought(0, 0, 0.0)
+
+
+def _latest(batch: Batch) -> float:
+    last = batch.records[-1] if batch.records else None
+    return 0.0 if last is None else (last.at if isinstance(last, Notice) else last.end).timestamp()
 
 
 class Supervisor:
-    """``wake`` hears how many calls were new, ``away`` of outages that are over."""
+    """``wake`` hears of new calls, ``away`` of outages that are over."""
 
-    def __init__(self, source: Source, outbox: Path, max_bytes: int, wake: Callable[[int], None], away: Away) -> None:
+    def __init__(
+        self, source: Source, outbox: Path, max_bytes: int, wake: Callable[[Brought], None], away: Away
+    ) -> None:
         self._source = source
         self._path = outbox
         self._max_bytes = max_bytes
@@ -69,10 +87,10 @@ class Supervisor:
             stopping = stop.is_set()
             try:
                 with Outbox(self._path, durable=True, max_bytes=self._max_bytes) as outbox:
-                    for new, _ in pump(self._source, outbox, destinations, stop, follow=True):
+                    for brought in pump(self._source, outbox, destinations, stop, follow=True):
                         self._works(outbox)
-                        if new:
-                            self._wake(new)
+                        if brought.new:
+                            self._wake(brought)
                 stopping = True
             except OutboxDamaged:
                 raise

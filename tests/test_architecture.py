@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "web": {"board", "config", "config_status", "countries", "schema", "show", "tally"},
     "lock": {"schema"},
     "gaps": {"config", "outbox"},
-    "supervisor": {"outbox", "pace", "schema", "sources"},
+    "supervisor": {"cdr", "outbox", "pace", "schema", "sources"},
     "serving": {"board", "config", "config_status", "sources", "standing", "tally", "web"},
     "upkeep": {"config", "outbox", "history", "schema"},
     "agent": {

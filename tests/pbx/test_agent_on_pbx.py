@@ -51,24 +51,26 @@ def test_every_record_and_every_event_is_delivered_once_whatever_is_restarted(
         assert len(done) >= 5
         # Too long for Master.csv, with nobody away.
         with Manager(there.ami_port) as manager:
-            manager.action("Originate", Channel="Local/522@from-internal", Application="Wait", Data="1", Async="true")
+            manager.action("Originate", Channel="Local/518@from-internal", Application="Wait", Data="1", Async="true")
             wait_until(lambda: manager.channels() == 0, 20)
 
-        def expected() -> Counter[Call]:
+        def expected() -> tuple[Counter[Call], Counter[Call]]:
+            """What must have arrived, and what may have: what ended just when it went or came may have been heard."""
             records = written(there)
             events = Counter(call for _, call in witness.told)
-            return records | (events - (excused(witness.told, agent.away) - records))
+            return records | (events - (excused(witness.told, agent.away) - records)), records | events
 
         def settled() -> bool:
-            return received(host.store.rows()) == expected() and bool(expected() - written(there))
+            must, may = expected()
+            return must <= received(host.store.rows()) <= may and bool(must - written(there))
 
         try:
             wait_until(settled, 30)
         except AssertionError:
-            got, wanted = received(host.store.rows()), expected()
-            pytest.fail(f"missing {wanted - got}\nsurplus {got - wanted}\n{agent.log.read_text()}")
+            got, (must, may) = received(host.store.rows()), expected()
+            pytest.fail(f"missing {must - got}\nsurplus {got - may}\n{agent.log.read_text()}")
         agent.end()
-    assert sum(expected().values()) >= 100
+    assert sum(expected()[0].values()) >= 100
     assert host.store.repeats() <= CONNECTIONS * agent.kills
     log = agent.log.read_text()
     assert "Traceback" not in log
