@@ -7,11 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 
 from humbug_agent.board.asterisk import CLASSES, AsteriskFeeder
+from humbug_agent.board.freeswitch import EVENTS, FreeswitchFeeder
 from humbug_agent.board.model import Board
 from humbug_agent.config import Config
 from humbug_agent.config_status import StatusSettings
 from humbug_agent.sources.asterisk_ami import AsteriskAmi
 from humbug_agent.sources.contract import Source
+from humbug_agent.sources.freeswitch_esl import FreeswitchEsl
 from humbug_agent.standing import standing
 from humbug_agent.tally import Tally
 from humbug_agent.web.app import App
@@ -32,6 +34,9 @@ def make_boards(sources: Sequence[Source]) -> list[Board]:
         if isinstance(source, AsteriskAmi):
             boards.append(Board(source.name))
             source.listen_also(AsteriskFeeder(boards[-1], source.username), CLASSES)
+        elif isinstance(source, FreeswitchEsl):
+            boards.append(Board(source.name))
+            source.listen_also(FreeswitchFeeder(boards[-1]), EVENTS)
     return boards
 
 

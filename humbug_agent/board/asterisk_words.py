@@ -5,7 +5,8 @@ QueueEntry it is not.
 """
 
 from humbug_agent.ami.headers import Headers
-from humbug_agent.board.model import Channel, Member, QueueCall, State, device
+from humbug_agent.board.device import device_names
+from humbug_agent.board.model import Channel, Member, QueueCall, State
 
 CALLED = ("AppDial", "AppDial2", "AppQueue")
 """The application of a channel that was called by another one."""
@@ -81,7 +82,7 @@ def member(said: Headers) -> Member:
 
 def agent(said: Headers) -> str:
     """TECHNOLOGY/RESOURCE of who takes a queue's call."""
-    return device(said("DestChannel")) or said("Interface")
+    return device_names(said("DestChannel"))[0] or said("Interface")
 
 
 def _seconds(duration: str) -> int:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from humbug_agent.board.device import device_names
+
 
 class State(StrEnum):
     """IPPS's words. `RING` is the caller's channel before the answer, `RINGING` the callee's."""
@@ -48,7 +50,7 @@ class Channel:
     @property
     def device(self) -> str:
         """TECHNOLOGY/RESOURCE: the channel without what tells it from others of the same device."""
-        return device(self.channel)
+        return device_names(self.channel)[0]
 
     @property
     def calling(self) -> tuple[str, str]:
@@ -117,11 +119,6 @@ class View:
     channels: tuple[Channel, ...] = ()
     queues: Mapping[str, Queue] = field(default_factory=lambda: MappingProxyType({}))
     devices: Mapping[str, tuple[Channel, ...]] = field(default_factory=lambda: MappingProxyType({}))
-
-
-def device(channel: str) -> str:
-    """``SIP/4003`` of ``SIP/4003-0000001a``, ``Local/9@ctx`` of ``Local/9@ctx-00000002;1``."""
-    return channel.rpartition("-")[0] or channel
 
 
 class Board:
@@ -212,7 +209,8 @@ class Board:
         channels = tuple(sorted(self._channels.values(), key=lambda channel: (channel.since, channel.uniqueid)))
         devices: dict[str, tuple[Channel, ...]] = {}
         for channel in channels:
-            devices[channel.device] = (*devices.get(channel.device, ()), channel)
+            for name in device_names(channel.channel):
+                devices[name] = (*devices.get(name, ()), channel)
         calls: defaultdict[str, list[QueueCall]] = defaultdict(list)
         for call in sorted(self._calls.values(), key=lambda call: call.entered):
             calls[call.queue].append(call)
