@@ -1,0 +1,207 @@
+"""A call's document as FreeSWITCH's modules write or post it: JSON or XML, wrapped in what `encode` makes of it.
+
+What comes out is the same for both: the channel's variables and the newest profile. Whoever calls in chooses many of
+the values, so nothing is taken for granted, and what could be read in two ways is not read at all.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_to_bytes
+from xml.parsers import expat
+
+MOST_BYTES = 16 * 1024 * 1024
+DEEPEST = 32
+"""Of XML elements; the modules nest 7."""
+
+JSON_ENCODE = (
+    "mod_json_cdr's encode=true can't be undone once a value has a quote or a line break in it: in json_cdr.conf.xml "
+    "set encode to false (and encode-values to false)"
+)
+
+_BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*\0*")
+_BAD_BYTES = re.compile("[\udc80-\udcff]")
+_REFERENCE = re.compile(r"&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));")
+_CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32)], " ")
+"""What XML can't hold. The modules write it down all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """``variables`` as they stand, percent-encoded or not; ``profile`` and ``times`` of the newest callflow."""
+
+    is_xml: bool
+    variables: Mapping[str, str]
+    profile: Mapping[str, str]
+    times: Mapping[str, str]
+    switchname: str
+
+
+def opened(raw: bytes) -> Document:
+    """Raises ValueError, which says in what way it is no document, or not yet a whole one."""
+    if len(raw) > MOST_BYTES:
+        raise ValueError(f"larger than {MOST_BYTES // 1024 // 1024} MB")
+    body = _bare(raw.removeprefix(b"\xef\xbb\xbf"))
+    urlencoded = body.startswith(b"%")
+    if urlencoded:
+        # FreeSWITCH encodes blanks and pluses; a plus is the blank of whoever sends its documents on.
+        body = unquote_to_bytes(body.replace(b"+", b" "))
+    elif _BASE64.fullmatch(body):
+        body = _unpacked(body)
+    body = _bare(body)
+    if body.startswith(b"<"):
+        return _xml(body)
+    if body.startswith(b"{"):
+        return _json(body, urlencoded)
+    raise ValueError("neither JSON nor XML, in none of the forms that FreeSWITCH's modules send" if body else "empty")
+
+
+def _bare(body: bytes) -> bytes:
+    return body.strip(b" \t\r\n\0").removeprefix(b"cdr=").lstrip()
+
+
+def _unpacked(body: bytes) -> bytes:
+    try:
+        packed = b"".join(body.rstrip(b"\0").split()).rstrip(b"=")
+        return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"broken base64 ({error})") from error
+
+
+def mended(value: object) -> str:
+    """A string of which JSON's bytes need not be UTF-8: FreeSWITCH passes on what the phones send."""
+    said = value if isinstance(value, str) else "" if value is None else str(value)
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        said = _other(said)
+    return said.replace("\0", "")
+
+
+def _other(said: str) -> str:
+    try:
+        return said.encode("utf-8", "surrogateescape").decode("latin-1")
+    except UnicodeEncodeError:
+        # Half a pair of surrogates, written as \\uXXXX.
+        return said.encode("utf-8", "replace").decode()
+
+
+def _json(body: bytes, urlencoded: bool) -> Document:
+    text = body.decode("utf-8", "surrogateescape")
+    try:
+        # With encode=true, what looks like structure may come from a value: then it may not be there twice.
+        found = json.loads(text, strict=urlencoded, object_pairs_hook=_once if urlencoded else None)
+    except RecursionError:
+        raise ValueError("JSON that is nested too deeply") from None
+    except ValueError as error:
+        whole = body.rstrip().endswith(b"}")
+        raise ValueError(JSON_ENCODE if urlencoded and whole else f"not a whole JSON document ({error})") from error
+    if urlencoded and _hides_itself(found):
+        raise ValueError(JSON_ENCODE)
+    callflow = found.get("callflow")
+    newest = (callflow[0] if callflow else None) if isinstance(callflow, list) else callflow
+    newest = newest if isinstance(newest, dict) else {}
+    return Document(
+        False,
+        _strings(found.get("variables")),
+        _strings(newest.get("caller_profile")),
+        _strings(newest.get("times")),
+        mended(found.get("switchname")),
+    )
+
+
+def _hides_itself(found: Mapping[str, Any]) -> bool:
+    """Whether a leg that came in has what only legs that FreeSWITCH dialled have: a caller may have forged it."""
+    variables = _strings(found.get("variables"))
+    dialled = _strings(found.get("channel_data")).get("direction") == "outbound"
+    return not dialled and (variables.get("cc_side") == "agent" or bool(variables.get("originating_leg_uuid")))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return found
+
+
+def _strings(found: object) -> dict[str, str]:
+    if not isinstance(found, dict):
+        return {}
+    return {name: mended(value) for name, value in found.items() if not isinstance(value, dict | list)}
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Collects the texts of cdr/variables/*, and of caller_profile/* and times/* in the first callflow."""
+
+    path: list[str] = field(default_factory=list)
+    texts: dict[str, dict[str, str]] = field(
+        default_factory=lambda: {"variables": {}, "caller_profile": {}, "times": {}}
+    )
+    switchname: str = ""
+    _callflows: int = 0
+    _into: dict[str, str] | None = None
+    _text: list[str] = field(default_factory=list)
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.path.append(name)
+        depth = len(self.path)
+        if depth > DEEPEST:
+            raise ValueError("XML that is nested too deeply")
+        if depth == 1:
+            if name != "cdr":
+                raise ValueError(f"XML, but no call record: it begins with <{name[:40]}>")
+            self.switchname = attributes.get("switchname", "")
+        elif depth == 2 and name == "callflow":
+            self._callflows += 1
+        self._into = self._place()
+        self._text.clear()
+
+    def _place(self) -> dict[str, str] | None:
+        if len(self.path) == 3 and self.path[1] == "variables":
+            return self.texts["variables"]
+        if len(self.path) == 4 and self.path[1] == "callflow" and self._callflows == 1:
+            return self.texts.get(self.path[2])
+        return None
+
+    def data(self, text: str) -> None:
+        if self._into is not None:
+            self._text.append(text)
+
+    def end(self, name: str) -> None:
+        if self._into is not None:
+            # An array has an element for each of its values.
+            self._into.setdefault(name, "".join(self._text))
+        self._into = None
+        self.path.pop()
+
+
+def _xml(body: bytes) -> Document:
+    text = _BAD_BYTES.sub(lambda bad: chr(ord(bad[0]) - 0xDC00), body.decode("utf-8", "surrogateescape"))
+    reader = _Reader()
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refused
+    parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
+    parser.CharacterDataHandler = reader.data
+    try:
+        parser.Parse(_REFERENCE.sub(_possible, text.translate(_CONTROL)), True)
+    except expat.ExpatError as error:
+        raise ValueError(f"not a whole XML document ({error})") from error
+    texts = reader.texts
+    return Document(True, texts["variables"], texts["caller_profile"], texts["times"], reader.switchname)
+
+
+def _possible(reference: re.Match[str]) -> str:
+    """mod_xml_cdr takes Latin-1 for UTF-8, and so refers to characters that there are none of."""
+    number = int(reference[1], 16) if reference[1] else int(reference[2])
+    legal = number in (9, 10, 13) or 32 <= number < 0xD800 or 0xE000 <= number < 0xFFFE or 0x10000 <= number < 0x110000
+    return reference[0] if legal else "\ufffd"
+
+
+def _refused(*_: object) -> None:
+    raise ValueError("XML with a document type or entities of its own, which FreeSWITCH never writes")

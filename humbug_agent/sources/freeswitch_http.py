@@ -1,0 +1,126 @@
+"""Where FreeSWITCH's mod_json_cdr, mod_xml_cdr and mod_format_cdr post their documents to.
+
+A document is answered with 200 when it is on disk, understood or as a reject: an error would only make FreeSWITCH send
+the same again. While the outbox can't be written it goes on listening, and says 503.
+"""
+
+from collections.abc import Iterator
+from datetime import tzinfo
+from threading import Event
+from typing import TYPE_CHECKING
+
+from humbug_agent.cdr import CDR, Batch, Reject, digest
+from humbug_agent.config_sources import FreeswitchHttpSettings
+from humbug_agent.config_status import StatusSettings
+from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.freeswitch import call, wanted
+from humbug_agent.sources.freeswitch_documents import leg
+from humbug_agent.sources.freeswitch_post import Desk, Door
+
+if TYPE_CHECKING:
+    from humbug_agent.web.server import Server
+
+MOST = 500
+"""Documents that are committed at once."""
+
+REST_SECONDS = 0.05
+"""Between two commits: what comes meanwhile is committed at once, which costs the PBX less."""
+
+LOOK_SECONDS = 0.5
+"""How long at most a stop goes unnoticed."""
+
+
+class FreeswitchHttp:
+    def __init__(self, settings: FreeswitchHttpSettings, zone: tzinfo) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._zone = settings.timezone or zone
+        self._listen = StatusSettings(
+            host=settings.host,
+            port=settings.port,
+            username="",
+            password=None,
+            require_tls=False,
+            certificate=None,
+            private_key=None,
+        )
+        self._desk = Desk()
+        self._server: Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The one it listens on, which matters where the settings say 0."""
+        return self._server.port if self._server else self._settings.port
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        """What has come stays here until it is on disk, also when this reading is given up and another one begun."""
+        if not follow:
+            return
+        if not stop.is_set():
+            self._start()
+        try:
+            yield Batch([], [], None)
+            while not stop.is_set():
+                if self._desk.take(MOST, LOOK_SECONDS):
+                    yield from self._hand_over()
+                    stop.wait(REST_SECONDS)
+            self._desk.close()
+            while self._desk.take(MOST, 0):
+                yield from self._hand_over()
+        finally:
+            if stop.is_set():
+                self._end()
+
+    def parse(self, text: bytes) -> Batch:
+        return self._batch([(text, "")])
+
+    def unread(self, cursor: str | None) -> None:
+        return None
+
+    def trouble(self) -> str:
+        return ""
+
+    def check(self) -> str:
+        from humbug_agent.sources.freeswitch_http_check import check
+
+        return check(self._settings, self._listen)
+
+    def _start(self) -> None:
+        # A web server that most agents never need.
+        from humbug_agent.web.server import Server, WebError
+
+        if self._server is None:
+            secret = self._settings.password
+            door = Door(self.name, self._desk, self._settings.username, secret.reveal() if secret else "")
+            server = Server(door, self._listen)
+            try:
+                server.start()
+            except WebError as error:
+                raise SourceError(str(error)) from error
+            self._server = server
+        self._desk.open()
+
+    def _end(self) -> None:
+        self._desk.close()
+        self._desk.refuse()
+        if self._server:
+            self._server.stop()
+            self._server = None
+
+    def _hand_over(self) -> Iterator[Batch]:
+        yield self._batch([(posted.body, posted.uuid) for posted in self._desk.take(MOST, 0)])
+        self._desk.answer()
+
+    def _batch(self, documents: list[tuple[bytes, str]]) -> Batch:
+        records: list[CDR] = []
+        rejects: list[Reject] = []
+        for body, uuid in documents:
+            try:
+                found = leg(body, self._zone)
+            except ValueError as error:
+                key = digest("reject", self.name, body.decode("latin-1"))
+                rejects.append(Reject(key, body, str(error), f"{self._listen.where}, uuid={uuid}" if uuid else ""))
+            else:
+                if wanted(found, self._settings.legs, drop_doubles=self._settings.drop_doubles):
+                    records.append(call(found))
+        return Batch(records, rejects, None, sum(len(body) for body, _ in documents))

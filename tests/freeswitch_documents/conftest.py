@@ -1,0 +1,19 @@
+from pathlib import Path
+
+import pytest
+
+from humbug_agent.sources import freeswitch_files, freeswitch_json
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """FreeSWITCH's log-dir."""
+    (tmp_path / "json_cdr").mkdir()
+    return tmp_path / "json_cdr"
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories are looked at often, and documents given up soon."""
+    monkeypatch.setattr(freeswitch_json, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(freeswitch_files, "PATIENCE_SECONDS", 0.3)
