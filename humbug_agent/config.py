@@ -16,6 +16,7 @@ from humbug_agent.config_sources import (
     SOURCE_TYPES,
     AsteriskAmiSettings,
     AsteriskCsvSettings,
+    FreeswitchEslSettings,
     SourceSettings,
 )
 from humbug_agent.config_status import StatusSettings, status_settings
@@ -190,6 +191,11 @@ def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Seque
         said.append(
             "no source but AMI: it never tells again the calls that end while it is not connected; "
             "a [source NAME] with type = asterisk_csv beside it has them"
+        )
+    elif all(isinstance(source, AsteriskAmiSettings | FreeswitchEslSettings) for source in sources):
+        said.append(
+            "no source but the event socket: it never tells again the calls that end while it is not connected; "
+            "a [source NAME] with type = freeswitch_json, freeswitch_http or freeswitch_csv beside it has them"
         )
     for source in sources:
         if isinstance(source, AsteriskAmiSettings) and source.host not in LOOPBACK and not source.tls:

@@ -6,7 +6,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar, TypedDict
 
-from humbug_agent.ini import Secret, Section, address, file, host, timezone
+from humbug_agent.ini import Secret, Section, address, file, host, is_loopback, timezone
 
 TEMPLATES = (
     "example", "default", "asterisk", "sql", "snom", "linksys", "opencdrrate", "fallback", "safe",
@@ -155,14 +155,14 @@ def _freeswitch_json(name: str, section: Section) -> FreeswitchJsonSettings:
 
 
 def _freeswitch_http(name: str, section: Section) -> FreeswitchHttpSettings:
-    host, port = section.converted("listen", address, "HOST:PORT") or ("127.0.0.1", 8089)
+    where, port = section.converted("listen", address, "HOST:PORT") or ("127.0.0.1", 8089)
+    username, password = section.text("username"), section.secret("password")
+    if not password and not is_loopback(where):
+        section.wrong("password", f"is missing: with listen = {where}:{port} others than this host can post calls")
+    if ":" in username:
+        section.wrong("username", "has a colon, which HTTP's Basic authentication can't carry")
     return FreeswitchHttpSettings(
-        name=name,
-        host=host,
-        port=port,
-        username=section.text("username"),
-        password=section.secret("password"),
-        **_legs(section),
+        name=name, host=where, port=port, username=username, password=password, **_legs(section)
     )
 
 
@@ -193,4 +193,8 @@ def _legs(section: Section) -> _Legs:
 SOURCE_TYPES: dict[str, Callable[[str, Section], SourceSettings]] = {
     "asterisk_csv": _asterisk_csv,
     "asterisk_ami": _asterisk_ami,
+    "freeswitch_csv": _freeswitch_csv,
+    "freeswitch_json": _freeswitch_json,
+    "freeswitch_http": _freeswitch_http,
+    "freeswitch_esl": _freeswitch_esl,
 }

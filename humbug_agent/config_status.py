@@ -1,10 +1,9 @@
 """agent.ini's [status]: where the board is served, and to whom."""
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from humbug_agent.ini import Secret, Section, address, file
+from humbug_agent.ini import Secret, Section, address, file, is_loopback
 
 DEFAULT_LISTEN = "127.0.0.1:8088"
 
@@ -51,12 +50,3 @@ def status_settings(section: Section) -> StatusSettings:
     if ":" in settings.username:
         section.wrong("username", "has a colon, which HTTP's Basic authentication can't carry")
     return settings
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -5,6 +5,7 @@ A ``;`` or ``#`` inside a value belongs to the value, and ``%`` is an ordinary c
 
 import configparser
 import difflib
+import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
@@ -202,3 +203,12 @@ def address(value: str) -> tuple[str, int]:
     if not bare or (":" in bare and not host.startswith("[")):
         raise ValueError("it needs a host before the port, an IPv6 address in brackets")
     return bare, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -65,6 +65,8 @@ def test_the_example_says_the_defaults_that_there_are(tmp_path: Path) -> None:
         "password_file = /etc/humbug-agent/status-password", ""
     )
     ami = "[source ami]\ntype = asterisk_ami\nusername = humbug\nsecret = s\n"
+    fs = {"freeswitch": "csv", "documents": "json", "posted": "http", "freeswitch-live": "esl"}
+    ami += "".join(f"[source {name}]\ntype = freeswitch_{way}\n" for name, way in fs.items())
     plain, explicit = read(tmp_path, shipped + ami + "[status]\n"), read(tmp_path, uncommented)
     assert dataclasses.replace(explicit.agent, timezone=UTC) == dataclasses.replace(plain.agent, timezone=UTC)
     assert (explicit.sources, explicit.destinations) == (plain.sources, plain.destinations)
@@ -153,7 +155,8 @@ value_escaping = some
         "[agent] log_level: 'loud' is not one of debug, info, warning, error",
         "[source a] utc: 'perhaps' is neither yes nor no",
         "[source a] start: 'middle' is not one of beginning, end",
-        "[source b] type: 'asterix_csv' is not one of asterisk_csv, asterisk_ami; did you mean asterisk_csv?",
+        "[source b] type: 'asterix_csv' is not one of asterisk_csv, asterisk_ami, freeswitch_csv,",
+        "; did you mean asterisk_csv?",
         "[source c] type: is missing",
         "[destination d] api_key: is missing; give api_key or api_key_file",
         "[destination d] connections: '0' is not a whole number from 1 to 64",

@@ -14,6 +14,11 @@ def name(block: bytes) -> str:
     return text(first[7:]) if first.startswith(b"Event: ") else ""
 
 
+def number(value: str) -> int:
+    """A whole number of up to six digits, as seconds and hours are that a calendar can take; else 0."""
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else 0
+
+
 class Headers:
     """Of several equal ones the first counts. An absent header is blank, as is one that Asterisk calls unknown."""
 
@@ -35,6 +40,5 @@ class Headers:
         return _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), value) if "\\" in value else value
 
     def whole(self, header: str) -> int:
-        """A whole number; 0 where there is none."""
-        value = self(header)
-        return int(value) if value.isascii() and value.isdigit() else 0
+        """A whole number of up to six digits; 0 where there is none."""
+        return number(self(header))

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from humbug_agent.ami.listener import Listener
-from humbug_agent.ami.protocol import AmiError, LoginRefused, Protocol
+from humbug_agent.ami.protocol import FLOOD_SECONDS, REST_SECONDS, AmiError, LoginRefused, Protocol
 from humbug_agent.config import AsteriskAmiSettings
 from humbug_agent.pace import growing
 
@@ -181,7 +181,7 @@ async def connect(
     made: list[Protocol] = []
 
     def make() -> Protocol:
-        made.append(Protocol(where, on_events))
+        made.append(Protocol(where, on_events, REST_SECONDS if "call" in events.split(",") else FLOOD_SECONDS))
         return made[-1]
 
     try:

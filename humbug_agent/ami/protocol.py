@@ -35,7 +35,8 @@ REST_SECONDS = 0.02
 kernel holds meanwhile is a hundredth of what it takes until Asterisk calls a reader slow."""
 
 FLOOD_BYTES, FLOOD_SECONDS = 32 * 2**10, 0.2
-"""After a read of so much the rest is longer, and a quarter of that at the most."""
+"""After a read of so much the rest is longer, a quarter of what Asterisk has then for a reader of Cdr events. Of those
+who hear of every channel it has ten times as much, and must not be kept waiting."""
 
 FULL_BYTES = 128 * 2**10
 """After a read of so much there may be more right behind it."""
@@ -51,7 +52,7 @@ class LoginRefused(AmiError):
 
 class Protocol(AMIProtocol):  # type: ignore[misc]
     """One connection. ``on_events`` gets each event as the bytes between two blank lines, several at a time; and the
-    answers to what was told.
+    answers to what was told. ``flood_seconds`` is how long to rest in a flood of them.
 
     It runs in the loop's thread and must neither block nor raise. ``unanswered`` counts the pings since anything came;
     ``lost`` is done, with the reason, once the connection is gone. ``number`` is for whoever has several.
@@ -60,10 +61,13 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
     # Every byte is a character, and back: what a value means is decided value by value.
     encoding = "latin-1"
 
-    def __init__(self, where: str, on_events: Callable[[Sequence[bytes]], None]) -> None:
+    def __init__(
+        self, where: str, on_events: Callable[[Sequence[bytes]], None], flood_seconds: float = FLOOD_SECONDS
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.where = where
         self._on_events = on_events
+        self._flood_seconds = flood_seconds
         self._rest = b""
         self._unknown = 0
         self._login = ""
@@ -87,7 +91,7 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
         self.unanswered = 0
         if len(data) < FULL_BYTES:
             self.transport.pause_reading()
-            rest = REST_SECONDS if len(data) < FLOOD_BYTES else FLOOD_SECONDS
+            rest = REST_SECONDS if len(data) < FLOOD_BYTES else self._flood_seconds
             asyncio.get_running_loop().call_later(rest, self._read_on)
         self._rest += data
         if not self.greeted.done() and not self._greet():

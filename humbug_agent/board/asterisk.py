@@ -24,6 +24,11 @@ ANSWER_SECONDS = 10.0
 """How often everything is asked for, and how long the answer may take."""
 
 
+MANY, MANY_TIMES, CALM_SECONDS = 150, 4, 1.0
+"""So many events in so many reads, one right behind the other, are more than can be followed without keeping Asterisk
+waiting, which would cut the connection off. Then everything is asked for again, once there were fewer for so long."""
+
+
 class AsteriskFeeder:
     """A listener of `ami.link.Link`; ``user`` is the AMI user, to say what to do about missing rights."""
 
@@ -32,12 +37,17 @@ class AsteriskFeeder:
         self._user = user
         self._connection = 0
         self._numbers = itertools.count(1)
-        self._list = Listing(0, board)
+        self._list = Listing(0, board, 0.0, self._has_gone)
         self._open = False
         self._asked = float("-inf")
         self._confirmed = 0.0
         self._deaf = ""
+        self._fault = ""
+        self._flooded = float("-inf")
+        self._many = 0
         self._left: dict[str, QueueCall] = {}
+        # Since the last beat, and since the one before it.
+        self._gone: tuple[set[str], set[str]] = (set(), set())
         calls = {
             "Newchannel": self._put,
             "Newstate": self._put,
@@ -55,7 +65,7 @@ class AsteriskFeeder:
             "QueueCallerLeave": self._leave,
             "QueueCallerAbandon": self._leave,
             "AgentConnect": self._connect,
-            "AgentComplete": self._leave,
+            "AgentComplete": self._complete,
             "QueueMemberAdded": self._member,
             "QueueMemberStatus": self._member,
             "QueueMemberPause": self._member,
@@ -75,18 +85,24 @@ class AsteriskFeeder:
 
     def beat(self, connection: int, tell: Callable[[bytes], None]) -> None:
         now = time.monotonic()
+        self._gone = set(), self._gone[0]
         if connection != self._connection:
             self._begin_anew("connected; asks which calls there are")
             self._connection = connection
         if self._open and now - self._asked > ANSWER_SECONDS:
             self._begin_anew(f"does not tell its channels and queues within {ANSWER_SECONDS:.0f} s")
-        if now - self._asked > CONFIRM_SECONDS:
+        if now - self._asked > CONFIRM_SECONDS and now - self._flooded > CALM_SECONDS:
             self._asked, self._open = now, True
-            self._list = Listing(next(self._numbers), self._board)
+            self._list = Listing(next(self._numbers), self._board, self._confirmed, self._has_gone)
             tell(self._list.question())
 
     def heard(self, connection: int, blocks: Sequence[bytes]) -> None:
         if connection != self._connection:
+            return
+        self._many = self._many + 1 if sum(_ANSWER not in block for block in blocks) > MANY else 0
+        if self._many >= MANY_TIMES:
+            self._flooded = time.monotonic()
+            self._begin_anew("more happens at once than can be followed; asks again when it is less")
             return
         try:
             for block in blocks:
@@ -96,8 +112,12 @@ class AsteriskFeeder:
                     self._deal(block, *event)
         except Exception as error:
             # The connection is the calls' way to the outbox, too.
-            log.exception("board: stopped by a fault of this program")
-            self._begin_anew(f"stopped by a fault of this program: {error!r}")
+            message = f"stopped by a fault of this program: {error!r}"
+            if message != self._fault:
+                # Where one event has it, a thousand may.
+                log.exception("board: stopped by a fault of this program")
+            self._fault = message
+            self._begin_anew(message)
 
     # How it does it.
 
@@ -112,72 +132,84 @@ class AsteriskFeeder:
             return
         self._open = False
         if self._list.refused:
+            # What comes meanwhile is not on the board, and that no event told it would be said of the next list.
+            self._confirmed = 0.0
             self._board.away(
                 f"its user {self._user} may not list channels ({self._list.refused}): in manager.conf, section "
                 f"[{self._user}], write must have reporting; then asterisk -rx 'manager reload'"
             )
             return
-        missed = self._list.apply(self._confirmed)
         self._confirmed = time.time()
-        self._deaf = self._deaf or missed
+        self._deaf = self._deaf or self._list.missed()
         if self._deaf:
             self._board.away(
                 f"tells of no calls as they happen: in manager.conf, section [{self._user}], read must have "
                 f"{self._deaf}; then asterisk -rx 'manager reload'"
             )
+            return
+        self._list.put_queues()
+        self._left = {uniqueid: call for uniqueid, call in self._left.items() if self._board.channel(uniqueid)}
 
     def _deal(self, block: bytes, kind: str, deal: Callable[[Headers], None]) -> None:
         if kind == self._deaf:
-            self._deaf, self._asked = "", float("-inf")
+            # What came while it was deaf is no reason to be so again.
+            self._deaf, self._confirmed, self._open, self._asked = "", 0.0, False, float("-inf")
         deal(Headers(block))
 
     # What the events mean.
 
     def _put(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
-        self._list.touched.add(uniqueid)
         self._board.put(channel(said, self._board.channel(uniqueid), time.time()))
 
     def _part(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
         if known := self._board.channel(uniqueid):
-            self._list.touched.add(uniqueid)
             self._board.put(replace(known, bridge=""))
 
     def _dial(self, said: Headers) -> None:
         uniqueid = said("DestUniqueid")
         if known := self._board.channel(uniqueid):
-            self._list.touched.add(uniqueid)
             self._board.put(replace(known, callee=True))
 
     def _rename(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
         if known := self._board.channel(uniqueid):
-            self._list.touched.add(uniqueid)
             self._board.put(replace(known, channel=said("Newname")))
 
     def _hang_up(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
-        self._list.gone.add(uniqueid)
+        self._gone[0].add(uniqueid)
         self._left.pop(uniqueid, None)
         self._board.hang_up(uniqueid)
 
+    def _has_gone(self, uniqueid: str) -> bool:
+        return any(uniqueid in gone for gone in self._gone)
+
     def _join(self, said: Headers) -> None:
-        self._list.queued.add(said("Uniqueid"))
-        self._board.put_call(queue_call(said, time.time()))
+        known = self._board.call(said("Uniqueid"))
+        same = known and known.queue == said("Queue") and known.waited is None
+        # What is known of it may be from a list, and where it stands from before it left.
+        self._board.leave(said("Uniqueid"))
+        self._board.put_call(queue_call(said, known.entered if known and same else time.time()))
 
     def _leave(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
-        self._list.queued.add(uniqueid)
         known = self._board.call(uniqueid)
         if known and known.queue == said("Queue"):
             self._left[uniqueid] = known
             self._board.leave(uniqueid)
 
+    def _complete(self, said: Headers) -> None:
+        # Of a caller whom the agent has sent back into the queue it may come late.
+        known = self._board.call(said("Uniqueid"))
+        if known and known.connected and known.queue == said("Queue"):
+            self._board.leave(known.uniqueid)
+
     def _connect(self, said: Headers) -> None:
         uniqueid, now, waited = said("Uniqueid"), time.time(), said.whole("HoldTime")
-        self._list.queued.add(uniqueid)
-        before = self._board.call(uniqueid) or self._left.pop(uniqueid, None) or queue_call(said, now - waited)
+        known = (self._board.call(uniqueid), self._left.pop(uniqueid, None))
+        before = next((one for one in known if one and one.queue == said("Queue")), queue_call(said, now - waited))
         self._board.put_call(
             replace(before, agent=agent(said), agent_name=said("MemberName"), waited=waited, since=now)
         )

@@ -1,10 +1,14 @@
 """Everything an Asterisk has now, asked for once: CoreShowChannels and QueueStatus.
 
-It writes lists at once, and events by and by: what an event said since the question is newer than the list, or about
-to be said again. So a channel that was touched since then stays as the events have it, and one that hung up stays gone.
+It writes a list at once, and behind the events it has written before: a list is newer than all that came so far. What
+comes behind it may still tell what was before it, and then goes on to what is now. So each of the two is put on the
+board when it is complete, and events before, between and behind them are dealt with as ever. But for one thing: it
+may list a channel for some milliseconds after it said that it hung up (seen of Asterisk 16).
 """
 
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 
 from humbug_agent.ami.headers import Headers, name
@@ -19,31 +23,33 @@ SLACK_SECONDS = 3.0
 class Listing:
     """One question and what came of it. ``done`` once it is complete; ``refused`` with Asterisk's words if it is not.
 
-    The feeder notes which channels events have ``touched`` since, which are ``gone``, and who joined or left a queue
-    (``queued``), all by uniqueid.
+    ``confirmed`` is when the list before this one was complete, 0 if there was none; ``gone`` knows whose channel hung
+    up just now.
     """
 
-    def __init__(self, number: int, board: Board) -> None:
+    def __init__(self, number: int, board: Board, confirmed: float, gone: Callable[[str], bool]) -> None:
         self._id = f"{TOLD}{number}"
         self._board = board
+        self._confirmed = confirmed
+        self._gone = gone
         self._asked = time.time()
         self._listed: dict[str, Headers] = {}
-        self._entries: list[Headers] = []
+        self._entries: dict[str, Headers] = {}
         self._queues: list[str] = []
         self._members: list[Member] = []
-        self.touched: set[str] = set()
-        self.gone: set[str] = set()
-        self.queued: set[str] = set()
-        self.done = False
+        self._channels_done = self._queues_done = False
+        self._missed = ""
         self.refused = ""
+
+    @property
+    def done(self) -> bool:
+        return bool(self.refused) or (self._channels_done and self._queues_done)
 
     def question(self) -> bytes:
         return (
             f"Action: CoreShowChannels\r\nActionID: {self._id}-channels\r\n\r\n"
             f"Action: QueueStatus\r\nActionID: {self._id}-queues\r\n\r\n"
         ).encode()
-
-    # What came of it.
 
     def take(self, block: bytes) -> None:
         """One message of the answer. Those to earlier questions don't matter any more."""
@@ -57,109 +63,88 @@ class Listing:
         elif event == "QueueMember":
             self._members.append(member(said))
         elif event == "QueueEntry":
-            self._entries.append(said)
+            self._entries[said("Uniqueid")] = said
+        elif event == "CoreShowChannelsComplete":
+            self._channels_done = True
+            self._put_channels()
         elif event == "QueueStatusComplete":
-            self.done = True
-        elif said("Response") == "Error":
+            self._queues_done = True
+        elif block.startswith(b"Response: Error"):
             if said("ActionID").endswith("-channels"):
                 self.refused = said("Message")
             # An Asterisk without app_queue knows no QueueStatus.
-            self.done = True
+            self._queues_done = True
 
-    def apply(self, confirmed: float) -> str:
-        """Put it on the board. Returns the class of events that don't come though they should have, if there is one.
-
-        ``confirmed`` is when the list before this one was taken over, 0 if there was none.
-        """
-        channels = self._channels()
-        waiting = self._waiting(channels)
-        deaf = self._missed(confirmed)
-        connected = self._connected(channels, waiting)
-        self._board.replace(channels.values(), self._queues, [*waiting.values(), *connected], self._members)
-        return deaf
-
-    def _channels(self) -> dict[str, Channel]:
+    def _put_channels(self) -> None:
         now = time.time()
-        found: dict[str, Channel] = {}
-        for uniqueid, said in self._listed.items():
-            known = self._board.channel(uniqueid)
-            if uniqueid in self.gone:
-                continue
-            if known and uniqueid in self.touched:
-                found[uniqueid] = replace(known, application=said("Application"))
-            else:
-                found[uniqueid] = replace(channel(said, known, now), bridge=said("BridgeId"))
-        for uniqueid in self.touched - self.gone:
-            if known := self._board.channel(uniqueid):
-                found.setdefault(uniqueid, known)
-        return found
+        known = self._board.channel
+        channels = {
+            uniqueid: replace(channel(said, known(uniqueid), now), bridge=said("BridgeId"))
+            for uniqueid, said in self._listed.items()
+            if not self._gone(uniqueid)
+        }
+        if any(known(one.uniqueid) is None and self._in_between(one.since) for one in channels.values()):
+            self._missed = "call"
+        bridges: defaultdict[str, list[Channel]] = defaultdict(list)
+        for one in channels.values():
+            bridges[one.bridge].append(one)
+        calls = [self._call(one, bridges[one.bridge]) for one in channels.values()]
+        self._board.replace_channels(channels.values(), [call for call in calls if call])
 
-    def _waiting(self, channels: dict[str, Channel]) -> dict[str, QueueCall]:
-        now = time.time()
-        found: dict[str, QueueCall] = {}
-        for said in self._entries:
-            uniqueid = said("Uniqueid")
-            if uniqueid in self.gone or uniqueid in self.queued:
-                continue
-            known = self._board.call(uniqueid)
-            who = channels.get(uniqueid)
-            same = known is not None and known.queue == said("Queue") and not known.connected
-            found[uniqueid] = QueueCall(
-                uniqueid=uniqueid,
-                queue=said("Queue"),
-                channel=said("Channel"),
-                number=who.number if who else said("CallerIDNum"),
-                name=who.name if who else said("CallerIDName"),
-                entered=known.entered if known and same else now - said.whole("Wait"),
-            )
-        return found
+    def _call(self, who: Channel, together: list[Channel]) -> QueueCall | None:
+        """Whoever talks to a queue member no list tells: it is in Queue, and a bridge joins it with somebody."""
+        known, said = self._board.call(who.uniqueid), self._listed[who.uniqueid]
+        if who.application != "Queue":
+            return None if known and known.connected else known
+        agent = next((one for one in together if who.bridge and one is not who), None)
+        if agent is None or (known and known.connected):
+            return known
+        queue = said("ApplicationData").partition(",")[0]
+        return QueueCall(
+            uniqueid=who.uniqueid,
+            queue=queue,
+            channel=who.channel,
+            number=who.number,
+            name=who.name,
+            entered=known.entered if known and known.queue == queue else who.since,
+            agent=agent.device,
+            since=time.time(),
+        )
 
-    def _connected(self, channels: dict[str, Channel], waiting: dict[str, QueueCall]) -> list[QueueCall]:
-        """Who talks to a queue member, which no list tells: those known, and those in Queue whom a bridge joins."""
-        found = []
-        for uniqueid in channels.keys() - waiting.keys():
-            known = self._board.call(uniqueid)
-            said = self._listed.get(uniqueid)
-            if uniqueid in self.queued or said is None:
-                found += [known] if known else []
-            elif said("Application") == "Queue" and known and known.connected:
-                found.append(known)
-            elif said("Application") == "Queue" and (agent := self._agent(channels[uniqueid], channels)):
-                who, now = channels[uniqueid], time.time()
-                found.append(
-                    QueueCall(
-                        uniqueid=uniqueid,
-                        queue=said("ApplicationData").partition(",")[0],
-                        channel=who.channel,
-                        number=who.number,
-                        name=who.name,
-                        entered=who.since,
-                        agent=agent.device,
-                        agent_name=self._named(agent.device),
-                        since=now,
-                    )
-                )
-        return found
+    def missed(self) -> str:
+        """The class of events that don't come though they should have, if there is one."""
+        for uniqueid, said in self._entries.items():
+            if self._board.call(uniqueid) is None and self._in_between(time.time() - said.whole("Wait")):
+                return self._missed or "agent"
+        return self._missed
 
-    def _agent(self, caller: Channel, channels: dict[str, Channel]) -> Channel | None:
-        return next(
-            (one for one in channels.values() if caller.bridge and one.bridge == caller.bridge and one is not caller),
-            None,
+    def put_queues(self) -> None:
+        """The end of it: from now on the board is live."""
+        now = int(time.time())
+        connected = [
+            replace(call, agent_name=call.agent_name or self._named(call.agent))
+            for call in self._board.calls()
+            if call.connected and call.uniqueid not in self._entries
+        ]
+        waiting = [self._waiting(said, now) for said in self._entries.values()]
+        self._board.replace(self._board.channels(), self._queues, [*waiting, *connected], self._members)
+
+    def _waiting(self, said: Headers, now: int) -> QueueCall:
+        uniqueid = said("Uniqueid")
+        known, who = self._board.call(uniqueid), self._board.channel(uniqueid)
+        same = known is not None and known.queue == said("Queue") and not known.connected
+        return QueueCall(
+            uniqueid=uniqueid,
+            queue=said("Queue"),
+            channel=said("Channel"),
+            number=who.number if who else said("CallerIDNum"),
+            name=who.name if who else said("CallerIDName"),
+            entered=known.entered if known and same else now - said.whole("Wait"),
         )
 
     def _named(self, interface: str) -> str:
         return next((one.name for one in self._members if one.interface == interface), "")
 
-    def _missed(self, confirmed: float) -> str:
-        """Something that came long after the last list and long before this one, and no event told of it: its class."""
-        if not confirmed:
-            return ""
-        now = time.time()
-        after, before = confirmed + SLACK_SECONDS, self._asked - SLACK_SECONDS
-        for uniqueid, said in self._listed.items():
-            if self._board.channel(uniqueid) is None and after < channel(said, None, now).since < before:
-                return "call"
-        for said in self._entries:
-            if self._board.call(said("Uniqueid")) is None and after < now - said.whole("Wait") < before:
-                return "agent"
-        return ""
+    def _in_between(self, began: float) -> bool:
+        """Whether it is from long after the last list and long before this one, so that events must have told it."""
+        return bool(self._confirmed) and self._confirmed + SLACK_SECONDS < began < self._asked - SLACK_SECONDS

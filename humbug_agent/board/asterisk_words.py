@@ -4,7 +4,7 @@ Source of the formats: recorded from Asterisk 16 and 22. Text in channel events 
 QueueEntry it is not.
 """
 
-from humbug_agent.ami.headers import Headers
+from humbug_agent.ami.headers import Headers, number
 from humbug_agent.board.device import device_names
 from humbug_agent.board.model import Channel, Member, QueueCall, State
 
@@ -52,7 +52,7 @@ def channel(said: Headers, known: Channel | None, now: float) -> Channel:
         bridge=said("BridgeId") or said("BridgeUniqueid") or (known.bridge if known else ""),
         linkedid=said("Linkedid"),
         callee=state is State.RINGING or application in CALLED or (known is not None and known.callee),
-        since=known.since if known else now - _seconds(said("Duration")),
+        since=min(known.since if known else now, now - _seconds(said("Duration"))),
     )
 
 
@@ -87,8 +87,5 @@ def agent(said: Headers) -> str:
 
 def _seconds(duration: str) -> int:
     """``00:00:03`` in seconds, 0 where there is none."""
-    parts = duration.split(":")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):
-        return 0
-    hours, minutes, seconds = (int(part) for part in parts)
-    return hours * 3600 + minutes * 60 + seconds
+    parts = [number(part) for part in duration.split(":")]
+    return parts[0] * 3600 + parts[1] * 60 + parts[2] if len(parts) == 3 else 0

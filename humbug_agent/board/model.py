@@ -98,7 +98,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """``calls`` by the time they entered, ``members`` by name."""
+    """``calls`` as they stand in the queue, ``members`` by name."""
 
     name: str
     calls: tuple[QueueCall, ...] = ()
@@ -139,6 +139,12 @@ class Board:
 
     # For the feeder.
 
+    def channels(self) -> tuple[Channel, ...]:
+        return tuple(self._channels.values())
+
+    def calls(self) -> tuple[QueueCall, ...]:
+        return tuple(self._calls.values())
+
     def channel(self, uniqueid: str) -> Channel | None:
         return self._channels.get(uniqueid)
 
@@ -156,6 +162,7 @@ class Board:
             self._calls.pop(uniqueid, None)
 
     def put_call(self, call: QueueCall) -> None:
+        """A new one at the end of its queue, one that is known where it stands."""
         with self._changing():
             self._calls[call.uniqueid] = call
 
@@ -171,10 +178,16 @@ class Board:
         with self._changing():
             self._members.pop((queue, interface), None)
 
+    def replace_channels(self, channels: Iterable[Channel], calls: Iterable[QueueCall]) -> None:
+        """These are all channels, and whoever is in a queue is one of these calls."""
+        with self._changing():
+            self._channels = {channel.uniqueid: channel for channel in channels}
+            self._calls = {call.uniqueid: call for call in calls}
+
     def replace(
         self, channels: Iterable[Channel], queues: Iterable[str], calls: Iterable[QueueCall], members: Iterable[Member]
     ) -> None:
-        """All of it anew, as the PBX just told it: from now on this is live."""
+        """All of it anew, as the PBX just told it: from now on this is live. ``calls`` in the order of their queues."""
         with self._changing():
             self._channels = {channel.uniqueid: channel for channel in channels}
             self._calls = {call.uniqueid: call for call in calls}
@@ -207,16 +220,19 @@ class Board:
         if self._message:
             return View(self.name, False, self._message, self._confirmed)
         channels = tuple(sorted(self._channels.values(), key=lambda channel: (channel.since, channel.uniqueid)))
-        devices: dict[str, tuple[Channel, ...]] = {}
+        devices: defaultdict[str, list[Channel]] = defaultdict(list)
         for channel in channels:
             for name in device_names(channel.channel):
-                devices[name] = (*devices.get(name, ()), channel)
+                devices[name].append(channel)
         calls: defaultdict[str, list[QueueCall]] = defaultdict(list)
-        for call in sorted(self._calls.values(), key=lambda call: call.entered):
+        for call in self._calls.values():
             calls[call.queue].append(call)
         members: defaultdict[str, list[Member]] = defaultdict(list)
         for member in sorted(self._members.values(), key=lambda member: (member.name, member.interface)):
             members[member.queue].append(member)
         names = sorted(self._queues | calls.keys() | members.keys())
         queues = {name: Queue(name, tuple(calls[name]), tuple(members[name])) for name in names}
-        return View(self.name, True, "", self._confirmed, channels, queues, devices)
+        of_devices = {device: tuple(channels) for device, channels in devices.items()}
+        return View(
+            self.name, True, "", self._confirmed, channels, MappingProxyType(queues), MappingProxyType(of_devices)
+        )

@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from humbug_agent.config_status import StatusSettings, is_loopback
+from humbug_agent.config_status import StatusSettings
+from humbug_agent.ini import is_loopback
 
 log = logging.getLogger(__name__)
 

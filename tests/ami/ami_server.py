@@ -8,7 +8,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,10 @@ class AmiServer:
 
     ``after_banner`` and ``after_login`` make what is sent right behind the banner, and right behind the answer to a
     login. ``console`` is what the Command action is answered with; a command that is not in it is not permitted.
+
+    ``lists`` are the messages that CoreShowChannels and QueueStatus are answered with, without ActionID, and what ends
+    them; an action that is not in it, Asterisk does not know. ``refused`` says with which words an action is refused;
+    those in ``ignored`` are not answered, and after ``half`` of an answer's messages nothing more comes.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -56,6 +60,10 @@ class AmiServer:
         self.console: Mapping[str, str] = {}
         self.answers_commands = True
         self.closes_after_command = False
+        self.lists: Mapping[str, Sequence[bytes]] = {"CoreShowChannels": (), "QueueStatus": ()}
+        self.refused: Mapping[str, str] = {}
+        self.ignored: Collection[str] = ()
+        self.half: Collection[str] = ()
 
     def listen(self) -> None:
         """On the port it had before, if it had one."""
@@ -103,6 +111,10 @@ class AmiServer:
     def open(self) -> int:
         """How many connections are not closed yet, by either side."""
         return sum(session.is_alive() for session in self.sessions)
+
+    def asked(self, action: str) -> list[Headers]:
+        """Each time somebody has asked for it."""
+        return [headers for headers in self.said if headers.get("Action") == action]
 
     def play(self, data: bytes, sizes: Iterable[int] = (1400,), *, apart: bool = False) -> int:
         """Send it to all that are logged in, in pieces of these sizes over and over; returns to how many.
@@ -220,6 +232,28 @@ class Session(threading.Thread):
             lines = [b"Output: " + line.encode() for line in output.splitlines()]
             self._answer(headers, b"Response: Success", b"Message: Command output follows", *lines)
         return not self._server.closes_after_command
+
+    def _coreshowchannels(self, headers: Headers) -> bool:
+        return self._list(headers, b"CoreShowChannelsComplete")
+
+    def _queuestatus(self, headers: Headers) -> bool:
+        return self._list(headers, b"QueueStatusComplete")
+
+    def _list(self, headers: Headers, end: bytes) -> bool:
+        """The whole answer is made at one moment and sent without an event in it, as Asterisk does."""
+        server, action = self._server, headers["Action"]
+        if action in server.ignored:
+            return True
+        if action in server.refused:
+            return self._answer(headers, b"Response: Error", b"Message: " + server.refused[action].encode())
+        if action not in server.lists:
+            return self._unknown(headers)
+        own = b"\r\nActionID: " + headers["ActionID"].encode()
+        items = [message + own + b"\r\n\r\n" for message in server.lists[action]]
+        begin = b"Response: Success" + own + b"\r\nEventList: start\r\nMessage: will follow\r\n\r\n"
+        last = b"Event: " + end + own + b"\r\nEventList: Complete\r\nListItems: %d\r\n\r\n" % len(items)
+        self._send([begin, *items[: len(items) // 2]] if action in server.half else [begin, *items, last])
+        return True
 
     def _unknown(self, headers: Headers) -> bool:
         return self._answer(headers, b"Response: Error", b"Message: Invalid/unknown command")

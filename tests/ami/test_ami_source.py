@@ -231,19 +231,19 @@ def test_the_pump_brings_it_into_a_real_outbox_and_counts_each_call_once(ami: Am
     listening = source(port=ami.port)
     with Outbox(tmp_path / "outbox.db", durable=True) as outbox:
         pumping = supervisor.pump(listening, outbox, ["humbug"], stop, follow=True)
-        assert next(pumping) == (0, 0)
+        assert next(pumping).new == 0
         wait_until(lambda: ami.listeners)
         ami.play(told, (14_000, 3), apart=True)
         ami.drop()
         new = 0
         while new < 300:
-            new += next(pumping)[0]
+            new += next(pumping).new
         with pytest.raises(SourceError):
             next(pumping)
         pumping = supervisor.pump(listening, outbox, ["humbug"], stop, follow=True)
-        assert next(pumping) == (0, 0)
+        assert next(pumping).new == 0
         wait_until(lambda: ami.listeners)
         ami.play(told, (65536,), apart=True)
         stop.set()
-        assert sum(number for number, _ in pumping) == 0
+        assert sum(brought.new for brought in pumping) == 0
         assert len(outbox.take("humbug", 1000, time.time())) == 300

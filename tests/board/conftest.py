@@ -1,0 +1,40 @@
+"""An AMI to listen to, and a clock that stands still."""
+
+from collections.abc import Iterator
+
+import pytest
+from ami_server import AmiServer
+from board_wire import Clock, Wire, own_clock
+
+from humbug_agent.ami import link
+from humbug_agent.board import asterisk
+from humbug_agent.sources import asterisk_ami
+
+
+@pytest.fixture
+def ami() -> Iterator[AmiServer]:
+    with AmiServer() as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    with own_clock() as clock:
+        yield clock
+
+
+@pytest.fixture
+def wire(clock: Clock) -> Wire:
+    return Wire(clock)
+
+
+@pytest.fixture(autouse=True)
+def _soon_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asterisk_ami, "LOOK_SECONDS", 0.05)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is asked for twice a second."""
+    monkeypatch.setattr(link, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(asterisk, "CONFIRM_SECONDS", 0.4)
