@@ -1,0 +1,191 @@
+"""FreeSWITCH's Master.csv, as mod_cdr_csv writes it with any of its stock templates or with ours.
+
+The follower says which file may hold something new; here its rows become calls. A batch goes out with the place behind
+its last row as the cursor. A leg's uuid is its identity: whatever is read again adds nothing.
+"""
+
+import errno
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+from pathlib import Path
+from threading import Event
+
+from humbug_agent.cdr import CDR, Batch, Reject, digest
+from humbug_agent.config_sources import FreeswitchCsvSettings
+from humbug_agent.sources import place as places
+from humbug_agent.sources import rotation
+from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.following import Count, Visit
+from humbug_agent.sources.freeswitch import wanted
+from humbug_agent.sources.freeswitch_following import FreeswitchFollower
+from humbug_agent.sources.freeswitch_row_leg import made
+from humbug_agent.sources.freeswitch_rows import Junk, Row, Rows
+from humbug_agent.sources.place import OpenFile, Place
+
+log = logging.getLogger(__name__)
+
+CHUNK = 512 * 1024
+"""Bytes read, and so committed, at once; about 2,500 calls."""
+
+MEMORY = 16 * 1024
+"""Bytes before the place that show of which template the rows are."""
+
+
+class FreeswitchCsv:
+    def __init__(self, settings: FreeswitchCsvSettings, zone: tzinfo) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._zone = settings.timezone or zone
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        path = self._path
+        place = places.load(cursor, path)
+        if place is None and self._settings.start == "end":
+            place = self._end(path)
+            log.info("%s: what was written before now is not sent (start = end)", path)
+            yield Batch([], [], place.dump(path))
+        rows = Rows(self._settings.template)
+        for visit in FreeswitchFollower(path).visits(place, stop, follow=follow):
+            if visit is None:
+                yield Batch([], [], None)
+                continue
+            if visit.count is Count.ANEW and visit.file.offset:
+                rows.split(visit.file.read_again(max(0, visit.file.offset - MEMORY)), more=False, final=True)
+            yield from self._drain(visit, rows, stop)
+            if visit.count is not Count.ON and not stop.is_set():
+                yield Batch([], [], None)
+
+    def parse(self, record: bytes) -> Batch:
+        found, _ = Rows(self._settings.template).split(record.rstrip(b"\r\n") + b"\n", more=False, final=True)
+        return self._batch(found, "", 0)
+
+    def unread(self, cursor: str | None) -> int:
+        place = places.load(cursor, self._path)
+        if place is None and self._settings.start == "end":
+            return 0
+        return rotation.unread_bytes(self._path, place)
+
+    def trouble(self) -> str:
+        try:
+            self.check()
+        except SourceError as error:
+            return str(error)
+        return ""
+
+    def check(self) -> str:
+        path = self._path
+        if not path.parent.is_dir():
+            raise SourceError(
+                f"{path.parent}: no such directory; is mod_cdr_csv loaded (fs_cli -x 'module_exists mod_cdr_csv')? "
+                "It is cdr-csv in FreeSWITCH's log directory, or in log-base of cdr_csv.conf.xml"
+            )
+        if not os.access(path.parent, os.R_OK | os.X_OK):
+            raise SourceError(f"{path.parent}: can't be read; add the user that runs humbug-agent to group freeswitch")
+        rotated = rotation.rotated(path)
+        if not path.exists() and not rotated:
+            raise SourceError(f"{path}: does not exist; FreeSWITCH makes it with the first call")
+        newest = self._newest(path)
+        if newest is None:
+            return f"{path}: empty, {len(rotated)} rotated files beside it"
+        try:
+            found, _, size = self._latest(newest, self._settings.template)
+            calls = self._batch(found, "", 0)
+            rows = [item for item in found if isinstance(item, Row)]
+            if found and not rows:
+                raise SourceError(f"{newest}: {self._unlike(newest)}")
+        except OSError as error:
+            hint = "; is the user in group freeswitch?" if error.errno == errno.EACCES else ""
+            raise SourceError(f"{newest}: {error.strerror}{hint}") from error
+        if rows and calls.rejects and not calls.records:
+            raise SourceError(f"{newest}: {calls.rejects[-1].reason}")
+        kind = f", template {rows[-1].template.name}" if rows else ""
+        return f"{newest}: {size:,} bytes{kind}, {len(rotated)} rotated files beside {path.name}"
+
+    @property
+    def _path(self) -> Path:
+        """Master.csv. A directory that does not exist yet is known by its name."""
+        given = self._settings.path
+        return given if given.is_file() or (given.suffix and not given.is_dir()) else given / "Master.csv"
+
+    def _newest(self, path: Path) -> Path | None:
+        """The file that has the newest rows: Master.csv, unless it was rotated or moved just now."""
+        for file in [path, *reversed(rotation.rotated(path))]:
+            if file.exists() and file.stat().st_size and file.suffix not in places.COMPRESSED:
+                return file
+        return None
+
+    def _latest(self, file: Path, template: str) -> tuple[Sequence[Row | Junk], int, int]:
+        """The last rows of the file, where they end, and its size."""
+        with OpenFile(file) as opened:
+            size = opened.unread()
+        at = max(0, size - CHUNK)
+        with OpenFile(file, at) as opened:
+            data = opened.peek(size - at)
+        begin = data.find(b"\n") + 1 if at else 0
+        found, taken = Rows(template).split(data[begin:], more=False, final=False)
+        if not any(isinstance(item, Row) for item in found):
+            found, taken = Rows(template).split(data[begin:], more=False, final=True)
+            taken = data.rfind(b"\n") + 1 - begin
+        return found, at + begin + taken, size
+
+    def _unlike(self, file: Path) -> str:
+        if self._settings.template != "auto":
+            found, _, _ = self._latest(file, "auto")
+            names = {item.template.name for item in found if isinstance(item, Row)}
+            if names:
+                return f"has rows of template {' and '.join(sorted(names))}, and not of {self._settings.template}"
+        return "has no row of a template that is known; see README for a template to use"
+
+    def _end(self, path: Path) -> Place:
+        """Behind the last row that is there now; where there is none, whatever is written from now on."""
+        now = time.time()
+        newest = self._newest(path)
+        if newest and (end := self._latest(newest, self._settings.template)[1]):
+            with OpenFile(newest, end) as file:
+                return file.place(0, {})
+        return places.nowhere(now)
+
+    def _drain(self, visit: Visit, rows: Rows, stop: Event) -> Iterator[Batch]:
+        file = visit.file
+        while not stop.is_set():
+            data = file.peek(CHUNK)
+            more = len(data) == CHUNK
+            found, taken = rows.split(data, more=more, final=visit.last and not more)
+            if not taken:
+                break
+            at = file.offset
+            batch = self._batch(found, str(file.path), at)
+            file.advance(data[:taken])
+            yield Batch(batch.records, batch.rejects, file.place(0, {}).dump(self._path), taken)
+        if visit.last and file.broken:
+            reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
+            key = digest("broken", self.name, str(file.path), str(file.offset))
+            yield Batch([], [Reject(key, b"", reason, _where(str(file.path), file.offset))], None)
+
+    def _batch(self, found: Sequence[Row | Junk], path: str, offset: int) -> Batch:
+        """``offset`` is where in the file the data began."""
+        records: list[CDR] = []
+        rejects: list[Reject] = []
+        for item in found:
+            reason = item.reason if isinstance(item, Junk) else ""
+            if isinstance(item, Row):
+                try:
+                    leg, cdr = made(item, self._zone)
+                except ValueError as error:
+                    reason = str(error)
+                else:
+                    if wanted(leg, self._settings.legs, drop_doubles=self._settings.drop_doubles):
+                        records.append(cdr)
+                    continue
+            at = offset + item.at
+            text = item.text.rstrip(b"\r\n")
+            key = digest("reject", self.name, str(at), text.decode("latin-1"))
+            rejects.append(Reject(key, text, reason, _where(path, at)))
+        return Batch(records, rejects, None)
+
+
+def _where(path: str, at: int) -> str:
+    return f"{path}, byte {at}" if path else ""

@@ -1,0 +1,92 @@
+"""A row of Master.csv as the leg, and the call, that it tells of."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from urllib.parse import unquote_to_bytes
+
+from humbug_agent.cdr import CDR, text
+from humbug_agent.sources.asterisk import _times
+from humbug_agent.sources.freeswitch import NORMAL, Leg, call
+from humbug_agent.sources.freeswitch_rows import Row
+
+_ENCODED = ("caller_id_name", "caller_id_number", "destination_number", "context", "accountcode")
+"""What our template has through url_encode."""
+
+_FIELDS = {
+    *_ENCODED, "uuid", "hangup_cause", "duration", "billsec", "start_stamp", "answer_stamp", "end_stamp",
+    "start_uepoch", "answer_uepoch", "end_uepoch", "caller_id", "channel_name", "bridge_channel", "last_app",
+    "last_arg", "userfield",
+}  # fmt: skip
+"""Columns with a field of their own; the others go to ``extra``."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def made(row: Row, zone: tzinfo) -> tuple[Leg, CDR]:
+    """The leg, and its call; stamps are the ``zone``'s. Raises ValueError with what is wrong."""
+    values = row.values
+    if row.template.name == "safe":
+        values = values | {name: unquote_to_bytes(values[name]) for name in _ENCODED}
+    said = {name: text(value) for name, value in values.items()}
+    leg = _leg(said, *_moments(said, zone))
+    cdr = call(leg)
+    if "hangup_cause" not in said:
+        cdr = replace(cdr, extra=leg.extra)
+    return leg, cdr
+
+
+def _leg(said: dict[str, str], start: datetime, answer: datetime | None, end: datetime) -> Leg:
+    number = said.get("caller_id_number", said.get("ani", ""))
+    originator = said.get("originating_leg_uuid")
+    billsec = int(said["billsec"])
+    return Leg(
+        uuid=said["uuid"],
+        name=said["caller_id_name"] if "caller_id_name" in said else _name(said.get("caller_id", ""), number),
+        number=number,
+        destination=said["destination_number"],
+        context=said.get("context", ""),
+        start=start,
+        answer=answer,
+        end=end,
+        duration=int(said.get("duration", billsec)),
+        billsec=billsec,
+        # opencdrrate has none. A call of which nothing else is known than that nobody answered it ends like this.
+        cause=said.get("hangup_cause", NORMAL),
+        originated=said.get("originate_disposition", ""),
+        bridged=said.get("last_bridge_hangup_cause", ""),
+        b_leg=None if originator is None else bool(originator),
+        channel=said.get("channel_name", ""),
+        dstchannel=said.get("bridge_channel", ""),
+        lastapp=said.get("last_app", ""),
+        lastdata=said.get("last_arg", ""),
+        accountcode=said.get("accountcode", ""),
+        userfield=said.get("userfield", ""),
+        linkedid="" if originator is None else originator or said["uuid"],
+        extra={name: value for name, value in said.items() if value and name not in _FIELDS},
+    )
+
+
+def _name(caller_id: str, number: str) -> str:
+    """mod_cdr_csv writes `"name" <number>`, and the number alone where there is no name."""
+    around = len(f'" <{number}>')
+    return "" if caller_id == number else caller_id[1:-around]
+
+
+def _moments(said: dict[str, str], zone: tzinfo) -> tuple[datetime, datetime | None, datetime]:
+    if "start_uepoch" in said:
+        start, answer, end = (_moment(said[f"{name}_uepoch"], zone) for name in ("start", "answer", "end"))
+        if start is None or end is None:
+            raise ValueError(f"has no time of its {'start' if start is None else 'end'}")
+        return start, answer, end
+    stamps = {name: said.get(f"{name}_stamp", "") for name in ("start", "answer", "end")}
+    # opencdrrate does not tell when it began to ring.
+    stamps["start"] = stamps["start"] or stamps["answer"] or stamps["end"]
+    billsec = int(said["billsec"])
+    return _times(stamps, zone, int(said.get("duration", billsec)), billsec)
+
+
+def _moment(microseconds: str, zone: tzinfo) -> datetime | None:
+    """0 stands for never."""
+    if not int(microseconds):
+        return None
+    return (_EPOCH + timedelta(microseconds=int(microseconds))).astimezone(zone)
