@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 MEASURES = {
     "read: into the outbox",
     "read: CPU per 1,000",

@@ -78,6 +78,7 @@ def test_every_record_and_every_event_is_delivered_once_whatever_is_restarted(
     assert host.json("status")["rejects"] == 0
 
 
+@pytest.mark.alone
 def test_three_thousand_calls_at_once_lose_nothing_and_ami_is_never_cut(pbx: Callable[..., Pbx], host: Host) -> None:
     there = pbx(csv="debian")
     with Daemon(host, there) as agent:

@@ -17,6 +17,8 @@ from phones import Sipp, burst, call
 
 from humbug_agent.board.asterisk import CONFIRM_SECONDS
 
+pytestmark = pytest.mark.alone
+
 SOON = 0.3
 """Seconds within which the board shows a change."""
 

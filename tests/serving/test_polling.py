@@ -13,6 +13,8 @@ from ami_server import AmiServer
 from host import Host, wait_until
 from served import Page, running
 
+pytestmark = pytest.mark.alone
+
 CHANNELS, QUEUES, CALLS, CLIENTS = 1000, 50, 500, 50
 POLLS_A_SECOND = 4
 """Of each client: twelve times as many as the page of IPPS suggests."""
