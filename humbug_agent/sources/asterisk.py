@@ -43,7 +43,7 @@ def make_cdr(columns: Mapping[str, str], zone: tzinfo, number: Callable[[bytes],
     """
     disposition = _disposition(columns["disposition"])
     duration, billsec = int(columns["duration"]), int(columns["billsec"])
-    start, answer, end = _times(columns, UTC if utc else zone, duration, billsec)
+    start, answer, end = times(columns, UTC if utc else zone, duration, billsec)
     shared = [columns[name] for name in SHARED]
     if utc:
         # The AMI event of the same call has the local time, and neither says which of two equal hours it means.
@@ -83,9 +83,13 @@ def _wall_clock(moment: datetime | None, zone: tzinfo) -> str:
     return "" if moment is None else moment.astimezone(zone).isoformat(" ", "seconds")[:19]
 
 
-def _times(
+def times(
     columns: Mapping[str, str], zone: tzinfo, duration: int, billsec: int
 ) -> tuple[datetime, datetime | None, datetime]:
+    """Start, answer and end, aware, of the columns of these names; all else helps where the clock showed an hour twice.
+
+    Raises ValueError.
+    """
     start, ambiguous = _moment(columns["start"], zone)
     ended, unclear = _moment(columns["end"], zone) if columns["end"] else (start, True)
     if ambiguous and not unclear:

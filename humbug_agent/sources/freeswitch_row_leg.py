@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import unquote_to_bytes
 
 from humbug_agent.cdr import CDR, text
-from humbug_agent.sources.asterisk import _times
+from humbug_agent.sources.asterisk import times
 from humbug_agent.sources.freeswitch import NORMAL, Leg, call
 from humbug_agent.sources.freeswitch_rows import Row
 
@@ -82,7 +82,7 @@ def _moments(said: dict[str, str], zone: tzinfo) -> tuple[datetime, datetime | N
     # opencdrrate does not tell when it began to ring.
     stamps["start"] = stamps["start"] or stamps["answer"] or stamps["end"]
     billsec = int(said["billsec"])
-    return _times(stamps, zone, int(said.get("duration", billsec)), billsec)
+    return times(stamps, zone, int(said.get("duration", billsec)), billsec)
 
 
 def _moment(microseconds: str, zone: tzinfo) -> datetime | None:

@@ -165,6 +165,7 @@ def test_after_a_lost_connection_it_shows_what_is_then(ami: AmiServer, pbx: Pbx,
         assert any("connection" in failure for failure in live.failures)
 
 
+@pytest.mark.alone
 def test_a_frozen_ami_is_away_within_seconds_and_back_when_it_thaws(
     ami: AmiServer, pbx: Pbx, monkeypatch: pytest.MonkeyPatch
 ) -> None:

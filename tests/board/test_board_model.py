@@ -138,7 +138,7 @@ programs = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 9), st.inte
 
 
 @given(programs)
-@settings(max_examples=300)
+@settings(max_examples=250)
 def test_once_everything_has_arrived_the_board_is_the_truth(program: list[tuple[str, int, int]]) -> None:
     with own_clock() as clock, pytest.MonkeyPatch.context() as patch:
         patch.setattr(asterisk, "CONFIRM_SECONDS", 0.0)

@@ -217,7 +217,7 @@ blocks = st.tuples(
 
 
 @given(st.lists(blocks, max_size=25))
-@settings(max_examples=300)
+@settings(max_examples=250)
 def test_no_message_stops_it_and_the_next_list_heals_it(
     told: list[tuple[str, list[bytes], str]],
 ) -> None:
