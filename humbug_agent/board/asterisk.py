@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 CLASSES = ("agent", "call")
 """What the AMI user's read must have; its write must have reporting."""
 
+THEN = "then asterisk -rx 'manager reload' and systemctl reload humbug-agent"
+"""A connection keeps the rights that its user had when it logged in."""
+
 _ANSWER = f"\r\nActionID: {TOLD}".encode()
 
 CONFIRM_SECONDS = 30.0
@@ -136,7 +139,7 @@ class AsteriskFeeder:
             self._confirmed = 0.0
             self._board.away(
                 f"its user {self._user} may not list channels ({self._list.refused}): in manager.conf, section "
-                f"[{self._user}], write must have reporting; then asterisk -rx 'manager reload'"
+                f"[{self._user}], write must have reporting; {THEN}"
             )
             return
         self._confirmed = time.time()
@@ -144,7 +147,7 @@ class AsteriskFeeder:
         if self._deaf:
             self._board.away(
                 f"tells of no calls as they happen: in manager.conf, section [{self._user}], read must have "
-                f"{self._deaf}; then asterisk -rx 'manager reload'"
+                f"{self._deaf}; {THEN}"
             )
             return
         self._list.put_queues()

@@ -60,7 +60,8 @@ class Listing:
             if uniqueid in channels and uniqueid not in queued and (call := self._call(row, channels)):
                 calls[uniqueid] = call
         members = [self.agents[agent].member(queue) for queue, agent in self.tiers if agent in self.agents]
-        board.replace(channels.values(), self.queues, calls.values(), members)
+        in_turn = sorted(calls.values(), key=lambda call: call.entered)
+        board.replace(channels.values(), self.queues, in_turn, members)
 
     def _channels(self, board: Board, touched: Collection[str], gone: Collection[str]) -> dict[str, Channel]:
         found: dict[str, Channel] = {}

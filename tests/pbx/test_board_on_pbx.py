@@ -152,10 +152,12 @@ def test_both_interfaces_say_what_the_console_says(pbx: Callable[..., Pbx], host
         phones.call([call(f"+4915100{number}", "+4930541", b"Queue, Caller", how="stay") for number in range(3)])
         phones.call([call("+49151009", "+4930544", b"Waits", how="stay")])
 
+        states: set[str] = set()
+
         def in_every_state() -> bool:
             found = console(there)
-            states = {state for _, state, _, _ in found.channels}
-            return {"ring", "ringing", "up"} <= states and bool(found.waiting) and len(found.connected) >= 3
+            states.update(state for _, state, _, _ in found.channels)
+            return {"ring", "ringing", "up"} <= states and bool(found.waiting) and len(found.connected) >= 2
 
         wait_until(in_every_state, 20)
         found = [at_rest(there, ipps) for _ in range(3)]
