@@ -99,9 +99,11 @@ def _says_the_same(number: bytes, caller_id: bytes) -> bool:
 def _is_odd(way: tuple[bytes, ...]) -> bool:
     """Of several ways to read name, number, destination and context, the one with quotes in the name alone.
 
-    FreeSWITCH cuts numbers that come in at their quotes. But no number, nor a part of one, may be in the name then.
+    FreeSWITCH cuts numbers that come in at their quotes. But no number, nor a part of one, may be in the name then, and
+    there is no call without a destination and a context.
     """
-    return _is_odd_name(way[0]) and bool(_DIGIT.search(way[1])) and not any(b'"' in value for value in way[1:4])
+    rest = way[1:4]
+    return _is_odd_name(way[0]) and bool(_DIGIT.search(way[1])) and all(rest) and not any(b'"' in one for one in rest)
 
 
 def _is_odd_asterisks(way: tuple[bytes, ...]) -> bool:
