@@ -6,7 +6,7 @@ The connection's thread puts, the source's takes. Putting never waits: an Asteri
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MOST_BYTES = 32 * 2**20
@@ -33,10 +33,10 @@ class State:
 
 
 class Inbox:
-    """A listener that keeps the events of these names."""
+    """A listener that keeps the events that begin so."""
 
-    def __init__(self, events: Iterable[str]) -> None:
-        self._wanted = tuple(f"Event: {event}\r\n".encode() for event in events)
+    def __init__(self, beginnings: Iterable[bytes]) -> None:
+        self._wanted = tuple(beginnings)
         self._items: deque[Heard | State] = deque()
         self._bytes = 0
         self._lost = 0
@@ -56,7 +56,7 @@ class Inbox:
                 self._items.append(Heard(connection, now, block))
             self._news.notify_all()
 
-    def beat(self, connection: int, tell: Callable[[bytes], None]) -> None:
+    def beat(self, connection: int, tell: object) -> None:
         pass
 
     def stands(self, trouble: str) -> None:
@@ -83,6 +83,10 @@ class Inbox:
     def filling(self) -> bool:
         """Whether it is time to take something out."""
         return self._bytes > MOST_BYTES // 4
+
+    def full(self) -> bool:
+        """Whether it is time to let a PBX wait that can."""
+        return self._bytes > MOST_BYTES // 2
 
     def lost(self) -> int:
         """How many events found no room since this was asked last."""

@@ -5,7 +5,6 @@ source. A call that both have seen is one call.
 """
 
 import itertools
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -18,24 +17,14 @@ from humbug_agent.ami.link import Link
 from humbug_agent.ami.listener import Listener
 from humbug_agent.cdr import Batch, Notice, Record, Reject, digest
 from humbug_agent.config import AsteriskAmiSettings
-from humbug_agent.pace import FLOOD_REST
 from humbug_agent.sources import ami_events
 from humbug_agent.sources.ami_check import check
 from humbug_agent.sources.asterisk import make_cdr
-from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.hearing import Hearing
 from humbug_agent.sources.occurrences import Occurrences
 
 MOST = 1000
 """Events that are committed at once."""
-
-REST_SECONDS = 0.05
-"""Between two commits: what comes meanwhile is committed at once, which costs the PBX less."""
-
-FLOOD_EVENTS = 500
-"""A second."""
-
-LOOK_SECONDS = 0.5
-"""How long at most a stop goes unnoticed."""
 
 MEANWHILE = "calls that end now are not told again, only Master.csv has them"
 
@@ -55,16 +44,13 @@ class AsteriskAmi:
         self._zone = zone
         self._calls = "cdr" in settings.events
         self._notices = {event for word in settings.events for event in ami_events.NOTICES.get(word, ())}
-        self._inbox = Inbox([*(["Cdr"] if self._calls else []), *self._notices])
+        wanted = [*(["Cdr"] if self._calls else []), *self._notices]
+        self._inbox = Inbox(f"Event: {event}\r\n".encode() for event in wanted)
         self._listeners: list[Listener] = [self._inbox]
         self._classes = {ami_events.CLASSES[word] for word in settings.events}
-        self._link: Link | None = None
-        self._unacknowledged: Batch | None = None
-        self._trouble: str | None = None
-        self._told: str | None = None
+        self._hearing = Hearing(self._inbox, self._batch, MOST, MEANWHILE)
         self._counts: dict[int, Count] = {}
         self._numbers = itertools.count()
-        self._rested = 0.0
 
     @property
     def username(self) -> str:
@@ -76,55 +62,11 @@ class AsteriskAmi:
         self._classes |= set(classes)
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
-        """What has come stays here until it is on disk, also when this reading is given up and another one begun."""
-        if not follow:
-            return
-        if self._link is None and not stop.is_set():
-            self._link = Link(self._settings, ",".join(sorted(self._classes)), self._listeners)
-            self._link.start()
-        # Whoever begins anew does not know that all is well.
-        self._told = self._told or None
-        try:
-            if self._unacknowledged:
-                yield from self._hand_over(self._unacknowledged)
-            while not stop.is_set():
-                yield from self._next(stop)
-        finally:
-            if stop.is_set() and self._link:
-                # Also when what it hands over last can't be put on disk: another Agent may follow this one.
-                self._link.stop()
-                self._link = None
-        yield from self._rest()
+        if follow:
+            yield from self._hearing.read(self._connect, stop)
 
-    def _next(self, stop: Event) -> Iterator[Batch]:
-        heard, state = self._inbox.take(MOST, LOOK_SECONDS)
-        if state:
-            self._trouble = state.trouble
-        if heard:
-            yield from self._hand_over(self._batch(heard))
-            self._let_gather(len(heard), stop)
-        if lost := self._inbox.lost():
-            raise SourceError(f"{lost:,} events found no room while the outbox could not be written; {MEANWHILE}", 0)
-        if self._trouble != self._told:
-            self._told = self._trouble
-            if self._trouble:
-                raise SourceError(f"{self._trouble}; {MEANWHILE}", 0)
-            yield Batch([], [], None)
-
-    def _let_gather(self, came: int, stop: Event) -> None:
-        began, self._rested = self._rested, time.monotonic()
-        if came == MOST:
-            return
-        flood = came > FLOOD_EVENTS * (self._rested - began)
-        until = self._rested + (FLOOD_REST if flood else REST_SECONDS)
-        while (left := until - time.monotonic()) > 0 and not self._inbox.filling():
-            if stop.wait(min(left, 0.1)):
-                return
-
-    def _rest(self) -> Iterator[Batch]:
-        while any(taken := self._inbox.take(MOST, 0)):
-            if heard := taken[0]:
-                yield from self._hand_over(self._batch(heard))
+    def _connect(self) -> Link:
+        return Link(self._settings, ",".join(sorted(self._classes)), self._listeners)
 
     def parse(self, text: bytes) -> Batch:
         block = b"\r\n".join(text.strip().splitlines())
@@ -138,11 +80,6 @@ class AsteriskAmi:
 
     def check(self) -> str:
         return check(self._settings, self._classes)
-
-    def _hand_over(self, batch: Batch) -> Iterator[Batch]:
-        self._unacknowledged = batch
-        yield batch
-        self._unacknowledged = None
 
     def _batch(self, heard: list[Heard]) -> Batch:
         records: list[Record] = []

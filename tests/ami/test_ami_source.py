@@ -178,7 +178,7 @@ def test_beyond_the_limit_events_are_lost_and_it_is_said_how_many(
 
 def test_small_events_take_no_more_memory_than_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "MOST_BYTES", 1_000_000)
-    kept = inbox.Inbox(["A"])
+    kept = inbox.Inbox([b"Event: A\r\n"])
     tracemalloc.start()
     try:
         for _ in range(200):

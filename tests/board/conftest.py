@@ -8,7 +8,7 @@ from board_wire import Clock, Wire, own_clock
 
 from humbug_agent.ami import link
 from humbug_agent.board import asterisk
-from humbug_agent.sources import asterisk_ami
+from humbug_agent.sources import hearing
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def wire(clock: Clock) -> Wire:
 
 @pytest.fixture(autouse=True)
 def _soon_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asterisk_ami, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(hearing, "LOOK_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -268,5 +268,4 @@ def test_cut_anywhere_a_connection_tells_whole_calls_only(esl: EslServer, monkey
 def room(monkeypatch: pytest.MonkeyPatch, most: int) -> int:
     """For so many bytes only."""
     monkeypatch.setattr(inbox, "MOST_BYTES", most)
-    monkeypatch.setattr("humbug_agent.sources.freeswitch_esl.MOST_BYTES", most)
     return most

@@ -1,0 +1,101 @@
+"""How a source that is told each call once brings them to the outbox: what came stays here until it is on disk."""
+
+import time
+from collections.abc import Callable, Iterator
+from threading import Event
+from typing import Protocol
+
+from humbug_agent.ami.inbox import Heard, Inbox
+from humbug_agent.cdr import Batch
+from humbug_agent.pace import FLOOD_REST
+from humbug_agent.sources.contract import SourceError
+
+REST_SECONDS = 0.05
+"""Between two commits: what comes meanwhile is committed at once, which costs the PBX less."""
+
+FLOOD_EVENTS = 500
+"""A second."""
+
+LOOK_SECONDS = 0.5
+"""How long at most a stop goes unnoticed."""
+
+
+class Connection(Protocol):
+    """What fills the inbox."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Hearing:
+    """``batch`` makes calls of what was heard, ``most`` events at a time. ``meanwhile`` says what a trouble costs."""
+
+    def __init__(self, inbox: Inbox, batch: Callable[[list[Heard]], Batch], most: int, meanwhile: str) -> None:
+        self._inbox = inbox
+        self._batch = batch
+        self._most = most
+        self._meanwhile = meanwhile
+        self._connection: Connection | None = None
+        self._unacknowledged: Batch | None = None
+        self._trouble: str | None = None
+        self._told: str | None = None
+        self._rested = 0.0
+
+    def read(self, connect: Callable[[], Connection], stop: Event) -> Iterator[Batch]:
+        """As `Source.read`. What has come stays here also when a reading is given up and another one begun.
+
+        ``connect`` makes the connection, which outlives a reading, and ends when ``stop`` is set.
+        """
+        if self._connection is None and not stop.is_set():
+            self._connection = connect()
+            self._connection.start()
+        # Whoever begins anew does not know that all is well.
+        self._told = self._told or None
+        try:
+            if self._unacknowledged:
+                yield from self._hand_over(self._unacknowledged)
+            while not stop.is_set():
+                yield from self._next(stop)
+        finally:
+            if stop.is_set() and self._connection:
+                # Also when what it hands over last can't be put on disk: another Agent may follow this one.
+                self._connection.stop()
+                self._connection = None
+        yield from self._rest()
+
+    def _next(self, stop: Event) -> Iterator[Batch]:
+        heard, state = self._inbox.take(self._most, LOOK_SECONDS)
+        if state:
+            self._trouble = state.trouble
+        if heard:
+            yield from self._hand_over(self._batch(heard))
+            self._let_gather(len(heard), stop)
+        if lost := self._inbox.lost():
+            why = f"{lost:,} events found no room while the outbox could not be written"
+            raise SourceError(f"{why}; {self._meanwhile}", 0)
+        if self._trouble != self._told:
+            self._told = self._trouble
+            if self._trouble:
+                raise SourceError(f"{self._trouble}; {self._meanwhile}", 0)
+            yield Batch([], [], None)
+
+    def _let_gather(self, came: int, stop: Event) -> None:
+        began, self._rested = self._rested, time.monotonic()
+        if came == self._most:
+            return
+        flood = came > FLOOD_EVENTS * (self._rested - began)
+        until = self._rested + (FLOOD_REST if flood else REST_SECONDS)
+        while (left := until - time.monotonic()) > 0 and not self._inbox.filling():
+            if stop.wait(min(left, 0.1)):
+                return
+
+    def _rest(self) -> Iterator[Batch]:
+        while any(taken := self._inbox.take(self._most, 0)):
+            if heard := taken[0]:
+                yield from self._hand_over(self._batch(heard))
+
+    def _hand_over(self, batch: Batch) -> Iterator[Batch]:
+        self._unacknowledged = batch
+        yield batch
+        self._unacknowledged = None
