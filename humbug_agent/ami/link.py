@@ -11,14 +11,13 @@ import random
 import re
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from humbug_agent.ami.listener import Listener
 from humbug_agent.ami.protocol import FLOOD_SECONDS, REST_SECONDS, AmiError, LoginRefused, Protocol
 from humbug_agent.config import AsteriskAmiSettings
+from humbug_agent.keeping import Keeping
 from humbug_agent.pace import growing
 
 PING_SECONDS = 1.0
@@ -37,8 +36,6 @@ REFUSED_WAIT, REFUSED_SECONDS = 30.0, 300.0
 STEADY_SECONDS = 10.0
 """A connection that lasted so long was a good one."""
 
-STOP_SECONDS = 5.0
-
 
 class Link:
     """``events`` are the classes of events to ask for, as manager.conf names them, parted by commas.
@@ -53,34 +50,18 @@ class Link:
         self._told: str | None = None
         self._numbers = itertools.count(1)
         self._protocols: set[Protocol] = set()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="ami", daemon=True)
+        self._keeping = Keeping("ami", self._keep, self._tell, self._close)
 
     def start(self) -> None:
-        self._thread.start()
-        self._ready.wait()
+        self._keeping.start()
 
     def stop(self) -> None:
         """Close the connection; nothing more comes into the inbox."""
-        with suppress(RuntimeError):
-            # It may have ended by a fault of this program.
-            self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(STOP_SECONDS)
+        self._keeping.stop()
 
-    async def _main(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
-        self._ready.set()
-        keeping = asyncio.ensure_future(self._keep())
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        try:
-            await asyncio.wait((keeping, stopped), return_when=asyncio.FIRST_COMPLETED)
-            if keeping.done():
-                self._tell(f"stopped by a fault of this program: {keeping.exception()!r}")
-        finally:
-            keeping.cancel()
-            for protocol in self._protocols:
-                protocol.abort("the agent stops")
+    def _close(self) -> None:
+        for protocol in self._protocols:
+            protocol.abort("the agent stops")
 
     async def _keep(self) -> None:
         patience = Patience()

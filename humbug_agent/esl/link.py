@@ -9,15 +9,14 @@ import asyncio
 import itertools
 import logging
 import random
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 
 from humbug_agent.config_sources import FreeswitchEslSettings
 from humbug_agent.esl.client import Client, EslError, LoginRefused, connect
 from humbug_agent.esl.event import core
 from humbug_agent.esl.listener import Listener, Question
+from humbug_agent.keeping import Keeping
 from humbug_agent.pace import growing
 
 log = logging.getLogger(__name__)
@@ -39,8 +38,6 @@ FIRST_REFUSED, LONGEST_REFUSED = 2.0, 30.0
 
 STEADY_SECONDS = 10.0
 """A connection that lasted so long was a good one."""
-
-STOP_SECONDS = 5.0
 
 
 class Link:
@@ -66,35 +63,20 @@ class Link:
         self._numbers = itertools.count(1)
         self._clients: set[Client] = set()
         self._asking: set[asyncio.Task[None]] = set()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="esl", daemon=True)
+        self._keeping = Keeping("esl", self._keep, self._tell, self._close)
 
     def start(self) -> None:
-        self._thread.start()
-        self._ready.wait()
+        self._keeping.start()
 
     def stop(self) -> None:
         """Close the connection; nothing more comes into the inbox."""
-        with suppress(RuntimeError):
-            # It may have ended by a fault of this program.
-            self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(STOP_SECONDS)
+        self._keeping.stop()
 
-    async def _main(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
-        self._ready.set()
-        keeping = asyncio.ensure_future(self._keep())
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        try:
-            await asyncio.wait((keeping, stopped), return_when=asyncio.FIRST_COMPLETED)
-            if keeping.done():
-                self._tell(f"stopped by a fault of this program: {keeping.exception()!r}")
-        finally:
-            for task in (keeping, *self._asking):
-                task.cancel()
-            for client in self._clients:
-                client.abort("the agent stops")
+    def _close(self) -> None:
+        for task in self._asking:
+            task.cancel()
+        for client in self._clients:
+            client.abort("the agent stops")
 
     async def _keep(self) -> None:
         patience = Patience()
@@ -174,14 +156,14 @@ class Link:
 
     async def _answers(self, client: Client) -> bool:
         """Gone counts as an answer."""
-        before, until = client.heard, self._loop.time() + PULSE_SECONDS
+        before, until = client.heard, asyncio.get_running_loop().time() + PULSE_SECONDS
         client.pulse()
-        while client.heard == before and not client.lost.done() and self._loop.time() < until:
+        while client.heard == before and not client.lost.done() and asyncio.get_running_loop().time() < until:
             await asyncio.wait((client.lost,), timeout=PULSE_SECONDS / 20)
         return client.heard != before or client.lost.done()
 
     def _silent(self, client: Client) -> bool:
-        return self._loop.time() - client.heard > SILENT_SECONDS
+        return asyncio.get_running_loop().time() - client.heard > SILENT_SECONDS
 
     def _beat(self, client: Client) -> None:
         self._tell("")
@@ -189,7 +171,7 @@ class Link:
             listener.beat(client.number, self._ask)
 
     def _ask(self, question: Question, failed: Callable[[str], None]) -> None:
-        task = self._loop.create_task(self._question(question, failed))
+        task = asyncio.get_running_loop().create_task(self._question(question, failed))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
