@@ -14,7 +14,7 @@ from humbug_agent import __version__
 from humbug_agent.cdr import CDR, Direction, Notice, Record
 from humbug_agent.config import HumbugSettings, NumbersSettings
 from humbug_agent.destinations.contract import Answer, Later, Preview, Refused
-from humbug_agent.destinations.http import Poster, Response, judge
+from humbug_agent.destinations.http import Poster, judge
 from humbug_agent.numbers import e164
 
 MASK = "***"
@@ -44,10 +44,10 @@ class Humbug:
         body = self.body(record, self._event_time(record))
         # Humbug knows no such header; a receiver that does can tell a repeat from two calls that look alike.
         response = self._poster.post(body.encode("ascii"), {"Idempotency-Key": record.identity.hex()})
-        response = Response(response.status, self._scrub(response.text), response.retry_after, response.whole)
-        judge(response, self._poster.place)
-        self._judge_text(response)
-        return response.answer()
+        text = self._scrub(response.text)
+        answer = judge(response.status, text, response.retry_after, self._poster.place)
+        self._judge_text(text, answer, response.whole)
+        return answer
 
     def preview(self, record: Record) -> Preview:
         fields, now = self.fields(record), self._event_time(record)
@@ -64,7 +64,7 @@ class Humbug:
     def check(self) -> str:
         response = self._poster.get()
         if response.status not in (405, 501):
-            judge(response, self._poster.place)
+            judge(response.status, response.text, response.retry_after, self._poster.place)
         return f"{self._poster.place}: answers ({response.status}), {self._mode()}"
 
     def close(self) -> None:
@@ -109,14 +109,14 @@ class Humbug:
             "UserField": cdr.userfield or direction,
         }
 
-    def _judge_text(self, response: Response) -> None:
+    def _judge_text(self, text: str, answer: Answer, whole: bool) -> None:
         reject, accept = self._settings.reject_pattern, self._settings.accept_pattern
-        if reject and reject.search(response.text):
-            raise Refused(f"{self._poster.place}: the answer matches reject_pattern", response.answer())
-        if reject and not response.whole:
-            raise Later(f"{self._poster.place}: the answer broke off, reject_pattern can't judge it", response.answer())
-        if accept and not accept.search(response.text):
-            raise Later(f"{self._poster.place}: the answer does not match accept_pattern", response.answer())
+        if reject and reject.search(text):
+            raise Refused(f"{self._poster.place}: the answer matches reject_pattern", answer)
+        if reject and not whole:
+            raise Later(f"{self._poster.place}: the answer broke off, reject_pattern can't judge it", answer)
+        if accept and not accept.search(text):
+            raise Later(f"{self._poster.place}: the answer does not match accept_pattern", answer)
 
     def _scrub(self, text: str) -> str:
         """An answer may quote the request."""

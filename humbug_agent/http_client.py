@@ -1,0 +1,279 @@
+"""One request at a time and thread over kept connections, and nothing that requests would do on its own account.
+
+No netrc, no proxy from the environment, no redirect followed (a POST that becomes a GET answers 200 and loses the
+call), no retry (it would repeat a POST that was read), no answer of 200 MB in memory, no answer that takes for ever.
+"""
+
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http.client import BadStatusLine, RemoteDisconnected
+from pathlib import Path
+from socket import SHUT_RDWR, socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, LocationParseError
+
+LONGEST_RETRY_AFTER = 3600.0
+"""Seconds. A server that asks for more is asked again then."""
+
+
+class NoAnswer(Exception):
+    """No HTTP answer came.
+
+    ``lasting``: none will, before the settings are changed or the server's certificate is. ``slow``: none within the
+    time that it had.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = False, slow: bool = False) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+        self.slow = slow
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """``body`` is its beginning, and ``whole`` False where it broke off before its end.
+
+    ``retry_after`` is how many seconds the server asks to be spared, ``date`` its clock, seconds since the epoch.
+    """
+
+    status: int
+    body: bytes
+    whole: bool = True
+    retry_after: float | None = None
+    date: float | None = None
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+
+class _Watch:
+    """The connection that a thread's request uses, and until when (time.monotonic) it may."""
+
+    def __init__(self) -> None:
+        self.until: float | None = None
+        self.stop: threading.Event | None = None
+        self.sock: socket | None = None
+        self.cut = False
+
+    def end(self) -> None:
+        self.cut = True
+        # Taken once: the request's own thread may end meanwhile and set it to None.
+        sock = self.sock
+        if sock is not None:
+            try:
+                # Not the method of an SSLSocket, which would take the TLS state from under the reading thread.
+                socket.shutdown(sock, SHUT_RDWR)
+            except OSError:
+                self.sock = None
+
+
+_watched = threading.local()
+
+
+class _Connection(HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        _watched.now.sock = self.sock
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _watched.now.sock = self.sock
+        super().request(*args, **kwargs)
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        return manager
+
+
+class HttpClient:
+    """``timeout`` (seconds) is for a request as a whole; ``proxy`` is a URL."""
+
+    def __init__(
+        self, *, timeout: float, user_agent: str, ca_file: Path | None = None, proxy: str | None = None
+    ) -> None:
+        self._timeout = timeout
+        self._verify: bool | str = str(ca_file) if ca_file else True
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity", "Accept": "*/*"}
+        self._mine = threading.local()
+        self._watches: list[_Watch] = []
+        self._closed = threading.Event()
+        self._watchman: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def prepare(self, method: str, url: str) -> requests.PreparedRequest:
+        """What `send` takes. Preparing costs as much as sending: once is enough."""
+        return requests.Request(method, url, self._headers).prepare()
+
+    def send(
+        self,
+        prepared: requests.PreparedRequest,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        limit: int,
+        stop: threading.Event | None = None,
+    ) -> Response:
+        """Up to ``limit`` bytes of the answer are read; ``stop`` cuts it. Raises NoAnswer."""
+        where = place(prepared.url or "")
+        late = f"{where}: no answer within {self._timeout:g} s"
+        with self._watch(stop) as watch:
+            try:
+                request = prepared.copy()
+                request.headers.update(headers)
+                if body is not None:
+                    request.body = body
+                    request.headers["Content-Length"] = str(len(body))
+                response = self._adapter().send(
+                    request, stream=True, timeout=self._timeout, verify=self._verify, proxies=self._proxies
+                )
+                with response:
+                    if watch.cut:
+                        raise NoAnswer(late, slow=True)
+                    body, whole = _beginning(response, limit)
+                    return Response(response.status_code, body, whole, _retry_after(response), _date(response))
+            except requests.exceptions.SSLError as error:
+                if isinstance(_cause(error), ssl.SSLEOFError | ssl.SSLZeroReturnError):
+                    raise NoAnswer(f"{where}: closed the connection while TLS began") from error
+                said = f"{where}: TLS: {_words(error)}; check the certificate, or ca_file"
+                raise NoAnswer(said, lasting=True) from error
+            except requests.exceptions.ProxyError as error:
+                words = _words(error)
+                if "Tunnel connection failed: 4" in words:
+                    raise NoAnswer(f"{where}: proxy: {words}; check proxy", lasting=True) from error
+                raise NoAnswer(f"{where}: proxy: {words}") from error
+            except requests.exceptions.Timeout as error:
+                raise NoAnswer(late, slow=True) from error
+            except requests.exceptions.ConnectionError as error:
+                raise NoAnswer(late if watch.cut else f"{where}: {_words(error)}", slow=watch.cut) from error
+            except (LocationParseError, OSError) as error:
+                # A name that can't be one, a ca_file that is gone: RequestException is an OSError too.
+                raise NoAnswer(f"{where}: {_words(error)}; check url, proxy and ca_file", lasting=True) from error
+
+    def close(self) -> None:
+        self._closed.set()
+        for watch in self._watches:
+            watch.end()
+
+    def _adapter(self) -> _Adapter:
+        """This thread's connection. A Session on top of it would only add redirects, cookies and the environment."""
+        adapter: _Adapter | None = getattr(self._mine, "adapter", None)
+        if adapter is None:
+            adapter = self._mine.adapter = _Adapter(max_retries=0)
+        return adapter
+
+    @contextmanager
+    def _watch(self, stop: threading.Event | None) -> Iterator[_Watch]:
+        watch: _Watch | None = getattr(self._mine, "watch", None)
+        if watch is None:
+            watch = self._mine.watch = _Watch()
+            with self._starting:
+                self._watches.append(watch)
+                if self._watchman is None:
+                    self._watchman = threading.Thread(target=self._keep_time, name="deadlines", daemon=True)
+                    self._watchman.start()
+        _watched.now = watch
+        watch.stop = stop
+        watch.cut, watch.until = self._closed.is_set(), time.monotonic() + self._timeout
+        try:
+            yield watch
+        finally:
+            watch.until = watch.sock = None
+
+    def _keep_time(self) -> None:
+        while not self._closed.wait(0.5):
+            now = time.monotonic()
+            for watch in self._watches:
+                if watch.until is not None and (now > watch.until or (watch.stop and watch.stop.is_set())):
+                    watch.end()
+
+
+def place(url: str) -> str:
+    """The URL without what may be secret in it: user, password, query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _beginning(response: requests.Response, limit: int) -> tuple[bytes, bool]:
+    """Of a longer answer, the connection is given up with the rest."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while size < limit and (piece := response.raw.read1(8192, decode_content=True)):
+            pieces.append(piece)
+            size += len(piece)
+    except (HTTPError, OSError):
+        # The status has come; whether the rest of the text has is not what decides.
+        pieces.append(b" [breaks off]")
+        return b"".join(pieces)[:limit], False
+    return b"".join(pieces)[:limit], True
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    said = response.headers.get("Retry-After", "").strip()
+    if not said:
+        return None
+    if said.isascii() and said.isdigit():
+        return min(float(said[:9]), LONGEST_RETRY_AFTER)
+    try:
+        seconds = parsedate_to_datetime(said).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _date(response: requests.Response) -> float | None:
+    try:
+        return parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The innermost of the exceptions that requests and urllib3 wrap around each other."""
+    inner = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
+    return _cause(inner) if isinstance(inner, BaseException) else error.__cause__ or error
+
+
+def _words(error: BaseException) -> str:
+    cause = _cause(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return cause.verify_message
+    if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
+        return "what it answered is not HTTP"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return _line(str(cause)) or type(cause).__name__
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:200]
