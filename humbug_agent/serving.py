@@ -11,9 +11,9 @@ from humbug_agent.board.freeswitch import EVENTS, FreeswitchFeeder
 from humbug_agent.board.model import Board
 from humbug_agent.config import Config
 from humbug_agent.config_status import StatusSettings
-from humbug_agent.sources.asterisk_ami import AsteriskAmi
+from humbug_agent.sources.asterisk.ami import AsteriskAmi
 from humbug_agent.sources.contract import Source
-from humbug_agent.sources.freeswitch_esl import FreeswitchEsl
+from humbug_agent.sources.freeswitch.event_socket import FreeswitchEsl
 from humbug_agent.standing import standing
 from humbug_agent.tally import Tally
 from humbug_agent.web.app import App

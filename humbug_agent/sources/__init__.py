@@ -4,13 +4,13 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import Any
 
-from humbug_agent.sources.asterisk_ami import AsteriskAmi
-from humbug_agent.sources.asterisk_csv import AsteriskCsv
+from humbug_agent.sources.asterisk.ami import AsteriskAmi
+from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
 from humbug_agent.sources.contract import Source
-from humbug_agent.sources.freeswitch_csv import FreeswitchCsv
-from humbug_agent.sources.freeswitch_esl import FreeswitchEsl
-from humbug_agent.sources.freeswitch_http import FreeswitchHttp
-from humbug_agent.sources.freeswitch_json import FreeswitchJson
+from humbug_agent.sources.freeswitch.directory import FreeswitchJson
+from humbug_agent.sources.freeswitch.endpoint import FreeswitchHttp
+from humbug_agent.sources.freeswitch.event_socket import FreeswitchEsl
+from humbug_agent.sources.freeswitch.master_csv import FreeswitchCsv
 
 SOURCES: dict[str, Callable[[Any, tzinfo], Source]] = {
     "asterisk_csv": AsteriskCsv,

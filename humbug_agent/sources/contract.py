@@ -19,7 +19,11 @@ class SourceError(Exception):
 
 
 class Source(Protocol):
+    """A cursor is text of the source's own. If it is a JSON object, what stands there as ``token`` is never shown."""
+
     name: str
+    unread_in: str
+    """What `unread` counts: bytes, or the seconds in which the calls ended that were not asked for yet."""
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         """Yield what the PBX has written since ``cursor``, the one of the last batch that is on disk.
@@ -36,7 +40,7 @@ class Source(Protocol):
         ...
 
     def unread(self, cursor: str | None) -> int | None:
-        """How many bytes wait after ``cursor``; None where the source can't know."""
+        """How much waits after ``cursor``; None where the source can't know."""
         ...
 
     def trouble(self) -> str:

@@ -10,7 +10,7 @@ from humbug_agent.ami.inbox import Heard
 from humbug_agent.ami.protocol import Protocol
 from humbug_agent.cdr import CDR, Batch
 from humbug_agent.config import AsteriskAmiSettings, Secret
-from humbug_agent.sources.asterisk_ami import AsteriskAmi
+from humbug_agent.sources.asterisk.ami import AsteriskAmi
 
 AT = 1795194393.0
 

@@ -10,8 +10,8 @@ from ami_feed import settings
 from ami_server import SECRET, AmiServer
 from host import wait_until
 
-from humbug_agent.sources import ami_check
-from humbug_agent.sources.asterisk_ami import AsteriskAmi
+from humbug_agent.sources.asterisk import ami_check
+from humbug_agent.sources.asterisk.ami import AsteriskAmi
 from humbug_agent.sources.contract import SourceError
 
 CDR_STATUS = (AMI / "cdr-show-status.txt").read_text()

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.config import AsteriskCsvSettings
-from humbug_agent.sources import ami_events
-from humbug_agent.sources.asterisk_csv import AsteriskCsv
+from humbug_agent.sources.asterisk import ami_events
+from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
 
 INJECTED = b"x\r\nDestination: 666"
 TEXTS = [column for column, value in call(1).items() if not re.fullmatch(rb"[0-9:. -]+|ANSWERED", value)] + ["dst"]

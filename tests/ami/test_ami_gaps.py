@@ -15,7 +15,7 @@ from humbug_agent.cdr import Batch
 from humbug_agent.config import AsteriskCsvSettings, load
 from humbug_agent.gaps import Gaps, Sightings, in_words
 from humbug_agent.outbox import Outbox
-from humbug_agent.sources.asterisk_csv import AsteriskCsv
+from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
 
 AMI_SECTION = "[source ami]\ntype = asterisk_ami\nusername = humbug\nsecret = x\n"
 CSV_SECTION = "[source master-csv]\ntype = asterisk_csv\n"

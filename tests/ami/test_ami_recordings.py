@@ -22,8 +22,8 @@ from humbug_agent import gaps, history
 from humbug_agent.cdr import CDR, Batch
 from humbug_agent.config import AsteriskCsvSettings
 from humbug_agent.outbox import Outbox
-from humbug_agent.sources.asterisk import SHARED
-from humbug_agent.sources.asterisk_csv import AsteriskCsv
+from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
+from humbug_agent.sources.asterisk.record import SHARED
 
 RECORDING = (AMI / "ami-full.rx").read_bytes()
 NOT_ASCII = [found.start() for found in re.finditer(rb"[\x80-\xff]+", RECORDING)]

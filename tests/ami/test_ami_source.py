@@ -18,7 +18,7 @@ from humbug_agent import supervisor
 from humbug_agent.ami import inbox
 from humbug_agent.cdr import CDR, Batch, Notice, Record
 from humbug_agent.outbox import Outbox
-from humbug_agent.sources.asterisk_ami import AsteriskAmi
+from humbug_agent.sources.asterisk.ami import AsteriskAmi
 from humbug_agent.sources.contract import SourceError
 
 CONNECTED = Batch([], [], None)

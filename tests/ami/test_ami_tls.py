@@ -15,8 +15,8 @@ from ami_server import SECRET, AmiServer
 from host import wait_until
 
 from humbug_agent.config import AsteriskAmiSettings
-from humbug_agent.sources import ami_check
-from humbug_agent.sources.asterisk_ami import AsteriskAmi
+from humbug_agent.sources.asterisk import ami_check
+from humbug_agent.sources.asterisk.ami import AsteriskAmi
 from humbug_agent.sources.contract import SourceError
 
 

@@ -15,8 +15,8 @@ from humbug_agent.config_sources import FreeswitchEslSettings
 from humbug_agent.esl.event import name
 from humbug_agent.ini import Secret
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch_esl import FreeswitchEsl
-from humbug_agent.sources.freeswitch_event import HANGUP
+from humbug_agent.sources.freeswitch.event import HANGUP
+from humbug_agent.sources.freeswitch.event_socket import FreeswitchEsl
 
 ZONE = ZoneInfo("Europe/Berlin")
 CONNECTED = Batch([], [], None)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from humbug_agent.sources import freeswitch_files, freeswitch_json
+from humbug_agent.sources.freeswitch import directory, files
 
 
 @pytest.fixture
@@ -15,5 +15,5 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Directories are looked at often, and documents given up soon."""
-    monkeypatch.setattr(freeswitch_json, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(freeswitch_files, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(directory, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(files, "PATIENCE_SECONDS", 0.3)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fs_folder import settings
 
-from humbug_agent.sources.freeswitch_json import FreeswitchJson
+from humbug_agent.sources.freeswitch.directory import FreeswitchJson
 from humbug_agent.supervisor import Supervisor
 
 

@@ -8,8 +8,8 @@ import pytest
 from fs_folder import Following, Store, names, numbered, old, write
 from fs_modules import ANSWERED, UUID, recorded
 
-from humbug_agent.sources import freeswitch_fusionpbx
 from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.freeswitch import fusionpbx_import
 
 
 def test_a_reject_is_never_deleted(folder: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_directory_that_fusionpbx_imports_from_is_refused(
     tmp_path: Path, sign: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "config.conf"
-    monkeypatch.setattr(freeswitch_fusionpbx, "CONFIGS", (config,))
+    monkeypatch.setattr(fusionpbx_import, "CONFIGS", (config,))
     folder = tmp_path / ("unusual" if sign == "imports" else "xml_cdr")
     folder.mkdir()
     (folder / f"a_{UUID}.cdr.xml").write_bytes(recorded(ANSWERED, "xml"))

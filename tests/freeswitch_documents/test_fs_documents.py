@@ -10,8 +10,8 @@ import pytest
 from fs_modules import ANSWERED, RECORDED, UUID, changed, json_document, raw_tree, recorded
 
 from humbug_agent.cdr import CDR, Direction, Disposition
-from humbug_agent.sources.freeswitch import call, wanted
-from humbug_agent.sources.freeswitch_documents import leg
+from humbug_agent.sources.freeswitch.documents import leg
+from humbug_agent.sources.freeswitch.leg import call, wanted
 
 FILES = sorted(RECORDED.rglob("*.cdr.*"))
 SCENARIOS = {

@@ -10,8 +10,8 @@ from fs_modules import ANSWERED, RECORDED, UUID, changed, json_document, left, p
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from humbug_agent.sources.freeswitch import Leg
-from humbug_agent.sources.freeswitch_documents import leg
+from humbug_agent.sources.freeswitch.documents import leg
+from humbug_agent.sources.freeswitch.leg import Leg
 
 FILES = sorted(RECORDED.rglob("*.cdr.json"))
 

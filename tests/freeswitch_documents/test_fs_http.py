@@ -16,9 +16,9 @@ from fs_modules import ANSWERED, UUID, json_document, left, posted, raw_tree, re
 from fs_posting import Outbox, curl, in_background, settings
 from host import wait_until
 
-from humbug_agent.sources import freeswitch_http, freeswitch_post
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch_http import FreeswitchHttp
+from humbug_agent.sources.freeswitch import desk, endpoint
+from humbug_agent.sources.freeswitch.endpoint import FreeswitchHttp
 
 PLAIN = "Content-Type: application/x-www-form-plaintext"
 FORM = "Content-Type: application/x-www-form-urlencoded"
@@ -35,7 +35,7 @@ def outbox() -> Iterator[Outbox]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(freeswitch_post, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(desk, "WAIT_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize("kind", [FORM, "Content-Type:"])
@@ -229,8 +229,8 @@ def test_garbage_on_the_wire_is_no_document(outbox: Outbox) -> None:
 
 
 def test_what_waits_is_bounded(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(freeswitch_post, "MOST_WAITING", 3)
-    monkeypatch.setattr(freeswitch_http, "MOST", 1)
+    monkeypatch.setattr(desk, "MOST_WAITING", 3)
+    monkeypatch.setattr(endpoint, "MOST", 1)
     outbox.free.clear()
     first = in_background(lambda: outbox.post(numbered(0)[1]))
     wait_until(lambda: outbox.source._desk._unanswered)

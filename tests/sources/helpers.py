@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Reject
 from humbug_agent.config import AsteriskCsvSettings
-from humbug_agent.sources.asterisk_csv import AsteriskCsv
+from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
 
 RECORDED = Path(__file__).parent.parent / "data" / "asterisk22"
 SHARED = ["accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata"]

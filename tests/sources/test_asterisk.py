@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Disposition, text
-from humbug_agent.sources.asterisk import make_cdr
+from humbug_agent.sources.asterisk.record import make_cdr
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FIRST, SECOND = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)

@@ -10,7 +10,7 @@ from helpers import LAYOUTS, RECORDED, call, calls, line, numbered, plain, texts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.sources.csv_records import Junk, Row, split
+from humbug_agent.sources.asterisk.csv_records import Junk, Row, split
 
 quick = settings(deadline=None, max_examples=60)
 # What is always so: no quote in an account code, no line break but in a userfield, a context. Without that a record
@@ -230,5 +230,5 @@ def test_a_reject_says_what_is_wrong_with_its_line() -> None:
 )
 def test_garbage_takes_no_longer_than_its_size_warrants(garbage: str) -> None:
     # In a process of its own: a regular expression that runs away can't be interrupted otherwise.
-    code = f"import random; from humbug_agent.sources.csv_records import split; split({garbage}, final=False)"
+    code = f"import random; from humbug_agent.sources.asterisk.csv_records import split; split({garbage}, final=False)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=6)

@@ -18,11 +18,11 @@ from humbug_agent.cdr import CDR, Batch, Reject, digest, text
 from humbug_agent.config import AsteriskCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources import rotation
-from humbug_agent.sources.asterisk import make_cdr
+from humbug_agent.sources.asterisk.csv_records import Junk, Row, split
+from humbug_agent.sources.asterisk.occurrences import Occurrences
+from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.csv_records import Junk, Row, split
 from humbug_agent.sources.following import Count, Follower, Visit
-from humbug_agent.sources.occurrences import Occurrences
 from humbug_agent.sources.place import OpenFile, Place
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ CHUNK = 256 * 1024
 
 
 class AsteriskCsv:
+    unread_in = "bytes"
+
     def __init__(self, settings: AsteriskCsvSettings, zone: tzinfo) -> None:
         self.name = settings.name
         self._path = settings.path

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import unquote_to_bytes
 
 from humbug_agent.cdr import text
-from humbug_agent.sources.freeswitch import Leg
-from humbug_agent.sources.freeswitch_forms import Document, opened
+from humbug_agent.sources.freeswitch.forms import Document, opened
+from humbug_agent.sources.freeswitch.leg import Leg
 
 EXTRA = (
     "hangup_cause_q850", "sip_hangup_disposition", "sip_term_status", "originate_disposition",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from humbug_agent.cdr import CDR, Reject, digest
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch_forms import MOST_BYTES
+from humbug_agent.sources.freeswitch.forms import MOST_BYTES
 
 PATIENCE_SECONDS = 10.0
 """How long a document that can't be understood must stay unchanged to be a reject."""

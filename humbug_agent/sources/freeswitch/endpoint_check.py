@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 from humbug_agent.config_sources import FreeswitchHttpSettings
 from humbug_agent.config_status import StatusSettings
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch_post import SIGN
+from humbug_agent.sources.freeswitch.desk import SIGN
 from humbug_agent.web.sockets import WebError, listeners
 
 ASK_SECONDS = 5.0

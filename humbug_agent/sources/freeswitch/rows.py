@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from humbug_agent.sources.freeswitch_columns import Doubt, head, tail
-from humbug_agent.sources.freeswitch_templates import BETWEEN, TEMPLATES, Template
+from humbug_agent.sources.freeswitch.columns import Doubt, head, tail
+from humbug_agent.sources.freeswitch.templates import BETWEEN, TEMPLATES, Template
 
 LONGEST = 64 * 1024
 """Bytes that the texts on one side of a row's middle may have."""

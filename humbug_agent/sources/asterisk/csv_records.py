@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from humbug_agent.sources.asterisk import SHARED
+from humbug_agent.sources.asterisk.record import SHARED
 
 LONGEST = 2048
 """Bytes. Nothing longer is waited for: it is no record."""

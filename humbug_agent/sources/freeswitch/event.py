@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from humbug_agent.esl.event import Event, name
-from humbug_agent.sources.freeswitch import Leg
-from humbug_agent.sources.freeswitch_documents import EXTRA, EXTRA_PROFILE
+from humbug_agent.sources.freeswitch.documents import EXTRA, EXTRA_PROFILE
+from humbug_agent.sources.freeswitch.leg import Leg
 
 HANGUP = "CHANNEL_HANGUP_COMPLETE"
 

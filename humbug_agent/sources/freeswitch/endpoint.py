@@ -13,9 +13,9 @@ from humbug_agent.cdr import CDR, Batch, Reject, digest
 from humbug_agent.config_sources import FreeswitchHttpSettings
 from humbug_agent.config_status import StatusSettings
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch import call, wanted
-from humbug_agent.sources.freeswitch_documents import leg
-from humbug_agent.sources.freeswitch_post import Desk, Door
+from humbug_agent.sources.freeswitch.desk import Desk, Door
+from humbug_agent.sources.freeswitch.documents import leg
+from humbug_agent.sources.freeswitch.leg import call, wanted
 
 if TYPE_CHECKING:
     from humbug_agent.web.server import Server
@@ -31,6 +31,8 @@ LOOK_SECONDS = 0.5
 
 
 class FreeswitchHttp:
+    unread_in = "bytes"
+
     def __init__(self, settings: FreeswitchHttpSettings, zone: tzinfo) -> None:
         self.name = settings.name
         self._settings = settings
@@ -81,7 +83,7 @@ class FreeswitchHttp:
         return ""
 
     def check(self) -> str:
-        from humbug_agent.sources.freeswitch_http_check import check
+        from humbug_agent.sources.freeswitch.endpoint_check import check
 
         return check(self._settings, self._listen)
 

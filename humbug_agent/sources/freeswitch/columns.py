@@ -6,7 +6,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from humbug_agent.sources.freeswitch_templates import BETWEEN, FORMS, Template
+from humbug_agent.sources.freeswitch.templates import BETWEEN, FORMS, Template
 
 _MOST_MORE = 6
 """`","` more than columns need; with that many in it, nobody can say what is what."""

@@ -5,14 +5,11 @@ follows from the uniqueid, which begins with the second in which the channel was
 are the wall-clock times as they stand: a default Master.csv has no uniqueid, and would guess where the event knows.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
 
 from humbug_agent.cdr import CDR, Disposition, digest
-
-UNIQUEID = re.compile(r"(?:.*-)?([0-9]{9,10})\.[0-9]+")
+from humbug_agent.sources.wall_clock import times
 
 SHARED = (
     "accountcode",
@@ -81,47 +78,3 @@ def _disposition(word: str) -> Disposition:
 
 def _wall_clock(moment: datetime | None, zone: tzinfo) -> str:
     return "" if moment is None else moment.astimezone(zone).isoformat(" ", "seconds")[:19]
-
-
-def times(
-    columns: Mapping[str, str], zone: tzinfo, duration: int, billsec: int
-) -> tuple[datetime, datetime | None, datetime]:
-    """Start, answer and end, aware, of the columns of these names; all else helps where the clock showed an hour twice.
-
-    Raises ValueError.
-    """
-    start, ambiguous = _moment(columns["start"], zone)
-    ended, unclear = _moment(columns["end"], zone) if columns["end"] else (start, True)
-    if ambiguous and not unclear:
-        start = _not_before(start, _after(ended, -duration - 1))
-    elif ambiguous and (made := UNIQUEID.fullmatch(columns.get("uniqueid", ""))):
-        start = _not_before(start, datetime.fromtimestamp(int(made[1]) - 1, UTC))
-    end, ambiguous = _moment(columns["end"], zone) if columns["end"] else (_after(start, duration), False)
-    if ambiguous:
-        end = _not_before(end, _after(start, duration - 1))
-    if not columns["answer"]:
-        return start, None, end
-    answer, ambiguous = _moment(columns["answer"], zone)
-    if ambiguous:
-        answer = _not_before(answer, _after(end, -billsec - 1))
-    return start, answer, end
-
-
-@lru_cache(maxsize=4096)
-def _moment(stamp: str, zone: tzinfo) -> tuple[datetime, bool]:
-    """The moment, and whether the clock showed it twice (then it is the first of the two)."""
-    try:
-        moment = datetime.fromisoformat(stamp).replace(tzinfo=zone)
-    except ValueError:
-        raise ValueError(f"{stamp!r} is not a time") from None
-    if not 1900 <= moment.year < 9000:
-        raise ValueError(f"{stamp!r} is no time of a call")
-    return moment, moment.utcoffset() > moment.replace(fold=1).utcoffset()  # type: ignore[operator]
-
-
-def _not_before(moment: datetime, bound: datetime) -> datetime:
-    return moment if moment.timestamp() >= bound.timestamp() else moment.replace(fold=1)
-
-
-def _after(moment: datetime, seconds: int) -> datetime:
-    return datetime.fromtimestamp(moment.timestamp() + seconds, moment.tzinfo) if seconds else moment

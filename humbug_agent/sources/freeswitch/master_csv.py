@@ -19,10 +19,10 @@ from humbug_agent.sources import place as places
 from humbug_agent.sources import rotation
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.following import Count, Visit
-from humbug_agent.sources.freeswitch import wanted
-from humbug_agent.sources.freeswitch_following import FreeswitchFollower
-from humbug_agent.sources.freeswitch_row_leg import made
-from humbug_agent.sources.freeswitch_rows import Junk, Row, Rows
+from humbug_agent.sources.freeswitch.following import FreeswitchFollower
+from humbug_agent.sources.freeswitch.leg import wanted
+from humbug_agent.sources.freeswitch.row_leg import made
+from humbug_agent.sources.freeswitch.rows import Junk, Row, Rows
 from humbug_agent.sources.place import OpenFile, Place
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ MEMORY = 16 * 1024
 
 
 class FreeswitchCsv:
+    unread_in = "bytes"
+
     def __init__(self, settings: FreeswitchCsvSettings, zone: tzinfo) -> None:
         self.name = settings.name
         self._settings = settings

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import unquote_to_bytes
 
 from humbug_agent.cdr import CDR, text
-from humbug_agent.sources.asterisk import times
-from humbug_agent.sources.freeswitch import NORMAL, Leg, call
-from humbug_agent.sources.freeswitch_rows import Row
+from humbug_agent.sources.freeswitch.leg import NORMAL, Leg, call
+from humbug_agent.sources.freeswitch.rows import Row
+from humbug_agent.sources.wall_clock import times
 
 _ENCODED = ("caller_id_name", "caller_id_number", "destination_number", "context", "accountcode")
 """What our template has through url_encode."""

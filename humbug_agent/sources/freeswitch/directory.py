@@ -11,12 +11,12 @@ from threading import Event
 
 from humbug_agent.cdr import CDR, Batch, Reject, digest
 from humbug_agent.config_sources import FreeswitchJsonSettings
-from humbug_agent.sources import freeswitch_fusionpbx as fusionpbx
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch import call, wanted
-from humbug_agent.sources.freeswitch_documents import leg
-from humbug_agent.sources.freeswitch_files import Read, Reader, Tidy
-from humbug_agent.sources.freeswitch_listing import ROTATED, Found, Known, Listing, Memory, Quiet, remembered
+from humbug_agent.sources.freeswitch import fusionpbx_import as fusionpbx
+from humbug_agent.sources.freeswitch.documents import leg
+from humbug_agent.sources.freeswitch.files import Read, Reader, Tidy
+from humbug_agent.sources.freeswitch.leg import call, wanted
+from humbug_agent.sources.freeswitch.listing import ROTATED, Found, Known, Listing, Memory, Quiet, remembered
 
 POLL_SECONDS = 1.0
 SHARE = 20
@@ -32,6 +32,8 @@ SAMPLE = 20
 
 
 class FreeswitchJson:
+    unread_in = "bytes"
+
     def __init__(self, settings: FreeswitchJsonSettings, zone: tzinfo) -> None:
         self.name = settings.name
         self._path = settings.path

@@ -17,8 +17,8 @@ from humbug_agent.esl.client import PULSE, Client, EslError, connect
 from humbug_agent.esl.link import Link
 from humbug_agent.esl.listener import Listener
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch import call, wanted
-from humbug_agent.sources.freeswitch_event import HANGUP, leg
+from humbug_agent.sources.freeswitch.event import HANGUP, leg
+from humbug_agent.sources.freeswitch.leg import call, wanted
 from humbug_agent.sources.hearing import Hearing
 
 MOST = 500
@@ -34,6 +34,8 @@ BEGINNINGS = (f'{{"Event-Name":"{HANGUP}"'.encode(), f"Event-Name: {HANGUP}\n".e
 
 
 class FreeswitchEsl:
+    unread_in = "bytes"
+
     def __init__(self, settings: FreeswitchEslSettings, zone: tzinfo) -> None:
         self.name = settings.name
         self._settings = settings

@@ -17,11 +17,11 @@ from humbug_agent.ami.link import Link
 from humbug_agent.ami.listener import Listener
 from humbug_agent.cdr import Batch, Notice, Record, Reject, digest
 from humbug_agent.config import AsteriskAmiSettings
-from humbug_agent.sources import ami_events
-from humbug_agent.sources.ami_check import check
-from humbug_agent.sources.asterisk import make_cdr
+from humbug_agent.sources.asterisk import ami_events
+from humbug_agent.sources.asterisk.ami_check import check
+from humbug_agent.sources.asterisk.occurrences import Occurrences
+from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.hearing import Hearing
-from humbug_agent.sources.occurrences import Occurrences
 
 MOST = 1000
 """Events that are committed at once."""
@@ -38,6 +38,8 @@ class Count:
 
 
 class AsteriskAmi:
+    unread_in = "bytes"
+
     def __init__(self, settings: AsteriskAmiSettings, zone: tzinfo) -> None:
         self.name = settings.name
         self._settings = settings

@@ -1,0 +1,1 @@
+"""Asterisk: its Master.csv, and AMI's Cdr events."""
