@@ -96,8 +96,8 @@ class Reject:
 class Batch:
     """What a source hands over at once.
 
-    ``cursor`` is where it goes on reading once this is on disk; None leaves it where it is. ``size`` is how many
-    bytes of the source this took, for whoever shows progress.
+    ``cursor`` is where it goes on reading once this is on disk; None leaves it where it is. ``size`` is how much
+    of what the source had unread this took, for whoever shows progress.
     """
 
     records: Sequence[Record]

@@ -6,6 +6,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar, TypedDict
 
+from humbug_agent.config_apis import BoxisSettings, FusionpbxSettings, While1Settings
 from humbug_agent.ini import Secret, Section, address, file, host, is_loopback, timezone
 
 TEMPLATES = (
@@ -109,6 +110,9 @@ SourceSettings = (
     | FreeswitchJsonSettings
     | FreeswitchHttpSettings
     | FreeswitchEslSettings
+    | While1Settings
+    | BoxisSettings
+    | FusionpbxSettings
 )
 
 

@@ -8,7 +8,7 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -80,6 +80,10 @@ class Section:
             if word not in choices:
                 self.wrong(key, f"{word!r} is not one of {', '.join(choices)}{nearest(word, choices)}")
         return frozenset(words)
+
+    def listed(self, key: str, *, required: bool = False) -> tuple[str, ...]:
+        """Texts parted by commas."""
+        return tuple(word for one in self.text(key, required=required).split(",") if (word := one.strip()))
 
     def flag(self, key: str, default: bool) -> bool:
         value = self.text(key, "yes" if default else "no").lower()
@@ -193,6 +197,11 @@ def timezone(value: str) -> tzinfo:
         return ZoneInfo(value)
     except (KeyError, ValueError) as error:
         raise ValueError("this host does not know it") from error
+
+
+def moment(value: str) -> datetime:
+    """Without a zone unless it names one."""
+    return datetime.fromisoformat(value)
 
 
 def address(value: str) -> tuple[str, int]:

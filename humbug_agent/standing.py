@@ -1,5 +1,6 @@
 """How things stand: what `status` tells, from the outbox and the files alone, whether the daemon runs or not."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
@@ -65,11 +66,28 @@ def _source(source: Source, read: history.ReadSoFar | None, health: Health, now:
         "since": show.iso(health.since, zone),
         "calls": read.calls if read else 0,
         "rejects": read.rejects if read else 0,
-        "unread_bytes": unread,
+        "unread_bytes": unread if source.unread_in == "bytes" else None,
+        "unread_seconds": unread if source.unread_in == "seconds" else None,
         "last_read": show.iso(read.at, zone) if read else None,
         "age_seconds": round(now - read.at) if read else None,
-        "cursor": read.cursor if read else None,
+        "cursor": _without_token(read.cursor) if read else None,
     }
+
+
+def _without_token(cursor: str) -> str:
+    try:
+        found = json.loads(cursor)
+    except ValueError:
+        return cursor
+    if not isinstance(found, dict) or "token" not in found:
+        return cursor
+    return json.dumps(found | {"token": "***"})
+
+
+def _unread(one: dict[str, Any]) -> str:
+    if one["unread_bytes"] is not None:
+        return f"{one['unread_bytes']:,} bytes"
+    return f"{show.age(one['unread_seconds'])} of calls" if one["unread_seconds"] else ""
 
 
 def _destination(name: str, totals: history.Totals, health: Health, now: float, zone: tzinfo) -> dict[str, Any]:
@@ -101,11 +119,11 @@ def print_for_people(found: dict[str, Any]) -> None:
     )
     click.echo()
     show.table(
-        ("SOURCE", "STATE", "CALLS", "REJECTS", "UNREAD BYTES", "LAST READ"),
+        ("SOURCE", "STATE", "CALLS", "REJECTS", "UNREAD", "LAST READ"),
         [
             (
                 name, one["state"], f"{one['calls']:,}", f"{one['rejects']:,}",
-                "" if one["unread_bytes"] is None else f"{one['unread_bytes']:,}",
+                _unread(one),
                 "never" if one["age_seconds"] is None else f"{show.age(one['age_seconds'])} ago",
             )
             for name, one in found["sources"].items()

@@ -27,7 +27,10 @@ Away = Callable[[str, float, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """How many calls of a batch were new, its bytes, and when its last call ended, in seconds since the epoch or 0."""
+    """How many calls of a batch were new, and how much of what was unread it took.
+
+    ``latest`` is when its last call ended, in seconds since the epoch, or 0.
+    """
 
     new: int
     size: int

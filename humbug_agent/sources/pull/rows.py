@@ -1,0 +1,124 @@
+"""A row of an API's answer: its values as text, and what becomes of one that is no call."""
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from humbug_agent.cdr import CDR, Batch, Reject, digest
+
+REMEMBERED = 100_000
+"""Records of which a source knows, while it runs, that they are on disk."""
+
+_CLOCK = re.compile(r"([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])")
+
+
+class Row:
+    """``values`` are a JSON object's, numbers as text. Raises ValueError of what is no object."""
+
+    def __init__(self, values: Any) -> None:
+        if not isinstance(values, dict):
+            raise ValueError(f"is no row but {_kind(values)}")
+        self._values: dict[str, Any] = values
+
+    def __contains__(self, name: str) -> bool:
+        return self._values.get(name) not in (None, "")
+
+    def text(self, name: str) -> str:
+        """Blank where it is null or not there. Raises ValueError."""
+        value = self._values.get(name)
+        if value is None:
+            return ""
+        if isinstance(value, dict | list):
+            raise ValueError(f"{name} is {_kind(value)}, not text")
+        return _text(value)
+
+    def required(self, name: str) -> str:
+        """Raises ValueError where it is blank."""
+        if value := self.text(name).strip():
+            return value
+        raise ValueError(f"has no {name}")
+
+    def whole(self, name: str) -> int:
+        """Raises ValueError of what is not a whole number, 0 or greater."""
+        value = self.required(name)
+        if not re.fullmatch(r"[0-9]{1,10}", value):
+            raise ValueError(f"{name} {value!r} is not a whole number")
+        return int(value)
+
+    def seconds(self, name: str) -> int:
+        """Of HH:MM:SS, or of a number of seconds; blank is 0. Raises ValueError."""
+        value = self.text(name).strip()
+        if found := _CLOCK.fullmatch(value):
+            hours, minutes, seconds = map(int, found.groups())
+            return hours * 3600 + minutes * 60 + seconds
+        if value and not re.fullmatch(r"[0-9]{1,9}", value):
+            raise ValueError(f"{name} {value!r} is no duration")
+        return int(value or 0)
+
+    def rest(self, known: Collection[str]) -> dict[str, str]:
+        """What is not among the ``known`` and not blank; lists and objects as JSON."""
+        return {
+            name: _text(value)
+            for name, value in self._values.items()
+            if name not in known and value is not None and value != "" and value != [] and value != {}
+        }
+
+
+class Rows:
+    """Makes batches of rows, and leaves out what is on disk already.
+
+    ``call`` makes a CDR of a row, None of one that is not wanted. It raises ValueError with what is wrong.
+    """
+
+    def __init__(self, source: str, call: Callable[[Row], CDR | None]) -> None:
+        self._source = source
+        self._call = call
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+
+    def batch(self, values: Iterable[Any], where: str, cursor: str | None = None, size: int = 0) -> Batch:
+        """``where`` is what a reject is said to come from."""
+        records: dict[bytes, CDR] = {}
+        rejects: dict[bytes, Reject] = {}
+        for one in values:
+            try:
+                if record := self._call(Row(one)):
+                    records[record.identity] = record
+            except (ValueError, OverflowError) as error:
+                shown = json.dumps(one, ensure_ascii=False).encode("utf-8", "replace")
+                key = digest("reject", self._source, shown.decode())
+                rejects[key] = Reject(key, shown, str(error), where)
+        return Batch(
+            [record for key, record in records.items() if key not in self._known],
+            [reject for key, reject in rejects.items() if key not in self._known],
+            cursor,
+            size,
+        )
+
+    def on_disk(self, batch: Batch) -> None:
+        """To be told behind the ``yield`` of a batch."""
+        self._known.update(dict.fromkeys(record.identity for record in batch.records))
+        self._known.update(dict.fromkeys(reject.key for reject in batch.rejects))
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def parsed(raw: bytes, rows: Rows) -> Batch:
+    """One row's JSON, as a reject keeps it, or a whole answer's list of them. For `explain` and for replays."""
+    try:
+        values = json.loads(raw.decode("utf-8", "replace"), parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        key = digest("reject", raw.decode("latin-1"))
+        return Batch([], [Reject(key, raw, "is no JSON", "")], None)
+    return rows.batch(values if isinstance(values, list) else [values], "")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _kind(value: Any) -> str:
+    return {dict: "an object", list: "a list", bool: "yes or no", type(None): "null"}.get(type(value), "a text")
