@@ -87,7 +87,9 @@ def _without_token(cursor: str) -> str:
 def _unread(one: dict[str, Any]) -> str:
     if one["unread_bytes"] is not None:
         return f"{one['unread_bytes']:,} bytes"
-    return f"{show.age(one['unread_seconds'])} of calls" if one["unread_seconds"] else ""
+    if one["unread_seconds"]:
+        return f"{show.age(one['unread_seconds'])} of calls"
+    return "" if one["unread_seconds"] is None else "0"
 
 
 def _destination(name: str, totals: history.Totals, health: Health, now: float, zone: tzinfo) -> dict[str, Any]:

@@ -115,6 +115,12 @@ def _of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
         each("unread_bytes"),
     )
     yield _gauge(
+        "humbug_source_unread_seconds",
+        "Of a hosted PBX: the time whose calls it was not asked for yet. It is a lot at first, and then next to none.",
+        label,
+        each("unread_seconds"),
+    )
+    yield _gauge(
         "humbug_source_last_read_age_seconds",
         "Since the last call was read; it grows when nobody calls, too.",
         label,

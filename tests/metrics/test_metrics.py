@@ -73,6 +73,12 @@ def stands(config: Config) -> dict[str, Any]:
     return standing(config, make_sources(config), time.time(), os.getpid())
 
 
+def with_hosted(found: dict[str, Any]) -> dict[str, Any]:
+    """The same with a hosted PBX as a source, which is asked for its calls."""
+    cloud = found["sources"]["csv"] | {"unread_bytes": None, "unread_seconds": 93_600}
+    return found | {"sources": found["sources"] | {"cloud": cloud}}
+
+
 def board(
     queues: Sequence[str] = ("support",), calls: Sequence[QueueCall] = (), members: Sequence[Member] = ()
 ) -> View:
@@ -144,6 +150,13 @@ def test_what_can_not_be_known_has_no_number(everything: dict[Sample, float]) ->
     assert of(everything, "humbug_source_unread_bytes", "ami") is None
     assert of(everything, "humbug_source_last_read_age_seconds", "csv") is not None
     assert of(everything, "humbug_source_last_read_age_seconds", "ami") is None
+
+
+def test_of_a_hosted_pbx_the_time_that_is_left_to_ask_for(config: Config, outbox: Outbox) -> None:
+    read = numbers(with_hosted(stands(config)))
+    assert of(read, "humbug_source_unread_seconds", "cloud") == 93_600
+    assert of(read, "humbug_source_unread_bytes", "cloud") is None
+    assert of(read, "humbug_source_unread_seconds", "csv") is None
 
 
 def test_calls_that_are_dropped_stay_counted(config: Config, outbox: Outbox) -> None:
@@ -251,7 +264,8 @@ def test_it_takes_no_time_worth_mentioning(config: Config, outbox: Outbox) -> No
 def test_labels_are_those_that_have_an_end_and_names_are_as_prometheus_wants_them(
     config: Config, outbox: Outbox
 ) -> None:
-    body, _ = metrics(stands(config), "", [board(calls=[waiting("support", 1)])], {"humbug": (1, 2)})
+    found = with_hosted(stands(config))
+    body, _ = metrics(found, "", [board(calls=[waiting("support", 1)])], {"humbug": (1, 2)})
     for family in text_string_to_metric_families(body.decode()):
         assert family.name.startswith("humbug_")
         assert re.fullmatch(r"[A-Zm1].{10,}\.", family.documentation), family.documentation

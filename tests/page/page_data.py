@@ -58,7 +58,8 @@ def board_down(name: str = "ami", message: str = "cannot connect to 127.0.0.1:50
 def source(**fields: Any) -> Json:
     usual = {
         "state": "ok", "message": "", "since": "2026-11-20T07:58:11+01:00", "calls": 31207, "rejects": 0,
-        "unread_bytes": 0, "last_read": "2026-11-21T14:02:26+01:00", "age_seconds": 41, "cursor": "",
+        "unread_bytes": 0, "unread_seconds": None, "last_read": "2026-11-21T14:02:26+01:00", "age_seconds": 41,
+        "cursor": "",
     }  # fmt: skip
     return usual | fields
 

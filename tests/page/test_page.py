@@ -86,14 +86,18 @@ def test_the_agent_tells_how_it_fares(page: Page) -> None:
         last_error="401 Unauthorized: no such gateway", last_error_at="2026-11-20T23:59:12+01:00",
     )  # fmt: skip
     csv = source(unread_bytes=5 * 2**20, age_seconds=300)
-    page.open(status([board()], agent({"master-csv": csv}, {"humbug": humbug})))
+    cloud = source(unread_bytes=None, unread_seconds=266_000, calls=12)
+    page.open(status([board()], agent({"master-csv": csv, "cloud": cloud}, {"humbug": humbug})))
     assert (page.number("unsent"), page.number("dead")) == ("1,532", "3")
     assert page.text("#tile-unsent .note") == "oldest 37 min, 31,207 sent"
     assert page.rows("destinations") == [
         ["humbug", "paused", "1,532", "37 min", "31,207", "3"],
         ["401 Unauthorized. Last error 2026-11-20 23:59:12: 401 Unauthorized: no such gateway"],
     ]
-    assert page.rows("sources") == [["master-csv", "ok", "5 min", "5 MB", "31,207", "0"]]
+    assert page.rows("sources") == [
+        ["master-csv", "ok", "5 min", "5 MB", "31,207", "0"],
+        ["cloud", "ok", "41 s", "3 days of calls", "12", "0"],
+    ]
     assert page.rows("ami") == [["ami", "up", "3 s ago"]]
     assert page.texts("#troubles .marked") == [
         "Destination humbug is paused",

@@ -88,9 +88,14 @@ function amiFigures(board) {
 }
 
 function sourceFigures(source) {
-  const unread = source.unread_bytes;
   const read = source.age_seconds === null ? "never" : age(source.age_seconds);
-  return [read, unread === null ? UNKNOWN : bytes(unread), bigCount(source.calls), bigCount(source.rejects)];
+  return [read, unreadWords(source), bigCount(source.calls), bigCount(source.rejects)];
+}
+
+function unreadWords(source) {
+  if (source.unread_seconds) return `${age(source.unread_seconds)} of calls`;
+  if (source.unread_seconds === 0) return "0";
+  return source.unread_bytes === null ? UNKNOWN : bytes(source.unread_bytes);
 }
 
 function destinationFigures(one) {
