@@ -18,10 +18,10 @@ LONGEST_RETRY = 300.0
 FLOOD_CALLS = 25
 """So many new calls at once, which is within a twentieth of a second: the PBX is at its busiest."""
 
-FLOOD_REST = 2.0
+FLOOD_REST = 3.0
 """Seconds that a source lets a flood gather. What it does meanwhile the PBX would have to wait for."""
 
-CALM_SECONDS = 2.5
+CALM_SECONDS = 3.5
 LONGEST_HOLD = 4.0
 """How long after the last flood of calls deliveries begin again, and after the first one at the latest."""
 

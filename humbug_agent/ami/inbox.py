@@ -80,6 +80,10 @@ class Inbox:
                 events.append(item)
         return events, None
 
+    def waiting(self) -> int:
+        """How many events there are to take."""
+        return len(self._items)
+
     def filling(self) -> bool:
         """Whether it is time to take something out."""
         return self._bytes > MOST_BYTES // 4

@@ -65,37 +65,41 @@ class Waker(FileSystemEventHandler):
         self._unwatch()
 
     def wait(self, stop: Event) -> None:
-        """Until something may have changed, a second has passed, or ``stop`` is set."""
+        """Until something may have changed, a second has passed, or ``stop`` is set. A flood is left to gather."""
         if self._busy:
-            self._look_often(stop)
-            return
-        if self._watch() or stop.is_set():
-            # What happened before the watch began is told by nobody: look at once.
-            return
-        self._hint.wait(POLL_SECONDS)
-        stop.wait(max(0.0, self._looked + REST_SECONDS - time.monotonic()))
-        self._hint.clear()
-        self._looked = time.monotonic()
-        self._busy, self._hints = self._hints >= MANY, 0
-        if self._busy:
-            self._unwatch()
-            self._changed = self._looked
+            stop.wait(FLOOD_REST if self._flood else REST_SECONDS)
+        else:
+            if self._watch() or stop.is_set():
+                # What happened before the watch began is told by nobody: look at once.
+                return
+            self._hint.wait(POLL_SECONDS)
+            stop.wait(max(0.0, self._looked + REST_SECONDS - time.monotonic()))
+            self._hint.clear()
+        before = self._flood
+        self._look()
+        if self._flood and not before:
+            # It has just begun: the PBX needs the processors more than we need the first of it.
+            stop.wait(FLOOD_REST)
+            self._look()
 
-    def _look_often(self, stop: Event) -> None:
-        stop.wait(FLOOD_REST if self._flood else REST_SECONDS)
-        before, now = self._looked, time.monotonic()
-        self._looked = now
+    def _look(self) -> None:
+        before, self._looked = self._looked, time.monotonic()
         try:
             status = self._path.stat()
         except OSError:
-            self._busy = False
+            self._busy = self._flood = False
             return
         state = status.st_ino, status.st_size
         grown = state[1] - self._state[1] if self._state and self._state[0] == state[0] else 0
-        self._flood = grown > FLOOD_BYTES * (now - before)
+        self._flood = grown > FLOOD_BYTES * (self._looked - before)
         if state != self._state:
-            self._state, self._changed = state, now
-        self._busy = now - self._changed < QUIET_SECONDS
+            self._state, self._changed = state, self._looked
+        hints, self._hints = self._hints, 0
+        if hints >= MANY:
+            self._busy = True
+            self._unwatch()
+        else:
+            self._busy = self._busy and self._looked - self._changed < QUIET_SECONDS
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if self._name in (event.src_path, event.dest_path):

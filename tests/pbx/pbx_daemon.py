@@ -4,24 +4,32 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from host import API_KEY, PROGRAM, Host, wait_until
 from pbx_host import Pbx
 
 CONNECTIONS = 4
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system, of all threads, those that have ended too."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 class Daemon:
     """The agent on a PBX, and the times at which it could not listen."""
 
-    def __init__(self, host: Host, pbx: Pbx, *, user: str = "humbug", more: str = "") -> None:
+    def __init__(self, host: Host, pbx: Pbx, *, user: str = "humbug", more: str = "", start: str = "beginning") -> None:
         self.host, self.log = host, host.folder / "agent.log"
         self.away: list[tuple[float, float]] = []
         self.kills = 0
         self._process: subprocess.Popen[bytes] | None = None
         host.ini.write_text(
             f"[agent]\noutbox = {host.folder}/outbox.db\ntimezone = {pbx.timezone}\n"
-            f"[source master-csv]\ntype = asterisk_csv\npath = {pbx.master_csv}\nutc = yes\n"
+            f"[source master-csv]\ntype = asterisk_csv\npath = {pbx.master_csv}\nutc = yes\nstart = {start}\n"
             f"[source ami]\ntype = asterisk_ami\nport = {pbx.ami_port}\nusername = {user}\n"
             f"secret = humbug-secret\n{more}\n"
             f"[destination humbug]\ntype = humbug\nurl = {host.receiver.url}\napi_key = {API_KEY}\n"
@@ -32,6 +40,10 @@ class Daemon:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen([PROGRAM, "--config", str(self.host.ini), "run"], stderr=log)
         self.await_ear()
+
+    def cpu_seconds(self) -> float:
+        assert self._process
+        return cpu_seconds(self._process.pid)
 
     def await_ear(self) -> None:
         wait_until(lambda: self.host.json("status")["sources"]["ami"]["state"] == "ok", 20)

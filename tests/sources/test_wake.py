@@ -1,0 +1,92 @@
+"""When a source looks into its file again: at once for a call, and not before a flood of them has gathered."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from humbug_agent.pace import FLOOD_REST
+from humbug_agent.sources.wake import REST_SECONDS, Waker
+
+RECORD = b"x" * 219 + b"\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "Master.csv"
+    path.write_bytes(RECORD)
+    return path
+
+
+@pytest.fixture
+def waker(log: Path) -> Iterator[Waker]:
+    with Waker(log) as waker:
+        # The watch begins, and the file is seen as it is.
+        waker.wait(threading.Event())
+        waker.wait(threading.Event())
+        yield waker
+
+
+def append(log: Path, records: int) -> None:
+    with log.open("ab") as file:
+        file.write(RECORD * records)
+
+
+def waits(waker: Waker, seconds: float) -> list[float]:
+    """How many seconds after the beginning it said, for so long, that something may have changed."""
+    stop = threading.Event()
+    began = time.monotonic()
+    threading.Timer(seconds, stop.set).start()
+    said = []
+    while not stop.is_set():
+        waker.wait(stop)
+        said.append(time.monotonic() - began)
+    return said
+
+
+def test_a_call_is_looked_at_at_once(log: Path, waker: Waker) -> None:
+    began = time.monotonic()
+    append(log, 1)
+    waker.wait(threading.Event())
+    assert time.monotonic() - began < 0.5
+
+
+def test_a_few_at_once_are_no_flood(log: Path, waker: Waker) -> None:
+    began = time.monotonic()
+    for _ in range(3):
+        append(log, 5)
+        waker.wait(threading.Event())
+    assert time.monotonic() - began < FLOOD_REST / 2
+
+
+def test_a_flood_is_looked_at_once_and_then_when_it_has_gathered(log: Path, waker: Waker) -> None:
+    over = threading.Event()
+
+    def flood() -> None:
+        while not over.wait(0.002):
+            append(log, 7)
+
+    writer = threading.Thread(target=flood)
+    writer.start()
+    said = waits(waker, 2 * FLOOD_REST + 0.5)
+    over.set()
+    writer.join()
+    # One look at the first call, one that shows what it is and waits, and one each time it has gathered.
+    gathered = [moment for moment in said if moment > FLOOD_REST / 2]
+    assert len(said) - len(gathered) <= 2
+    assert 1 <= len(gathered) <= 3
+    assert min(gathered) >= FLOOD_REST
+
+
+def test_behind_a_flood_a_call_is_looked_at_soon(log: Path, waker: Waker) -> None:
+    for _ in range(20):
+        append(log, 50)
+    waits(waker, FLOOD_REST + 4 * REST_SECONDS)
+    stop = threading.Event()
+    waker.wait(stop)
+    append(log, 1)
+    began = time.monotonic()
+    waker.wait(stop)
+    assert time.monotonic() - began < 0.5
