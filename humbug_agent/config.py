@@ -11,6 +11,7 @@ from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from humbug_agent.config_apis import BoxisSettings, FusionpbxSettings, While1Settings
 from humbug_agent.config_sources import (
     LOOPBACK,
     SOURCE_TYPES,
@@ -26,6 +27,7 @@ DEFAULT_PATH = Path("/etc/humbug-agent/agent.ini")
 T = TypeVar("T")
 HUMBUG_URL = "http://api.humbuglabs.org/receiver.php"
 EXAMPLE_KEY = "YOUR-API-KEY"
+Hosted = While1Settings | BoxisSettings | FusionpbxSettings
 
 
 @dataclass(frozen=True)
@@ -203,14 +205,24 @@ def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Seque
                 f"[source {source.name}] host: the secret and all calls pass the network to {source.host} unencrypted; "
                 "use tls = yes"
             )
-    for destination in destinations:
-        parts = urlsplit(destination.url)
-        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        if isinstance(source, Hosted) and (there := _in_clear(source.api.url)):
             said.append(
-                f"[destination {destination.name}] url: calls go to {parts.hostname} unencrypted over http://; "
+                f"[source {source.name}] url: the keys and all calls pass the network to {there} unencrypted over "
+                "http://; use https://"
+            )
+    for destination in destinations:
+        if there := _in_clear(destination.url):
+            said.append(
+                f"[destination {destination.name}] url: calls go to {there} unencrypted over http://; "
                 "use https:// where the receiver offers it"
             )
     return said
+
+
+def _in_clear(url: str) -> str:
+    """The other host to which everything would go unencrypted; blank: it does not."""
+    parts = urlsplit(url)
+    return parts.hostname or "" if parts.scheme == "http" and parts.hostname not in LOOPBACK else ""
 
 
 __all__ = [

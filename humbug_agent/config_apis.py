@@ -119,9 +119,16 @@ def _api(section: Section, example: str, default: str = "") -> ApiSettings:
     return ApiSettings(
         url=asked,
         poll_seconds=section.whole("poll_seconds", 60, 1, 86400),
-        since=section.converted("since", moment, "a date such as 2026-01-31, or 2026-01-31 18:00"),
+        since=section.converted("since", _since, "a date such as 2026-01-31, or 2026-01-31 18:00"),
         timezone=zone,
         timeout=section.whole("timeout", 60, 1, 600),
         ca_file=section.converted("ca_file", file, "a readable file"),
         proxy=Secret(proxy) if proxy else None,
     )
+
+
+def _since(value: str) -> datetime:
+    found = moment(value)
+    if not 1971 <= found.year <= 2999:
+        raise ValueError("no calls are from then")
+    return found

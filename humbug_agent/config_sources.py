@@ -6,8 +6,8 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar, TypedDict
 
-from humbug_agent.config_apis import BoxisSettings, FusionpbxSettings, While1Settings
-from humbug_agent.ini import Secret, Section, address, file, host, is_loopback, timezone
+from humbug_agent.config_apis import BoxisSettings, FusionpbxSettings, While1Settings, boxis, fusionpbx, while1
+from humbug_agent.ini import Secret, Section, address, file, host, is_loopback, shown, timezone
 
 TEMPLATES = (
     "example", "default", "asterisk", "sql", "snom", "linksys", "opencdrrate", "fallback", "safe",
@@ -76,6 +76,8 @@ class FreeswitchHttpSettings:
     """``username`` and ``password`` are mod_json_cdr's or mod_xml_cdr's ``cred``."""
 
     type: ClassVar[str] = "freeswitch_http"
+    certificate: ClassVar[None] = None
+    private_key: ClassVar[None] = None
     name: str
     host: str
     port: int
@@ -84,6 +86,16 @@ class FreeswitchHttpSettings:
     legs: str
     drop_doubles: bool
     timezone: tzinfo | None
+
+    @property
+    def label(self) -> str:
+        """How its log lines begin."""
+        return f"source {self.name}:"
+
+    @property
+    def where(self) -> str:
+        """As messages name it."""
+        return shown(self.host, self.port)
 
 
 @dataclass(frozen=True)
@@ -162,7 +174,9 @@ def _freeswitch_http(name: str, section: Section) -> FreeswitchHttpSettings:
     where, port = section.converted("listen", address, "HOST:PORT") or ("127.0.0.1", 8089)
     username, password = section.text("username"), section.secret("password")
     if not password and not is_loopback(where):
-        section.wrong("password", f"is missing: with listen = {where}:{port} others than this host can post calls")
+        section.wrong(
+            "password", f"is missing: with listen = {shown(where, port)} others than this host can post calls"
+        )
     if ":" in username:
         section.wrong("username", "has a colon, which HTTP's Basic authentication can't carry")
     return FreeswitchHttpSettings(
@@ -201,4 +215,7 @@ SOURCE_TYPES: dict[str, Callable[[str, Section], SourceSettings]] = {
     "freeswitch_json": _freeswitch_json,
     "freeswitch_http": _freeswitch_http,
     "freeswitch_esl": _freeswitch_esl,
+    "while1": while1,
+    "boxis": boxis,
+    "fusionpbx": fusionpbx,
 }

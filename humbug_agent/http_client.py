@@ -42,7 +42,7 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """``body`` is its beginning, and ``whole`` False where it broke off before its end.
+    """``body`` is its beginning, and ``whole`` False where it broke off before its end: ``slow``, for want of time.
 
     ``retry_after`` is how many seconds the server asks to be spared, ``date`` its clock, seconds since the epoch.
     """
@@ -50,6 +50,7 @@ class Response:
     status: int
     body: bytes
     whole: bool = True
+    slow: bool = False
     retry_after: float | None = None
     date: float | None = None
 
@@ -67,9 +68,14 @@ class _Watch:
         self.sock: socket | None = None
         self.cut = False
 
+    def late(self) -> bool:
+        # Taken once: the request's own thread may end meanwhile and set it to None.
+        until = self.until
+        return until is not None and time.monotonic() > until
+
     def end(self) -> None:
         self.cut = True
-        # Taken once: the request's own thread may end meanwhile and set it to None.
+        # Taken once, too.
         sock = self.sock
         if sock is not None:
             try:
@@ -160,7 +166,9 @@ class HttpClient:
                     if watch.cut:
                         raise NoAnswer(late, slow=True)
                     body, whole = _beginning(response, limit)
-                    return Response(response.status_code, body, whole, _retry_after(response), _date(response))
+                    whole = whole and not (watch.cut and _ends_with_connection(response))
+                    slow = not whole and (watch.cut or watch.late())
+                    return Response(response.status_code, body, whole, slow, _retry_after(response), _date(response))
             except requests.exceptions.SSLError as error:
                 if isinstance(_cause(error), ssl.SSLEOFError | ssl.SSLZeroReturnError):
                     raise NoAnswer(f"{where}: closed the connection while TLS began") from error
@@ -180,9 +188,12 @@ class HttpClient:
                 raise NoAnswer(f"{where}: {_words(error)}; check url, proxy and ca_file", lasting=True) from error
 
     def close(self) -> None:
+        """Ends what is under way in any thread, and keeps no connection of this one."""
         self._closed.set()
         for watch in self._watches:
             watch.end()
+        if adapter := getattr(self._mine, "adapter", None):
+            adapter.close()
 
     def _adapter(self) -> _Adapter:
         """This thread's connection. A Session on top of it would only add redirects, cookies and the environment."""
@@ -211,9 +222,8 @@ class HttpClient:
 
     def _keep_time(self) -> None:
         while not self._closed.wait(0.5):
-            now = time.monotonic()
             for watch in self._watches:
-                if watch.until is not None and (now > watch.until or (watch.stop and watch.stop.is_set())):
+                if watch.until is not None and (watch.late() or (watch.stop and watch.stop.is_set())):
                     watch.end()
 
 
@@ -236,6 +246,11 @@ def _beginning(response: requests.Response, limit: int) -> tuple[bytes, bool]:
         pieces.append(b" [breaks off]")
         return b"".join(pieces)[:limit], False
     return b"".join(pieces)[:limit], True
+
+
+def _ends_with_connection(response: requests.Response) -> bool:
+    """Whether nothing but the connection's end says where the answer ends."""
+    return "Content-Length" not in response.headers and not response.raw.chunked
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -214,6 +214,11 @@ def address(value: str) -> tuple[str, int]:
     return bare, int(port)
 
 
+def shown(host: str, port: int) -> str:
+    """As `address` reads it."""
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

@@ -54,6 +54,14 @@ def test_what_need_not_be_said_has_the_documented_defaults(tmp_path: Path) -> No
     assert destination.encryption_key is None
 
 
+KEY_FILES = {
+    "token": "cloud-token",
+    "api_key": "cloud-key",
+    "user_key": "boxis-key",
+    "password": "fusionpbx-password",
+}
+
+
 def test_the_example_says_the_defaults_that_there_are(tmp_path: Path) -> None:
     shipped = EXAMPLE.read_text().replace("YOUR-API-KEY", "mine")
     uncommented = "\n".join(
@@ -65,8 +73,17 @@ def test_the_example_says_the_defaults_that_there_are(tmp_path: Path) -> None:
         "password_file = /etc/humbug-agent/status-password", ""
     )
     ami = "[source ami]\ntype = asterisk_ami\nusername = humbug\nsecret = s\n"
+    for key, name in KEY_FILES.items():
+        uncommented = uncommented.replace(f"{key}_file = /etc/humbug-agent/{name}", f"{key} = s")
+    hosted = {
+        "while1": "cloud]\nurl = https://YOUR-PBX/api/cdr\ntoken = s\napi_key = s\n",
+        "boxis": "boxis]\nusername = YOU@EXAMPLE.ORG\nuser_key = s\ntenants = VOICE-12001-1\n",
+        "fusionpbx": "fusionpbx]\nurl = https://YOUR-PBX\nemail = YOU@EXAMPLE.ORG\npassword = s\n"
+        "domains = YOUR-DOMAIN\n",
+    }
     fs = {"freeswitch": "csv", "documents": "json", "posted": "http", "freeswitch-live": "esl"}
     ami += "".join(f"[source {name}]\ntype = freeswitch_{way}\n" for name, way in fs.items())
+    ami += "".join(f"[source {said}type = {kind}\n" for kind, said in hosted.items())
     plain, explicit = read(tmp_path, shipped + ami + "[status]\n"), read(tmp_path, uncommented)
     assert dataclasses.replace(explicit.agent, timezone=UTC) == dataclasses.replace(plain.agent, timezone=UTC)
     assert (explicit.sources, explicit.destinations) == (plain.sources, plain.destinations)
@@ -277,6 +294,15 @@ def test_ami_alone_and_ami_unencrypted_to_another_host_are_warned_about(tmp_path
     assert read(tmp_path, good + AMI + "host = pbx.example.org\ntls = yes\n").warnings == ()
     (said,) = read(tmp_path, AMI + good[good.index("[destination") :]).warnings
     assert said.startswith("no source but AMI")
+
+
+def test_a_hosted_pbx_that_is_asked_in_clear_is_warned_about(tmp_path: Path) -> None:
+    good = GOOD + "url = http://127.0.0.1:8090/\n"
+    hosted = "[source pbx]\ntype = fusionpbx\nemail = e\npassword = p\ndomains = d\nurl = "
+    (said,) = read(tmp_path, good + hosted + "http://pbx.example.org\n").warnings
+    assert said.startswith("[source pbx] url: the keys and all calls pass the network to pbx.example.org unencrypted")
+    for url in ("https://pbx.example.org", "http://127.0.0.1:8801"):
+        assert read(tmp_path, good + hosted + f"{url}\n").warnings == ()
 
 
 def test_the_systems_zone_is_that_of_etc_localtime_whatever_tz_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,9 @@ from humbug_agent.sources.freeswitch.directory import FreeswitchJson
 from humbug_agent.sources.freeswitch.endpoint import FreeswitchHttp
 from humbug_agent.sources.freeswitch.event_socket import FreeswitchEsl
 from humbug_agent.sources.freeswitch.master_csv import FreeswitchCsv
+from humbug_agent.sources.pull.boxis import Boxis
+from humbug_agent.sources.pull.fusionpbx import Fusionpbx
+from humbug_agent.sources.pull.while1 import While1
 
 SOURCES: dict[str, Callable[[Any, tzinfo], Source]] = {
     "asterisk_csv": AsteriskCsv,
@@ -19,4 +22,7 @@ SOURCES: dict[str, Callable[[Any, tzinfo], Source]] = {
     "freeswitch_json": FreeswitchJson,
     "freeswitch_http": FreeswitchHttp,
     "freeswitch_esl": FreeswitchEsl,
+    "while1": While1,
+    "boxis": Boxis,
+    "fusionpbx": Fusionpbx,
 }

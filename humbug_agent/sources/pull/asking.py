@@ -6,13 +6,14 @@ import time
 from collections.abc import Collection, Mapping
 from threading import Event
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from humbug_agent import __version__
-from humbug_agent.cdr import text
 from humbug_agent.config_apis import ApiSettings
 from humbug_agent.http_client import HttpClient, NoAnswer, Response, place
 from humbug_agent.ini import Secret
 from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.pull.rows import read_json
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes."""
@@ -20,7 +21,11 @@ LONGEST_ANSWER = 64 * 2**20
 FIRST_WAIT, LONGEST_WAIT = 5.0, 90.0
 """Seconds. A server that asks for more than the latter is left alone by ending the reading."""
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+LONGEST_REST = 5.0
+"""Seconds between two requests at most, however long the server takes for one."""
+
+_HASH = re.compile(r"\b[0-9a-f]{32}\b", re.IGNORECASE)
+"""What signs a request is made of a secret."""
 
 
 class Stopped(Exception):
@@ -40,7 +45,10 @@ class TooMuch(SourceError):
 
 
 class Asker:
-    """``pause`` is how many seconds lie between two requests at least; ``secrets`` are kept out of every message."""
+    """``pause`` is how many seconds lie between two requests at least; ``secrets`` are kept out of every message.
+
+    A server that needs longer than that for an answer has as long to itself afterwards.
+    """
 
     def __init__(self, settings: ApiSettings, secrets: Collection[Secret], pause: float) -> None:
         self.where = place(settings.url)
@@ -84,6 +92,8 @@ class Asker:
 
         ``hint`` is what to look at when the server does not let us in.
         """
+        if response.status == 504:
+            raise TooMuch(f"{self.where}: answered 504: it takes too long")
         if response.status not in range(200, 300):
             raise self.wrong(response, f"answered {response.status}{self._about(response, hint)}")
         return self.json(response)
@@ -92,31 +102,35 @@ class Asker:
         """The same, whatever the status."""
         if len(response.body) >= LONGEST_ANSWER:
             raise TooMuch(f"{self.where}: answered more than {LONGEST_ANSWER // 2**20} MB")
+        if response.slow:
+            raise TooMuch(f"{self.where}: no whole answer within {self._settings.timeout} s")
         if not response.whole:
             raise self.wrong(response, f"the answer broke off after {len(response.body):,} bytes")
         try:
-            # As text: what is a number and what a string differs from version to version, and no digit is lost.
-            found = json.loads(text(response.body), parse_int=str, parse_float=str, parse_constant=str)
-        except (ValueError, RecursionError):
+            return read_json(response.body)
+        except ValueError:
             said = f"answered {response.status} with what is no JSON{self._beginning(response)}; check url"
             raise self.wrong(response, said) from None
-        return _storable(found)
 
     def wrong(self, response: Response, said: str) -> Wrong:
         return Wrong(self.masked(f"{self.where}: {said}"), response.status)
 
     def masked(self, said: str) -> str:
         """Without secrets, on one line."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            if secret:
-                said = said.replace(secret, "***")
-        return " ".join(said.split())[:500]
+        return " ".join(self._without_secrets(said).split())[:500]
+
+    def close(self) -> None:
+        """Keep no connection. It can be asked again."""
+        if self._client:
+            self._client.close()
+            self._client = None
 
     def _once(self, method: str, url: str, stop: Event, body: bytes | None, headers: Mapping[str, str]) -> Response:
         stop.wait(max(0.0, self._next - time.monotonic()))
         if stop.is_set():
             raise Stopped
         client = self._connected()
+        began = time.monotonic()
         try:
             response = client.send(client.prepare(method, url), body, headers, LONGEST_ANSWER, stop)
         except NoAnswer as error:
@@ -125,7 +139,10 @@ class Asker:
             kind = TooMuch if error.slow else SourceError
             raise kind(self.masked(str(error))) from error
         finally:
-            self._next = time.monotonic() + self._pause
+            ended = time.monotonic()
+            self._next = ended + max(self._pause, min(ended - began, LONGEST_REST))
+        if stop.is_set():
+            raise Stopped
         if response.date is not None:
             self.tells_time(response.date)
         return response
@@ -151,16 +168,20 @@ class Asker:
         return self._beginning(response)
 
     def _beginning(self, response: Response) -> str:
-        said = " ".join(response.text[:200].split())
+        # Half a secret, at the end of what came, is not known for one.
+        said = " ".join(self._without_secrets(response.text).split())[:200] if response.whole else ""
         return f" ({said})" if said else ""
 
+    def _without_secrets(self, said: str) -> str:
+        forms = {form for secret in self._secrets if secret for form in _forms(secret)}
+        for form in sorted(forms, key=len, reverse=True):
+            said = said.replace(form, "***")
+        return _HASH.sub("***", said)
 
-def _storable(found: Any) -> Any:
-    """Without halves of characters: JSON can say them, a file of text can't."""
-    if isinstance(found, str):
-        return _LONE_SURROGATE.sub("�", found)
-    if isinstance(found, list):
-        return [_storable(one) for one in found]
-    if isinstance(found, dict):
-        return {_storable(name): _storable(value) for name, value in found.items()}
-    return found
+
+def _forms(secret: str) -> set[str]:
+    """In which it may be echoed: as it is, in JSON, in a URL or a form."""
+    in_json = json.dumps(secret)[1:-1]
+    in_url = {quote_plus(secret), quote(secret), quote(secret, safe="")}
+    lower = {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in in_url}
+    return {secret, in_json, in_json.replace("/", "\\/"), *in_url, *lower}

@@ -4,14 +4,44 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
+from datetime import tzinfo
 from typing import Any
 
-from humbug_agent.cdr import CDR, Batch, Reject, digest
+from humbug_agent.cdr import CDR, Batch, Direction, Reject, digest, text
 
 REMEMBERED = 100_000
 """Records of which a source knows, while it runs, that they are on disk."""
 
+DEEPEST = 30
+"""So deep lists and objects may stand in each other."""
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _CLOCK = re.compile(r"([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])")
+
+
+def read_json(raw: bytes) -> Any:
+    """The JSON's str (all numbers, too), bool, None, list and dict. Raises ValueError.
+
+    As text: what is a number and what a string differs from version to version, and no digit is lost. Of its text,
+    NUL and halves of characters become U+FFFD: JSON can say them, a file of text can't.
+    """
+    try:
+        decoded = text(raw).removeprefix("\ufeff")
+        return _storable(json.loads(decoded, parse_int=str, parse_float=str, parse_constant=str), 0)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+
+
+def _storable(found: Any, depth: int) -> Any:
+    if depth > DEEPEST:
+        raise ValueError("is nested too deep")
+    if isinstance(found, str):
+        return _NO_TEXT.sub("\ufffd", found)
+    if isinstance(found, list):
+        return [_storable(one, depth + 1) for one in found]
+    if isinstance(found, dict):
+        return {_storable(name, depth): _storable(value, depth + 1) for name, value in found.items()}
+    return found
 
 
 class Row:
@@ -86,7 +116,7 @@ class Rows:
                 if record := self._call(Row(one)):
                     records[record.identity] = record
             except (ValueError, OverflowError) as error:
-                shown = json.dumps(one, ensure_ascii=False).encode("utf-8", "replace")
+                shown = json.dumps(one, ensure_ascii=False).encode()
                 key = digest("reject", self._source, shown.decode())
                 rejects[key] = Reject(key, shown, str(error), where)
         return Batch(
@@ -106,12 +136,21 @@ class Rows:
 
 def parsed(raw: bytes, rows: Rows) -> Batch:
     """One row's JSON, as a reject keeps it, or a whole answer's list of them. For `explain` and for replays."""
+    if not raw.strip():
+        return Batch([], [], None)
     try:
-        values = json.loads(raw.decode("utf-8", "replace"), parse_int=str, parse_float=str, parse_constant=str)
-    except (ValueError, RecursionError):
-        key = digest("reject", raw.decode("latin-1"))
-        return Batch([], [Reject(key, raw, "is no JSON", "")], None)
-    return rows.batch(values if isinstance(values, list) else [values], "")
+        values = read_json(raw)
+    except ValueError:
+        return Batch([], [Reject(digest("reject", raw.decode("latin-1")), raw, "is no JSON", "")], None)
+    # A reject that is an empty list is no answer without rows.
+    return rows.batch(values if isinstance(values, list) and values else [values], "")
+
+
+def in_words(cdr: CDR, zone: tzinfo) -> str:
+    """A call on one line, for `check`; its start is shown in ``zone``."""
+    direction = "" if cdr.direction is Direction.UNKNOWN else f"{cdr.direction.value}, "
+    start = cdr.start.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{start} {cdr.src} -> {cdr.dst}, {direction}{cdr.disposition.value}, {cdr.billsec} s"
 
 
 def _text(value: Any) -> str:

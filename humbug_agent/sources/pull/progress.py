@@ -1,0 +1,45 @@
+"""The cursor of a source that asks window by window: how far each tenant or domain was asked for, and a token."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from humbug_agent.cdr import digest
+from humbug_agent.sources.pull.windows import Reached, Sweep
+
+
+@dataclass
+class Progress:
+    """``of`` says which server and account this belongs to; ``token`` is what that server let us in with, or blank."""
+
+    of: str
+    token: str = ""
+    reached: dict[str, Reached] = field(default_factory=dict)
+
+    def dump(self, changes: Mapping[str, Reached] | None = None) -> str:
+        """As a cursor; ``changes`` are what it will be once that is on disk."""
+        reached = {place: asdict(one) for place, one in {**self.reached, **(changes or {})}.items()}
+        return json.dumps({"of": self.of, **({"token": self.token} if self.token else {}), "reached": reached})
+
+
+def account(url: str, user: str) -> str:
+    """Of a server and whom we are there, whether it is asked over http or https."""
+    parts = urlsplit(url)
+    return digest(parts.netloc.rpartition("@")[2].lower(), parts.path.rstrip("/"), user).hex()
+
+
+def remembered(cursor: str | None, of: str) -> Progress:
+    """Nothing, if the cursor is another server's or account's, or another type of source's."""
+    try:
+        found = json.loads(cursor or "{}")
+    except ValueError:
+        return Progress(of)
+    if not isinstance(found, dict) or found.get("of") != of:
+        return Progress(of)
+    return Progress(of, found.get("token", ""), {place: _reached(one) for place, one in found["reached"].items()})
+
+
+def _reached(found: dict[str, Any]) -> Reached:
+    return Reached(**found | {"sweeps": tuple(Sweep(**one) for one in found["sweeps"])})

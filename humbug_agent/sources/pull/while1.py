@@ -1,0 +1,85 @@
+"""Asks /api/cdr of While1 Voice's cloud PBX.
+
+The description is a page of the vendor's (API - Call Detail Records): POST, a Bearer token, an md5 over what PHP's
+http_build_query makes of the parameters; pages of 100 calls; ``from_id`` includes the id that it names.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import tzinfo
+from threading import Event
+from urllib.parse import urlsplit
+
+from humbug_agent.cdr import CDR, Batch, digest
+from humbug_agent.config_apis import While1Settings
+from humbug_agent.sources.pull.asking import Asker
+from humbug_agent.sources.pull.polling import poll
+from humbug_agent.sources.pull.rows import Row, Rows, in_words, parsed
+from humbug_agent.sources.pull.while1_pages import PAUSE, Pages
+from humbug_agent.sources.pull.while1_reading import DAY, Reading, reached, wall_clock
+from humbug_agent.sources.pull.while1_row import call
+
+LATE_SECONDS = 900
+"""So far behind is usual while it is asked again and again."""
+
+
+class While1:
+    """``zone`` is the agent's, for settings that name none."""
+
+    unread_in = "seconds"
+
+    def __init__(self, settings: While1Settings, zone: tzinfo) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._zone = settings.api.timezone or zone
+        self._asker = Asker(settings.api, (settings.token, settings.api_key), PAUSE)
+        self._pages = Pages(settings, self._asker)
+        self._rows = Rows(settings.name, self._call)
+        self._host = urlsplit(settings.api.url).hostname or ""
+        self._of = digest("while1", self._asker.where.partition("://")[2]).hex()
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        reading = Reading(self._pages, self._asker, self._rows, self._zone, self._of, stop)
+        try:
+            yield from reading.start(cursor, self._since())
+            yield from poll(reading.round, self._settings.api.poll_seconds, stop, follow=follow)
+        finally:
+            self._asker.close()
+
+    def parse(self, text: bytes) -> Batch:
+        return parsed(text, self._rows)
+
+    def unread(self, cursor: str | None) -> int:
+        found = reached(cursor, self._of)
+        behind = int(time.time()) - (found.upto if found else self._since())
+        return behind if behind > LATE_SECONDS else 0
+
+    def trouble(self) -> str:
+        return ""
+
+    def check(self) -> str:
+        now = int(time.time())
+        try:
+            first, last = self._pages.ends({"date_between": wall_clock(now - DAY, now + DAY, self._zone)}, Event())
+        finally:
+            self._asker.close()
+        rows = [*first.rows, *last.rows]
+        said = f"{self._asker.where}: logged in, "
+        if not rows:
+            return f"{said}no calls in the last day"
+        said += f"{max(first.row_count, len(first.rows)):,} calls in the last day"
+        found = Rows(self.name, self._call).batch(rows, "")
+        calls = [record for record in found.records if isinstance(record, CDR)]
+        if not calls:
+            return f"{said}; not understood: {found.rejects[0].reason}"
+        return f"{said}; the newest: {in_words(max(calls, key=lambda one: one.end), self._zone)}"
+
+    def _call(self, row: Row) -> CDR:
+        return call(row, self._host, self._zone)
+
+    def _since(self) -> int:
+        """Seconds since the epoch."""
+        since = self._settings.api.since
+        if since is None:
+            return int(time.time()) - DAY
+        return int((since if since.tzinfo else since.replace(tzinfo=self._zone)).timestamp())
