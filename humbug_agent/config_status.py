@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from humbug_agent.ini import Secret, Section, address, file, is_loopback
+from humbug_agent.ini import Secret, Section, address, file, is_loopback, shown
 
 DEFAULT_LISTEN = "127.0.0.1:8088"
 
@@ -12,6 +13,7 @@ DEFAULT_LISTEN = "127.0.0.1:8088"
 class StatusSettings:
     """``certificate`` and ``private_key`` are PEM files; the key may stand in the certificate's file."""
 
+    label: ClassVar[str] = "[status]"
     host: str
     port: int
     username: str
@@ -23,7 +25,7 @@ class StatusSettings:
     @property
     def where(self) -> str:
         """As messages name it."""
-        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return shown(self.host, self.port)
 
     @property
     def guarded(self) -> bool:

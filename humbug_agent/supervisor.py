@@ -11,7 +11,7 @@ from humbug_agent.cdr import Batch, Notice
 from humbug_agent.outbox import Outbox
 from humbug_agent.pace import growing, jittered
 from humbug_agent.schema import OutboxDamaged, OutboxError
-from humbug_agent.sources.contract import Source, SourceError
+from humbug_agent.sources.contract import Holding, Source, SourceError
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,19 @@ class Supervisor:
 
     def run(self, destinations: Sequence[str], stop: threading.Event) -> None:
         """Until ``stop``. Raises OutboxDamaged."""
+        try:
+            self._read(destinations, stop)
+        finally:
+            # Also where the outbox could not even be opened for the last try: another Agent may follow this one.
+            if isinstance(self._source, Holding) and (lost := self._source.let_go()):
+                log.error(
+                    "source %s: %d events that it was told could not be put on disk before the end, and are not told "
+                    "again; only a source beside it has their calls",
+                    self._source.name,
+                    lost,
+                )
+
+    def _read(self, destinations: Sequence[str], stop: threading.Event) -> None:
         stopping = False
         while not stopping:
             # After a failure the last try comes when it is to stop: what the source still has in hand is handed over.

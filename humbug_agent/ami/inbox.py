@@ -82,7 +82,8 @@ class Inbox:
 
     def waiting(self) -> int:
         """How many events there are to take."""
-        return len(self._items)
+        with self._news:
+            return sum(isinstance(item, Heard) for item in self._items)
 
     def filling(self) -> bool:
         """Whether it is time to take something out."""

@@ -12,6 +12,7 @@ import uvicorn
 
 from humbug_agent.receiver.app import Receiver
 from humbug_agent.receiver.protocol import ReceiverError
+from humbug_agent.uvicorn_settings import uvicorn_settings
 
 PATH = "/receiver.php"
 
@@ -30,29 +31,19 @@ class _Server(uvicorn.Server):
     ) -> None:
         if private_key and not certificate:
             raise ReceiverError("a private key needs a certificate beside it")
-        config = uvicorn.Config(
-            receiver,
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=60,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=1 << 16,
-            ssl_certfile=certificate,
-            ssl_keyfile=private_key,
-        )
-        super().__init__(config)
         try:
-            config.load()
+            config = uvicorn_settings(
+                receiver,
+                log_level="warning",
+                timeout_keep_alive=60,
+                timeout_graceful_shutdown=5,
+                h11_max_incomplete_event_size=1 << 16,
+                ssl_certfile=certificate,
+                ssl_keyfile=private_key,
+            )
         except OSError as error:
             raise ReceiverError(f"certificate {certificate}, key {private_key or 'in it'}: {error}") from error
+        super().__init__(config)
         try:
             family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             self.listener = socket.create_server((str(address[0]), port), family=family)

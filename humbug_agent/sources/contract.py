@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from threading import Event
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from humbug_agent.cdr import Batch
 
@@ -49,4 +49,16 @@ class Source(Protocol):
 
     def check(self) -> str:
         """Try the source for real and say in a line what was found. Raises SourceError when it would not work."""
+        ...
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A source that keeps a port or a connection from one reading to the next."""
+
+    def let_go(self) -> int:
+        """Give it back, once there will be no more readings. It may be called more than once.
+
+        Returns how many events it was told that are not on disk, and will never be told again.
+        """
         ...

@@ -40,29 +40,32 @@ class Hearing:
         self._unacknowledged: Batch | None = None
         self._trouble: str | None = None
         self._told: str | None = None
-        self._rested = 0.0
 
     def read(self, connect: Callable[[], Connection], stop: Event) -> Iterator[Batch]:
         """As `Source.read`. What has come stays here also when a reading is given up and another one begun.
 
-        ``connect`` makes the connection, which outlives a reading, and ends when ``stop`` is set.
+        ``connect`` makes the connection, which outlives a reading that is given up.
         """
         if self._connection is None and not stop.is_set():
             self._connection = connect()
             self._connection.start()
         # Whoever begins anew does not know that all is well.
         self._told = self._told or None
-        try:
-            if self._unacknowledged:
-                yield from self._hand_over(self._unacknowledged)
-            while not stop.is_set():
-                yield from self._next(stop)
-        finally:
-            if stop.is_set() and self._connection:
-                # Also when what it hands over last can't be put on disk: another Agent may follow this one.
-                self._connection.stop()
-                self._connection = None
+        if self._unacknowledged:
+            yield from self._hand_over(self._unacknowledged)
+        while not stop.is_set():
+            yield from self._next(stop)
+        # From here on nothing more comes.
+        self.let_go()
         yield from self._rest()
+
+    def let_go(self) -> int:
+        """Close the connection. Returns how many events have come and are not on disk."""
+        if self._connection:
+            self._connection.stop()
+            self._connection = None
+        held = self._unacknowledged
+        return self._inbox.waiting() + (len(held.records) + len(held.rejects) if held else 0)
 
     def _next(self, stop: Event) -> Iterator[Batch]:
         heard, state = self._inbox.take(self._most, LOOK_SECONDS)
@@ -70,7 +73,8 @@ class Hearing:
             self._trouble = state.trouble
         if heard:
             yield from self._hand_over(self._batch(heard))
-            self._let_gather(len(heard), stop)
+            if len(heard) < self._most:
+                self._let_gather(stop)
         if lost := self._inbox.lost():
             why = f"{lost:,} events found no room while the outbox could not be written"
             raise SourceError(f"{why}; {self._meanwhile}", 0)
@@ -80,12 +84,11 @@ class Hearing:
                 raise SourceError(f"{self._trouble}; {self._meanwhile}", 0)
             yield Batch([], [], None)
 
-    def _let_gather(self, came: int, stop: Event) -> None:
-        began, self._rested = self._rested, time.monotonic()
-        if came == self._most:
+    def _let_gather(self, stop: Event) -> None:
+        """A flood shows by what has come after the first rest."""
+        if stop.wait(REST_SECONDS) or self._inbox.waiting() <= FLOOD_EVENTS * REST_SECONDS:
             return
-        flood = came > FLOOD_EVENTS * (self._rested - began)
-        until = self._rested + (FLOOD_REST if flood else REST_SECONDS)
+        until = time.monotonic() + FLOOD_REST
         while (left := until - time.monotonic()) > 0 and not self._inbox.filling():
             if stop.wait(min(left, 0.1)):
                 return

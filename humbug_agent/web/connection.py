@@ -70,6 +70,10 @@ class Connection(H11Protocol):
     def overdue(self, now: float) -> bool:
         return now - self.began > self._allowed()
 
+    def stale(self, since: float) -> bool:
+        """It is idle, or in the midst of a head, since before, and has sent nothing that was not read yet."""
+        return self.began < since and not self.under_way and not _has(self._sock, termios.FIONREAD)
+
     def _allowed(self) -> float:
         if self._lingering:
             return LINGER_SECONDS
@@ -146,5 +150,9 @@ class Connection(H11Protocol):
 def _untaken(transport: asyncio.Transport) -> bool:
     """Whether the kernel has bytes that the client's does not take. TLS transports don't count what they handed on."""
     sock = transport.get_extra_info("socket")
+    return sock is not None and _has(sock, termios.TIOCOUTQ)
+
+
+def _has(sock: socket.socket, what: int) -> bool:
     # It is gone a moment before the connection is told so.
-    return sock is not None and sock.fileno() >= 0 and fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)) != bytes(4)
+    return sock.fileno() >= 0 and fcntl.ioctl(sock, what, bytes(4)) != bytes(4)

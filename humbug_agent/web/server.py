@@ -11,14 +11,13 @@ from contextlib import suppress
 from email.utils import formatdate
 from typing import cast
 
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from humbug_agent.config_status import StatusSettings
+from humbug_agent.uvicorn_settings import uvicorn_settings
 from humbug_agent.web import connection as limits
 from humbug_agent.web.connection import Connection
-from humbug_agent.web.sockets import WebError, listeners, tls_context
+from humbug_agent.web.sockets import Listen, WebError, listeners, tls_context
 
 __all__ = ["Server", "WebError"]
 
@@ -26,6 +25,9 @@ log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS, LEAVE_AT_ONCE = 500, 10
 """Beyond it those go that have been idle or unfinished for longest. Several at once: to look for them takes time."""
+
+STALE_SECONDS, FULL_SECONDS = 1.0, 0.02
+"""Of a patient server that is full: who has been idle or unfinished for so long goes, and how often to look."""
 
 MOST_HEAD_BYTES = 16 * 1024
 
@@ -45,24 +47,28 @@ TLS_RECORD = b"\x16"
 
 
 class Server:
-    """Serves ``app``. ``port`` is the one it listens on, which matters where the settings say 0.
+    """Serves ``app``. ``port`` is the one it listens on, which matters where ``listen`` says 0.
 
-    ``start`` raises WebError, after which it may be called again; after ``stop`` the port is free.
+    Beyond ``most`` clients some are cut off for new ones. Where it is ``patient``, nobody is whose request is under
+    way: the new ones wait in the kernel. ``start`` raises WebError, after which it may be called again; after ``stop``
+    the port is free.
     """
 
-    def __init__(self, app: ASGIApp, settings: StatusSettings) -> None:
+    def __init__(self, app: ASGIApp, listen: Listen, *, most: int = MOST_CONNECTIONS, patient: bool = False) -> None:
         self._app = app
-        self._settings = settings
+        self._listen = listen
+        self._most = most
+        self._patient = patient
         self._state = ServerState()
         self._connections = cast(set[Connection], self._state.connections)
         self._stopping = asyncio.Event()
         self._thread: threading.Thread | None = None
         self._complained = -COMPLAIN_SECONDS
-        self.port = settings.port
+        self.port = listen.port
 
     def start(self) -> None:
-        self._context = tls_context(self._settings)
-        self._listeners = listeners(self._settings)
+        self._context = tls_context(self._listen)
+        self._listeners = listeners(self._listen)
         self.port = self._listeners[0].getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
@@ -81,7 +87,12 @@ class Server:
             runner.run(self._main())
 
     async def _main(self) -> None:
-        self._config = _uvicorn_config(self._answer)
+        self._config = uvicorn_settings(
+            self._answer,
+            date_header=False,
+            timeout_keep_alive=3600,  # The connection's own limit comes first.
+            h11_max_incomplete_event_size=MOST_HEAD_BYTES,
+        )
         for listener in self._listeners:
             self._loop.add_reader(listener, self._accept, listener)
         self._tick()
@@ -119,17 +130,22 @@ class Server:
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(ACCEPT_AT_ONCE):
+            if self._patient and self._is_full():
+                self._pause(listener, FULL_SECONDS)
+                return
             try:
                 sock, _address = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                self._pause(listener, error)
+                self._complain(error)
+                self._make_room()
+                self._pause(listener, PAUSE_SECONDS)
                 return
             self._welcome(sock)
 
     def _welcome(self, sock: socket.socket) -> None:
-        if len(self._connections) >= MOST_CONNECTIONS:
+        if len(self._connections) >= self._most:
             self._make_room()
         connection = Connection(self._config, self._state, self._loop, sock)
         self._connections.add(connection)
@@ -142,19 +158,30 @@ class Server:
         connection.opening = self._loop.create_task(self._open(connection, sock))
         connection.opening.add_done_callback(opened)
 
-    def _make_room(self) -> None:
-        resting = (connection for connection in self._connections if not connection.under_way)
-        self._end(sorted(resting, key=_began)[:LEAVE_AT_ONCE] or [min(self._connections, key=_began)])
+    def _is_full(self) -> bool:
+        if len(self._connections) >= self._most:
+            self._make_room()
+        return len(self._connections) >= self._most
 
-    def _pause(self, listener: socket.socket, error: OSError) -> None:
-        """Most likely all file descriptors are in use, and the listener would be readable for ever."""
+    def _make_room(self) -> None:
+        if self._patient:
+            since = self._loop.time() - STALE_SECONDS
+            self._end(connection for connection in self._connections if connection.stale(since))
+        else:
+            resting = (connection for connection in self._connections if not connection.under_way)
+            self._end(sorted(resting, key=_began)[:LEAVE_AT_ONCE] or sorted(self._connections, key=_began)[:1])
+
+    def _complain(self, error: OSError) -> None:
+        """Most likely all file descriptors are in use."""
         if time.monotonic() - self._complained >= COMPLAIN_SECONDS:
             self._complained = time.monotonic()
-            log.warning("[status] can't accept a connection on %s: %s", self._settings.where, error.strerror)
-        if self._connections:
-            self._make_room()
+            listen = self._listen
+            log.warning("%s can't accept a connection on %s: %s", listen.label, listen.where, error.strerror)
+
+    def _pause(self, listener: socket.socket, seconds: float) -> None:
+        """The listener would be readable for ever."""
         self._loop.remove_reader(listener)
-        self._loop.call_later(PAUSE_SECONDS, self._resume, listener)
+        self._loop.call_later(seconds, self._resume, listener)
 
     def _resume(self, listener: socket.socket) -> None:
         if not self._stopping.is_set():
@@ -200,30 +227,11 @@ class Server:
         try:
             await self._app(scope, receive, send)
         except Exception:
-            log.exception("[status] a fault of this program: %s %r failed", scope["method"], scope["path"])
+            where = self._listen.label
+            log.exception("%s a fault of this program: %s %r failed", where, scope["method"], scope["path"])
             # uvicorn answers 500, or closes the connection where an answer had begun.
             raise
 
 
 def _began(connection: Connection) -> float:
     return connection.began
-
-
-def _uvicorn_config(app: ASGIApp) -> uvicorn.Config:
-    config = uvicorn.Config(
-        app,
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=3600,  # The connection's own limit comes first.
-        h11_max_incomplete_event_size=MOST_HEAD_BYTES,
-    )
-    config.load()
-    return config

@@ -6,13 +6,13 @@ import socket
 import ssl
 from asyncio.sslproto import SSLProtocol
 from pathlib import Path
+from typing import Protocol
 
-from humbug_agent.config_status import StatusSettings
-
-BACKLOG = 512
+BACKLOG = 2048
+"""Who may wait to be accepted."""
 
 UNREAD_BYTES = 32 * 1024
-"""What the kernel keeps of what a client sends: nobody has more to say than the head of a request."""
+"""What the kernel keeps of what a client sends: few have more to say than the head of a request."""
 
 ADVICE = {
     errno.EADDRINUSE: "another program has that port (ss -ltnp shows which); end it, or set another port with listen",
@@ -24,11 +24,28 @@ ABSENT = errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT
 """One of a name's addresses, such as localhost's ::1 where IPv6 is off."""
 
 
+class Listen(Protocol):
+    """Where to listen, and as what log lines name it. ``certificate`` and ``private_key`` are PEM files, or absent."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def certificate(self) -> Path | None: ...
+    @property
+    def private_key(self) -> Path | None: ...
+    @property
+    def where(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+
+
 class WebError(Exception):
     """Why the web server can't start, and what to do about it."""
 
 
-def listeners(settings: StatusSettings) -> list[socket.socket]:
+def listeners(settings: Listen) -> list[socket.socket]:
     """A listening socket for each address that the host name has here. Raises WebError."""
     found: list[socket.socket] = []
     failed: OSError | None = None
@@ -63,7 +80,7 @@ def _listener(family: int, host: str, port: int) -> socket.socket:
     return listener
 
 
-def tls_context(settings: StatusSettings) -> ssl.SSLContext | None:
+def tls_context(settings: Listen) -> ssl.SSLContext | None:
     """None where no certificate is set. Raises WebError, which names the file that is at fault."""
     if not settings.certificate:
         return None

@@ -154,16 +154,16 @@ def test_the_dialplan_can_have_no_record_made(headers: dict[str, str], told: boo
 @pytest.mark.parametrize(
     ("headers", "words"),
     [
-        ({"variable_uuid": None, "Unique__ID": None}, "it has no Unique-ID"),
-        ({"variable_hangup_cause": None, "Hangup__Cause": None}, "it has no hangup_cause"),
-        ({"Caller__Destination__Number": None}, "it does not tell who called whom"),
+        ({"variable_uuid": None, "Unique__ID": None}, "has no uuid"),
+        ({"variable_hangup_cause": None, "Hangup__Cause": None}, "has no hangup_cause"),
+        ({"Caller__Destination__Number": None}, "has no Caller-Destination-Number, which says who was called"),
         (
             {"variable_start_uepoch": "0", "Caller__Channel__Created__Time": "0"},
-            "it has no time of its start",
+            "has no time of its start",
         ),
-        ({"variable_end_uepoch": "soon"}, "its variable_end_uepoch is 'soon', which is no whole number"),
+        ({"variable_end_uepoch": "soon"}, "end time is 'soon', which is no whole number"),
         ({"variable_end_uepoch": "9" * 18}, "seconds since the epoch are no time"),
-        ({"variable_duration": "3.5"}, "its duration is '3.5', which is no whole number"),
+        ({"variable_duration": "3.5"}, "a duration is '3.5', which is no whole number"),
         ({"Event__Name": "CHANNEL_CREATE"}, "it is no CHANNEL_HANGUP_COMPLETE event"),
     ],
 )

@@ -68,6 +68,7 @@ class Outbox:
                 self.rejects += batch.rejects
                 self.commits += 1
             reading.close()
+        self.source.let_go()
 
     def end(self) -> None:
         self.stop.set()

@@ -173,7 +173,7 @@ def test_times_come_from_the_most_exact() -> None:
     [
         ({"hangup_cause": ""}, "hangup_cause"),
         ({"start_uepoch": "soon"}, "whole number"),
-        ({"start_uepoch": "9" * 18}, "no time|out of range|year"),
+        ({"start_uepoch": "9" * 18}, "are no time"),
         ({"duration": "three"}, "whole number"),
     ],
 )

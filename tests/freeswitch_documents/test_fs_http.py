@@ -2,17 +2,19 @@
 
 import base64
 import re
+import shutil
 import socket
 import struct
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from fs_folder import numbered
-from fs_modules import ANSWERED, UUID, json_document, left, posted, raw_tree, recorded, xml_document
+from fs_folder import Store, numbered
+from fs_modules import ANSWERED, RECORDED, UUID, json_document, left, posted, raw_tree, recorded, xml_document
 from fs_posting import Outbox, curl, in_background, settings
 from host import wait_until
 
@@ -59,6 +61,18 @@ def test_every_mode_that_can_be_decoded(outbox: Outbox, body: bytes, own: str, k
         assert curl(f"{outbox.url}?uuid=a_{UUID}", body, "-H", header) == 200
     assert [record.uniqueid for record in outbox.records] == [UUID, UUID]
     assert (outbox.records[0].src, outbox.records[0].billsec) == ("1001", 2)
+
+
+@pytest.mark.parametrize("ending", ["json", "xml"])
+def test_every_recording_posted_is_the_call_that_it_is_on_disk(outbox: Outbox, folder: Path, ending: str) -> None:
+    recordings = sorted(RECORDED.rglob(f"*.cdr.{ending}"))
+    for path in recordings:
+        assert outbox.post(path.read_bytes(), f"/?uuid={path.name.partition('.')[0]}") == 200
+        shutil.copy(path, folder)
+    on_disk = {record.identity: record for record in Store(folder).read().records}
+    assert {record.identity: record for record in outbox.records} == on_disk
+    assert len(on_disk) == len({path.parent for path in recordings})
+    assert outbox.rejects == []
 
 
 def test_what_can_not_be_understood_is_a_reject_and_answered(outbox: Outbox) -> None:
@@ -186,6 +200,38 @@ def test_what_is_too_large_is_refused_at_once(outbox: Outbox) -> None:
             sock.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
         assert sock.recv(100).startswith(b"HTTP/1.1 413 ")
     assert outbox.post(numbered(1)[1]) == 200
+
+
+def test_a_document_that_does_not_come_is_given_up(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "BODY_SECONDS", 0.3)
+    with socket.create_connection(("127.0.0.1", outbox.source.port), timeout=10) as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n{")
+        assert sock.recv(100).startswith(b"HTTP/1.1 408 ")
+    assert outbox.post(numbered(1)[1]) == 200
+    assert outbox.rejects == []
+
+
+def test_what_has_come_in_part_is_bounded(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = numbered(1)[1]
+    monkeypatch.setattr(desk, "MOST_ARRIVING_BYTES", 2 * len(document))
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", outbox.source.port), timeout=10) as slow:
+        slow.sendall(head % (2 * len(document)) + document + b" " * (len(document) - 1))
+        wait_until(lambda: outbox.post(numbered(2)[1]) == 503)
+        slow.sendall(b" ")
+        assert slow.recv(100).startswith(b"HTTP/1.1 200 ")
+    assert outbox.post(numbered(2)[1]) == 200
+    assert {1, 2} == {*outbox.numbers}
+
+
+def test_a_fault_of_this_program_names_the_source(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(desk.Desk, "put", None)
+    assert outbox.post(numbered(1)[1]) == 500
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "source posted: a fault of this program: POST '/' failed"
+    ]
 
 
 def test_clients_that_go_away_or_take_their_time_hold_nobody_up(

@@ -47,11 +47,11 @@ def status() -> Callable[..., StatusSettings]:
 
 @pytest.fixture
 def serving(status: Callable[..., StatusSettings]) -> Iterator[Callable[..., Server]]:
-    """Starts a server for an app and [status]; it is stopped after the test."""
+    """Starts a server for an app and [status], ``crowd`` being its limits; it is stopped after the test."""
     servers: list[Server] = []
 
-    def serve(app: ASGIApp, **changes: Any) -> Server:
-        server = Server(app, status(**changes))
+    def serve(app: ASGIApp, crowd: dict[str, Any] | None = None, **changes: Any) -> Server:
+        server = Server(app, status(**changes), **(crowd or {}))
         server.start()
         servers.append(server)
         return server

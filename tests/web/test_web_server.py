@@ -22,7 +22,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from humbug_agent.config_status import StatusSettings
-from humbug_agent.web import server as server_module
 from humbug_agent.web.server import Server, WebError
 
 Serving = Callable[..., Server]
@@ -267,12 +266,9 @@ def test_clients_that_go_away_at_any_moment(serving: Serving, site: Site, certif
     assert ask(server).status == 200
 
 
-def test_everybody_at_once_and_then_the_end(
-    serving: Serving, site: Site, certified: Certified, hasty: Limits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_everybody_at_once_and_then_the_end(serving: Serving, site: Site, certified: Certified, hasty: Limits) -> None:
     hasty(head=0.1, request=0.2, idle=0.1, linger=0.05)
-    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 12)
-    server = serving(site.app, certificate=certified.certificate)
+    server = serving(site.app, {"most": 12}, certificate=certified.certificate)
     request, chunked = HEAD % (b"", b""), HEAD % (b"", b"Transfer-Encoding: chunked\r\n")
     said = [b"", b"GET", request, request * 5, chunked, chunked + b"no chunk\r\n", b"\n\n", CLIENT_HELLO]
     said += [HEAD % (path, b"Connection: close\r\n") for path in (b"", b"page", b"big", b"never")]
@@ -413,11 +409,8 @@ def test_who_asks_and_never_reads_is_asked_to_wait(serving: Serving, site: Site,
 # Too many
 
 
-def test_beyond_the_cap_the_longest_unfinished_goes(
-    serving: Serving, site: Site, certified: Certified, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 30)
-    server = serving(site.app, certificate=certified.certificate)
+def test_beyond_the_cap_the_longest_unfinished_goes(serving: Serving, site: Site, certified: Certified) -> None:
+    server = serving(site.app, {"most": 30}, certificate=certified.certificate)
     with connect(server) as held, connect(server) as idle:
         held.sendall(HEAD % (b"held", b""))
         until(lambda: site.held)
@@ -434,9 +427,8 @@ def test_beyond_the_cap_the_longest_unfinished_goes(
     close(socks)
 
 
-def test_a_burst_where_all_are_being_answered(serving: Serving, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 10)
-    server = serving(site.app)
+def test_a_burst_where_all_are_being_answered(serving: Serving, site: Site) -> None:
+    server = serving(site.app, {"most": 10})
     socks = [connect(server) for _ in range(10)]
     for sock in socks:
         sock.sendall(HEAD % (b"held", b""))

@@ -67,6 +67,9 @@ class AsteriskAmi:
         if follow:
             yield from self._hearing.read(self._connect, stop)
 
+    def let_go(self) -> int:
+        return self._hearing.let_go()
+
     def _connect(self) -> Link:
         return Link(self._settings, ",".join(sorted(self._classes)), self._listeners)
 

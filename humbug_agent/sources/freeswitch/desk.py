@@ -26,13 +26,18 @@ WAIT_SECONDS = 4.0
 MOST_WAITING, MOST_WAITING_BYTES = 2000, 64 * 1024 * 1024
 """Documents that may wait for the commit."""
 
-MOST_BYTES = 4 * 1024 * 1024
-"""Of one document: they have 5 to 20 kB."""
+MOST_BYTES, MOST_ARRIVING_BYTES = 4 * 1024 * 1024, 32 * 1024 * 1024
+"""Of one document, which has 5 to 20 kB; and of all that have come in part."""
+
+BODY_SECONDS = 5.0
+"""For all of a document. The modules send it at once."""
 
 LOG_SECONDS = 60.0
 
 SIGN = (b"x-humbug-agent", b"freeswitch_http")
 """By which `check` knows that it is us who listens."""
+
+TOO_LARGE = 413, "too large for a call record"
 
 _UUID = re.compile(rb"[?&]uuid=([^?&]*)")
 
@@ -126,6 +131,7 @@ class Door:
         allowed = base64.b64encode(f"{username}:{password}".encode())
         self._allowed = allowed if username or password else None
         self._complained = -LOG_SECONDS
+        self._arriving = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -139,14 +145,43 @@ class Door:
         elif scope["method"] != "POST":
             await _say(send, 405, "humbug-agent takes FreeSWITCH's call records here, by POST", (b"allow", b"POST"))
         else:
-            # Who goes away in the middle of a document gets no answer.
-            with suppress(_Gone):
-                await self._store(await _body(headers, receive), _uuid(scope["query_string"]), send)
+            try:
+                body = await self._body(headers, receive)
+            except _Refused as refused:
+                await _say(send, refused.status, str(refused), (b"connection", b"close"))
+            except _Gone:
+                pass  # In the middle of its document. Nobody is there to be answered.
+            else:
+                await self._store(body, _uuid(scope["query_string"]), send)
 
-    async def _store(self, body: bytes | None, uuid: str, send: Send) -> None:
-        if body is None:
-            await _say(send, 413, "too large for a call record", (b"connection", b"close"))
-            return
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Raises _Refused, _Gone."""
+        length = headers.get(b"content-length", b"0")
+        if len(length) > 12 or int(length) > MOST_BYTES:
+            raise _Refused(*TOO_LARGE)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    piece = message.get("body", b"")
+                    body += piece
+                    self._arriving += len(piece)
+                    if len(body) > MOST_BYTES:
+                        raise _Refused(*TOO_LARGE)
+                    if self._arriving > MOST_ARRIVING_BYTES:
+                        raise _Refused(503, "too much at once")
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            raise _Refused(408, f"did not come within {BODY_SECONDS:.0f} s") from None
+        finally:
+            self._arriving -= len(body)
+        return bytes(body)
+
+    async def _store(self, body: bytes, uuid: str, send: Send) -> None:
         posted = self._desk.put(body, uuid)
         if posted:
             await asyncio.wait((posted.stored,), timeout=WAIT_SECONDS)
@@ -173,23 +208,12 @@ class _Gone(Exception):
     """The client went away in the middle of its document."""
 
 
-async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
-    """None: too large."""
-    length = headers.get(b"content-length", b"0")
-    if len(length) > 12 or int(length) > MOST_BYTES:
-        return None
-    pieces, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        piece = message.get("body", b"")
-        pieces.append(piece)
-        size += len(piece)
-        if size > MOST_BYTES:
-            return None
-        more = message.get("more_body", False)
-    return b"".join(pieces)
+class _Refused(Exception):
+    """With an HTTP status, and why in words."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 def _uuid(query: bytes) -> str:

@@ -114,7 +114,8 @@ class FreeswitchJson:
         if self._settings.after != "keep" and not os.access(path, os.W_OK):
             raise SourceError(
                 f"{path}: can't be written, which after = {self._settings.after} needs; let the user that runs "
-                "humbug-agent write there (chmod g+w, and group freeswitch), or set after = keep"
+                f"humbug-agent write there (chmod g+w, group freeswitch, and in its unit ReadWritePaths={path}), or "
+                "set after = keep"
             )
         if fusionpbx.imports_from(path):
             raise SourceError(f"{path}: {fusionpbx.ADVICE}")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from humbug_agent.cdr import CDR, Batch, Reject, digest
 from humbug_agent.config_sources import FreeswitchHttpSettings
-from humbug_agent.config_status import StatusSettings
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.desk import Desk, Door
 from humbug_agent.sources.freeswitch.documents import leg
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 
 MOST = 500
 """Documents that are committed at once."""
+
+MOST_CONNECTIONS = 400
+"""With the status page's 500 within the 1,024 files that a process may have open; a hundred are left for the rest."""
 
 REST_SECONDS = 0.05
 """Between two commits: what comes meanwhile is committed at once, which costs the PBX less."""
@@ -37,15 +39,6 @@ class FreeswitchHttp:
         self.name = settings.name
         self._settings = settings
         self._zone = settings.timezone or zone
-        self._listen = StatusSettings(
-            host=settings.host,
-            port=settings.port,
-            username="",
-            password=None,
-            require_tls=False,
-            certificate=None,
-            private_key=None,
-        )
         self._desk = Desk()
         self._server: Server | None = None
 
@@ -60,18 +53,23 @@ class FreeswitchHttp:
             return
         if not stop.is_set():
             self._start()
-        try:
-            yield Batch([], [], None)
-            while not stop.is_set():
-                if self._desk.take(MOST, LOOK_SECONDS):
-                    yield from self._hand_over()
-                    stop.wait(REST_SECONDS)
-            self._desk.close()
-            while self._desk.take(MOST, 0):
+        yield Batch([], [], None)
+        while not stop.is_set():
+            if self._desk.take(MOST, LOOK_SECONDS):
                 yield from self._hand_over()
-        finally:
-            if stop.is_set():
-                self._end()
+                stop.wait(REST_SECONDS)
+        self._desk.close()
+        while self._desk.take(MOST, 0):
+            yield from self._hand_over()
+
+    def let_go(self) -> int:
+        """Whoever still waits is told that his document is not stored, and keeps it."""
+        self._desk.close()
+        self._desk.refuse()
+        if self._server:
+            self._server.stop()
+            self._server = None
+        return 0
 
     def parse(self, text: bytes) -> Batch:
         return self._batch([(text, "")])
@@ -85,29 +83,23 @@ class FreeswitchHttp:
     def check(self) -> str:
         from humbug_agent.sources.freeswitch.endpoint_check import check
 
-        return check(self._settings, self._listen)
+        return check(self._settings)
 
     def _start(self) -> None:
         # A web server that most agents never need.
         from humbug_agent.web.server import Server, WebError
 
+        # Before somebody can come to it.
+        self._desk.open()
         if self._server is None:
             secret = self._settings.password
             door = Door(self.name, self._desk, self._settings.username, secret.reveal() if secret else "")
-            server = Server(door, self._listen)
+            server = Server(door, self._settings, most=MOST_CONNECTIONS, patient=True)
             try:
                 server.start()
             except WebError as error:
                 raise SourceError(str(error)) from error
             self._server = server
-        self._desk.open()
-
-    def _end(self) -> None:
-        self._desk.close()
-        self._desk.refuse()
-        if self._server:
-            self._server.stop()
-            self._server = None
 
     def _hand_over(self) -> Iterator[Batch]:
         yield self._batch([(posted.body, posted.uuid) for posted in self._desk.take(MOST, 0)])
@@ -121,7 +113,7 @@ class FreeswitchHttp:
                 found = leg(body, self._zone)
             except ValueError as error:
                 key = digest("reject", self.name, body.decode("latin-1"))
-                rejects.append(Reject(key, body, str(error), f"{self._listen.where}, uuid={uuid}" if uuid else ""))
+                rejects.append(Reject(key, body, str(error), f"{self._settings.where}, uuid={uuid}" if uuid else ""))
             else:
                 if wanted(found, self._settings.legs, drop_doubles=self._settings.drop_doubles):
                     records.append(call(found))

@@ -4,7 +4,6 @@ import http.client
 from contextlib import closing, suppress
 
 from humbug_agent.config_sources import FreeswitchHttpSettings
-from humbug_agent.config_status import StatusSettings
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.desk import SIGN
 from humbug_agent.web.sockets import WebError, listeners
@@ -44,28 +43,28 @@ XML = """\
 CRED = '    <param name="cred" value="{username}:THE PASSWORD OF agent.ini"/>\n'
 
 
-def check(settings: FreeswitchHttpSettings, listen: StatusSettings) -> str:
+def check(settings: FreeswitchHttpSettings) -> str:
     """Raises SourceError where neither we nor a running agent can listen there."""
     try:
-        for listener in listeners(listen):
+        for listener in listeners(settings):
             listener.close()
         found = "free to listen on"
     except WebError as error:
-        if not _is_ours(listen):
+        if not _is_ours(settings):
             raise SourceError(str(error)) from error
         found = "humbug-agent listens there now"
     cred = CRED.format(username=_escaped(settings.username)) if settings.username or settings.password else ""
-    values = {"address": _reachable(listen), "cred": cred, "b_legs": "true" if "b" in settings.legs else "false"}
+    values = {"address": _reachable(settings), "cred": cred, "b_legs": "true" if "b" in settings.legs else "false"}
     return (
-        f"{listen.where}: {found}. One of these belongs into FreeSWITCH's autoload_configs; a freeswitch_json source "
+        f"{settings.where}: {found}. One of these belongs into FreeSWITCH's autoload_configs; a freeswitch_json source "
         "with its err-log-dir as path and after = delete brings in what could not be posted.\n"
         f"json_cdr.conf.xml, for mod_json_cdr:\n{JSON.format(**values)}\n"
         f"xml_cdr.conf.xml, for mod_xml_cdr (not on a FusionPBX, which has its own):\n{XML.format(**values)}"
     )
 
 
-def _is_ours(listen: StatusSettings) -> bool:
-    host, _, port = _reachable(listen).rpartition(":")
+def _is_ours(settings: FreeswitchHttpSettings) -> bool:
+    host, _, port = _reachable(settings).rpartition(":")
     connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=ASK_SECONDS)
     with closing(connection), suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/")
@@ -74,9 +73,9 @@ def _is_ours(listen: StatusSettings) -> bool:
     return False
 
 
-def _reachable(listen: StatusSettings) -> str:
+def _reachable(settings: FreeswitchHttpSettings) -> str:
     """An address at which FreeSWITCH on this host reaches it."""
-    return listen.where.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+    return settings.where.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
 
 
 def _escaped(text: str) -> str:

@@ -54,6 +54,9 @@ class FreeswitchEsl:
         if follow:
             yield from self._hearing.read(self._connect, stop)
 
+    def let_go(self) -> int:
+        return self._hearing.let_go()
+
     def _connect(self) -> Link:
         return Link(self._settings, self._events, self._listeners, self._inbox.full)
 

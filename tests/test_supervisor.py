@@ -1,0 +1,126 @@
+"""What a source holds is given back at its end, whatever became of the outbox: another Agent may follow."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import ami_calls
+import ami_feed
+import esl_calls
+import pytest
+import requests
+from ami_server import AmiServer
+from esl_server import EslServer
+from host import wait_until
+from ipps_host import free
+
+from humbug_agent.config_sources import FreeswitchHttpSettings
+from humbug_agent.outbox import Outbox
+from humbug_agent.sources.contract import Source
+from humbug_agent.sources.freeswitch.endpoint import FreeswitchHttp
+from humbug_agent.supervisor import Brought, Supervisor
+
+MUCH = 1 << 30
+(DOCUMENT,) = (Path(__file__).parent / "data" / "freeswitch" / "docs" / "answered_callee").glob("a_*.json")
+
+
+class Place:
+    """Where a source hears of calls: make ``source``; let one ``call`` be told; how many hold on to it."""
+
+    def __init__(self, source: Callable[[], Source], call: Callable[[], object], held: Callable[[], bool]) -> None:
+        self.source, self.call, self.held = source, call, held
+
+
+@pytest.fixture
+def posted() -> Place:
+    port = free()
+
+    def call() -> None:
+        # What can't be stored is answered with 503, or not at all at the end.
+        threading.Thread(target=post, args=(port,)).start()
+
+    def held() -> bool:
+        try:
+            requests.get(f"http://127.0.0.1:{port}/", timeout=5)
+        except requests.ConnectionError:
+            return False
+        return True
+
+    settings = FreeswitchHttpSettings("posted", "127.0.0.1", port, "", None, "a", True, None)
+    return Place(lambda: FreeswitchHttp(settings, esl_calls.ZONE), call, held)
+
+
+def post(port: int) -> None:
+    with suppress(requests.ConnectionError):
+        requests.post(f"http://127.0.0.1:{port}/", data=DOCUMENT.read_bytes(), timeout=20)
+
+
+@pytest.fixture
+def told_by_esl() -> Iterator[Place]:
+    with EslServer() as esl:
+        yield Place(
+            lambda: esl_calls.source(esl.port),
+            lambda: esl.play(esl_calls.numbered(1)),
+            lambda: bool(esl.listeners),
+        )
+
+
+@pytest.fixture
+def told_by_ami() -> Iterator[Place]:
+    with AmiServer() as ami:
+        yield Place(
+            lambda: ami_feed.source(port=ami.port),
+            lambda: ami.play(ami_calls.events(1), (65536,)),
+            lambda: bool(ami.listeners),
+        )
+
+
+@contextmanager
+def supervised(source: Source, outbox: Path, max_bytes: int = MUCH) -> Iterator[list[Brought]]:
+    found: list[Brought] = []
+    stop = threading.Event()
+    supervisor = Supervisor(source, outbox, max_bytes, found.append, lambda *_: None)
+    thread = threading.Thread(target=supervisor.run, args=(["humbug"], stop))
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def failing(outbox: Path) -> bool:
+    with Outbox(outbox) as found:
+        return any(one.state == "failing" for one in found.health().values())
+
+
+@pytest.mark.parametrize("way", ["posted", "told_by_esl", "told_by_ami"])
+def test_a_place_is_free_again_although_the_outbox_could_not_be_opened_at_the_end(
+    way: str, tmp_path: Path, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    place: Place = request.getfixturevalue(way)
+    folder = tmp_path / "lib"
+    folder.mkdir()
+    outbox = folder / "outbox.db"
+    Outbox(outbox).close()
+    with supervised(place.source(), outbox, max_bytes=1):
+        wait_until(place.held)
+        place.call()
+        # Nothing fits in, so the outbox is opened anew from now on ...
+        wait_until(lambda: failing(outbox))
+        # ... which can't be done at the last try.
+        folder.rename(tmp_path / "away")
+    wait_until(lambda: not place.held())
+    # FreeSWITCH keeps what it posted.
+    assert ("1 events that it was told could not be put on disk" in caplog.text) == (way != "posted")
+    (tmp_path / "away").rename(folder)
+    with supervised(place.source(), outbox) as found:
+        wait_until(place.held)
+        place.call()
+        wait_until(lambda: found)
+    assert found[0].new == 1
+    assert caplog.text.count("events that it was told") == (way != "posted")
+    with Outbox(outbox) as after:
+        assert after.health()["source posted" if way == "posted" else f"source {way[-3:]}"].state == "ok"
