@@ -17,6 +17,7 @@ from sqlite_utils import Database, Migrations
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 30
+INCREMENTAL = 2
 PATIENCE = 20
 """How often to try again, twenty times a second, while another process makes the tables."""
 
@@ -127,8 +128,10 @@ def connect(path: Path, *, durable: bool) -> Database:
 def _set_up(path: Path, durable: bool) -> Database:
     db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS), execute_plugins=False)
     try:
-        # Only a file without tables takes this; it is what lets dropped calls give their room back.
-        db.conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        # Only a file without tables takes this; it is what lets dropped calls give their room back. Said to one that
+        # has it, it would be a write, for which a full disk may have no room.
+        if db.conn.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+            db.conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.conn.execute("PRAGMA journal_mode = WAL")
         db.conn.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.conn.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")

@@ -264,6 +264,15 @@ def test_another_process_that_writes_is_waited_for(path: Path, outbox: Outbox) -
         release.join()
 
 
+def test_looking_into_it_writes_nothing(path: Path, outbox: Outbox) -> None:
+    """A full disk may have no room for that, and another process may be writing."""
+    began = time.monotonic()
+    with outbox.transaction(), Outbox(path) as looking:
+        assert looking.health() == {}
+        assert looking.select("PRAGMA auto_vacuum")[0][0] == schema.INCREMENTAL
+    assert time.monotonic() - began < schema.BUSY_SECONDS / 3
+
+
 def damage(path: Path, index: str) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
