@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from humbug_agent import __version__
-from humbug_agent.cli_common import configured, json_option
+from humbug_agent.cli_common import configured, json_option, left_out
 from humbug_agent.cli_outbox import outbox
 from humbug_agent.cli_receiver import receiver
 from humbug_agent.config import DEFAULT_PATH, Config, ConfigError, load
@@ -205,7 +205,8 @@ def explain(text: str | None, name: str | None, as_json: bool) -> None:
     if name is not None and name not in sources:
         raise click.UsageError(f"no [source {name}] in {config.path}; there are {', '.join(sources)}")
     raw = sys.stdin.buffer.read() if text in (None, "-") else os.fsencode(str(text))
-    batch = sources[name or next(iter(sources))].parse(raw)
+    name = name or next(iter(sources))
+    batch = sources[name].parse(raw)
     destinations = agent.make_destinations(config)
     calls = [
         {
@@ -219,15 +220,16 @@ def explain(text: str | None, name: str | None, as_json: bool) -> None:
         for record in batch.records
     ]
     rejects = [{"reason": reject.reason, "text": show.text(reject.text)} for reject in batch.rejects]
+    why_none = "" if calls or rejects else (raw.strip() and left_out(config, name)) or "nothing was given"
     if as_json:
         show.as_json({"calls": calls, "rejects": rejects})
     else:
-        _explain_to_people(calls, rejects)
+        _explain_to_people(calls, rejects, why_none)
     if rejects or not calls:
         sys.exit(1)
 
 
-def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]]) -> None:
+def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]], why_none: str) -> None:
     from humbug_agent import show
 
     for one in calls:
@@ -238,8 +240,8 @@ def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]
             click.echo(f"\n{sent['body']}\n")
     for reject in rejects:
         click.echo(f"Not a call: {reject['reason']}\n  {show.printable(reject['text'])}", err=True)
-    if not calls and not rejects:
-        click.echo("Not a call: nothing was given", err=True)
+    if why_none:
+        click.echo(f"Not a call: {why_none}", err=True)
 
 
 @main.command()

@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from humbug_agent.config import DEFAULT_PATH, Config, load
+from humbug_agent.config_sources import (
+    FreeswitchCsvSettings,
+    FreeswitchEslSettings,
+    FreeswitchHttpSettings,
+    FreeswitchJsonSettings,
+)
 
 if TYPE_CHECKING:
     from humbug_agent.outbox import Outbox
@@ -26,3 +32,17 @@ def open_outbox(config: Config) -> "Outbox":
     if not config.agent.outbox.exists():
         raise OutboxError(f"outbox {config.agent.outbox}: does not exist yet; humbug-agent run makes it")
     return Outbox(config.agent.outbox)
+
+
+def left_out(config: Config, name: str) -> str:
+    """Why a record that could be read makes no call: what of the source's settings leaves it out. Blank: nothing."""
+    source = next(source for source in config.sources if source.name == name)
+    if not isinstance(
+        source, FreeswitchCsvSettings | FreeswitchEslSettings | FreeswitchHttpSettings | FreeswitchJsonSettings
+    ):
+        return ""
+    doubles = "yes" if source.drop_doubles else "no"
+    said = f"legs = {source.legs} and drop_doubles = {doubles} of [source {name}] leave this leg out"
+    if isinstance(source, FreeswitchEslSettings):
+        said += ", or its dialplan does: process_cdr, skip_cdr_causes"
+    return said

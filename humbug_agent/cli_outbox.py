@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humbug_agent.cli_common import configured, json_option, open_outbox
+from humbug_agent.cli_common import configured, json_option, left_out, open_outbox
 
 if TYPE_CHECKING:
     from humbug_agent.config import Config
@@ -222,7 +222,9 @@ def _read_again(config: "Config", box: "Outbox", ids: tuple[int, ...], *, dry_ru
             if not dry_run:
                 box.accept(kept.source, batch, [destination.name for destination in config.destinations])
         else:
-            reason = batch.rejects[0].reason if batch and batch.rejects else "its source is no longer configured"
+            reason = "its source is no longer configured"
+            if batch:
+                reason = batch.rejects[0].reason if batch.rejects else left_out(config, kept.source)
             click.echo(f"r{kept.id}: still no call: {reason}", err=True)
     if not dry_run:
         history.drop_rejects(box, understood)
