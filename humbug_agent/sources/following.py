@@ -70,7 +70,7 @@ class Follower:
                     if stretch.path != self._path:
                         yield from self._to_its_end(file, stop, waker)
                     elif follow:
-                        yield from self._live(file, stop, waker)
+                        yield from self._live(file, stop, waker, place)
                     else:
                         return
                     if file.offset:
@@ -78,10 +78,12 @@ class Follower:
                     elif file.broken:
                         self._broken.add(rotation.given_up(stretch))
 
-    def _live(self, file: OpenFile, stop: Event, waker: Waker) -> Iterator[Visit]:
+    def _live(self, file: OpenFile, stop: Event, waker: Waker, place: Place | None) -> Iterator[Visit]:
         """Visit the file for as long as it is the one under its name, and holds what was read."""
         while not (stop.is_set() or file.changed):
             waker.wait(stop)
+            if not file.offset and self._is_elsewhere(place):
+                return
             if self._moved(file):
                 yield from self._to_its_end(file, stop, waker)
                 return
@@ -94,6 +96,11 @@ class Follower:
             waker.wait(stop)
         if not stop.is_set():
             yield Visit(file, True, Count.ON)
+
+    def _is_elsewhere(self, place: Place | None) -> bool:
+        """Whether a file that was moved away empty has something in it now: its writer has it open still."""
+        stretch, _ = rotation.following(self._path, place, finished=True, broken=self._broken)
+        return stretch is not None and stretch.path != self._path
 
     def _moved(self, file: OpenFile) -> bool:
         try:
@@ -108,7 +115,8 @@ class Follower:
         # proves nothing: equal records may stand on both sides of a rotation.
         copy = not stretch.offset and len(beginning) == MARK and beginning in self._beginnings
         self._beginnings.add(beginning)
-        if visited is None or copy or not found:
+        apart = not (stretch.offset or stretch.continues)
+        if visited is None or copy or apart or not found:
             return Count.ANEW
         return Count.NEXT if stretch.continues else Count.ON
 

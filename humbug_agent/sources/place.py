@@ -13,7 +13,7 @@ import lzma
 import os
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -44,7 +44,8 @@ class Place:
     """How far a file has been read: ``offset`` bytes, which end with a record.
 
     ``window`` and ``repeats`` are what counting equal records goes on from (see occurrences.py); ``written`` is the
-    file's time of last change then, in seconds since the epoch.
+    file's time of last change then, in seconds since the epoch. ``known`` are the rotated files beside it that were
+    read or are not wanted (see rotation.py).
     """
 
     device: int
@@ -55,6 +56,7 @@ class Place:
     window: int
     repeats: dict[str, int]
     written: float
+    known: Sequence[str] = ()
 
     def dump(self, log: Path) -> str:
         """The cursor of a reader of ``log``."""
@@ -67,15 +69,17 @@ def load(cursor: str | None, log: Path) -> Place | None:
     return Place(**said) if said.pop("log", None) == os.fspath(log) else None
 
 
-def nowhere(now: float) -> Place:
-    """The place of a reader to whom everything written after ``now`` is new."""
-    return Place(device=0, inode=0, offset=0, head="", tail="", window=0, repeats={}, written=now - CLOCK_SLACK)
+def nowhere(now: float, known: Sequence[str]) -> Place:
+    """The place of a reader to whom everything written after ``now`` is new, but for the ``known`` files."""
+    written = now - CLOCK_SLACK
+    return Place(device=0, inode=0, offset=0, head="", tail="", window=0, repeats={}, written=written, known=known)
 
 
 class OpenFile:
     """A file open for reading at an offset, compressed or not. ``changed`` tells that it no longer holds what was read.
 
-    Raises OSError; a compressed file that breaks off ends there, with the reason in ``broken``.
+    ``known`` goes into its places. Raises OSError; a compressed file that breaks off ends there, with the reason in
+    ``broken``.
     """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
@@ -86,6 +90,7 @@ class OpenFile:
         self.offset = 0
         self.changed = False
         self.broken = ""
+        self.known: Sequence[str] = ()
         self._head = self._tail = self._ahead = b""
         status = os.fstat(self._stream.fileno())
         self.key = (status.st_dev, status.st_ino)
@@ -156,6 +161,7 @@ class OpenFile:
             window=window,
             repeats=repeats,
             written=os.fstat(self._stream.fileno()).st_mtime,
+            known=self.known,
         )
 
     def holds(self, place: Place) -> bool:

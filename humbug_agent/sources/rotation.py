@@ -7,8 +7,9 @@ with digits and their usual separators behind it; files of other accounts, which
 import contextlib
 import logging
 import re
-from collections.abc import Set
+from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 from humbug_agent.sources.place import COMPRESSED, OpenFile, Place
@@ -16,7 +17,8 @@ from humbug_agent.sources.place import COMPRESSED, OpenFile, Place
 log = logging.getLogger(__name__)
 
 _SUFFIX = re.compile(r"[.-]([0-9][0-9._:T-]*?)(" + "|".join(map(re.escape, COMPRESSED)) + r")?")
-
+_COUNTED = re.compile(r"[0-9]{1,5}")
+"""logrotate's own numbers, which no clock can disorder: a file's number is another one after the next rotation."""
 
 LATE_SECONDS = 1.0
 """How long after a rename somebody may still write who had opened the file before."""
@@ -31,11 +33,15 @@ Broken = tuple[Path, Key, float]
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A file to read from ``offset`` on; ``continues``: its first record comes right behind what was read last."""
+    """A file to read from ``offset`` on; ``continues``: its first record comes right behind what was read last.
+
+    ``known`` are the rotated files that need no reading any more, for the places in this one.
+    """
 
     path: Path
     offset: int
     key: Key
+    known: tuple[str, ...]
     continues: bool = False
 
 
@@ -55,33 +61,71 @@ def rotated(path: Path) -> list[Path]:
 
 
 def _age(stamp: str) -> tuple[int, int, str]:
-    if re.fullmatch(r"[0-9]{1,5}", stamp):
+    if _COUNTED.fullmatch(stamp):
         return (0, -int(stamp), "")
     return (1, 0, stamp)
+
+
+def known_as(path: Path, file: Path) -> str:
+    """What tells a rotated file of ``path`` from the others, also when it is packed: its stamp, else its beginning."""
+    suffix = _SUFFIX.fullmatch(file.name[len(path.name) :])
+    said = suffix[1].encode() if suffix else b""
+    if _is_counted(path, file):
+        with contextlib.suppress(FileNotFoundError), OpenFile(file) as opened:
+            said = opened.beginning()
+    return blake2b(said, digest_size=6).hexdigest()
+
+
+def all_known(path: Path) -> tuple[str, ...]:
+    """The rotated files that are there now, for a place of which none is wanted."""
+    return tuple(known_as(path, file) for file in rotated(path))
 
 
 def following(path: Path, place: Place | None, *, finished: bool, broken: Set[Broken]) -> tuple[Stretch | None, bool]:
     """The file to read next, None when there is none yet, and whether the place was found.
 
     ``finished``: the file that the place is in has been read to its end, unless it is still the one that grows.
-    Without a place: the oldest file. Where no file holds what had been read: the oldest that was written to since,
-    from its beginning; what had been read of it is recognised later, call by call. ``broken`` are left out. Raises
-    OSError.
+    Without a place: the oldest file. Where no file holds what had been read, and where a file was rotated while nobody
+    looked and sorts among older ones (its name is of a clock that was set back since): whatever is not known, from its
+    beginning; what had been read of it is recognised later, call by call. ``broken`` are left out. Raises OSError.
     """
     files = _snapshot(path)
     number = _find(files, place) if place else None
+    there = [known_as(path, file) for file, _ in files if file != path]
+    known = tuple(one for one in place.known if one in there) if place else ()
     if place and number is not None:
         file, key = files[number]
         if not finished or file == path:
-            return Stretch(file, place.offset, key), True
-        rest = files[number + 1 :]
-    else:
-        rest = [(file, key) for file, key in files if not place or file == path or _written(file) >= place.written]
+            return Stretch(file, place.offset, key, known), True
+        known = (*known, known_as(path, file))
     found = number is not None or place is None
-    for file, key in rest:
+    for other in _rest(path, files, number, place):
+        file, key = files[other]
         if file == path or not ((file, key, _written(file)) in broken or _is_empty(file)):
-            return Stretch(file, 0, key, continues=number is not None), found
+            return Stretch(file, 0, key, known, continues=number is not None and other > number), found
     return None, found
+
+
+def _rest(path: Path, files: list[tuple[Path, Key]], number: int | None, place: Place | None) -> Iterator[int]:
+    """Which files are to be read after the one with this number, oldest first. None: the place is in none of them."""
+    for other, (file, _) in enumerate(files):
+        after = number is not None and other > number
+        read = place and file != path and is_read(path, file, place.known, after=after)
+        # With the place lost, what was written to since may hold what came behind it.
+        written_since = place and number is None and _written(file) >= place.written
+        if other != number and (not read or written_since):
+            yield other
+
+
+def is_read(path: Path, file: Path, known: Collection[str], *, after: bool) -> bool:
+    """Whether the rotated file needs no reading; ``after``: it sorts behind one that was being read."""
+    # Of two that begin alike one may be known, and the other would be taken for it.
+    return known_as(path, file) in known and not (after and _is_counted(path, file))
+
+
+def _is_counted(path: Path, file: Path) -> bool:
+    suffix = _SUFFIX.fullmatch(file.name[len(path.name) :])
+    return bool(suffix and _COUNTED.fullmatch(suffix[1]))
 
 
 def given_up(stretch: Stretch) -> Broken:
@@ -101,6 +145,7 @@ def open_following(
             # As long as it is open no other file has its inode.
             again = following(path, place, finished=finished, broken=broken)
             if file.key == stretch.key and again == (stretch, found):
+                file.known = stretch.known
                 return file, stretch, found
             file.close()
 
@@ -109,10 +154,10 @@ def unread_bytes(path: Path, place: Place | None) -> int:
     """How many bytes wait; compressed files count with what they unpack to."""
     files = _snapshot(path)
     number = _find(files, place) if place else None
-    if place is None or number is None:
-        since = [file for file, _ in files if place is None or file == path or _written(file) >= place.written]
-        return sum(_size(file, 0) for file in since)
-    return _size(files[number][0], place.offset) + sum(_size(file, 0) for file, _ in files[number + 1 :])
+    begun = _size(files[number][0], place.offset) if place and number is not None else 0
+    if number is not None and files[number][0] == path:
+        return begun
+    return begun + sum(_size(files[other][0], 0) for other in _rest(path, files, number, place))
 
 
 def _find(files: list[tuple[Path, Key]], place: Place) -> int | None:

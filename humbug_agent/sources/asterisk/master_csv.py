@@ -115,8 +115,9 @@ class AsteriskCsv:
                 end = tail_at + file.peek(size - tail_at).rfind(b"\n") + 1
             if end:
                 with OpenFile(self._path, end) as file:
+                    file.known = rotation.all_known(self._path)
                     return file.place(end, {})
-        return places.nowhere(now)
+        return places.nowhere(now, rotation.all_known(self._path))
 
     def _recounted(self, file: OpenFile, place: Place | None) -> Occurrences:
         """The count as it stood at the place, from the last records before it."""

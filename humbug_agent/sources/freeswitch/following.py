@@ -40,20 +40,18 @@ class FreeswitchFollower(Follower):
         """Whether no younger file has anything in it. FreeSWITCH writes to one at a time."""
         if file.compressed:
             return False
-        files = []
+        after = False
         for path in [*rotation.rotated(self._path), self._path]:
             with suppress(FileNotFoundError):
                 status = path.stat()
-                files.append(((status.st_dev, status.st_ino), status.st_size, status.st_mtime))
-        keys = [key for key, _, _ in files]
-        # Not among them, it was deleted or another one was renamed to its name: all of them are younger.
-        place = keys.index(file.key) if file.key in keys else -1
-        written = file.place(0, {}).written
-        return not any(
-            size and (then > written or (then == written and number > place))
-            for number, (_, size, then) in enumerate(files)
-            if number != place
-        )
+                if (status.st_dev, status.st_ino) == file.key:
+                    after = True
+                # What was read already is older, whatever clock its times are of.
+                elif status.st_size and not (
+                    path != self._path and rotation.is_read(self._path, path, file.known, after=after)
+                ):
+                    return False
+        return True
 
     def _await_file(self, stop: Event, waker: Waker) -> None:
         if not self._said:

@@ -147,8 +147,9 @@ class FreeswitchCsv:
         newest = self._newest(path)
         if newest and (end := self._latest(newest, self._settings.template)[1]):
             with OpenFile(newest, end) as file:
+                file.known = rotation.all_known(path)
                 return file.place(0, {})
-        return places.nowhere(now)
+        return places.nowhere(now, rotation.all_known(path))
 
     def _drain(self, visit: Visit, rows: Rows, stop: Event) -> Iterator[Batch]:
         file = visit.file
