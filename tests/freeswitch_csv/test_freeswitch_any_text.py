@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mod_cdr_csv import TEXTS, Values, call, row, rows, url_encode
-from odd_calls import calls
+from odd_calls import calls, nobody_can_tell
 
 from humbug_agent.sources.freeswitch.rows import Junk, Row, Rows
-from humbug_agent.sources.freeswitch.templates import TEMPLATES
+from humbug_agent.sources.freeswitch.templates import BETWEEN, TEMPLATES
 
 ENCODED = ("caller_id_name", "caller_id_number", "destination_number", "context", "accountcode")
 templates = st.sampled_from(list(TEXTS))
@@ -28,19 +28,25 @@ def split(template: str, data: bytes) -> list[Row | Junk]:
 
 
 def true(found: list[Row | Junk], template: str, written: list[Values]) -> list[bytes]:
-    """The uuids of the rows, which say what was written."""
-    wanted = {values["uuid"]: columns(template, values) for values in written}
+    """The uuids of the rows; each is the bytes of one that was written, and says what that one said."""
+    wanted = {row(template, values): columns(template, values) for values in written}
     seen = [item for item in found if isinstance(item, Row)]
     for item in seen:
-        assert item.values == wanted[item.values["uuid"]]
+        assert item.values == wanted[item.text] or read_like_the_recorded_name(item, wanted[item.text])
         assert item.template.name == template
     return [item.values["uuid"] for item in seen]
 
 
-@settings(max_examples=600, derandomize=True)
+def read_like_the_recorded_name(item: Row, wrote: dict[str, bytes]) -> bool:
+    """A name with `","` and a word in it, of which there is a recording: see test_what_nobody_can_tell."""
+    parts = item.values.get("caller_id_name", b"").split(BETWEEN)
+    return len(parts) > 1 and parts[0] == wrote["caller_id_name"] and wrote["caller_id_number"] == parts[1]
+
+
+@settings(max_examples=600)
 @given(templates, st.booleans(), st.lists(st.integers(1, 9).flatmap(calls), max_size=4, unique_by=lambda v: v["uuid"]))
 def test_every_row_is_what_was_written_or_a_reject(template: str, auto: bool, odd: list[Values]) -> None:
-    written = [call(100), *odd, call(101)]
+    written = [call(100), *(values for values in odd if not nobody_can_tell(template, values)), call(101)]
     data = b"".join(row(template, values) for values in written)
     found = split("auto" if auto else template, data)
     uuids = true(found, template, written)
@@ -49,7 +55,17 @@ def test_every_row_is_what_was_written_or_a_reject(template: str, auto: bool, od
     assert sorted(kept.replace(b"\n", b"").replace(b"\r", b"")) == sorted(data.replace(b"\n", b"").replace(b"\r", b""))
 
 
-@settings(max_examples=500, derandomize=True)
+@settings(max_examples=300)
+@given(templates, st.booleans(), calls(1))
+def test_also_what_nobody_can_tell_is_kept_to_the_byte(template: str, auto: bool, odd: Values) -> None:
+    data = row(template, call(100)) + row(template, odd) + row(template, call(101))
+    for item in split("auto" if auto else template, data):
+        assert data[item.at :].startswith(item.text)
+        if isinstance(item, Row) and item.template.name != "safe":
+            assert row(item.template.name, item.values) == item.text
+
+
+@settings(max_examples=500)
 @given(templates, calls(2))
 def test_what_stands_beside_an_odd_row_is_never_touched_by_quotes_and_commas(template: str, odd: Values) -> None:
     odd = {
@@ -61,7 +77,7 @@ def test_what_stands_beside_an_odd_row_is_never_touched_by_quotes_and_commas(tem
     assert {call(1)["uuid"], call(3)["uuid"]} <= set(uuids)
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=300)
 @given(templates, st.binary(max_size=40).map(lambda name: name.replace(b"\0", b"").replace(b'"', b"'")))
 def test_without_quotes_anything_comes_back(template: str, name: bytes) -> None:
     written = [call(1), call(2, caller_id_name=name, context=name[:5], accountcode=name[5:9]), call(3)]
@@ -69,12 +85,13 @@ def test_without_quotes_anything_comes_back(template: str, name: bytes) -> None:
     assert len(true(found, template, written)) == 3
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=300)
 @given(templates, st.lists(calls(2) | st.just(call(3)), max_size=3), st.data())
 def test_where_a_read_ends_changes_nothing(template: str, odd: list[Values], data: st.DataObject) -> None:
     odd = [
         call(number, **{k: v for k, v in values.items() if k in ENCODED[:4]}) for number, values in enumerate(odd, 2)
     ]
+    odd = [values for values in odd if not nobody_can_tell(template, values)]
     written = [call(1), *odd, call(100)]
     whole = b"".join(row(template, values) for values in written)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=4)))

@@ -66,6 +66,7 @@ class Rows:
         self._templates = tuple(TEMPLATES.values()) if template == "auto" else (TEMPLATES[template],)
         self._last: Template | None = None
         self._begin = re.compile(b"|".join({re.escape(one.begin) for one in self._templates}))
+        self._next_begin = re.compile(b"|".join({_torn_or_whole(one.begin) for one in self._templates}))
         self._end = re.compile(b"|".join({re.escape(one.end) for one in self._templates}))
         patterns = list(dict.fromkeys(one.anchor for one in self._templates))
         self._anchor = re.compile(b"|".join(b"(" + pattern + b")" for pattern in patterns))
@@ -128,13 +129,16 @@ class Rows:
 
         ``at`` is to wait.
         """
+        middles = [this]
         # Without columns before it, it is no row's middle, but stands in a text.
         real = self._can_begin(data, at, this)
         for _ in range(_MOST):
             after = self._next(data, this.end())
             limit = min(after.start() if after else len(data), this.end() + 2 * LONGEST)
             near = after if after and after.start() == limit else None
-            ends = self._ends(data, at, this, limit)
+            ends = self._ends(data, at, middles, limit)
+            if near:
+                ends = [end for end in ends if self._begins(data, end)]
             next_real = near is not None and self._can_begin(data, ends[0] if ends else this.end() - 1, near)
             sure = real and len(ends) == 1 and (near is None or next_real)
             waits = more or not (final or sure)
@@ -143,15 +147,25 @@ class Rows:
             if sure or near is None:
                 return (ends[-1] if ends else limit), sure
             this, real = near, next_real
+            middles.append(this)
         return this.start(), False
 
-    def _ends(self, data: bytes, at: int, this: re.Match[bytes], limit: int) -> list[int]:
-        """Where the row of this middle, which begins at ``at`` or later, can end."""
-        templates = [one for one in self._of(this) if data.find(one.begin, at, this.start() + len(one.begin)) >= 0]
-        marks = list(islice(self._end.finditer(data, this.end(), limit), _MOST))
+    def _ends(self, data: bytes, at: int, middles: list[re.Match[bytes]], limit: int) -> list[int]:
+        """Where a row that begins at ``at`` or later and has one of the middles can end, behind the last of these."""
+        marks = list(islice(self._end.finditer(data, middles[-1].end(), limit), _MOST))
         if len(marks) == _MOST:
             return []
-        return [mark.end() for mark in marks if any(_can_end(one, data, this.end(), mark) for one in templates)]
+        possible = [
+            (middle.end(), one)
+            for middle in middles
+            for one in self._of(middle)
+            if data.find(one.begin, at, middle.start() + len(one.begin)) >= 0
+        ]
+        return [mark.end() for mark in marks if any(_can_end(one, data, begin, mark) for begin, one in possible)]
+
+    def _begins(self, data: bytes, at: int) -> bool:
+        """Whether the next row begins here."""
+        return bool(self._next_begin.match(data, at))
 
     def _can_begin(self, data: bytes, at: int, anchor: re.Match[bytes]) -> bool:
         """Whether what stands between is enough for a row's first columns, whatever stands before them."""
@@ -238,6 +252,12 @@ class Rows:
             if plain or length > len(row.template.begin):
                 return [Junk(at, text.strip(_BLANK), AMBIGUOUS)]
         return []
+
+
+def _torn_or_whole(begin: bytes) -> bytes:
+    """A pattern for a row's beginning behind what a crash, or a write that was cut short, may have left before it."""
+    cut = b"".join(re.escape(begin[at : at + 1]) + b"?" for at in range(len(begin) - 1))
+    return rb"[\r\n\0]*" + cut + re.escape(begin)
 
 
 def _plain_row(template: Template, match: re.Match[bytes]) -> Row:
