@@ -23,7 +23,7 @@ from humbug_agent.outbox import Outbox
 from humbug_agent.pace import LONGEST_WAIT, Flood
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.sources import SOURCES
-from humbug_agent.sources.contract import Source
+from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.supervisor import Brought, Supervisor, pump
 from humbug_agent.systemd import notify
 from humbug_agent.upkeep import keep_house, max_bytes, prepare
@@ -200,16 +200,23 @@ class Agent:
 
 
 def read_once(config: Config, outbox: Outbox, stop: threading.Event, progress: Callable[[int], None]) -> int:
-    """Read what is there now, source by source; ``progress`` hears of bytes read. Returns how many calls were new.
+    """Read what is there now, source by source; ``progress`` hears how much was read. Returns how many calls were new.
 
-    Raises SourceError, OSError, OutboxError; what was read until then is in the outbox.
+    One that fails does not keep the others from being read: an ExceptionGroup of SourceErrors is raised when they have
+    been. OutboxError is raised at once. What was read until then is in the outbox.
     """
     names = [destination.name for destination in config.destinations]
     new = 0
+    failed: list[SourceError] = []
     for source in make_sources(config):
-        for brought in pump(source, outbox, names, stop, follow=False):
-            new += brought.new
-            progress(brought.size)
+        try:
+            for brought in pump(source, outbox, names, stop, follow=False):
+                new += brought.new
+                progress(brought.size)
+        except (SourceError, OSError) as error:
+            failed.append(SourceError(f"source {source.name}: {error}"))
+    if failed:
+        raise ExceptionGroup("not all sources could be read", failed)
     return new
 
 

@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 
 import click
@@ -28,34 +29,36 @@ def run_once(config: Config) -> int:
     with lock.locked(config.agent.outbox):
         upkeep.prepare(config)
         while True:
-            new, trouble = _read(config, stop)
+            new, troubles = _read(config, stop)
             _deliver(config, stop)
             # What was delivered may go, and make room for the rest.
-            if not (new and isinstance(trouble, OutboxFull)):
+            if not (new and any(isinstance(trouble, OutboxFull) for trouble in troubles)):
                 break
         with Outbox(config.agent.outbox) as outbox:
             totals, read = history.totals(outbox), history.read_so_far(outbox)
-    if trouble:
+    for trouble in troubles:
         log.error("%s", trouble)
     for source in agent.make_sources(config):
         if source.name not in read and (reason := _why_nothing(source)):
             log.warning("%s", reason)
     sums = {state: sum(states[state] for states in totals.deliveries.values()) for state in history.STATES}
     click.echo(f"{sums['sent']:,} sent, {sums['waiting']:,} waiting, {sums['dead']:,} dead, {totals.rejects:,} rejects")
-    return 1 if trouble or sums["waiting"] or sums["dead"] else 0
+    return 1 if troubles or sums["waiting"] or sums["dead"] else 0
 
 
-def _read(config: Config, stop: threading.Event) -> tuple[int, Exception | None]:
-    """How many calls were new, and what ended it before all was read."""
+def _read(config: Config, stop: threading.Event) -> tuple[int, Sequence[Exception]]:
+    """How many calls were new, and why not all was read."""
     with Outbox(config.agent.outbox, durable=True, max_bytes=upkeep.max_bytes(config)) as outbox:
         upkeep.keep_house(outbox, config, stop)
         total, before = _unread(config, outbox) if _terminal() else 0, history.totals(outbox).calls
         with click.progressbar(length=total, label="Reading", file=sys.stderr, hidden=not _terminal()) as bar:
             try:
                 agent.read_once(config, outbox, stop, bar.update)
-            except (OSError, SourceError, OutboxError) as error:
-                return history.totals(outbox).calls - before, error
-        return history.totals(outbox).calls - before, None
+            except ExceptionGroup as failed:
+                return history.totals(outbox).calls - before, failed.exceptions
+            except OutboxError as error:
+                return history.totals(outbox).calls - before, [error]
+        return history.totals(outbox).calls - before, []
 
 
 def _unread(config: Config, outbox: Outbox) -> int:

@@ -89,6 +89,14 @@ def test_run_once_says_by_its_exit_code_that_calls_wait(host: Host) -> None:
     assert (host.store.count(), host.store.repeats()) == (126, 0)
 
 
+def test_run_once_reads_the_others_where_a_source_fails(host: Host) -> None:
+    host.write()
+    hosted = "type = fusionpbx\nurl = http://127.0.0.1:9\nemail = e\npassword = hidden\ndomains = d\n"
+    host.ini.write_text(f"[source hosted]\n{hosted}" + host.ini.read_text())
+    assert host.run("run", "--once", code=1).startswith("126 sent")
+    assert "source hosted: http://127.0.0.1:9/api/login: Connection refused" in host.errors
+
+
 def test_dead_letters_are_shown_with_their_answer_and_replayed(host: Host) -> None:
     host.write()
     host.receiver.receiver.misbehaviour = Misbehaviour(status=400, body_bytes=3, every=63)
