@@ -11,7 +11,10 @@ from hashlib import blake2b
 
 
 class Disposition(StrEnum):
-    """How a call ended, in the words of Asterisk and of Humbug's page (its CONGENSTION spelt right)."""
+    """How a call ended, in the words of Asterisk and of Humbug's page (its CONGENSTION spelt right).
+
+    Made of a word; of another one it raises ValueError.
+    """
 
     ANSWERED = "ANSWERED"
     NO_ANSWER = "NO ANSWER"
@@ -20,6 +23,10 @@ class Disposition(StrEnum):
     CANCEL = "CANCEL"
     ERROR = "ERROR"
     CONGESTION = "CONGESTION"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Disposition":
+        raise ValueError(f"disposition {value!r} is none of {', '.join(cls)}")
 
 
 class Direction(StrEnum):

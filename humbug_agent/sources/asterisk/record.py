@@ -38,7 +38,7 @@ def make_cdr(columns: Mapping[str, str], zone: tzinfo, number: Callable[[bytes],
     Their times are the PBX's ``zone``'s, or UTC with ``utc``; ``number`` makes an identity of the digest of what the
     call says. Columns without a field of their own go to ``extra``. Raises ValueError with what is wrong.
     """
-    disposition = _disposition(columns["disposition"])
+    disposition = Disposition(columns["disposition"])
     duration, billsec = int(columns["duration"]), int(columns["billsec"])
     start, answer, end = times(columns, UTC if utc else zone, duration, billsec)
     shared = [columns[name] for name in SHARED]
@@ -67,13 +67,6 @@ def make_cdr(columns: Mapping[str, str], zone: tzinfo, number: Callable[[bytes],
         linkedid=columns.get("linkedid", ""),
         extra={name: columns[name] for name in ("amaflags", "peeraccount", "sequence") if name in columns},
     )
-
-
-def _disposition(word: str) -> Disposition:
-    try:
-        return Disposition(word)
-    except ValueError:
-        raise ValueError(f"disposition {word!r} is none of {', '.join(Disposition)}") from None
 
 
 def _wall_clock(moment: datetime | None, zone: tzinfo) -> str:
