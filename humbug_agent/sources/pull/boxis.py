@@ -19,7 +19,7 @@ from humbug_agent.sources.pull.rows import Row, Rows, parsed
 from humbug_agent.sources.pull.windowed import Windowed
 from humbug_agent.sources.wall_clock import times
 
-PAUSE = 1.0
+PAUSE = 0.25
 """Seconds between two requests at least."""
 
 TOLERATED = 1
@@ -148,7 +148,7 @@ class Boxis:
             end=end,
             duration=duration,
             billsec=billsec,
-            disposition=_disposition(row.text("disposition")),
+            disposition=Disposition(row.text("disposition")),
             direction=Direction(direction[1]) if direction else Direction.UNKNOWN,
             accountcode=row.text("accountcode"),
             uniqueid=uniqueid,
@@ -175,10 +175,3 @@ def _local(begin: float, end: float, zone: tzinfo) -> tuple[str, str]:
 def _epoch(said: Any) -> int:
     """0 for what is no time."""
     return int(said) if isinstance(said, str) and re.fullmatch(r"[0-9]{9,10}", said) else 0
-
-
-def _disposition(word: str) -> Disposition:
-    try:
-        return Disposition(word)
-    except ValueError:
-        raise ValueError(f"disposition {word!r} is none of {', '.join(Disposition)}") from None

@@ -50,7 +50,7 @@ class Fusionpbx:
     def __init__(self, settings: FusionpbxSettings, zone: tzinfo) -> None:
         self.name = settings.name
         self._settings = settings
-        self._url = settings.api.url.rstrip("/")
+        self._url = settings.api.url.rstrip("/").removesuffix("/api")
         self._zone = settings.api.timezone or zone
         self._asker = Asker(settings.api, [settings.password], PAUSE)
         self._rows = Rows(settings.name, self._call)

@@ -6,9 +6,10 @@ http_build_query makes of the parameters; pages of 100 calls; ``from_id`` includ
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import tzinfo
 from threading import Event
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from humbug_agent.cdr import CDR, Batch, digest
 from humbug_agent.config_apis import While1Settings
@@ -29,6 +30,7 @@ class While1:
     unread_in = "seconds"
 
     def __init__(self, settings: While1Settings, zone: tzinfo) -> None:
+        settings = replace(settings, api=replace(settings.api, url=_whole(settings.api.url)))
         self.name = settings.name
         self._settings = settings
         self._zone = settings.api.timezone or zone
@@ -83,3 +85,10 @@ class While1:
         if since is None:
             return int(time.time()) - DAY
         return int((since if since.tzinfo else since.replace(tzinfo=self._zone)).timestamp())
+
+
+def _whole(url: str) -> str:
+    """With the path of the description where ``url`` only names the PBX."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    return urlunsplit(parts._replace(path="/api/cdr" if path in ("", "/api") else path))

@@ -175,7 +175,8 @@ class Pages:
             found = {}
         failed = found.get("has_error") if isinstance(found, dict) else None
         if failed in _YES:
-            raise self._asker.wrong(response, f"says there is an error: {_joined(found.get('messages'))}")
+            hint = "; check token and api_key" if response.status in (401, 403) else ""
+            raise self._asker.wrong(response, f"says there is an error: {_joined(found.get('messages'))}{hint}")
         if response.status not in range(200, 300):
             # Says what is wrong in its own words.
             self._asker.document(response, "token and api_key")

@@ -24,6 +24,9 @@ DAY = 86400
 WIDEST, NARROWEST = 366 * DAY, DAY // 16
 """Seconds of a window. One of more than a day is for when there are hardly any calls."""
 
+FEW = 50
+"""Calls in a window. As long as there are no more the next one is wider: years are not asked for day by day."""
+
 OVERLAP = 50
 """So many ids before the last one are asked for again: calls that end together may be written in another order."""
 
@@ -133,15 +136,15 @@ class Reading:
         # A long call that began before the first one, a wrong time zone, or a clock that is ahead must hide no call.
         before = LONGEST_CALL if begin == self._reached.since else 0
         ahead = DAY if end == until else 0
-        empty = True
+        rows = 0
         for page in self._pages.all(self._between(begin - before, end + ahead), self._stop):
             if self._width > DAY and not page.is_last:
                 self._width = DAY
                 return
-            empty = empty and not page.rows
+            rows += len(page.rows)
             self._highest = max([self._highest, *page.ids])
             yield from self._hand_over(page)
-        self._width = min(self._width * 2, WIDEST) if empty else min(self._width, DAY)
+        self._width = min(self._width * 2, WIDEST) if rows <= FEW else min(self._width, DAY)
         known = self._reached.id
         if not known and end == until and self._highest:
             known = max(1, self._highest - OVERLAP)

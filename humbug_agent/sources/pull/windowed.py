@@ -154,11 +154,12 @@ class Windowed:
         """Up to ``end``, or to now, which goes on while we ask."""
         width = self._widths[place]
         while True:
-            until = max(self._now().surely if end is None else end, position)
+            clocks = self._now()
+            until = max(clocks.surely if end is None else end, position)
             beyond = position + width.seconds
             last = beyond >= until
             if last:
-                beyond = until + AHEAD if end is None else until
+                beyond = max(until, clocks.latest) + AHEAD if end is None else until
             asked = min(beyond, until) - position
             began = time.monotonic()
             try:
@@ -172,6 +173,8 @@ class Windowed:
             now = self._now(took)
             if now.apart:
                 raise SourceError(self._asker.where + _clocks(now))
+            # It may have told only now that its clock is ahead.
+            last = last and (end is not None or now.latest <= beyond)
             width.answered(len(rows), asked, took)
             yield _Window(rows, beyond, last, now)
             if last:

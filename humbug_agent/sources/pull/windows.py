@@ -11,11 +11,14 @@ from datetime import datetime, tzinfo
 
 HOUR, DAY, WEEK = 3600, 86400, 7 * 86400
 OVERLAP = 900
-NARROWEST, FIRST_WIDTH, WIDEST = 60, HOUR, 6 * HOUR
-"""Seconds."""
+NARROWEST, FIRST_WIDTH, WIDEST = 60, HOUR, 92 * DAY
+"""Seconds. The widest is for years in which there are hardly any calls."""
 
 AHEAD = DAY
 """So far beyond now is asked: it costs nothing, and the clock that stamps the calls may be ahead of those we know."""
+
+APART = 28 * DAY
+"""So far may the two clocks be from each other: all that time is asked for in every round, as one of them is right."""
 
 TOLERATED = 60
 """So many seconds may a clock be turned back before anything comes of it: a server tells its time in whole ones."""
@@ -52,8 +55,8 @@ class Now:
 
     @property
     def apart(self) -> bool:
-        """So far that calls would be asked for where there are none."""
-        return self.theirs >= OLDEST and abs(self.ours - self.theirs) > DAY
+        """So far that every round would ask for too much."""
+        return self.theirs >= OLDEST and abs(self.ours - self.theirs) > APART
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,9 @@ def to_sweep(reached: Reached, number: int, begin: int, now: Now) -> Reached:
     if sweep.at or sweep.began - TOLERATED <= clock < sweep.began + every:
         return reached
     # Not from so far before now: what came into the list since the last time was not there then.
-    return swept(reached, number, Sweep(clock, max(reached.since, min(clock, sweep.began, begin) - back)))
+    # If it was by a clock that was ahead, it is not known when: for as long as that, maybe.
+    done = clock - abs(clock - sweep.began)
+    return swept(reached, number, Sweep(clock, max(reached.since, min(done, begin) - back)))
 
 
 def swept(reached: Reached, number: int, sweep: Sweep) -> Reached:
