@@ -28,10 +28,14 @@ class Page:
         return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, **options)
 
     def up(self) -> bool:
+        return self.status() != 0
+
+    def status(self) -> int:
+        """HTTP's, of the page; 0 where nobody answers."""
         try:
-            return bool(self.get().status_code)
+            return self.get().status_code
         except requests.ConnectionError:
-            return False
+            return 0
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def test_a_reload_serves_anew_at_once(host: Host, page: Page) -> None:
             assert kept.get(f"http://127.0.0.1:{page.port}/", timeout=5).ok
             page.more("username = admin\npassword = new-word\n")
             daemon.send_signal(signal.SIGHUP)
-            wait_until(lambda: page.up() and page.get().status_code == 401)
+            wait_until(lambda: page.status() == 401)
             assert page.get(auth=("admin", "new-word")).ok
             page.port = free()
             page.more("")
