@@ -176,7 +176,9 @@ class Reading:
     def _reaches(self, then: Reached, size: int) -> Iterator[Batch]:
         """``size`` is how many seconds of calls were read, to get there."""
         self._reached = then
-        if then.id != self._told.id or abs(then.upto - self._told.upto) >= TELL_EVERY:
+        # Written down as under way, days would be asked for once more at the next start.
+        under_way = self._told.upto < self._told.until
+        if under_way or then.id != self._told.id or abs(then.upto - self._told.upto) >= TELL_EVERY:
             self._told = then
             yield Batch([], [], then.dump(self._of), size)
 
