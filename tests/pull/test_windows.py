@@ -15,12 +15,12 @@ from humbug_agent.cdr import CDR, Disposition, digest
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.pull import windowed
 from humbug_agent.sources.pull.asking import TooMuch, Wrong
+from humbug_agent.sources.pull.polling import DAY
 from humbug_agent.sources.pull.progress import Progress, account, remembered
 from humbug_agent.sources.pull.rows import Row, Rows
 from humbug_agent.sources.pull.windowed import Windowed
 from humbug_agent.sources.pull.windows import (
     APART,
-    DAY,
     HOUR,
     NARROWEST,
     OVERLAP,

@@ -1,11 +1,21 @@
 """Asks again and again, and not at the same second as everybody else."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, tzinfo
 from threading import Event
 
 from humbug_agent.cdr import Batch
 from humbug_agent.pace import jittered
 from humbug_agent.sources.pull.asking import Stopped
+
+DAY = 86400
+
+
+def first(since: datetime | None, zone: tzinfo, now: float) -> int:
+    """Where a first start begins, in seconds since the epoch: ``since``, in ``zone`` if it names none, or a day ago."""
+    if since is None:
+        return int(now) - DAY
+    return int((since if since.tzinfo else since.replace(tzinfo=zone)).timestamp())
 
 
 def poll(rounds: Callable[[], Iterator[Batch]], every: float, stop: Event, *, follow: bool) -> Iterator[Batch]:

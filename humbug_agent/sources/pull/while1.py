@@ -14,10 +14,10 @@ from urllib.parse import urlsplit, urlunsplit
 from humbug_agent.cdr import CDR, Batch, digest
 from humbug_agent.config_apis import While1Settings
 from humbug_agent.sources.pull.asking import Asker
-from humbug_agent.sources.pull.polling import poll
+from humbug_agent.sources.pull.polling import DAY, first, poll
 from humbug_agent.sources.pull.rows import Row, Rows, in_words, parsed
 from humbug_agent.sources.pull.while1_pages import PAUSE, Pages
-from humbug_agent.sources.pull.while1_reading import DAY, Reading, reached, wall_clock
+from humbug_agent.sources.pull.while1_reading import Reading, reached, wall_clock
 from humbug_agent.sources.pull.while1_row import call
 
 LATE_SECONDS = 900
@@ -81,10 +81,7 @@ class While1:
 
     def _since(self) -> int:
         """Seconds since the epoch."""
-        since = self._settings.api.since
-        if since is None:
-            return int(time.time()) - DAY
-        return int((since if since.tzinfo else since.replace(tzinfo=self._zone)).timestamp())
+        return first(self._settings.api.since, self._zone, time.time())
 
 
 def _whole(url: str) -> str:

@@ -16,11 +16,11 @@ from typing import Any
 from humbug_agent.cdr import Batch
 from humbug_agent.sources.pull.asking import Asker, TooMuch
 from humbug_agent.sources.pull.php import Value
+from humbug_agent.sources.pull.polling import DAY
 from humbug_agent.sources.pull.rows import Row, Rows
 from humbug_agent.sources.pull.while1_pages import Page, Pages
 from humbug_agent.sources.pull.while1_row import row_id, when
 
-DAY = 86400
 WIDEST, NARROWEST = 366 * DAY, DAY // 16
 """Seconds of a window. One of more than a day is for when there are hardly any calls."""
 

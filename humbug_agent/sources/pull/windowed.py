@@ -11,11 +11,11 @@ from humbug_agent.cdr import CDR, Batch
 from humbug_agent.pace import jittered
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.pull.asking import Asker, Stopped, TooMuch, Wrong
+from humbug_agent.sources.pull.polling import DAY
 from humbug_agent.sources.pull.progress import Progress
 from humbug_agent.sources.pull.rows import Rows, in_words
 from humbug_agent.sources.pull.windows import (
     AHEAD,
-    DAY,
     OVERLAP,
     SWEEPS,
     Now,

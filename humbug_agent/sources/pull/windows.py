@@ -9,7 +9,9 @@ first. What is on disk already adds nothing.
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
-HOUR, DAY, WEEK = 3600, 86400, 7 * 86400
+from humbug_agent.sources.pull.polling import DAY, first
+
+HOUR, WEEK = 3600, 7 * DAY
 OVERLAP = 900
 NARROWEST, FIRST_WIDTH, WIDEST = 60, HOUR, 92 * DAY
 """Seconds. The widest is for years in which there are hardly any calls."""
@@ -89,10 +91,7 @@ def known(reached: Reached | None, since: datetime | None, zone: tzinfo, now: No
     if reached and not _is_future(reached.since, now):
         return reached
     clock = int(now.surely)
-    if since is None:
-        begin = clock - DAY
-    else:
-        begin = min(clock, int((since if since.tzinfo else since.replace(tzinfo=zone)).timestamp()))
+    begin = min(clock, first(since, zone, clock))
     return Reached(begin, begin, 0, (Sweep(clock),) * len(SWEEPS))
 
 
