@@ -64,14 +64,10 @@ class Inbox:
             self._items.append(State(trouble))
             self._news.notify_all()
 
-    def take(self, most: int, seconds: float) -> tuple[list[Heard], State | None]:
-        """Up to ``most`` events, in order, and the change of state that comes right behind them, if one does.
-
-        Waits up to ``seconds`` for something to come.
-        """
+    def take(self, most: int) -> tuple[list[Heard], State | None]:
+        """Up to ``most`` events, in order, and the change of state that comes right behind them, if one does."""
         events: list[Heard] = []
         with self._news:
-            self._news.wait_for(lambda: bool(self._items), seconds)
             while self._items and len(events) < most:
                 item = self._items.popleft()
                 if isinstance(item, State):
@@ -80,9 +76,10 @@ class Inbox:
                 events.append(item)
         return events, None
 
-    def waiting(self) -> int:
-        """How many events there are to take."""
+    def waiting(self, seconds: float = 0.0) -> int:
+        """How many events there are to take. Waits up to ``seconds`` for something to come."""
         with self._news:
+            self._news.wait_for(lambda: bool(self._items), seconds)
             return sum(isinstance(item, Heard) for item in self._items)
 
     def filling(self) -> bool:

@@ -40,6 +40,8 @@ class Hearing:
         self._unacknowledged: Batch | None = None
         self._trouble: str | None = None
         self._told: str | None = None
+        # When nothing was left to take. None: there may be more.
+        self._emptied: float | None = None
 
     def read(self, connect: Callable[[], Connection], stop: Event) -> Iterator[Batch]:
         """As `Source.read`. What has come stays here also when a reading is given up and another one begun.
@@ -68,13 +70,16 @@ class Hearing:
         return self._inbox.waiting() + (len(held.records) + len(held.rejects) if held else 0)
 
     def _next(self, stop: Event) -> Iterator[Batch]:
-        heard, state = self._inbox.take(self._most, LOOK_SECONDS)
+        if self._emptied is not None:
+            self._await(self._emptied, stop)
+        heard, state = self._inbox.take(self._most)
+        self._emptied = None if state or len(heard) == self._most else time.monotonic()
         if state:
             self._trouble = state.trouble
         if heard:
             yield from self._hand_over(self._batch(heard))
-            if len(heard) < self._most:
-                self._let_gather(stop)
+            if self._emptied is not None:
+                stop.wait(REST_SECONDS)
         if lost := self._inbox.lost():
             why = f"{lost:,} events found no room while the outbox could not be written"
             raise SourceError(f"{why}; {self._meanwhile}", 0)
@@ -84,17 +89,22 @@ class Hearing:
                 raise SourceError(f"{self._trouble}; {self._meanwhile}", 0)
             yield Batch([], [], None)
 
-    def _let_gather(self, stop: Event) -> None:
-        """A flood shows by what has come after the first rest."""
-        if stop.wait(REST_SECONDS) or self._inbox.waiting() <= FLOOD_EVENTS * REST_SECONDS:
+    def _await(self, since: float, stop: Event) -> None:
+        """Until something has come; of a flood, until a good deal has.
+
+        ``since`` is when nothing was left: a connection that itself rests in a flood shows nothing of it for a while.
+        """
+        waiting = self._inbox.waiting(LOOK_SECONDS)
+        now = time.monotonic()
+        if waiting <= FLOOD_EVENTS * max(REST_SECONDS, now - since):
             return
-        until = time.monotonic() + FLOOD_REST
+        until = now + FLOOD_REST
         while (left := until - time.monotonic()) > 0 and not self._inbox.filling():
             if stop.wait(min(left, 0.1)):
                 return
 
     def _rest(self) -> Iterator[Batch]:
-        while any(taken := self._inbox.take(self._most, 0)):
+        while any(taken := self._inbox.take(self._most)):
             if heard := taken[0]:
                 yield from self._hand_over(self._batch(heard))
 

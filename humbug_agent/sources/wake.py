@@ -95,7 +95,7 @@ class Waker(FileSystemEventHandler):
         if state != self._state:
             self._state, self._changed = state, self._looked
         hints, self._hints = self._hints, 0
-        if hints >= MANY:
+        if hints >= MANY or self._flood:
             self._busy = True
             self._unwatch()
         else:

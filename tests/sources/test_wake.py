@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from host import wait_until
+from watchdog.observers.api import BaseObserver
 
 from humbug_agent.pace import FLOOD_REST
 from humbug_agent.sources.wake import REST_SECONDS, Waker
@@ -78,6 +80,18 @@ def test_a_flood_is_looked_at_once_and_then_when_it_has_gathered(log: Path, wake
     assert len(said) - len(gathered) <= 2
     assert 1 <= len(gathered) <= 3
     assert min(gathered) >= FLOOD_REST
+
+
+def test_in_a_flood_nobody_is_told_of_each_record(log: Path, waker: Waker) -> None:
+    """Each would wake us up three times, also while nobody looks."""
+    stop = threading.Event()
+    looking = threading.Thread(target=waker.wait, args=(stop,))
+    append(log, 500)
+    looking.start()
+    wait_until(lambda: not any(isinstance(thread, BaseObserver) for thread in threading.enumerate()), FLOOD_REST / 2)
+    assert looking.is_alive()
+    stop.set()
+    looking.join()
 
 
 def test_behind_a_flood_a_call_is_looked_at_soon(log: Path, waker: Waker) -> None:
