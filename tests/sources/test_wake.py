@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers import Store, numbered
 from host import wait_until
 from watchdog.observers.api import BaseObserver
 
@@ -31,9 +32,9 @@ def waker(log: Path) -> Iterator[Waker]:
         yield waker
 
 
-def append(log: Path, records: int) -> None:
+def append(log: Path, records: int, record: bytes = RECORD) -> None:
     with log.open("ab") as file:
-        file.write(RECORD * records)
+        file.write(record * records)
 
 
 def waits(waker: Waker, seconds: float) -> list[float]:
@@ -104,3 +105,16 @@ def test_behind_a_flood_a_call_is_looked_at_soon(log: Path, waker: Waker) -> Non
     began = time.monotonic()
     waker.wait(stop)
     assert time.monotonic() - began < 0.5
+
+
+def test_a_flood_that_begins_while_a_call_is_kept_gathers(tmp_path: Path) -> None:
+    path = tmp_path / "Master.csv"
+    path.write_bytes(numbered(1))
+    reader, stop = Store(path), threading.Event()
+    threading.Timer(2, stop.set).start()
+    batches = 0
+    for _ in reader.batches(follow=True, stop=stop):
+        # The PBX goes on while a batch is put on disk.
+        append(path, 100, numbered(1))
+        batches += 1
+    assert batches <= 4

@@ -129,10 +129,12 @@ class AsteriskCsv:
         return counted
 
     def _drain(self, visit: Visit, counted: Occurrences, stop: Event) -> Iterator[Batch]:
-        file = visit.file
-        while not stop.is_set():
+        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather."""
+        file, more = visit.file, True
+        while more and not stop.is_set():
             data = file.peek(CHUNK)
-            found, taken = split(data, final=visit.last and len(data) < CHUNK)
+            more = len(data) == CHUNK
+            found, taken = split(data, final=visit.last and not more)
             if not taken:
                 break
             at = file.offset

@@ -152,8 +152,9 @@ class FreeswitchCsv:
         return places.nowhere(now, rotation.all_known(path))
 
     def _drain(self, visit: Visit, rows: Rows, stop: Event) -> Iterator[Batch]:
-        file = visit.file
-        while not stop.is_set():
+        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather."""
+        file, more = visit.file, True
+        while more and not stop.is_set():
             data = file.peek(CHUNK)
             more = len(data) == CHUNK
             found, taken = rows.split(data, more=more, final=visit.last and not more)
