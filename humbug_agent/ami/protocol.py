@@ -34,9 +34,9 @@ REST_SECONDS = 0.02
 """After reading, so that a flood of events is read in large pieces: waking up for each takes the PBX's time. What the
 kernel holds meanwhile is a hundredth of what it takes until Asterisk calls a reader slow."""
 
-FLOOD_BYTES, FLOOD_SECONDS = 32 * 2**10, 0.2
-"""After a read of so much the rest is longer, a quarter of what Asterisk has then for a reader of Cdr events. Of those
-who hear of every channel it has ten times as much, and must not be kept waiting."""
+FLOOD_BYTES, FLOOD_SECONDS = 8 * 2**10, 0.2
+"""After a read of so much, which is some 15 calls, the rest is longer, a quarter of what Asterisk has then for a reader
+of Cdr events. Of those who hear of every channel it has ten times as much, and must not be kept waiting."""
 
 FULL_BYTES = 128 * 2**10
 """After a read of so much there may be more right behind it."""
