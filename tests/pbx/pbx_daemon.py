@@ -22,7 +22,17 @@ def cpu_seconds(pid: int) -> float:
 class Daemon:
     """The agent on a PBX, and the times at which it could not listen."""
 
-    def __init__(self, host: Host, pbx: Pbx, *, user: str = "humbug", more: str = "", start: str = "beginning") -> None:
+    def __init__(
+        self,
+        host: Host,
+        pbx: Pbx,
+        *,
+        user: str = "humbug",
+        more: str = "",
+        start: str = "beginning",
+        nice: int = 0,
+    ) -> None:
+        self._nice = nice
         self.host, self.log = host, host.folder / "agent.log"
         self.away: list[tuple[float, float]] = []
         self.kills = 0
@@ -37,8 +47,9 @@ class Daemon:
         )
 
     def start(self) -> None:
+        command = ["nice", "-n", str(self._nice), PROGRAM, "--config", str(self.host.ini), "run"]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([PROGRAM, "--config", str(self.host.ini), "run"], stderr=log)
+            self._process = subprocess.Popen(command, stderr=log)
         self.await_ear()
 
     def cpu_seconds(self) -> float:

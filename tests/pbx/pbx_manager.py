@@ -62,6 +62,11 @@ class Manager:
             pass
         return found
 
+    def ignore(self) -> None:
+        """Read whatever comes, until `hang_up`."""
+        while self._stream.read1():
+            pass
+
     def channels(self) -> int:
         return int(self.action("Command", Command="core show channels count")["Output"].split()[0])
 
