@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ami_calls import HEADERS, ZONE, call, event, line
 from ami_feed import only_call, source, understood
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.config import AsteriskCsvSettings
@@ -14,6 +14,8 @@ from humbug_agent.sources.asterisk import ami_events
 from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
 
 INJECTED = b"x\r\nDestination: 666"
+# Whatever comes behind the last data of a call, made up.
+INJECTED_END = b"".join(b"\r\n%b: 1" % header.encode() for header in [*HEADERS][[*HEADERS].index("LastData") + 1 :])
 TEXTS = [column for column, value in call(1).items() if not re.fullmatch(rb"[0-9:. -]+|ANSWERED", value)] + ["dst"]
 PIECES = [b"\r\n", b"\n", b"\r", b": ", b":", b" ", b"a", b"\xc3", "ü".encode(), b"Event: Cdr", b"linkedid: 7"]
 PIECES += [f"\r\n{header}:".encode() for header in HEADERS] + [b"Source: 7", b"UserField: x", b"EndTime: "]
@@ -41,6 +43,8 @@ def test_a_last_header_without_even_a_blank_is_an_empty_one() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(TEXTS), values, max_size=3))
+@example({"amaflags": b"\r\nUniqueID:\r\nUserField:"})
+@example({"lastdata": INJECTED_END})
 @settings(max_examples=300)
 def test_whatever_a_value_says_it_is_kept_or_the_event_refused(changed: dict[str, bytes]) -> None:
     columns = call(1, **changed)

@@ -61,6 +61,9 @@ def call_columns(block: bytes) -> dict[str, str]:
     for column, value in values.items():
         if b"\r\n" in value and any(mark in value for mark, _ in _MARKS):
             raise ValueError(f"its {column} has a line like a header of its own: where it ends can't be told")
+    if b"\r\nUniqueID:" in b"\r\n" + rest:
+        # Whichever value made the UserField up, Asterisk's own UniqueID comes behind it.
+        raise ValueError("it has another UniqueID behind its UserField: where its values end can't be told")
     columns = {column: text(value.removeprefix(b" ")) for column, value in values.items()}
     for line in rest.split(b"\r\n"):
         header, colon, value = line.partition(b": ")
