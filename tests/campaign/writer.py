@@ -100,6 +100,7 @@ class Master:
         self._rng = rng
         self._pause = pause
         self._calls = Calls(rng)
+        self._half_written = False
 
     def add(self) -> None:
         """One more call, in one of the ways in which it may get there; now and then with a twin right behind it."""
@@ -116,8 +117,10 @@ class Master:
         record, call = self._calls.next()
         with open(self.path, "ab", buffering=0) as file:
             file.write(record[:100])
+            self._half_written = True
             do()
             file.write(record[100:])
+            self._half_written = False
         self.written.append(call)
 
     def _append(self, record: bytes, call: Call) -> None:
@@ -141,7 +144,10 @@ class Master:
         self.written.append(call)
 
     def rotate(self) -> None:
-        """As logrotate: numbers or dates, delaycompress, with and without create."""
+        """As logrotate: numbers or dates, delaycompress, with and without create.
+
+        Nothing is packed in the midst of a record: it is written in less time than passes between two rotations.
+        """
         if not self.path.exists():
             return
         if self.dateext:
@@ -157,7 +163,7 @@ class Master:
         self.rotations += 1
         if self._rng.random() < 0.5:
             os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644))
-        if self._rng.random() < 0.7:
+        if self._rng.random() < 0.7 and not self._half_written:
             self._compress(youngest)
 
     def _named(self, suffix: str) -> Path:
