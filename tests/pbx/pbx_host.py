@@ -61,13 +61,16 @@ class Pbx:
         gmt: bool = False,
         timezone: str = "UTC",
         manager_users: str = MANAGER_USERS,
+        manager_general: str = "",
         cdr_manager: bool = True,
         batch: tuple[int, int] | None = None,
         unanswered: bool = True,
         congestion: bool = True,
         tls: bytes | None = None,
     ) -> None:
-        """``batch`` is size and seconds; ``tls`` a key and its certificates (PEM), for ``ami_tls_port``."""
+        """``manager_general`` is lines of that section, ``batch`` size and seconds, ``tls`` a key and its certificates
+        (PEM), for ``ami_tls_port``.
+        """
         self.root, self.timezone = root.resolve(), timezone
         self._process: subprocess.Popen[bytes] | None = None
         _sweep(self.root)
@@ -89,6 +92,7 @@ class Pbx:
             modules=_setting(self.root / "etc" / "asterisk" / "asterisk.conf", "astmoddir"),
             ami_port=str(self.ami_port),
             tls="\n".join(["tlsenable = yes", *tls_lines]) if tls else "",
+            general=manager_general,
             users=manager_users,
             unanswered="yes" if unanswered else "no",
             congestion="yes" if congestion else "no",
