@@ -5,7 +5,7 @@ Names are Asterisk's, the field's common tongue. Everything else in the package 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from hashlib import blake2b
 
@@ -41,9 +41,9 @@ class CDR:
     """One call record.
 
     ``identity`` is 16 bytes that are the same whenever and wherever this call is read again, and different for
-    any other call, even one that looks alike. ``start``, ``answer`` and ``end`` are aware; ``answer`` is None
-    for a call nobody answered. ``duration`` and ``billsec`` are whole seconds. ``extra`` holds whatever else
-    the PBX said, by its own names.
+    any other call, even one that looks alike. ``start``, ``answer`` and ``end`` are aware and in the zone of the PBX's
+    clock, so that they show what it showed (see `wall_clock`); ``answer`` is None for a call nobody answered.
+    ``duration`` and ``billsec`` are whole seconds. ``extra`` holds whatever else the PBX said, by its own names.
     """
 
     identity: bytes
@@ -111,6 +111,15 @@ class Batch:
     rejects: Sequence[Reject]
     cursor: str | None
     size: int = 0
+
+
+def wall_clock(moment: datetime, zone: tzinfo) -> datetime:
+    """The moment as the PBX's clock showed it, which is what is sent and what people are shown.
+
+    A call's times have the offset that the clock had then, whatever the zone is said to be today. A moment in UTC does
+    not say how the clock stood; it is shown in ``zone``.
+    """
+    return moment.astimezone(zone) if moment.tzinfo is UTC else moment
 
 
 def digest(*values: str) -> bytes:

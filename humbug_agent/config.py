@@ -1,11 +1,12 @@
 """agent.ini -> frozen dataclasses. Every mistake is reported at once, with its section, key and what is expected."""
 
+import datetime
 import re
 import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ DEFAULT_PATH = Path("/etc/humbug-agent/agent.ini")
 T = TypeVar("T")
 HUMBUG_URL = "http://api.humbuglabs.org/receiver.php"
 EXAMPLE_KEY = "YOUR-API-KEY"
+NO_ZONE = datetime.timezone(datetime.timedelta(0), "UTC")
 Hosted = While1Settings | BoxisSettings | FusionpbxSettings
 
 
@@ -74,12 +76,15 @@ class Config:
 
 
 def system_timezone() -> tzinfo:
-    """The host's zone as Asterisk sees it: /etc/localtime, whatever the TZ variable says; UTC without one."""
+    """The host's zone as Asterisk sees it: /etc/localtime, whatever the TZ variable says; UTC without one.
+
+    Never ``datetime.UTC``, which stands for a moment of which the PBX's clock is not known.
+    """
     try:
         with open("/etc/localtime", "rb") as zone:
             return ZoneInfo.from_file(zone)
     except OSError:
-        return UTC
+        return NO_ZONE
 
 
 def _country(value: str) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from itertools import zip_longest
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from humbug_agent.cdr import Batch, Record
 
 KEPT_FAILURES = 20
 PURGE_CHUNK = 1000
+CLOCK_CHUNK = 10_000
+"""Calls in one transaction, a tenth of a second: others wait for their turn to write."""
+KNOWN_CHUNK = 500
+"""Identities in one query; SQLite takes at most 32,766 parameters."""
 LONGEST_WAIT = 2 * 3600
 """Seconds. No delivery is put off for longer; one that is due later was put off by a clock since set back."""
 
@@ -142,6 +147,17 @@ class Outbox:
             )
         return calls
 
+    def known(self, identities: Sequence[bytes]) -> set[bytes]:
+        """Which of these are calls that were accepted, kept or dropped since."""
+        found: set[bytes] = set()
+        for begin in range(0, len(identities), KNOWN_CHUNK):
+            asked = identities[begin : begin + KNOWN_CHUNK]
+            places = ", ".join("?" * len(asked))
+            for table in ("calls", "forgotten"):
+                rows = self.select(f"SELECT identity FROM {table} WHERE identity IN ({places})", *asked)
+                found |= {bytes(row["identity"]) for row in rows}
+        return found
+
     # What delivery needs.
 
     def take(self, destination: str, limit: int, now: float, without: Iterable[int] = ()) -> list[Due]:
@@ -214,6 +230,15 @@ class Outbox:
                 (part, state, message, time.time()),
             )
 
+    def doubt(self, source: str, said: str) -> None:
+        """Tell the other processes what seems wrong with the times of a source; blank: nothing any more."""
+        self.report(f"clock {source}", "doubtful" if said else "ok", said)
+
+    def doubts(self) -> dict[str, str]:
+        """Source -> what seems wrong with its times; only those of which something does."""
+        found = self.select("SELECT substr(part, 7) AS name, message FROM health WHERE part LIKE 'clock %'")
+        return {row["name"]: row["message"] for row in found if row["message"]}
+
     def forget_health(self) -> None:
         """What an earlier daemon said is not how things are."""
         with self.transaction() as conn:
@@ -249,6 +274,25 @@ class Outbox:
         """Make due what a wrong clock has put off beyond any back-off there is."""
         with self.transaction() as conn:
             conn.execute("UPDATE deliveries SET due = ? WHERE state = 'waiting' AND due > ?", (now, now + LONGEST_WAIT))
+
+    def keep_wall_clock(self, zone: tzinfo) -> int:
+        """Write down for up to ten thousand calls, of which that is not known, that the PBX's clock was ``zone``'s.
+
+        Returns how many they were; call again while it is not 0. An earlier version did not write it down.
+        """
+
+        def offset(seconds: float | None) -> int | None:
+            shift = None if seconds is None else datetime.fromtimestamp(seconds, zone).utcoffset()
+            return None if shift is None else round(shift.total_seconds())
+
+        with self.transaction() as conn:
+            conn.create_function("clock_offset", 1, offset, deterministic=True)
+            return conn.execute(
+                "UPDATE calls SET start_offset = clock_offset(start), answer_offset = clock_offset(answer), "
+                'end_offset = clock_offset("end") WHERE id IN (SELECT id FROM calls WHERE start_offset IS NULL '
+                "AND event = 'Cdr' LIMIT ?)",
+                (CLOCK_CHUNK,),
+            ).rowcount
 
     def shrink(self) -> None:
         """Give the room that dropped calls left back to the file system."""

@@ -105,6 +105,15 @@ def m002_second_source(db: Database) -> None:
     db.conn.execute('CREATE INDEX calls_accepted ON calls (accepted, source, also, event, "end")')
 
 
+@migrations()
+def m004_wall_clock(db: Database) -> None:
+    # How far the PBX's clock was from UTC at these times, in seconds: what it showed is sent, whatever the zone is said
+    # to be by then. NULL for older calls until the daemon's next start, which knows the zone (`keep_wall_clock`).
+    for column in ("start_offset", "answer_offset", "end_offset"):
+        db.conn.execute(f"ALTER TABLE calls ADD COLUMN {column} INTEGER")
+    db.conn.execute("CREATE INDEX calls_without_clock ON calls (id) WHERE start_offset IS NULL AND event = 'Cdr'")
+
+
 def connect(path: Path, *, durable: bool) -> Database:
     """A connection of this thread's own to the outbox at ``path``, with today's schema.
 

@@ -8,7 +8,7 @@ from unicodedata import combining, east_asian_width
 
 import click
 
-from humbug_agent.cdr import CDR, Notice, Record
+from humbug_agent.cdr import CDR, Notice, Record, wall_clock
 from humbug_agent.history import Entry, Failure, KeptReject
 
 
@@ -70,9 +70,9 @@ def call(cdr: CDR, zone: tzinfo) -> dict[str, object]:
     return {
         "uniqueid": cdr.uniqueid,
         "linkedid": cdr.linkedid,
-        "start": cdr.start.astimezone(zone).isoformat(),
-        "answer": cdr.answer.astimezone(zone).isoformat() if cdr.answer else None,
-        "end": cdr.end.astimezone(zone).isoformat(),
+        "start": wall_clock(cdr.start, zone).isoformat(),
+        "answer": wall_clock(cdr.answer, zone).isoformat() if cdr.answer else None,
+        "end": wall_clock(cdr.end, zone).isoformat(),
         "src": cdr.src,
         "dst": cdr.dst,
         "dcontext": cdr.dcontext,
@@ -105,7 +105,7 @@ def entry(found: Entry, zone: tzinfo) -> dict[str, Any]:
         "id": found.id,
         "uniqueid": uniqueid,
         "source": found.source,
-        "start": start.astimezone(zone).isoformat(),
+        "start": wall_clock(start, zone).isoformat(),
         "src": src,
         "dst": dst,
         "disposition": disposition,

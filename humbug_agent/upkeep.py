@@ -33,6 +33,8 @@ def prepare(config: Config) -> None:
         )
     with Outbox(path) as outbox:
         outbox.forget_health()
+        while outbox.keep_wall_clock(config.agent.timezone):
+            pass
         names = {destination.name for destination in config.destinations}
         for name, states in history.totals(outbox).deliveries.items():
             if name not in names and states["waiting"]:

@@ -24,10 +24,11 @@ class Host:
         self.ini, self.master = folder / "agent.ini", folder / "Master.csv"
         self.configure()
 
-    def configure(self, source: str = "", destination: str = "", agent: str = "") -> None:
+    def configure(self, source: str = "", destination: str = "", agent: str = "", timezone: str = "UTC") -> None:
+        """``timezone`` is by default that of the host on which the recordings were made."""
         self.ini.touch(0o600)
         self.ini.write_text(
-            f"[agent]\noutbox = {self.folder}/outbox.db\ntimezone = Europe/Berlin\n{agent}\n"
+            f"[agent]\noutbox = {self.folder}/outbox.db\ntimezone = {timezone}\n{agent}\n"
             f"[source master-csv]\ntype = asterisk_csv\npath = {self.master}\n{source}\n"
             f"[destination humbug]\ntype = humbug\nurl = {self.receiver.url}\napi_key = {API_KEY}\n{destination}\n"
         )

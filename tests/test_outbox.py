@@ -65,11 +65,10 @@ def first_version(path: Path) -> None:
     """An outbox as version 0.1.0 made it, with a call that waits."""
     db = Database(sqlite3.connect(path), execute_plugins=False)
     schema.migrations.apply(db, stop_before="m002_second_source")
-    names = [name for name in rows.COLUMNS.split(", ") if name != "event"]
-    places = ", ".join("?" * (len(names) + 2))
+    places = ", ".join("?" * (len(rows.FIELDS) + 2))
     db.conn.execute(
-        f"INSERT INTO calls (source, accepted, {', '.join(names)}) VALUES ({places})",
-        ("csv", 1.0, *rows.values(call(1))[:-1]),
+        f"INSERT INTO calls (source, accepted, {', '.join(rows.FIELDS)}) VALUES ({places})",
+        ("csv", 1.0, *rows.values(call(1))[: len(rows.FIELDS)]),
     )
     db.conn.execute("INSERT INTO deliveries (call, destination) VALUES (1, 'humbug')")
     db.conn.commit()

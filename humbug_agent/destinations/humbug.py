@@ -11,7 +11,7 @@ from datetime import UTC, datetime, tzinfo
 from urllib.parse import quote, quote_plus
 
 from humbug_agent import __version__
-from humbug_agent.cdr import CDR, Direction, Notice, Record
+from humbug_agent.cdr import CDR, Direction, Notice, Record, wall_clock
 from humbug_agent.config import HumbugSettings, NumbersSettings
 from humbug_agent.destinations.contract import Answer, Later, Preview, Refused
 from humbug_agent.destinations.http import Poster, judge
@@ -24,7 +24,10 @@ _HEX = re.compile(r"[0-9a-f]{64,}", re.IGNORECASE)
 
 
 class Humbug:
-    """Sends to the receiver that ``settings`` names. ``zone`` is the PBX's: all times are its local time."""
+    """Sends to the receiver that ``settings`` names.
+
+    A call's times are what the PBX's clock showed; ``zone`` is that of ``event_time`` and of times that don't say.
+    """
 
     def __init__(self, settings: HumbugSettings, zone: tzinfo, numbers: NumbersSettings) -> None:
         self.name = settings.name
@@ -127,7 +130,7 @@ class Humbug:
         return re.sub("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), MASK, text)
 
     def _local(self, moment: datetime) -> str:
-        return moment.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
+        return wall_clock(moment, self._zone).strftime("%Y-%m-%d %H:%M:%S")
 
     def _event_time(self, record: Record) -> str:
         """Of a call, now, as the page has it; a notice says its own time nowhere else."""
