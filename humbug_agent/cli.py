@@ -155,6 +155,8 @@ def check(as_json: bool) -> None:
     for source in sources:
         try:
             found.append((f"source {source.name}", True, source.check()))
+            if doubt := source.doubt():
+                found.append(("warning", True, f"source {source.name}: {doubt}"))
         except (SourceError, OSError) as error:
             found.append((f"source {source.name}", False, str(error)))
     for destination in agent.make_destinations(config):

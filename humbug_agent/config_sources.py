@@ -19,11 +19,13 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class AsteriskCsvSettings:
+    """``utc`` says whether its times are UTC (cdr.conf's usegmtime); None: the reader finds out."""
+
     type: ClassVar[str] = "asterisk_csv"
     name: str
     path: Path
     start: str
-    utc: bool
+    utc: bool | None
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _asterisk_csv(name: str, section: Section) -> AsteriskCsvSettings:
         name=name,
         path=Path(section.text("path", "/var/log/asterisk/cdr-csv/Master.csv")),
         start=section.choice("start", ("beginning", "end"), "beginning"),
-        utc=section.flag("utc", False),
+        utc=None if section.text("utc", "auto").lower() == "auto" else section.flag("utc", False),
     )
 
 

@@ -11,7 +11,7 @@ from humbug_agent.cdr import Batch, Notice
 from humbug_agent.outbox import Outbox
 from humbug_agent.pace import growing, jittered
 from humbug_agent.schema import OutboxDamaged, OutboxError
-from humbug_agent.sources.contract import Holding, Source, SourceError
+from humbug_agent.sources.contract import Comparing, Holding, Source, SourceError
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,10 @@ class Brought:
 def pump(
     source: Source, outbox: Outbox, destinations: Sequence[str], stop: threading.Event, *, follow: bool
 ) -> Iterator[Brought]:
-    """Bring what the source reads into the outbox, batch by batch."""
+    """Bring what the source reads into the outbox, batch by batch, and say once where its times seem to be wrong."""
+    if isinstance(source, Comparing):
+        source.compare_with(outbox.known)
+    told = outbox.doubts().get(source.name, "")
     for batch in source.read(outbox.cursor(source.name), stop, follow=follow):
         if batch.records or batch.rejects or batch.cursor:
             yield Brought(outbox.accept(source.name, batch, destinations), batch.size, _latest(batch))
@@ -56,6 +59,10 @@ def pump(
                 )
         else:
             yield Brought(0, 0, 0.0)
+        if (doubt := source.doubt()) != told:
+            told = doubt
+            outbox.doubt(source.name, doubt)
+            log.warning("source %s: %s", source.name, doubt or "its times are right again")
 
 
 def _latest(batch: Batch) -> float:

@@ -1,6 +1,6 @@
 """What a source is. Each one is a file of its own in this folder and a line in SOURCES."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from threading import Event
 from typing import Protocol, runtime_checkable
 
@@ -16,6 +16,10 @@ class SourceError(Exception):
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+Known = Callable[[Sequence[bytes]], Set[bytes]]
+"""Which of some identities are calls that have been accepted, from whichever source."""
 
 
 class Source(Protocol):
@@ -47,8 +51,21 @@ class Source(Protocol):
         """What keeps it from being read, as far as can be told without asking another host; blank when all is well."""
         ...
 
+    def doubt(self) -> str:
+        """What seems wrong with the times of the records read or looked at lately, and what to do; blank: nothing."""
+        ...
+
     def check(self) -> str:
         """Try the source for real and say in a line what was found. Raises SourceError when it would not work."""
+        ...
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """A source that looks up what others have told of its calls."""
+
+    def compare_with(self, known: Known) -> None:
+        """Ask ``known`` from now on; in the thread that reads."""
         ...
 
 

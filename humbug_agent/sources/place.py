@@ -45,7 +45,8 @@ class Place:
 
     ``window`` and ``repeats`` are what counting equal records goes on from (see occurrences.py); ``written`` is the
     file's time of last change then, in seconds since the epoch. ``known`` are the rotated files beside it that were
-    read or are not wanted (see rotation.py).
+    read or are not wanted (see rotation.py). ``clock`` is whose the times in it are, where a reader has to find out
+    (see asterisk/clock.py).
     """
 
     device: int
@@ -57,6 +58,7 @@ class Place:
     repeats: dict[str, int]
     written: float
     known: Sequence[str] = ()
+    clock: str = ""
 
     def dump(self, log: Path) -> str:
         """The cursor of a reader of ``log``."""
@@ -147,6 +149,10 @@ class OpenFile:
                 raise
             return 0
 
+    def written(self) -> float:
+        """When it was last written to, in seconds since the epoch; packing keeps that time."""
+        return os.fstat(self._stream.fileno()).st_mtime
+
     def touched_within(self, seconds: float) -> bool:
         """Whether it was written to or renamed so lately; of a clock that was set, no more than one such time."""
         return not self.compressed and abs(time.time() - os.fstat(self._stream.fileno()).st_ctime) < seconds
@@ -160,7 +166,7 @@ class OpenFile:
             tail=_hash(self._tail),
             window=window,
             repeats=repeats,
-            written=os.fstat(self._stream.fileno()).st_mtime,
+            written=self.written(),
             known=self.known,
         )
 

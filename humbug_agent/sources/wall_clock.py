@@ -45,6 +45,15 @@ def _moment(stamp: str, zone: tzinfo) -> tuple[datetime, bool]:
     return moment, moment.utcoffset() > moment.replace(fold=1).utcoffset()  # type: ignore[operator]
 
 
+def is_left_out(stamp: str, zone: tzinfo) -> bool:
+    """Whether clocks in ``zone`` never showed this, since they were put forward over it. False of what is no stamp."""
+    try:
+        moment, twice = _moment(stamp, zone)
+    except ValueError:
+        return False
+    return not twice and moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment.replace(tzinfo=None)
+
+
 def _not_before(moment: datetime, bound: datetime) -> datetime:
     return moment if moment.timestamp() >= bound.timestamp() else moment.replace(fold=1)
 

@@ -8,7 +8,8 @@ from host import RECORDED
 AMI = RECORDED / "ami"
 MASTER = RECORDED / "Master-full.csv"
 LOGGED_IN = b"Message: Authentication accepted\r\n\r\n"
-ZONE = ZoneInfo("Europe/Berlin")
+ZONE = ZoneInfo("UTC")
+"""That of the host on which the recordings were made."""
 HEADERS = {
     "AccountCode": "accountcode",
     "Source": "src",

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ami_calls import ZONE
 from ami_server import SECRET, USER
 from host import PROGRAM, SECRETS, Host, wait_until
 
@@ -17,10 +18,12 @@ STOP_SECONDS = 5.0
 class AmiHost(Host):
     """Its agent.ini has one source, [source ami], unless ``csv`` puts Master.csv beside it."""
 
-    def listen_to(self, port: int, ami: str = "", *, csv: bool = False, host: str = "127.0.0.1") -> None:
+    def listen_to(
+        self, port: int, ami: str = "", *, csv: bool = False, host: str = "127.0.0.1", timezone: str = ZONE.key
+    ) -> None:
         beside = f"[source master-csv]\ntype = asterisk_csv\npath = {self.master}\n" if csv else ""
         self.ini.write_text(
-            f"[agent]\noutbox = {self.outbox}\ntimezone = Europe/Berlin\n"
+            f"[agent]\noutbox = {self.outbox}\ntimezone = {timezone}\n"
             f"[source ami]\ntype = asterisk_ami\nhost = {host}\nport = {port}\n"
             f"username = {USER}\nsecret = {SECRET}\n{ami}\n{beside}"
             f"[destination humbug]\ntype = humbug\nurl = {self.receiver.url}\napi_key = {SECRETS[0]}\n"

@@ -39,7 +39,7 @@ class Daemon:
         self._process: subprocess.Popen[bytes] | None = None
         host.ini.write_text(
             f"[agent]\noutbox = {host.folder}/outbox.db\ntimezone = {pbx.timezone}\n"
-            f"[source master-csv]\ntype = asterisk_csv\npath = {pbx.master_csv}\nutc = yes\nstart = {start}\n"
+            f"[source master-csv]\ntype = asterisk_csv\npath = {pbx.master_csv}\nstart = {start}\n"
             f"[source ami]\ntype = asterisk_ami\nport = {pbx.ami_port}\nusername = {user}\n"
             f"secret = humbug-secret\n{more}\n"
             f"[destination humbug]\ntype = humbug\nurl = {host.receiver.url}\napi_key = {API_KEY}\n"

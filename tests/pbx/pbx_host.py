@@ -60,6 +60,7 @@ class Pbx:
         csv: str = "full",
         gmt: bool = False,
         timezone: str = "UTC",
+        zone_file: Path | None = None,
         manager_users: str = MANAGER_USERS,
         manager_general: str = "",
         cdr_manager: bool = True,
@@ -68,10 +69,11 @@ class Pbx:
         congestion: bool = True,
         tls: bytes | None = None,
     ) -> None:
-        """``manager_general`` is lines of that section, ``batch`` size and seconds, ``tls`` a key and its certificates
-        (PEM), for ``ami_tls_port``.
+        """``zone_file`` is that of a ``timezone`` which its host does not know, ``manager_general`` lines of that
+        section, ``batch`` size and seconds, ``tls`` a key and its certificates (PEM), for ``ami_tls_port``.
         """
         self.root, self.timezone = root.resolve(), timezone
+        self._zone_file = zone_file or self.root / "usr/share/zoneinfo" / timezone
         self._process: subprocess.Popen[bytes] | None = None
         _sweep(self.root)
         self._inside = f"/srv/{os.getpid()}-{time.time_ns()}"
@@ -141,10 +143,9 @@ class Pbx:
 
     def start(self) -> None:
         assert not self.running
-        zone = self.root / "usr/share/zoneinfo" / self.timezone
         # Asterisk knows its zone from /etc/localtime alone, so another one needs mounts of its own.
         elsewhere = self.timezone != "UTC"
-        command = ["sh", "-c", _RUN, "sh", str(zone) if elsewhere else "", str(self.root / "etc/localtime")]
+        command = ["sh", "-c", _RUN, "sh", str(self._zone_file) if elsewhere else "", str(self.root / "etc/localtime")]
         command += [*self._command, "-U", "asterisk", "-G", "asterisk", "-f"]
         with (self.home / "log" / "output").open("ab") as output:
             self._process = subprocess.Popen(

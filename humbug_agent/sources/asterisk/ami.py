@@ -22,6 +22,7 @@ from humbug_agent.sources.asterisk.ami_check import check
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.hearing import Hearing
+from humbug_agent.sources.zone_watch import ZoneWatch
 
 MOST = 1000
 """Events that are committed at once."""
@@ -53,6 +54,7 @@ class AsteriskAmi:
         self._hearing = Hearing(self._inbox, self._batch, MOST, MEANWHILE)
         self._counts: dict[int, Count] = {}
         self._numbers = itertools.count()
+        self._watch = ZoneWatch()
 
     @property
     def username(self) -> str:
@@ -83,6 +85,9 @@ class AsteriskAmi:
     def trouble(self) -> str:
         return ""
 
+    def doubt(self) -> str:
+        return self._watch.doubt("the clock when they are told", "is [agent] timezone that of the PBX?")
+
     def check(self) -> str:
         return check(self._settings, self._classes)
 
@@ -94,7 +99,10 @@ class AsteriskAmi:
             if event == "Cdr" and self._calls:
                 try:
                     columns = ami_events.call_columns(one.block)
-                    records.append(make_cdr(columns, self._zone, partial(self._number, one)))
+                    call = make_cdr(columns, self._zone, partial(self._number, one))
+                    records.append(call)
+                    if one.at:
+                        self._watch.ended(call.end.timestamp(), one.at)
                 except ValueError as error:
                     rejects.append(self._reject(one, str(error)))
             elif event in self._notices:

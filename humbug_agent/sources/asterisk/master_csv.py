@@ -8,8 +8,9 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
 from threading import Event
@@ -18,10 +19,12 @@ from humbug_agent.cdr import CDR, Batch, Reject, digest, text
 from humbug_agent.config import AsteriskCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources import rotation
+from humbug_agent.sources.asterisk.clock import Clock
+from humbug_agent.sources.asterisk.csv_clock import CsvClock
 from humbug_agent.sources.asterisk.csv_records import Junk, Row, split
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
-from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.contract import Known, SourceError
 from humbug_agent.sources.following import Count, Follower, Visit
 from humbug_agent.sources.place import OpenFile, Place
 
@@ -39,10 +42,17 @@ class AsteriskCsv:
         self._path = settings.path
         self._start = settings.start
         self._zone = zone
-        self._utc = settings.utc
+        self._clock = CsvClock(settings, zone, self._identities)
+
+    def compare_with(self, known: Known) -> None:
+        self._clock.known = known
+
+    def doubt(self) -> str:
+        return self._clock.doubt()
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         place = places.load(cursor, self._path)
+        self._clock.go_on(place.clock if place else "")
         if place is None and self._start == "end":
             place = self._end()
             log.info("%s: begins at byte %d; what stands before it is not sent (start = end)", self._path, place.offset)
@@ -53,6 +63,8 @@ class AsteriskCsv:
             if visit is None:
                 yield Batch([], [], None)
                 continue
+            if visit.count is not Count.ON:
+                self._clock.new_file()
             if visit.count is Count.ANEW:
                 counted = self._recounted(visit.file, place)
             elif visit.count is Count.NEXT:
@@ -65,7 +77,7 @@ class AsteriskCsv:
     def parse(self, record: bytes) -> Batch:
         whole = record if record.endswith(b"\n") else record + b"\n"
         found, _ = split(whole, final=True)
-        return self._batch(found, "", Occurrences(), 0)
+        return self._batch(found, self._clock.alone(found), "", Occurrences(), 0)
 
     def unread(self, cursor: str | None) -> int:
         place = places.load(cursor, self._path)
@@ -99,10 +111,12 @@ class AsteriskCsv:
         except OSError as error:
             hint = "; is the user in group asterisk?" if error.errno == errno.EACCES else ""
             raise SourceError(f"{self._path}: {error.strerror}{hint}") from error
-        calls = self._batch(found, "", Occurrences(), 0)
+        clocks = self._clock.alone(found)
+        calls = self._batch(found, clocks, "", Occurrences(), 0)
         if found and not calls.records:
             raise SourceError(f"{self._path}: not a Master.csv: {calls.rejects[0].reason}")
-        return f"{self._path}: {size:,} bytes, {rotated} rotated files beside it"
+        shown = ", ".join(filter(None, [f"{rotated} rotated files beside it", self._clock.in_words(clocks)]))
+        return f"{self._path}: {size:,} bytes, {shown}"
 
     def _end(self) -> Place:
         """Behind the last line break that is there now; where there is none, whatever is written from now on."""
@@ -124,7 +138,7 @@ class AsteriskCsv:
         counted = Occurrences()
         if place and file.offset:
             found, _ = split(file.read_again(place.window), final=True)
-            self._batch(found, "", counted, place.window)
+            self._batch(found, self._clock.again(found), "", counted, place.window)
             counted.set_repeats(place.repeats)
         return counted
 
@@ -138,9 +152,14 @@ class AsteriskCsv:
             if not taken:
                 break
             at = file.offset
-            batch = self._batch(found, str(file.path), counted, at)
+            clocks = self._clock.find(found, file, stop, more=more)
+            if len(clocks) < len(found):
+                # The others are better judged with what comes behind them.
+                found, taken = found[: len(clocks)], found[len(clocks)].at
+            batch = self._batch(found, clocks, str(file.path), counted, at)
             file.advance(data[:taken])
-            cursor = file.place(counted.begins(file.offset), counted.repeats()).dump(self._path)
+            place = file.place(counted.begins(file.offset), counted.repeats())
+            cursor = replace(place, clock=self._clock.found).dump(self._path)
             yield Batch(batch.records, batch.rejects, cursor, taken)
         if visit.last and file.broken:
             yield Batch([], [self._broken(file)], None)
@@ -154,17 +173,23 @@ class AsteriskCsv:
             _where(str(file.path), file.offset),
         )
 
-    def _batch(self, found: list[Row | Junk], path: str, counted: Occurrences, offset: int) -> Batch:
+    def _identities(self, found: Sequence[Row | Junk], clock: Clock) -> set[bytes]:
+        records = self._batch(found, [clock] * len(found), "", Occurrences(), 0).records
+        return {record.identity for record in records}
+
+    def _batch(
+        self, found: Sequence[Row | Junk], clocks: Sequence[Clock], path: str, counted: Occurrences, offset: int
+    ) -> Batch:
         records: list[CDR] = []
         rejects: list[Reject] = []
-        for item in found:
+        for item, clock in zip(found, clocks, strict=True):
             at = offset + item.at
             reason = item.reason if isinstance(item, Junk) else ""
             if isinstance(item, Row):
                 try:
                     columns = {name: text(value) for name, value in item.values.items()}
                     number = partial(counted.identity, offset=at)
-                    records.append(make_cdr(columns, self._zone, number, utc=self._utc))
+                    records.append(make_cdr(columns, self._zone, number, utc=clock is Clock.UTC))
                     continue
                 except ValueError as error:
                     reason = str(error)

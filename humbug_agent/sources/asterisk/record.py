@@ -6,7 +6,7 @@ are the wall-clock times as they stand: a default Master.csv has no uniqueid, an
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 
 from humbug_agent.cdr import CDR, Disposition, digest
 from humbug_agent.sources.wall_clock import times
@@ -43,8 +43,10 @@ def make_cdr(columns: Mapping[str, str], zone: tzinfo, number: Callable[[bytes],
     start, answer, end = times(columns, UTC if utc else zone, duration, billsec)
     shared = [columns[name] for name in SHARED]
     if utc:
+        start, end = start.astimezone(zone), end.astimezone(zone)
+        answer = answer.astimezone(zone) if answer else None
         # The AMI event of the same call has the local time, and neither says which of two equal hours it means.
-        shared[9:12] = [_wall_clock(moment, zone) for moment in (start, answer, end)]
+        shared[9:12] = [moment.isoformat(" ", "seconds")[:19] if moment else "" for moment in (start, answer, end)]
     return CDR(
         identity=number(digest(*shared)),
         src=columns["src"],
@@ -67,7 +69,3 @@ def make_cdr(columns: Mapping[str, str], zone: tzinfo, number: Callable[[bytes],
         linkedid=columns.get("linkedid", ""),
         extra={name: columns[name] for name in ("amaflags", "peeraccount", "sequence") if name in columns},
     )
-
-
-def _wall_clock(moment: datetime | None, zone: tzinfo) -> str:
-    return "" if moment is None else moment.astimezone(zone).isoformat(" ", "seconds")[:19]

@@ -15,8 +15,9 @@ from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch import fusionpbx_import as fusionpbx
 from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.files import Read, Reader, Tidy
-from humbug_agent.sources.freeswitch.leg import call, wanted
+from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
 from humbug_agent.sources.freeswitch.listing import ROTATED, Found, Known, Listing, Memory, Quiet, remembered
+from humbug_agent.sources.zone_watch import ZoneWatch
 
 POLL_SECONDS = 1.0
 SHARE = 20
@@ -39,6 +40,7 @@ class FreeswitchJson:
         self._path = settings.path
         self._settings = settings
         self._zone = settings.timezone or zone
+        self._zone_watch = ZoneWatch()
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         self._look()
@@ -66,6 +68,9 @@ class FreeswitchJson:
             return str(error)
         return ""
 
+    def doubt(self) -> str:
+        return self._zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
+
     def check(self) -> str:
         self._look()
         sample = list(islice(self._all(Memory()), SAMPLE))
@@ -78,6 +83,7 @@ class FreeswitchJson:
     def call(self, document: bytes) -> CDR | None:
         """None: a leg that agent.ini does not want. Raises ValueError."""
         found = leg(document, self._zone)
+        look(self._zone_watch, found)
         return call(found) if wanted(found, self._settings.legs, drop_doubles=self._settings.drop_doubles) else None
 
     def _all(self, memory: Memory) -> Iterator[Found]:

@@ -66,6 +66,7 @@ def made(document: Document, zone: tzinfo) -> Leg:
         userfield=variables.get("userfield", ""),
         linkedid=originator or variables.get("cc_member_session_uuid") or uuid,
         extra=_extra(document),
+        shown=times.shown("start"),
     )
 
 
@@ -88,6 +89,13 @@ class _Times:
                 return self._moment(_whole(f"{name} time", said), fraction)
         stamp = self._variables.get(f"{name}_stamp")
         return datetime.strptime(stamp, _STAMP).replace(tzinfo=self._zone) if stamp else None
+
+    def shown(self, name: str) -> datetime | None:
+        """The same as FreeSWITCH's clock showed it; None where that is not said, or not understood."""
+        try:
+            return datetime.strptime(self._variables.get(f"{name}_stamp", ""), _STAMP).replace(tzinfo=self._zone)
+        except ValueError:
+            return None
 
     def _moment(self, count: int, fraction: int) -> datetime | None:
         if count <= 0:

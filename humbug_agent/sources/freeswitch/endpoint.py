@@ -14,7 +14,8 @@ from humbug_agent.config_sources import FreeswitchHttpSettings
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.desk import Desk, Door
 from humbug_agent.sources.freeswitch.documents import leg
-from humbug_agent.sources.freeswitch.leg import call, wanted
+from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
+from humbug_agent.sources.zone_watch import ZoneWatch
 
 if TYPE_CHECKING:
     from humbug_agent.web.server import Server
@@ -39,6 +40,7 @@ class FreeswitchHttp:
         self.name = settings.name
         self._settings = settings
         self._zone = settings.timezone or zone
+        self._zone_watch = ZoneWatch()
         self._desk = Desk()
         self._server: Server | None = None
 
@@ -80,6 +82,9 @@ class FreeswitchHttp:
     def trouble(self) -> str:
         return ""
 
+    def doubt(self) -> str:
+        return self._zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
+
     def check(self) -> str:
         from humbug_agent.sources.freeswitch.endpoint_check import check
 
@@ -115,6 +120,7 @@ class FreeswitchHttp:
                 key = digest("reject", self.name, body.decode("latin-1"))
                 rejects.append(Reject(key, body, str(error), f"{self._settings.where}, uuid={uuid}" if uuid else ""))
             else:
+                look(self._zone_watch, found)
                 if wanted(found, self._settings.legs, drop_doubles=self._settings.drop_doubles):
                     records.append(call(found))
         return Batch(records, rejects, None, sum(len(body) for body, _ in documents))

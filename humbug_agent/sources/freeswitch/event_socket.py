@@ -18,8 +18,9 @@ from humbug_agent.esl.link import Link
 from humbug_agent.esl.listener import Listener
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.event import HANGUP, leg
-from humbug_agent.sources.freeswitch.leg import call, wanted
+from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
 from humbug_agent.sources.hearing import Hearing
+from humbug_agent.sources.zone_watch import ZoneWatch
 
 MOST = 500
 """Events that are committed at once; each has some ten thousand bytes."""
@@ -40,6 +41,7 @@ class FreeswitchEsl:
         self.name = settings.name
         self._settings = settings
         self._zone = settings.timezone or zone
+        self._zone_watch = ZoneWatch()
         self._inbox = Inbox(BEGINNINGS)
         self._listeners: list[Listener] = [self._inbox]
         self._events = {HANGUP}
@@ -68,6 +70,9 @@ class FreeswitchEsl:
 
     def trouble(self) -> str:
         return ""
+
+    def doubt(self) -> str:
+        return self._zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
 
     def check(self) -> str:
         try:
@@ -103,6 +108,8 @@ class FreeswitchEsl:
                 key = digest("reject", self.name, one.block.decode("latin-1"))
                 rejects.append(Reject(key, one.block, str(error), self._settings.where))
             else:
+                if told:
+                    look(self._zone_watch, told)
                 if told and wanted(told, self._settings.legs, drop_doubles=self._settings.drop_doubles):
                     records.append(call(told))
         return Batch(records, rejects, None, sum(len(one.block) for one in heard))

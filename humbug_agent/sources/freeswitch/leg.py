@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from humbug_agent.cdr import CDR, Direction, Disposition, digest
+from humbug_agent.sources.zone_watch import ZoneWatch
 
 NORMAL = "NORMAL_CLEARING"
+
+ZONE_HINT = "is timezone (of this source, else of [agent]) that of FreeSWITCH?"
+"""What to do where times are hours away from what they should be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,8 @@ class Leg:
 
     ``b_leg`` says whether another leg originated it, None where the record does not tell. ``agent_side`` is a queue's
     attempt to reach an agent. ``originated``, ``bridged`` and ``dialstatus`` are what became of the other leg:
-    originate_disposition, last_bridge_hangup_cause, DIALSTATUS. ``sip_status`` is sip_term_status.
+    originate_disposition, last_bridge_hangup_cause, DIALSTATUS. ``sip_status`` is sip_term_status. ``shown`` is the
+    start again as FreeSWITCH's clock showed it, read as the configured zone's; None where ``start`` was made of it.
     """
 
     uuid: str
@@ -47,6 +52,7 @@ class Leg:
     userfield: str = ""
     linkedid: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+    shown: datetime | None = None
 
 
 def call(leg: Leg) -> CDR:
@@ -74,6 +80,12 @@ def call(leg: Leg) -> CDR:
         linkedid=leg.linkedid,
         extra={**leg.extra, "hangup_cause": leg.cause},
     )
+
+
+def look(watch: ZoneWatch, leg: Leg) -> None:
+    """Let ``watch`` notice a zone that is not FreeSWITCH's."""
+    if leg.shown:
+        watch.is_at(leg.shown.timestamp(), leg.start.timestamp())
 
 
 def wanted(leg: Leg, legs: str, *, drop_doubles: bool) -> bool:

@@ -20,15 +20,19 @@ from humbug_agent.sources import rotation
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.following import Count, Visit
 from humbug_agent.sources.freeswitch.following import FreeswitchFollower
-from humbug_agent.sources.freeswitch.leg import wanted
+from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
 from humbug_agent.sources.freeswitch.row_leg import made
 from humbug_agent.sources.freeswitch.rows import Junk, Row, Rows
 from humbug_agent.sources.place import OpenFile, Place
+from humbug_agent.sources.zone_watch import ZoneWatch
 
 log = logging.getLogger(__name__)
 
 CHUNK = 512 * 1024
 """Bytes read, and so committed, at once; about 2,500 calls."""
+
+JUST_SECONDS = 60.0
+"""A file written to so lately is no copy: its last row has just ended."""
 
 MEMORY = 16 * 1024
 """Bytes before the place that show of which template the rows are."""
@@ -41,6 +45,7 @@ class FreeswitchCsv:
         self.name = settings.name
         self._settings = settings
         self._zone = settings.timezone or zone
+        self._zone_watch = ZoneWatch()
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         path = self._path
@@ -76,6 +81,9 @@ class FreeswitchCsv:
         except SourceError as error:
             return str(error)
         return ""
+
+    def doubt(self) -> str:
+        return self._zone_watch.doubt("the clock when they were written", ZONE_HINT)
 
     def check(self) -> str:
         path = self._path
@@ -162,6 +170,9 @@ class FreeswitchCsv:
                 break
             at = file.offset
             batch = self._batch(found, str(file.path), at)
+            if not more and time.time() - file.written() < JUST_SECONDS:
+                for cdr in [record for record in batch.records[-1:] if isinstance(record, CDR)]:
+                    self._zone_watch.ended(cdr.end.timestamp(), file.written())
             file.advance(data[:taken])
             yield Batch(batch.records, batch.rejects, file.place(0, {}).dump(self._path), taken)
         if visit.last and file.broken:

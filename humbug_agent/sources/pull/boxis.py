@@ -69,6 +69,9 @@ class Boxis:
     def trouble(self) -> str:
         return ""
 
+    def doubt(self) -> str:
+        return self._rows.doubt()
+
     def check(self) -> str:
         try:
             return f"{self._asker.where}: logged in, {self._windowed.check()}"

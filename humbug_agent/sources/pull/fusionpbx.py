@@ -78,6 +78,9 @@ class Fusionpbx:
     def trouble(self) -> str:
         return ""
 
+    def doubt(self) -> str:
+        return self._rows.doubt()
+
     def check(self) -> str:
         try:
             self._log_in(Event())

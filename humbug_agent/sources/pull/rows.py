@@ -2,15 +2,21 @@
 
 import json
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from datetime import tzinfo
 from typing import Any
 
 from humbug_agent.cdr import CDR, Batch, Direction, Reject, digest, text
+from humbug_agent.sources.wall_clock import UNIQUEID
+from humbug_agent.sources.zone_watch import ZoneWatch, in_hours
 
 REMEMBERED = 100_000
 """Records of which a source knows, while it runs, that they are on disk."""
+
+AHEAD_SECONDS = 300
+"""A call that ends so much later than now can't be: its time is of another zone."""
 
 DEEPEST = 30
 """So deep lists and objects may stand in each other."""
@@ -106,6 +112,18 @@ class Rows:
         self._source = source
         self._call = call
         self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._watch = ZoneWatch()
+        # How far the newest end of the last rows is ahead of now, in seconds.
+        self._ahead = 0.0
+
+    def doubt(self) -> str:
+        """As `Source.doubt`: of the uniqueids that begin with a second in UTC, and of calls that have not ended yet."""
+        hint = f"is timezone in [source {self._source}] that of the times in its answers?"
+        if self._ahead > AHEAD_SECONDS:
+            return (
+                f"its newest call ends in {in_hours(self._ahead)}: {hint} Or a clock is wrong, the PBX's or this host's"
+            )
+        return self._watch.doubt("what the uniqueids say", hint)
 
     def batch(self, values: Iterable[Any], where: str, cursor: str | None = None, size: int = 0) -> Batch:
         """``where`` is what a reject is said to come from."""
@@ -115,10 +133,14 @@ class Rows:
             try:
                 if record := self._call(Row(one)):
                     records[record.identity] = record
+                    if made := UNIQUEID.fullmatch(record.uniqueid):
+                        self._watch.began(record.start.timestamp(), int(made[1]))
             except (ValueError, OverflowError) as error:
                 shown = json.dumps(one, ensure_ascii=False).encode()
                 key = digest("reject", self._source, shown.decode())
                 rejects[key] = Reject(key, shown, str(error), where)
+        if records:
+            self._ahead = max(record.end.timestamp() for record in records.values()) - time.time()
         return Batch(
             [record for key, record in records.items() if key not in self._known],
             [reject for key, reject in rejects.items() if key not in self._known],

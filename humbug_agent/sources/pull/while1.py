@@ -59,6 +59,9 @@ class While1:
     def trouble(self) -> str:
         return ""
 
+    def doubt(self) -> str:
+        return self._rows.doubt()
+
     def check(self) -> str:
         now = int(time.time())
         try:

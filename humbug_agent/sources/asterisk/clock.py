@@ -1,0 +1,193 @@
+"""Which clock a Master.csv's times are of: the PBX's zone, or UTC where cdr.conf has usegmtime=yes.
+
+Asterisk writes wall-clock times without a zone. What tells them apart is the uniqueid: it begins with the second, in
+UTC, in which the channel was made, perhaps behind a system name (``pbx1-1795194557.3``). A record's start is at most
+minutes behind that second; read by the wrong clock it is hours away. A single record proves nothing (the second record
+of a call that has lasted an hour begins an hour behind its uniqueid), so a file is judged by what most of its records
+say, and anew where enough of them in a row say something else: cdr.conf was changed.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
+from functools import lru_cache
+
+from humbug_agent.sources.wall_clock import UNIQUEID
+
+NEAR_SECONDS = 900
+"""How far behind its uniqueid a record may start, and how long ago a record just written may have ended (cdr.conf's
+batch mode holds records for five minutes). No zone is nearer to UTC than this, but for those that are UTC."""
+
+SLACK_SECONDS = 5
+"""By which a start may stand before its uniqueid: a clock that was corrected in between."""
+
+SWITCH = 2.5
+"""What it takes to believe that cdr.conf was changed: three uniqueids in a row. One costs 1."""
+
+NEW_FILE = 0.5
+"""The same at the beginning of a file, where the file before says little: one uniqueid."""
+
+JUST_WRITTEN = 3.0
+"""What a file tells that is being written to, and the end of its last record: more than a change takes."""
+
+WRITTEN = 2.0
+"""The same of a file that rests: it may be a copy, so it takes a uniqueid beside it."""
+
+
+class Clock(StrEnum):
+    UTC = "utc"
+    LOCAL = "local"
+
+    @property
+    def other(self) -> "Clock":
+        return Clock.LOCAL if self is Clock.UTC else Clock.UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """What of a record tells its clock: texts as Asterisk wrote them, blank where it wrote none."""
+
+    start: str
+    end: str
+    uniqueid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """When a file was last written to, in seconds since the epoch; ``just``: within the last minute."""
+
+    at: float
+    just: bool
+
+
+class Judge:
+    """Judges record after record of a log. ``zone`` is the PBX's; ``clock`` what was found until now, None: nothing."""
+
+    def __init__(self, zone: tzinfo, clock: Clock | None = None) -> None:
+        self._zone = zone
+        self.clock = clock
+        # What speaks against each clock.
+        self._against = {Clock.UTC: 0.0, Clock.LOCAL: 0.0}
+        if clock:
+            self._against[clock.other] = SWITCH
+        self._last_uniqueid = ""
+
+    def new_file(self) -> None:
+        """What comes is of another file."""
+        if self.clock:
+            self._against = {self.clock: 0.0, self.clock.other: NEW_FILE}
+
+    def settle(self, clock: Clock) -> None:
+        """Something else has told the clock."""
+        self.clock = clock
+        self._against = {clock: 0.0, clock.other: SWITCH}
+
+    def judge(
+        self, records: Sequence[Stamps], written: Written | None, *, more: bool
+    ) -> tuple[list[Clock] | None, int]:
+        """The clock of each record, None where nothing tells it yet; and of how many of them it is sure.
+
+        ``written`` is given where the last of them is the last of its file. With ``more`` to come, those at the end
+        that may be the first ones of another clock are left to be judged with what comes.
+        """
+        before = (self.clock, dict(self._against), self._last_uniqueid)
+        votes = [self._vote(record) for record in records]
+        if records and written and (written.just or self.clock):
+            votes[-1] = _sum(votes[-1], self._by_end(records[-1], written))
+        if self.clock is None and not any(votes):
+            return None, len(records)
+        clocks = self._most_likely(votes)
+        sure = len(records)
+        if more and 0 < (turn := _turn(votes, clocks[-1])) < sure:
+            self.clock, self._against, self._last_uniqueid = before
+            return self.judge(records[:turn], None, more=False)
+        return clocks, sure
+
+    def judge_rest(self, record: Stamps, written: Written) -> Clock | None:
+        """What the end of a file's last record tells, where nothing else does."""
+        against = self._by_end(record, written)
+        return next((clock for clock in Clock if against and clock not in against), None)
+
+    def _most_likely(self, votes: Sequence[dict[Clock, float]]) -> list[Clock]:
+        """The clocks that the fewest votes and changes speak against (Viterbi)."""
+        came: list[dict[Clock, Clock]] = []
+        against = dict(self._against)
+        for vote in votes:
+            before, step = against, {}
+            against = {}
+            for clock in Clock:
+                # Where a record tells nothing, it goes with the one before it.
+                stay, change = before[clock], before[clock.other] + (SWITCH if vote else math.inf)
+                # Where both cost the same it changed as late as can be.
+                step[clock] = clock if stay < change else clock.other
+                against[clock] = min(stay, change) + vote.get(clock, 0.0)
+            came.append(step)
+        clock = min(Clock, key=lambda one: (against[one], one != self.clock, one != Clock.LOCAL))
+        self.clock = clock
+        least = min(against.values())
+        self._against = {one: min(cost - least, SWITCH) for one, cost in against.items()}
+        found = []
+        for step in reversed(came):
+            found.append(clock)
+            clock = step[clock]
+        return found[::-1]
+
+    def _vote(self, record: Stamps) -> dict[Clock, float]:
+        """What the uniqueid speaks against. The records of one channel tell the same thing, once."""
+        made = UNIQUEID.fullmatch(record.uniqueid)
+        if not made or record.uniqueid == self._last_uniqueid:
+            return {}
+        self._last_uniqueid = record.uniqueid
+        begun = int(made[1])
+        return self._against_the_far(record.start, begun - SLACK_SECONDS, begun + NEAR_SECONDS, 1.0)
+
+    def _by_end(self, record: Stamps, written: Written) -> dict[Clock, float]:
+        weight = JUST_WRITTEN if written.just else WRITTEN
+        return self._against_the_far(record.end, written.at - NEAR_SECONDS, written.at + NEAR_SECONDS, weight)
+
+    def _against_the_far(self, stamp: str, low: float, high: float, weight: float) -> dict[Clock, float]:
+        """Only one of two that lie apart can be near."""
+        utc, local = moments(stamp, self._zone)
+        near = {
+            Clock.UTC: any(low <= moment <= high for moment in utc),
+            Clock.LOCAL: any(low <= moment <= high for moment in local),
+        }
+        if near[Clock.UTC] == near[Clock.LOCAL]:
+            return {}
+        return {clock: weight for clock in Clock if not near[clock]}
+
+
+def matters(stamp: str, zone: tzinfo) -> bool:
+    """Whether it makes a difference whose clock a stamp is of."""
+    utc, local = moments(stamp, zone)
+    return utc != local
+
+
+@lru_cache(maxsize=4096)
+def moments(stamp: str, zone: tzinfo) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The moments (seconds since the epoch) that a stamp can mean in UTC, and in ``zone``; none of what is no stamp."""
+    try:
+        naive = datetime.fromisoformat(stamp).replace(tzinfo=None)
+        if not 1900 <= naive.year < 9000:
+            return (), ()
+        local = {naive.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1)}
+    except ValueError:
+        return (), ()
+    return ((naive.replace(tzinfo=UTC).timestamp(),), tuple(sorted(local)))
+
+
+def _turn(votes: Sequence[dict[Clock, float]], clock: Clock) -> int:
+    """Where the last records begin of which some speak against ``clock`` and none for it."""
+    turn = len(votes)
+    for number in range(len(votes) - 1, -1, -1):
+        if clock in votes[number]:
+            turn = number
+        elif votes[number]:
+            break
+    return turn
+
+
+def _sum(one: dict[Clock, float], other: dict[Clock, float]) -> dict[Clock, float]:
+    return {clock: one.get(clock, 0.0) + other.get(clock, 0.0) for clock in one | other}

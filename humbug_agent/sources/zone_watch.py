@@ -1,0 +1,59 @@
+"""Notices that the times of a source are hours away from what is known of them otherwise: a zone is wrong.
+
+What is known otherwise is a uniqueid or an epoch in the record itself, or when the record was told. Wrong zones are off
+by the same quarters of an hour again and again; a call that was merely long, or told late, is off by anything.
+"""
+
+from collections import deque
+
+STEP = 900
+"""Seconds. All zones of today are whole quarters of an hour from UTC."""
+
+LEAST = 1800
+"""Seconds. No two zones that somebody may mistake for each other are nearer."""
+
+SLACK = 5
+"""Seconds, for a clock that was corrected in between."""
+
+LAST = 5
+"""So many records are looked at."""
+
+ENOUGH = 3
+"""So many that say the same are believed."""
+
+
+class ZoneWatch:
+    """All times are seconds since the epoch, as the zone that is configured makes them."""
+
+    def __init__(self) -> None:
+        self._seen: deque[int] = deque(maxlen=LAST)
+
+    def began(self, said: float, made: float) -> None:
+        """A record says that it began then; its channel was made at ``made``, at most minutes before."""
+        self._seen.append(int((said - made + SLACK) // STEP) * STEP)
+
+    def ended(self, said: float, told: float) -> None:
+        """A record says that it ended then; it was told at ``told``, at most minutes later."""
+        self._seen.append(-int((told - said + SLACK) // STEP) * STEP)
+
+    def is_at(self, said: float, known: float) -> None:
+        """A record says the same moment as a time in the zone, and as what needs none."""
+        self._seen.append(round((said - known) / STEP) * STEP)
+
+    def shift(self) -> int:
+        """By how many seconds the times are ahead of what they should be; 0: they are right, or nobody can tell."""
+        last = self._seen[-1] if self._seen else 0
+        sure = len(self._seen) >= ENOUGH and abs(last) >= LEAST and all(seen == last for seen in self._seen)
+        return last if sure else 0
+
+    def doubt(self, what: str, hint: str) -> str:
+        """A sentence for the admin; blank when nothing is wrong. ``what`` the times are away from, and what to do."""
+        if not (shift := self.shift()):
+            return ""
+        return f"its times are {in_hours(shift)} {'ahead of' if shift > 0 else 'behind'} {what}: {hint}"
+
+
+def in_hours(seconds: float) -> str:
+    """``1 h``, ``5 h 30 min``; without its sign."""
+    hours, minutes = divmod(round(abs(seconds) / 60), 60)
+    return " ".join([*([f"{hours} h"] if hours else []), *([f"{minutes} min"] if minutes else [])])
