@@ -131,7 +131,8 @@ def test_every_type_that_agent_ini_knows_can_be_made() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_files_stay_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 300
+    """One subject may take 450 lines."""
+    assert len(path.read_text().splitlines()) <= 450
 
 
 def commands(group: click.Group, prefix: str = "") -> list[str]:

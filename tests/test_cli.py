@@ -176,7 +176,7 @@ def test_explain_shows_call_parameters_and_body_without_secrets(host: Host, enco
     (one,) = host.json("explain", record.decode())["calls"]
     sent = one["destinations"]["humbug"]
     assert one["call"]["clid"] == '"ACME, Inc." <+4930987654>'
-    assert one["call"]["start"] == "2026-11-20T16:58:15+01:00"
+    assert one["call"]["start"] == "2026-11-20T16:58:15+00:00"
     assert sent["parameters"]["Source"] == "4930987654"
     assert sent["parameters"]["gateway"] == "***"
     assert ("&data=<" in sent["body"]) is encoded

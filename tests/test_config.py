@@ -48,7 +48,7 @@ def test_what_need_not_be_said_has_the_documented_defaults(tmp_path: Path) -> No
     assert config.agent.outbox == Path("/var/lib/humbug-agent/outbox.db")
     assert (config.agent.keep_days, config.agent.max_size_mb, config.agent.log_level) == (90, 2048, "info")
     source, destination = config.sources[0], config.destinations[0]
-    assert (source.name, source.start, source.utc) == ("master-csv", "beginning", False)
+    assert (source.name, source.start, source.utc) == ("master-csv", "beginning", None)
     assert destination.url == "http://api.humbuglabs.org/receiver.php"
     assert (destination.connections, destination.timeout, destination.value_escaping) == (4, 20, "reserved")
     assert destination.encryption_key is None

@@ -12,6 +12,9 @@ STEP = 900
 LEAST = 1800
 """Seconds. No two zones that somebody may mistake for each other are nearer."""
 
+MOST = 26 * 3600
+"""Seconds. No two zones are further apart: records that are have been made up, or copied by hand."""
+
 SLACK = 5
 """Seconds, for a clock that was corrected in between."""
 
@@ -43,7 +46,7 @@ class ZoneWatch:
     def shift(self) -> int:
         """By how many seconds the times are ahead of what they should be; 0: they are right, or nobody can tell."""
         last = self._seen[-1] if self._seen else 0
-        sure = len(self._seen) >= ENOUGH and abs(last) >= LEAST and all(seen == last for seen in self._seen)
+        sure = len(self._seen) >= ENOUGH and LEAST <= abs(last) <= MOST and all(seen == last for seen in self._seen)
         return last if sure else 0
 
     def doubt(self, what: str, hint: str) -> str:

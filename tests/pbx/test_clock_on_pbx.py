@@ -136,9 +136,9 @@ def test_every_call_comes_once_and_at_its_right_hour(
 
 def _judge(name: str, host: Host, pbx: Pbx, zones: Path, at: int) -> None:
     rows = _records(pbx)
-    wait_until(lambda: host.store.count() >= len(rows), 20)
+    wait_until(lambda: host.store.count() >= len(rows), 60)
     seen = {"sources": ["ami", "master-csv"], "calls": len(rows)}
-    wait_until(lambda: host.json("status")["sightings"] == [seen])
+    wait_until(lambda: host.json("status")["sightings"] == [seen], 60)
     with (zones / "Test" / name).open("rb") as file:
         zone = ZoneInfo.from_file(file)
     expected = Counter((row[16], *(_local(row[column], zone) for column in (9, 10, 11)), row[12]) for row in rows)
