@@ -132,11 +132,3 @@ def occurrence(of: bytes, number: int) -> bytes:
     if number == 1:
         return of
     return blake2b(of + number.to_bytes(8, "big"), digest_size=16).digest()
-
-
-def text(raw: bytes) -> str:
-    """UTF-8, else Latin-1: Asterisk passes on whatever bytes the phones sent."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")

@@ -13,11 +13,12 @@ from typing import Any
 import click
 
 from humbug_agent import __version__
-from humbug_agent.cli_common import configured, json_option, left_out
+from humbug_agent.cli_common import charset_of, configured, json_option, left_out
 from humbug_agent.cli_outbox import outbox
 from humbug_agent.cli_receiver import receiver
 from humbug_agent.config import DEFAULT_PATH, Config, ConfigError, load
 from humbug_agent.politeness import step_back
+from humbug_agent.text import text as decoded
 
 log = logging.getLogger("humbug_agent")
 
@@ -221,7 +222,9 @@ def explain(text: str | None, name: str | None, as_json: bool) -> None:
         }
         for record in batch.records
     ]
-    rejects = [{"reason": reject.reason, "text": show.text(reject.text)} for reject in batch.rejects]
+    rejects = [
+        {"reason": reject.reason, "text": decoded(reject.text, charset_of(config, name))} for reject in batch.rejects
+    ]
     why_none = "" if calls or rejects else (raw.strip() and left_out(config, name)) or "nothing was given"
     if as_json:
         show.as_json({"calls": calls, "rejects": rejects})

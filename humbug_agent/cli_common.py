@@ -12,6 +12,7 @@ from humbug_agent.config_sources import (
     FreeswitchHttpSettings,
     FreeswitchJsonSettings,
 )
+from humbug_agent.text import AUTO
 
 if TYPE_CHECKING:
     from humbug_agent.outbox import Outbox
@@ -22,6 +23,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="JSON for mac
 def configured() -> Config:
     """agent.ini of this invocation. Raises ConfigError."""
     return load(click.get_current_context().find_object(Path) or DEFAULT_PATH)
+
+
+def charset_of(config: Config, source: str) -> str:
+    """Of its text, as agent.ini has it now; AUTO where it says nothing of it, or knows no such source any more."""
+    return next((getattr(one, "charset", AUTO) for one in config.sources if one.name == source), AUTO)
 
 
 def open_outbox(config: Config) -> "Outbox":

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humbug_agent.cli_common import configured, json_option, left_out, open_outbox
+from humbug_agent.cli_common import charset_of, configured, json_option, left_out, open_outbox
+from humbug_agent.text import text
 
 if TYPE_CHECKING:
     from humbug_agent.config import Config
@@ -101,9 +102,12 @@ def list_(as_json: bool, limit: int | None, **options: Any) -> None:
         if _only_rejects(options):
             found = history.rejects(box)[-(limit or (0 if as_json else SHOWN)) :]
             if as_json:
-                show.json_list(show.reject(one, zone) for one in found)
+                show.json_list(show.reject(one, zone, charset_of(config, one.source)) for one in found)
             else:
-                lines = [(f"r{r.id}", show.moment(r.at, zone), r.place, r.reason, show.text(r.text)) for r in found]
+                lines = [
+                    (f"r{r.id}", show.moment(r.at, zone), r.place, r.reason, text(r.text, charset_of(config, r.source)))
+                    for r in found
+                ]
                 show.table(("ID", "READ", "PLACE", "REASON", "TEXT"), lines)
             return
         wanted = _filter(zone, options)
@@ -147,7 +151,7 @@ def show(ident: str, as_json: bool) -> None:
     with open_outbox(config) as box:
         trail: dict[str, Any] | None = None
         if rejects and (found := history.rejects(box, rejects)):
-            trail = shown.reject(found[0], zone)
+            trail = shown.reject(found[0], zone, charset_of(config, found[0].source))
         if calls and (entries := list(history.entries(box, history.Filter(ids=calls)))):
             trail = shown.trail(entries, history.failures(box, calls[0]), zone)
     if trail is None:

@@ -1,13 +1,16 @@
 """agent.ini's [source NAME]: the settings of each type of source, and how they are read."""
 
+import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
+from encodings.aliases import aliases
 from pathlib import Path
 from typing import ClassVar, TypedDict
 
 from humbug_agent.config_apis import BoxisSettings, FusionpbxSettings, While1Settings, boxis, fusionpbx, while1
-from humbug_agent.ini import Secret, Section, address, file, host, is_loopback, shown, timezone
+from humbug_agent.ini import Secret, Section, address, file, host, is_loopback, nearest, shown, timezone
+from humbug_agent.text import AUTO, keeps_ascii
 
 TEMPLATES = (
     "example", "default", "asterisk", "sql", "snom", "linksys", "opencdrrate", "fallback", "safe",
@@ -26,6 +29,7 @@ class AsteriskCsvSettings:
     path: Path
     start: str
     utc: bool | None
+    charset: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class AsteriskAmiSettings:
     tls: bool
     ca_file: Path | None
     events: frozenset[str]
+    charset: str = AUTO
 
     @property
     def where(self) -> str:
@@ -58,6 +63,7 @@ class FreeswitchCsvSettings:
     legs: str
     drop_doubles: bool
     timezone: tzinfo | None
+    charset: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class FreeswitchJsonSettings:
     legs: str
     drop_doubles: bool
     timezone: tzinfo | None
+    charset: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,7 @@ class FreeswitchHttpSettings:
     legs: str
     drop_doubles: bool
     timezone: tzinfo | None
+    charset: str = AUTO
 
     @property
     def label(self) -> str:
@@ -110,6 +118,7 @@ class FreeswitchEslSettings:
     legs: str
     drop_doubles: bool
     timezone: tzinfo | None
+    charset: str = AUTO
 
     @property
     def where(self) -> str:
@@ -136,6 +145,7 @@ def _asterisk_csv(name: str, section: Section) -> AsteriskCsvSettings:
         path=Path(section.text("path", "/var/log/asterisk/cdr-csv/Master.csv")),
         start=section.choice("start", ("beginning", "end"), "beginning"),
         utc=None if section.text("utc", "auto").lower() == "auto" else section.flag("utc", False),
+        charset=_charset(section),
     )
 
 
@@ -150,6 +160,7 @@ def _asterisk_ami(name: str, section: Section) -> AsteriskAmiSettings:
         tls=tls,
         ca_file=section.converted("ca_file", file, "a readable file"),
         events=section.several("events", ("cdr", "reload", "shutdown", "alarm"), "cdr"),
+        charset=_charset(section),
     )
 
 
@@ -200,6 +211,7 @@ class _Legs(TypedDict):
     legs: str
     drop_doubles: bool
     timezone: tzinfo | None
+    charset: str
 
 
 def _legs(section: Section) -> _Legs:
@@ -207,7 +219,32 @@ def _legs(section: Section) -> _Legs:
         "legs": section.choice("legs", ("a", "b", "ab"), "a"),
         "drop_doubles": section.flag("drop_doubles", True),
         "timezone": section.converted("timezone", timezone, "an IANA time zone"),
+        "charset": _charset(section),
     }
+
+
+def _charset(section: Section) -> str:
+    return section.converted("charset", _known_charset, "a charset such as cp1251, gbk or shift_jis") or AUTO
+
+
+def _known_charset(name: str) -> str:
+    """As Python calls it. Raises ValueError."""
+    if name.lower() == AUTO:
+        return AUTO
+    try:
+        if keeps_ascii(name):
+            return codecs.lookup(name).name
+    except LookupError:
+        usable = [one.replace("_", "-") for one in sorted({*aliases, *aliases.values()}) if _is_usable(one)]
+        raise ValueError(f"Python knows none of that name{nearest(name.lower(), [AUTO, *usable])}") from None
+    raise ValueError("it is for something else than text, or what is ASCII in a PBX's text would become something else")
+
+
+def _is_usable(name: str) -> bool:
+    try:
+        return keeps_ascii(name)
+    except LookupError:
+        return False
 
 
 SOURCE_TYPES: dict[str, Callable[[str, Section], SourceSettings]] = {

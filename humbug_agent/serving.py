@@ -33,10 +33,10 @@ def make_boards(sources: Sequence[Source]) -> list[Board]:
     for source in sources:
         if isinstance(source, AsteriskAmi):
             boards.append(Board(source.name))
-            source.listen_also(AsteriskFeeder(boards[-1], source.username), CLASSES)
+            source.listen_also(AsteriskFeeder(boards[-1], source.username, source.charset), CLASSES)
         elif isinstance(source, FreeswitchEsl):
             boards.append(Board(source.name))
-            source.listen_also(FreeswitchFeeder(boards[-1]), EVENTS)
+            source.listen_also(FreeswitchFeeder(boards[-1], source.charset), EVENTS)
     return boards
 
 

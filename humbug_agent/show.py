@@ -10,6 +10,7 @@ import click
 
 from humbug_agent.cdr import CDR, Notice, Record, wall_clock
 from humbug_agent.history import Entry, Failure, KeptReject
+from humbug_agent.text import AUTO, text
 
 
 def table(header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
@@ -117,7 +118,7 @@ def entry(found: Entry, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def reject(found: KeptReject, zone: tzinfo) -> dict[str, object]:
+def reject(found: KeptReject, zone: tzinfo, charset: str = AUTO) -> dict[str, object]:
     """A line of `outbox list --state rejected --json`."""
     return {
         "id": f"r{found.id}",
@@ -134,7 +135,7 @@ def reject(found: KeptReject, zone: tzinfo) -> dict[str, object]:
         "last_error": found.reason,
         "read": iso(found.at, zone),
         "place": found.place,
-        "text": text(found.text),
+        "text": text(found.text, charset),
     }
 
 
@@ -170,13 +171,6 @@ def trail(found: Sequence[Entry], failed: Sequence[Failure], zone: tzinfo) -> di
             for one in failed
         ],
     }
-
-
-def text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
 
 
 def age(seconds: float) -> str:

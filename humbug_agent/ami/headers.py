@@ -2,10 +2,10 @@
 
 import re
 
-from humbug_agent.cdr import text
+from humbug_agent.text import AUTO, text
 
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_MEANT = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_MEANT = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 
 
 def name(block: bytes) -> str:
@@ -22,7 +22,8 @@ def number(value: str) -> int:
 class Headers:
     """Of several equal ones the first counts. An absent header is blank, as is one that Asterisk calls unknown."""
 
-    def __init__(self, block: bytes) -> None:
+    def __init__(self, block: bytes, charset: str = AUTO) -> None:
+        self._charset = charset
         self._values: dict[bytes, bytes] = {}
         for line in block.split(b"\r\n"):
             header, colon, value = line.partition(b":")
@@ -31,13 +32,17 @@ class Headers:
 
     def __call__(self, header: str) -> str:
         """The value as it stands."""
-        value = text(self._values.get(header.encode(), b"").removeprefix(b" "))
-        return "" if value in ("<unknown>", "unknown") else value
+        return text(self._raw(header), self._charset)
 
     def plain(self, header: str) -> str:
         r"""The value of a channel event, which is escaped as in C: ``O\'Neil``."""
-        value = self(header)
-        return _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), value) if "\\" in value else value
+        # Asterisk escapes bytes: in GBK, Big5 and Shift JIS half a character may be one that looks like a backslash.
+        value = _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), self._raw(header))
+        return text(value, self._charset)
+
+    def _raw(self, header: str) -> bytes:
+        value = self._values.get(header.encode(), b"").removeprefix(b" ")
+        return b"" if value in (b"<unknown>", b"unknown") else value
 
     def whole(self, header: str) -> int:
         """A whole number of up to six digits; 0 where there is none."""

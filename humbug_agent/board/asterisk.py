@@ -11,6 +11,7 @@ from humbug_agent.ami.protocol import TOLD
 from humbug_agent.board.asterisk_list import Listing
 from humbug_agent.board.asterisk_words import agent, channel, member, queue_call
 from humbug_agent.board.model import Board, QueueCall
+from humbug_agent.text import AUTO
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,13 @@ waiting, which would cut the connection off. Then everything is asked for again,
 class AsteriskFeeder:
     """A listener of `ami.link.Link`; ``user`` is the AMI user, to say what to do about missing rights."""
 
-    def __init__(self, board: Board, user: str) -> None:
+    def __init__(self, board: Board, user: str, charset: str = AUTO) -> None:
         self._board = board
         self._user = user
+        self._charset = charset
         self._connection = 0
         self._numbers = itertools.count(1)
-        self._list = Listing(0, board, 0.0, self._has_gone)
+        self._list = Listing(0, board, 0.0, self._has_gone, charset)
         self._open = False
         self._asked = float("-inf")
         self._confirmed = 0.0
@@ -96,7 +98,7 @@ class AsteriskFeeder:
             self._begin_anew(f"does not tell its channels and queues within {ANSWER_SECONDS:.0f} s")
         if now - self._asked > CONFIRM_SECONDS and now - self._flooded > CALM_SECONDS:
             self._asked, self._open = now, True
-            self._list = Listing(next(self._numbers), self._board, self._confirmed, self._has_gone)
+            self._list = Listing(next(self._numbers), self._board, self._confirmed, self._has_gone, self._charset)
             tell(self._list.question())
 
     def heard(self, connection: int, blocks: Sequence[bytes]) -> None:
@@ -157,7 +159,7 @@ class AsteriskFeeder:
         if kind == self._deaf:
             # What came while it was deaf is no reason to be so again.
             self._deaf, self._confirmed, self._open, self._asked = "", 0.0, False, float("-inf")
-        deal(Headers(block))
+        deal(Headers(block, self._charset))
 
     # What the events mean.
 

@@ -27,11 +27,12 @@ class Listing:
     up just now.
     """
 
-    def __init__(self, number: int, board: Board, confirmed: float, gone: Callable[[str], bool]) -> None:
+    def __init__(self, number: int, board: Board, confirmed: float, gone: Callable[[str], bool], charset: str) -> None:
         self._id = f"{TOLD}{number}"
         self._board = board
         self._confirmed = confirmed
         self._gone = gone
+        self._charset = charset
         self._asked = time.time()
         self._listed: dict[str, Headers] = {}
         self._entries: dict[str, Headers] = {}
@@ -53,7 +54,7 @@ class Listing:
 
     def take(self, block: bytes) -> None:
         """One message of the answer. Those to earlier questions don't matter any more."""
-        said, event = Headers(block), name(block)
+        said, event = Headers(block, self._charset), name(block)
         if not said("ActionID").startswith(f"{self._id}-"):
             return
         if event == "CoreShowChannel":

@@ -11,6 +11,7 @@ from humbug_agent.board.freeswitch_words import Agent, channel, connected, hung_
 from humbug_agent.board.model import Board
 from humbug_agent.esl.event import Event, name, unique_id
 from humbug_agent.esl.listener import Api, Ask
+from humbug_agent.text import AUTO
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,9 @@ GONE_SECONDS = 60.0
 class FreeswitchFeeder:
     """A listener of `esl.link.Link`."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, charset: str = AUTO) -> None:
         self._board = board
+        self._charset = charset
         self._connection = 0
         self._began = 0
         self._fault = ""
@@ -78,7 +80,7 @@ class FreeswitchFeeder:
             began = self._began
 
             async def question(api: Api) -> None:
-                listing = Listing()
+                listing = Listing(self._charset)
                 try:
                     await listing.ask(api)
                 except ListError as error:
@@ -146,7 +148,7 @@ class FreeswitchFeeder:
         if not event.startswith(("CHANNEL_", "CUSTOM")):
             return
         try:
-            said = Event(block)
+            said = Event(block, self._charset)
         except ValueError:
             log.debug("not understood: %r", block[:200])
             return

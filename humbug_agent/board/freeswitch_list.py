@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from humbug_agent.board.device import device_names
 from humbug_agent.board.freeswitch_words import Agent, Row, agent, connected, listed, rows, table, whole
 from humbug_agent.board.model import Board, Channel, QueueCall
-from humbug_agent.cdr import text
 from humbug_agent.esl.listener import Api
+from humbug_agent.text import text
 
 
 class ListError(Exception):
@@ -22,6 +22,7 @@ class ListError(Exception):
 class Listing:
     """One question and what came of it."""
 
+    charset: str
     channels: list[Row] = field(default_factory=list)
     queues: list[str] = field(default_factory=list)
     members: list[Row] = field(default_factory=list)
@@ -33,22 +34,22 @@ class Listing:
         """Raises EslError, ListError."""
         answer = await api("show channels as json")
         try:
-            self.channels = rows(answer)
+            self.channels = rows(answer, self.charset)
         except (ValueError, RecursionError) as error:
-            raise ListError(f"answers 'show channels as json' with {text(answer[:60])!r}") from error
-        for row in table(await api("callcenter_config queue list"), b"name"):
+            raise ListError(f"answers 'show channels as json' with {text(answer[:60], self.charset)!r}") from error
+        for row in table(await api("callcenter_config queue list"), b"name", self.charset):
             self.queues.append(row["name"])
         if not self.queues:
             return
-        for row in table(await api("callcenter_config agent list"), b"name"):
+        for row in table(await api("callcenter_config agent list"), b"name", self.charset):
             self.agents[row["name"]] = agent(row)
-        for row in table(await api("callcenter_config tier list"), b"agent"):
+        for row in table(await api("callcenter_config tier list"), b"agent", self.charset):
             self.tiers.append((row["queue"], row["agent"]))
         for queue in self.queues:
             # A blank or a line break would end the name, and begin something else.
             if not any(one.isspace() for one in queue):
                 answer = await api(f"callcenter_config queue list members {queue}")
-                self.members += table(answer, b"cid_name")
+                self.members += table(answer, b"cid_name", self.charset)
 
     def apply(self, board: Board, touched: Collection[str], gone: Collection[str], queued: Collection[str]) -> None:
         """Put it on the board. ``touched`` and ``gone`` are channels, ``queued`` who joined or left a queue, since."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from humbug_agent.board.device import device_names
 from humbug_agent.board.model import Channel, Member, QueueCall, State
-from humbug_agent.cdr import text
 from humbug_agent.esl.event import Event, decode
+from humbug_agent.text import text
 
 Row = Mapping[str, str]
 
@@ -186,9 +186,9 @@ def agent(row: Row) -> Agent:
     )
 
 
-def rows(answer: bytes) -> list[Row]:
+def rows(answer: bytes, charset: str) -> list[Row]:
     """Of a ``show channels as json``, which has no rows where there are no channels. Raises ValueError."""
-    said = decode(answer)
+    said = decode(answer, charset)
     found = said.get("rows", []) if isinstance(said, dict) and "row_count" in said else None
     if not isinstance(found, list):
         raise ValueError("no rows")
@@ -196,7 +196,7 @@ def rows(answer: bytes) -> list[Row]:
     return [row for row in found if isinstance(row, dict) and all(isinstance(row.get(one), str) for one in needed)]
 
 
-def table(answer: bytes, free: bytes) -> Iterator[Row]:
+def table(answer: bytes, free: bytes, charset: str) -> Iterator[Row]:
     """Of one of mod_callcenter's lists, whose values may hold what parts them: the surplus is ``free``'s.
 
     An empty list has no header line.
@@ -216,7 +216,7 @@ def table(answer: bytes, free: bytes) -> Iterator[Row]:
         if surplus >= 0:
             value = b"|".join(values[at : at + surplus + 1])
             values = [*values[:at], value, *values[at + surplus + 1 :]]
-            yield {text(column): text(value) for column, value in zip(columns, values, strict=True)}
+            yield {text(column): text(value, charset) for column, value in zip(columns, values, strict=True)}
             begun = b""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from humbug_agent.cdr import text
+from humbug_agent.text import AUTO, carried, mended, text
 
 _NAME = re.compile(
     rb'\{\s*(?:"Event-Subclass":\s*"[^"]*",\s*)?"Event-Name":\s*"([^"]*)"'
@@ -38,34 +38,25 @@ def core(body: bytes) -> str:
     return text(found[1]) if found else ""
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes, charset: str = AUTO) -> Any:
     """What JSON says whose texts may be anything but UTF-8. Raises ValueError."""
-    try:
-        said = data.decode()
-    except UnicodeDecodeError:
-        # Every byte is a character, and back: so each text is judged for itself.
-        return _mended(json.loads(data.decode("latin-1"), strict=False))
-    return json.loads(said, strict=False)
+    return _mended(json.loads(carried(data), strict=False), charset)
 
 
-def _mended(said: Any) -> Any:
-    if isinstance(said, dict):
-        return {_mended(header): _mended(value) for header, value in said.items()}
-    if isinstance(said, list):
-        return [_mended(value) for value in said]
+def _mended(said: Any, charset: str) -> Any:
     if isinstance(said, str):
-        try:
-            return text(said.encode("latin-1"))
-        except UnicodeEncodeError:
-            return said
-    return said
+        return mended(said, charset)
+    if isinstance(said, dict):
+        return {_mended(header, charset): _mended(value, charset) for header, value in said.items()}
+    return [_mended(value, charset) for value in said] if isinstance(said, list) else said
 
 
 class Event:
     """Raises ValueError for what is no event."""
 
-    def __init__(self, body: bytes) -> None:
-        self.headers: Mapping[str, Any] = _of_json(body) if body.lstrip()[:1] == b"{" else _of_plain(body)
+    def __init__(self, body: bytes, charset: str = AUTO) -> None:
+        read = _of_json if body.lstrip()[:1] == b"{" else _of_plain
+        self.headers: Mapping[str, Any] = read(body, charset)
         if "Event-Name" not in self.headers:
             raise ValueError("it is no event of FreeSWITCH: it has no Event-Name")
 
@@ -83,9 +74,9 @@ class Event:
         return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
 
 
-def _of_json(body: bytes) -> Mapping[str, Any]:
+def _of_json(body: bytes, charset: str) -> Mapping[str, Any]:
     try:
-        said = decode(body)
+        said = decode(body, charset)
     except ValueError as error:
         raise ValueError(f"it is no JSON: {error}") from error
     except RecursionError as error:
@@ -93,11 +84,11 @@ def _of_json(body: bytes) -> Mapping[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _of_plain(body: bytes) -> Mapping[str, Any]:
+def _of_plain(body: bytes, charset: str) -> Mapping[str, Any]:
     headers, _, _ = body.partition(b"\n\n")
     values: dict[str, Any] = {}
     for line in headers.split(b"\n"):
         header, colon, value = line.partition(b": ")
         if colon:
-            values.setdefault(text(header), text(unquote_to_bytes(value)))
+            values.setdefault(text(header), text(unquote_to_bytes(value), charset))
     return values

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from humbug_agent.cdr import text
+from humbug_agent.text import text
 
 MOST_HEADERS = 64 * 2**10
 MOST_BODY = 16 * 2**20

@@ -60,6 +60,10 @@ class AsteriskAmi:
     def username(self) -> str:
         return self._settings.username
 
+    @property
+    def charset(self) -> str:
+        return self._settings.charset
+
     def listen_also(self, listener: Listener, classes: Iterable[str]) -> None:
         """Let ``listener`` hear what comes over this source's connection, these classes of events included."""
         self._listeners.append(listener)
@@ -99,7 +103,8 @@ class AsteriskAmi:
             if event == "Cdr" and self._calls:
                 try:
                     columns = ami_events.call_columns(one.block)
-                    call = make_cdr(columns, self._zone, partial(self._number, one))
+                    number = partial(self._number, one)
+                    call = make_cdr(columns, self._zone, number, charset=self._settings.charset)
                     records.append(call)
                     if one.at:
                         self._watch.ended(call.end.timestamp(), one.at)
@@ -119,7 +124,7 @@ class AsteriskAmi:
         return count.occurrences.identity(of, count.size)
 
     def _notice(self, heard: Heard, event: str) -> Notice:
-        fields = ami_events.fields(heard.block)
+        fields = ami_events.fields(heard.block, self._settings.charset)
         identity = digest("notice", self.name, event, *fields.values(), str(heard.at), str(next(self._numbers)))
         return Notice(identity=identity, event=event, at=datetime.fromtimestamp(heard.at, UTC), fields=fields)
 

@@ -9,7 +9,7 @@ Source of the format: recorded from Asterisk 16 and 22 (cdr_manager), whose valu
 
 import re
 
-from humbug_agent.cdr import text
+from humbug_agent.text import AUTO, carried, text
 
 _HEADERS = {
     "AccountCode": "accountcode",
@@ -46,7 +46,7 @@ _NAME = re.compile(rb"[A-Za-z0-9_-]+")
 
 
 def call_columns(block: bytes) -> dict[str, str]:
-    """The columns of a Cdr event, as Master.csv names them. Raises ValueError with what is wrong."""
+    """The columns of a Cdr event, as Master.csv names them, `carried`. Raises ValueError with what is wrong."""
     values: dict[str, bytes] = {}
     rest = block
     before = ""
@@ -64,19 +64,19 @@ def call_columns(block: bytes) -> dict[str, str]:
     if b"\r\nUniqueID:" in b"\r\n" + rest:
         # Whichever value made the UserField up, Asterisk's own UniqueID comes behind it.
         raise ValueError("it has another UniqueID behind its UserField: where its values end can't be told")
-    columns = {column: text(value.removeprefix(b" ")) for column, value in values.items()}
+    columns = {column: carried(value.removeprefix(b" ")) for column, value in values.items()}
     for line in rest.split(b"\r\n"):
         header, colon, value = line.partition(b": ")
         if colon and (column := text(header).lower()) in _MAPPED:
-            columns[column] = text(value)
+            columns[column] = carried(value)
     return columns
 
 
-def fields(block: bytes) -> dict[str, str]:
+def fields(block: bytes, charset: str = AUTO) -> dict[str, str]:
     """The headers of any other event, without its name and the class it belongs to."""
     found: dict[str, str] = {}
     for line in block.split(b"\r\n"):
         header, colon, value = line.partition(b":")
         if colon and _NAME.fullmatch(header) and header not in (b"Event", b"Privilege"):
-            found.setdefault(text(header), text(value.removeprefix(b" ")))
+            found.setdefault(text(header), text(value.removeprefix(b" "), charset))
     return found

@@ -15,7 +15,7 @@ from datetime import tzinfo
 from functools import partial
 from threading import Event
 
-from humbug_agent.cdr import CDR, Batch, Reject, digest, text
+from humbug_agent.cdr import CDR, Batch, Reject, digest
 from humbug_agent.config import AsteriskCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources import rotation
@@ -27,6 +27,7 @@ from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.contract import Known, SourceError
 from humbug_agent.sources.following import Count, Follower, Visit
 from humbug_agent.sources.place import OpenFile, Place
+from humbug_agent.text import carried
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class AsteriskCsv:
         self._path = settings.path
         self._start = settings.start
         self._zone = zone
+        self._charset = settings.charset
         self._clock = CsvClock(settings, zone, self._identities)
 
     def compare_with(self, known: Known) -> None:
@@ -187,9 +189,9 @@ class AsteriskCsv:
             reason = item.reason if isinstance(item, Junk) else ""
             if isinstance(item, Row):
                 try:
-                    columns = {name: text(value) for name, value in item.values.items()}
+                    columns = {name: carried(value) for name, value in item.values.items()}
                     number = partial(counted.identity, offset=at)
-                    records.append(make_cdr(columns, self._zone, number, utc=clock is Clock.UTC))
+                    records.append(make_cdr(columns, self._zone, number, utc=clock is Clock.UTC, charset=self._charset))
                     continue
                 except ValueError as error:
                     reason = str(error)

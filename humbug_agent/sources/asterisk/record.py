@@ -3,6 +3,7 @@
 Asterisk writes times as wall-clock time without a zone; which of two equal hours is meant, when summer time ends,
 follows from the uniqueid, which begins with the second in which the channel was made. What a call is recognised by
 are the wall-clock times as they stand: a default Master.csv has no uniqueid, and would guess where the event knows.
+So are its texts: the bytes, whatever charset they are said to be in.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from datetime import UTC, tzinfo
 
 from humbug_agent.cdr import CDR, Disposition, digest
 from humbug_agent.sources.wall_clock import times
+from humbug_agent.text import AUTO, mended
 
 SHARED = (
     "accountcode",
@@ -32,16 +34,24 @@ SHARED = (
 """The columns of every Master.csv, in its order; what a call is recognised by."""
 
 
-def make_cdr(columns: Mapping[str, str], zone: tzinfo, number: Callable[[bytes], bytes], *, utc: bool = False) -> CDR:
-    """The call that ``columns`` (at least SHARED, as text) describe.
+def make_cdr(
+    columns: Mapping[str, str],
+    zone: tzinfo,
+    number: Callable[[bytes], bytes],
+    *,
+    utc: bool = False,
+    charset: str = AUTO,
+) -> CDR:
+    """The call that ``columns`` (at least SHARED, `carried` as text.py has it) describe.
 
     Their times are the PBX's ``zone``'s, or UTC with ``utc``; ``number`` makes an identity of the digest of what the
     call says. Columns without a field of their own go to ``extra``. Raises ValueError with what is wrong.
     """
+    shared = [_recognised(columns[name]) for name in SHARED]
+    columns = {name: mended(value, charset) for name, value in columns.items()}
     disposition = Disposition(columns["disposition"])
     duration, billsec = int(columns["duration"]), int(columns["billsec"])
     start, answer, end = times(columns, UTC if utc else zone, duration, billsec)
-    shared = [columns[name] for name in SHARED]
     if utc:
         start, end = start.astimezone(zone), end.astimezone(zone)
         answer = answer.astimezone(zone) if answer else None
@@ -69,3 +79,12 @@ def make_cdr(columns: Mapping[str, str], zone: tzinfo, number: Callable[[bytes],
         linkedid=columns.get("linkedid", ""),
         extra={name: columns[name] for name in ("amaflags", "peeraccount", "sequence") if name in columns},
     )
+
+
+def _recognised(carried: str) -> str:
+    """One that is not UTF-8 throughout counts as Latin-1: its text may be another one tomorrow, the call may not."""
+    try:
+        carried.encode()
+    except UnicodeEncodeError:
+        return carried.encode("utf-8", "surrogateescape").decode("latin-1")
+    return carried

@@ -82,7 +82,7 @@ class FreeswitchJson:
 
     def call(self, document: bytes) -> CDR | None:
         """None: a leg that agent.ini does not want. Raises ValueError."""
-        found = leg(document, self._zone)
+        found = leg(document, self._zone, self._settings.charset)
         look(self._zone_watch, found)
         return call(found) if wanted(found, self._settings.legs, drop_doubles=self._settings.drop_doubles) else None
 
@@ -96,7 +96,7 @@ class FreeswitchJson:
         reason = ""
         for found in sample:
             try:
-                leg(found.path.read_bytes(), self._zone)
+                leg(found.path.read_bytes(), self._zone, self._settings.charset)
             except (ValueError, OSError) as error:
                 reason = reason or str(error)
             else:

@@ -115,7 +115,7 @@ class FreeswitchHttp:
         rejects: list[Reject] = []
         for body, uuid in documents:
             try:
-                found = leg(body, self._zone)
+                found = leg(body, self._zone, self._settings.charset)
             except ValueError as error:
                 key = digest("reject", self.name, body.decode("latin-1"))
                 rejects.append(Reject(key, body, str(error), f"{self._settings.where}, uuid={uuid}" if uuid else ""))

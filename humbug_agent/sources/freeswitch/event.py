@@ -8,6 +8,7 @@ from humbug_agent.esl.event import Event, name
 from humbug_agent.sources.freeswitch.document_leg import made
 from humbug_agent.sources.freeswitch.forms import Document
 from humbug_agent.sources.freeswitch.leg import NORMAL, Leg
+from humbug_agent.text import AUTO
 
 HANGUP = "CHANNEL_HANGUP_COMPLETE"
 
@@ -33,11 +34,11 @@ _TIMES = {
 """What a document's caller_profile and times have -> the header."""
 
 
-def leg(body: bytes, zone: tzinfo) -> Leg | None:
+def leg(body: bytes, zone: tzinfo, charset: str = AUTO) -> Leg | None:
     """The leg that an event tells of, None where the dialplan wants no record of it. Raises ValueError."""
     if name(body) != HANGUP:
         raise ValueError(f"it is no {HANGUP} event")
-    said = Event(body)
+    said = Event(body, charset)
     if "Caller-Destination-Number" not in said.headers:
         raise ValueError("has no Caller-Destination-Number, which says who was called")
     document = _document(said)

@@ -47,6 +47,10 @@ class FreeswitchEsl:
         self._events = {HANGUP}
         self._hearing = Hearing(self._inbox, self._batch, MOST, MEANWHILE)
 
+    @property
+    def charset(self) -> str:
+        return self._settings.charset
+
     def listen_also(self, listener: Listener, events: Iterable[str]) -> None:
         """Let ``listener`` hear what comes over this source's connection, these events included."""
         self._listeners.append(listener)
@@ -103,7 +107,7 @@ class FreeswitchEsl:
         rejects: list[Reject] = []
         for one in heard:
             try:
-                told = leg(one.block, self._zone)
+                told = leg(one.block, self._zone, self._settings.charset)
             except ValueError as error:
                 key = digest("reject", self.name, one.block.decode("latin-1"))
                 rejects.append(Reject(key, one.block, str(error), self._settings.where))

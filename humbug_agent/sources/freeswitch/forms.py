@@ -9,10 +9,12 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from xml.parsers import expat
+
+from humbug_agent.text import AUTO, carried, keeps_ascii, mended
 
 MOST_BYTES = 16 * 1024 * 1024
 DEEPEST = 32
@@ -24,7 +26,11 @@ JSON_ENCODE = (
 )
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*\0*")
+_DECLARED = re.compile(rb"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([A-Za-z][\w.-]*)""")
 _BAD_BYTES = re.compile("[\udc80-\udcff]")
+_PRIVATE = {0xDC00 + byte: 0xF0000 + byte for byte in range(0x80, 0x100)}
+_BACK = {private: bad for bad, private in _PRIVATE.items()}
+"""A parser of XML takes no bytes that are not UTF-8, and passes characters of private use on."""
 _REFERENCE = re.compile(r"&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));")
 _CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32)], " ")
 """What XML can't hold. The modules write it down all the same."""
@@ -39,10 +45,15 @@ class Document:
     profile: Mapping[str, str]
     times: Mapping[str, str]
     switchname: str
+    charset: str = AUTO
+    """Of what is still percent-encoded."""
 
 
-def opened(raw: bytes) -> Document:
-    """Raises ValueError, which says in what way it is no document, or not yet a whole one."""
+def opened(raw: bytes, charset: str = AUTO) -> Document:
+    """A charset that XML declares goes before ``charset``.
+
+    Raises ValueError, which says in what way it is no document, or not yet a whole one.
+    """
     if len(raw) > MOST_BYTES:
         raise ValueError(f"larger than {MOST_BYTES // 1024 // 1024} MB")
     body = _bare(raw.removeprefix(b"\xef\xbb\xbf"))
@@ -54,9 +65,9 @@ def opened(raw: bytes) -> Document:
         body = _unpacked(body)
     body = _bare(body)
     if body.startswith(b"<"):
-        return _xml(body)
+        return _said(_xml(body), _declared(body) or charset)
     if body.startswith(b"{"):
-        return _json(body, urlencoded)
+        return _said(_json(body, urlencoded), charset)
     raise ValueError("neither JSON nor XML, in none of the forms that FreeSWITCH's modules send" if body else "empty")
 
 
@@ -72,26 +83,34 @@ def _unpacked(body: bytes) -> bytes:
         raise ValueError(f"broken base64 ({error})") from error
 
 
-def mended(value: object) -> str:
-    """A string of which JSON's bytes need not be UTF-8: FreeSWITCH passes on what the phones send."""
-    said = value if isinstance(value, str) else "" if value is None else str(value)
+def _declared(body: bytes) -> str:
+    """The charset that XML says it is in. UTF-8 is what everybody says, and blank here, like one that is not known."""
+    found = _DECLARED.match(body)
+    name = found[1].decode() if found else ""
     try:
-        said.encode()
-    except UnicodeEncodeError:
-        said = _other(said)
-    return said.replace("\0", "")
+        return name if name and name.lower() not in ("utf-8", "utf8") and keeps_ascii(name) else ""
+    except LookupError:
+        return ""
 
 
-def _other(said: str) -> str:
-    try:
-        return said.encode("utf-8", "surrogateescape").decode("latin-1")
-    except UnicodeEncodeError:
-        # Half a pair of surrogates, written as \\uXXXX.
-        return said.encode("utf-8", "replace").decode()
+def _said(document: Document, charset: str) -> Document:
+    """FreeSWITCH passes on what the phones send: each text is judged for itself."""
+
+    def texts(values: Mapping[str, str]) -> dict[str, str]:
+        return {name: mended(value, charset) for name, value in values.items()}
+
+    return replace(
+        document,
+        variables=texts(document.variables),
+        profile=texts(document.profile),
+        times=texts(document.times),
+        switchname=mended(document.switchname, charset),
+        charset=charset,
+    )
 
 
 def _json(body: bytes, urlencoded: bool) -> Document:
-    text = body.decode("utf-8", "surrogateescape")
+    text = carried(body)
     try:
         # With encode=true, what looks like structure may come from a value: then it may not be there twice.
         found = json.loads(text, strict=urlencoded, object_pairs_hook=_once if urlencoded else None)
@@ -110,7 +129,7 @@ def _json(body: bytes, urlencoded: bool) -> Document:
         _strings(found.get("variables")),
         _strings(newest.get("caller_profile")),
         _strings(newest.get("times")),
-        mended(found.get("switchname")),
+        _string(found.get("switchname")),
     )
 
 
@@ -131,7 +150,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _strings(found: object) -> dict[str, str]:
     if not isinstance(found, dict):
         return {}
-    return {name: mended(value) for name, value in found.items() if not isinstance(value, dict | list)}
+    return {name: _string(value) for name, value in found.items() if not isinstance(value, dict | list)}
+
+
+def _string(value: object) -> str:
+    said = value if isinstance(value, str) else "" if value is None else str(value)
+    return said.replace("\0", "")
 
 
 @dataclass(slots=True)
@@ -155,7 +179,7 @@ class _Reader:
         if depth == 1:
             if name != "cdr":
                 raise ValueError(f"XML, but no call record: it begins with <{name[:40]}>")
-            self.switchname = attributes.get("switchname", "")
+            self.switchname = attributes.get("switchname", "").translate(_BACK)
         elif depth == 2 and name == "callflow":
             self._callflows += 1
         self._into = self._place()
@@ -175,13 +199,13 @@ class _Reader:
     def end(self, name: str) -> None:
         if self._into is not None:
             # An array has an element for each of its values.
-            self._into.setdefault(name, "".join(self._text))
+            self._into.setdefault(name, "".join(self._text).translate(_BACK))
         self._into = None
         self.path.pop()
 
 
 def _xml(body: bytes) -> Document:
-    text = _BAD_BYTES.sub(lambda bad: chr(ord(bad[0]) - 0xDC00), body.decode("utf-8", "surrogateescape"))
+    text = _BAD_BYTES.sub(lambda bad: bad[0].translate(_PRIVATE), carried(body))
     reader = _Reader()
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True

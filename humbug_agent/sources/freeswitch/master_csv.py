@@ -188,7 +188,7 @@ class FreeswitchCsv:
             reason = item.reason if isinstance(item, Junk) else ""
             if isinstance(item, Row):
                 try:
-                    leg, cdr = made(item, self._zone)
+                    leg, cdr = made(item, self._zone, self._settings.charset)
                 except ValueError as error:
                     reason = str(error)
                 else:

@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import unquote_to_bytes
 
-from humbug_agent.cdr import CDR, text
+from humbug_agent.cdr import CDR
 from humbug_agent.sources.freeswitch.leg import NORMAL, Leg, call
 from humbug_agent.sources.freeswitch.rows import Row
 from humbug_agent.sources.wall_clock import times
+from humbug_agent.text import AUTO, text
 
 _ENCODED = ("caller_id_name", "caller_id_number", "destination_number", "context", "accountcode")
 """What our template has through url_encode."""
@@ -22,12 +23,15 @@ _FIELDS = {
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def made(row: Row, zone: tzinfo) -> tuple[Leg, CDR]:
+def made(row: Row, zone: tzinfo, charset: str = AUTO) -> tuple[Leg, CDR]:
     """The leg, and its call; stamps are the ``zone``'s. Raises ValueError with what is wrong."""
     values = row.values
     if row.template.name == "safe":
         values = values | {name: unquote_to_bytes(values[name]) for name in _ENCODED}
-    said = {name: text(value) for name, value in values.items()}
+    if "caller_id" in values:
+        # Before it is decoded: a number that is no UTF-8 may be longer as a text of its own.
+        values = values | {"caller_id": _name(values["caller_id"], values["caller_id_number"])}
+    said = {name: text(value, charset) for name, value in values.items()}
     leg = _leg(said, *_moments(said, zone))
     cdr = call(leg)
     if "hangup_cause" not in said:
@@ -41,7 +45,7 @@ def _leg(said: dict[str, str], start: datetime, answer: datetime | None, end: da
     billsec = int(said["billsec"])
     return Leg(
         uuid=said["uuid"],
-        name=said["caller_id_name"] if "caller_id_name" in said else _name(said.get("caller_id", ""), number),
+        name=said.get("caller_id_name", said.get("caller_id", "")),
         number=number,
         destination=said["destination_number"],
         context=said.get("context", ""),
@@ -66,10 +70,10 @@ def _leg(said: dict[str, str], start: datetime, answer: datetime | None, end: da
     )
 
 
-def _name(caller_id: str, number: str) -> str:
+def _name(caller_id: bytes, number: bytes) -> bytes:
     """mod_cdr_csv writes `"name" <number>`, and the number alone where there is no name."""
-    around = len(f'" <{number}>')
-    return "" if caller_id == number else caller_id[1:-around]
+    around = len(b'" <%b>' % number)
+    return b"" if caller_id == number else caller_id[1:-around]
 
 
 def _moments(said: dict[str, str], zone: tzinfo) -> tuple[datetime, datetime | None, datetime]:

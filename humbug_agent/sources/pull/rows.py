@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import tzinfo
 from typing import Any
 
-from humbug_agent.cdr import CDR, Batch, Direction, Reject, digest, text
+from humbug_agent.cdr import CDR, Batch, Direction, Reject, digest
 from humbug_agent.sources.wall_clock import UNIQUEID
 from humbug_agent.sources.zone_watch import ZoneWatch, in_hours
+from humbug_agent.text import carried, mended
 
 REMEMBERED = 100_000
 """Records of which a source knows, while it runs, that they are on disk."""
@@ -21,7 +22,6 @@ AHEAD_SECONDS = 300
 DEEPEST = 30
 """So deep lists and objects may stand in each other."""
 
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _CLOCK = re.compile(r"([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])")
 
 
@@ -32,7 +32,7 @@ def read_json(raw: bytes) -> Any:
     NUL and halves of characters become U+FFFD: JSON can say them, a file of text can't.
     """
     try:
-        decoded = text(raw).removeprefix("\ufeff")
+        decoded = carried(raw).removeprefix("\ufeff")
         return _storable(json.loads(decoded, parse_int=str, parse_float=str, parse_constant=str), 0)
     except RecursionError:
         raise ValueError("is nested too deep") from None
@@ -42,7 +42,7 @@ def _storable(found: Any, depth: int) -> Any:
     if depth > DEEPEST:
         raise ValueError("is nested too deep")
     if isinstance(found, str):
-        return _NO_TEXT.sub("\ufffd", found)
+        return mended(found).replace("\0", "\ufffd")
     if isinstance(found, list):
         return [_storable(one, depth + 1) for one in found]
     if isinstance(found, dict):

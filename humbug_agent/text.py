@@ -1,0 +1,122 @@
+"""What the bytes of a PBX say as text, whichever way they came.
+
+A PBX passes on what phones, providers and its own dialplan wrote: mostly UTF-8, sometimes in one value with something
+else, and cut at a number of bytes (Asterisk: 79, for most) in the midst of a character. So UTF-8 is read wherever it
+stands, and the rest byte by byte:
+
+- What is left of a character that was cut is one U+FFFD.
+- Any other byte is what Windows-1252 says, which is Latin-1 with quotation marks and the like at 0x80 to 0x9f; U+FFFD
+  where it says nothing.
+
+The first byte of a character alone may be either, cut or a letter of Latin-1. It is a letter before a letter of ASCII
+(`Jos\\xe9phine`), unless it stands right behind a UTF-8 character; elsewhere it is a letter where nothing in the value
+is UTF-8 (`caf\\xe9`), and cut where something is. Where nothing is, and some byte can't be, all of it is Windows-1252.
+"""
+
+import codecs
+import re
+
+AUTO = "auto"
+"""What agent.ini calls the rule above."""
+
+_KINDS = re.compile(
+    rb"""
+    (?P<gone> \xef\xbf\xbd)
+  | (?P<whole>
+        (?: [\xc2-\xdf] [\x80-\xbf]
+          | \xe0 [\xa0-\xbf] [\x80-\xbf] | \xed [\x80-\x9f] [\x80-\xbf] | [\xe1-\xec\xee\xef] [\x80-\xbf]{2}
+          | \xf0 [\x90-\xbf] [\x80-\xbf]{2} | [\xf1-\xf3] [\x80-\xbf]{3} | \xf4 [\x80-\x8f] [\x80-\xbf]{2}
+        )
+    )
+  | (?P<cut>
+        \xe0 [\xa0-\xbf] | \xed [\x80-\x9f] | [\xe1-\xec\xee\xef] [\x80-\xbf]
+      | \xf0 [\x90-\xbf] [\x80-\xbf]? | [\xf1-\xf3] [\x80-\xbf]{1,2} | \xf4 [\x80-\x8f] [\x80-\xbf]?
+    )
+  | (?P<letter> (?<! [\x80-\xbf] ) [\xc2-\xf4] (?= [A-Za-z] ) )
+  | (?P<first> [\xc2-\xf4] )
+  | (?P<stray> [\x80-\xff] )
+    """,
+    re.VERBOSE,
+)
+"""Whatever is not ASCII. U+FFFD is what another program made of something else, and no sign of UTF-8."""
+
+_NO_UTF8 = frozenset(("letter", "stray"))
+_CUT = "\ufffd".encode()
+_WINDOWS_1252 = [bytes([byte]).decode("cp1252", "replace").encode() for byte in range(256)]
+
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Half a pair of surrogates, which JSON can say and no byte is carried as."""
+
+
+def text(raw: bytes, charset: str = AUTO) -> str:
+    """``charset`` is AUTO, or one that keeps ASCII (see `keeps_ascii`). Never raises.
+
+    With one, what is UTF-8 still is, but for a cut character or two: that is seen by the text being shorter so. Of two
+    readings that are equally long the charset's counts: two bytes of GBK may well look like a letter of UTF-8.
+    """
+    if charset == AUTO:
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return _mixed(raw, _kinds(raw))
+    if raw.isascii():
+        return raw.decode("ascii")
+    said = raw.decode(charset, "replace")
+    kinds = _kinds(raw)
+    if not _NO_UTF8 & set(kinds) and 2 * kinds.count("whole") > len(kinds):
+        utf8 = _mixed(raw, kinds)
+        return utf8 if len(utf8) < len(said) else said
+    return said
+
+
+def carried(raw: bytes) -> str:
+    """Text from which `mended` makes what ``raw`` says. Until then it can be parsed: its ASCII and its UTF-8 are there.
+
+    It must go nowhere else: it can't be encoded.
+    """
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def mended(said: str, charset: str = AUTO) -> str:
+    """Of something that was `carried`, and then parsed, if need be. Halves of characters become U+FFFD."""
+    if said.isascii():
+        return said
+    return text(_HALF.sub("\ufffd", said).encode("utf-8", "surrogateescape"), charset)
+
+
+def keeps_ascii(charset: str) -> bool:
+    """Whether it is one of text in which ASCII is ASCII, as `text` needs it. Raises LookupError of an unknown one."""
+    try:
+        name = codecs.lookup(charset).name
+    except ValueError as error:
+        raise LookupError(f"{charset!r} can't be a charset's name") from error
+    try:
+        # Those that read more than ASCII in ASCII do so behind a backslash, an escape, a tilde or a plus.
+        return all(probe.decode(name, "replace") == probe.decode("ascii") for probe in _PROBES)
+    except (LookupError, ValueError):
+        # A codec for something else than text.
+        return False
+
+
+_PROBES = (rb"\u0041", b"\x1b$B0!", bytes(range(128)))
+
+
+def _kinds(raw: bytes) -> list[str]:
+    return [found.lastgroup or "" for found in _KINDS.finditer(raw)]
+
+
+def _mixed(raw: bytes, kinds: list[str]) -> str:
+    """``kinds`` are the raw's, in order."""
+    is_utf8 = "whole" in kinds
+    if not is_utf8 and not _NO_UTF8.isdisjoint(kinds):
+        return raw.decode("cp1252", "replace")
+
+    def utf8(found: re.Match[bytes]) -> bytes:
+        kind = found.lastgroup
+        if kind in ("whole", "gone"):
+            return found[0]
+        if kind == "cut" or (kind == "first" and is_utf8):
+            return _CUT
+        return _WINDOWS_1252[found[0][0]]
+
+    return _KINDS.sub(utf8, raw).decode()
