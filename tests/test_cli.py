@@ -14,20 +14,14 @@ import pytest
 from host import KEY, PROGRAM, RECORDED, Host, wait_until
 
 from humbug_agent.receiver import Misbehaviour
+from humbug_agent.text import text
 
 
 def recorded(name: str) -> list[list[str]]:
     """A recorded file read by Python's csv module: an independent reading."""
     raw = (RECORDED / name).read_bytes()
     rows = csv.reader(io.StringIO(raw.decode("latin-1"), newline=""))
-    return [[_text(value.encode("latin-1")) for value in row] for row in rows]
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+    return [[text(value.encode("latin-1")) for value in row] for row in rows]
 
 
 def as_received(row: list[str]) -> tuple[str, ...]:

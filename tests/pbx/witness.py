@@ -79,7 +79,6 @@ def _event(found: Mapping[str, str]) -> Call:
 
 def _seen(value: bytes) -> str:
     line = value.split(b"\r\n")[0].strip()
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return line.decode("latin-1")
+    is_utf8 = not line.decode("utf-8", "ignore").isascii()
+    # UTF-8 is cut in the midst of a character.
+    return line.decode("utf-8", "replace") if is_utf8 else line.decode("latin-1")

@@ -8,7 +8,7 @@ from helpers import SHARED, call, line, source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.cdr import CDR, Disposition, text
+from humbug_agent.cdr import CDR, Disposition
 from humbug_agent.sources.asterisk.record import make_cdr
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -17,7 +17,7 @@ FIRST, SECOND = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25
 
 
 def made(zone: tzinfo = UTC, columns: int = 18, *, utc: bool = False, **changed: str) -> CDR:
-    values = {name: text(value) for name, value in call(columns).items()} | changed
+    values = {name: value.decode() for name, value in call(columns).items()} | changed
     return make_cdr(values, zone, lambda digest: digest, utc=utc)
 
 
@@ -184,12 +184,3 @@ def test_the_same_call_in_utc_and_in_any_local_time_is_one(
     assert seconds(in_utc) == seconds(local)
     assert in_utc.identity == local.identity
 
-
-def test_bytes_that_are_not_utf8_are_latin1() -> None:
-    assert (text("Zürich".encode()), text(b"Z\xfcrich"), text(b"")) == ("Zürich", "Zürich", "")
-
-
-def test_a_name_cut_inside_a_character_is_latin1_as_a_whole_and_loses_no_byte() -> None:
-    # clid is cut at 79 bytes wherever that is. The rule is the same for CSV and AMI, and can be undone.
-    cut = "Jürgen Müller-Lüdenscheidt ü".encode()[:-1]
-    assert text(cut).encode("latin-1") == cut
