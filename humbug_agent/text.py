@@ -44,8 +44,9 @@ _NO_UTF8 = frozenset(("letter", "stray"))
 _CUT = "\ufffd".encode()
 _WINDOWS_1252 = [bytes([byte]).decode("cp1252", "replace").encode() for byte in range(256)]
 
-_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-"""Half a pair of surrogates, which JSON can say and no byte is carried as."""
+_CARRIED = re.compile("[\0-\x7f\udc80-\udcff]+")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half a pair of surrogates, which JSON can say."""
 
 
 def text(raw: bytes, charset: str = AUTO) -> str:
@@ -69,19 +70,28 @@ def text(raw: bytes, charset: str = AUTO) -> str:
     return said
 
 
-def carried(raw: bytes) -> str:
-    """Text from which `mended` makes what ``raw`` says. Until then it can be parsed: its ASCII and its UTF-8 are there.
+def carried(raw: bytes, charset: str = AUTO) -> str:
+    """Text that can be parsed, for its ASCII is there, and of whose parts `mended` makes what they say.
 
-    It must go nowhere else: it can't be encoded.
+    Where that is not plain, all other bytes are halves of surrogates. It must go nowhere else: it can't be encoded.
     """
-    return raw.decode("utf-8", "surrogateescape")
+    if charset == AUTO:
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            pass
+    return raw.decode("ascii", "surrogateescape")
 
 
 def mended(said: str, charset: str = AUTO) -> str:
-    """Of something that was `carried`, and then parsed, if need be. Halves of characters become U+FFFD."""
+    """A part of what was `carried`. What a parser made of escapes and references in it stays, halves become U+FFFD."""
     if said.isascii():
         return said
-    return text(_HALF.sub("\ufffd", said).encode("utf-8", "surrogateescape"), charset)
+
+    def meant(piece: re.Match[str]) -> str:
+        return piece[0] if piece[0].isascii() else text(piece[0].encode("ascii", "surrogateescape"), charset)
+
+    return _HALF.sub("\ufffd", _CARRIED.sub(meant, said))
 
 
 def keeps_ascii(charset: str) -> bool:

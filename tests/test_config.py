@@ -17,6 +17,7 @@ path = /tmp/Master.csv
 type = humbug
 api_key = the-api-key
 """
+HUMBUG = "type = humbug\napi_key = the-api-key\n"
 AMI = """\
 [source ami]
 type = asterisk_ami
@@ -308,3 +309,44 @@ def test_a_hosted_pbx_that_is_asked_in_clear_is_warned_about(tmp_path: Path) -> 
 def test_the_systems_zone_is_that_of_etc_localtime_whatever_tz_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
     assert system_timezone().utcoffset(datetime(2026, 1, 1)) != timedelta(hours=14)
+
+
+CHARSETS = {
+    "asterisk_csv": "",
+    "asterisk_ami": "username = x\nsecret = x\n",
+    "freeswitch_csv": "",
+    "freeswitch_json": "",
+    "freeswitch_http": "",
+    "freeswitch_esl": "",
+}
+
+
+@pytest.mark.parametrize("kind", CHARSETS)
+def test_each_source_that_decodes_bytes_has_a_charset(tmp_path: Path, kind: str) -> None:
+    def charset(line: str) -> str:
+        source = read(
+            tmp_path, f"[source one]\ntype = {kind}\n{CHARSETS[kind]}{line}\n[destination x]\n{HUMBUG}"
+        ).sources[0]
+        return getattr(source, "charset", "none")
+
+    assert [charset(line) for line in ("", "charset =", "charset = auto", "charset = Auto")] == ["auto"] * 4
+    assert [charset(f"charset = {name}") for name in ("cp1251", "Windows-1251", "GBK")] == ["cp1251", "cp1251", "gbk"]
+
+
+@pytest.mark.parametrize(
+    "name", ["utf-16", "rot13", "base64", "idna", "utf-7", "cp037", "unicode_escape", "iso2022_jp"]
+)
+def test_a_codec_that_is_no_charset_beside_ascii_is_a_mistake(tmp_path: Path, name: str) -> None:
+    (mistake,) = mistakes(tmp_path, GOOD.replace("path =", f"charset = {name}\npath ="))
+    assert mistake.startswith(
+        f"[source master-csv] charset: '{name}' is not a charset such as cp1251, gbk or shift_jis"
+    )
+    assert "something else" in mistake
+
+
+def test_an_unknown_charset_is_a_mistake_with_the_nearest_name(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, GOOD.replace("path =", "charset = window-1251\npath ="))
+    assert mistake.endswith("(Python knows none of that name; did you mean windows-1251?)")
+    for odd in ("кои8", "no/such", "x" * 500):
+        (mistake,) = mistakes(tmp_path, GOOD.replace("path =", f"charset = {odd}\npath ="))
+        assert "Python knows none of that name" in mistake

@@ -40,7 +40,7 @@ def core(body: bytes) -> str:
 
 def decode(data: bytes, charset: str = AUTO) -> Any:
     """What JSON says whose texts may be anything but UTF-8. Raises ValueError."""
-    return _mended(json.loads(carried(data), strict=False), charset)
+    return _mended(json.loads(carried(data, charset), strict=False), charset)
 
 
 def _mended(said: Any, charset: str) -> Any:

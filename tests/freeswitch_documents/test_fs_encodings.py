@@ -99,7 +99,7 @@ def test_urlencoded_json_comes_back_or_is_refused(
     except ValueError:
         return
     # What looks encoded before FreeSWITCH encodes it is decoded in the end, and can't be told apart.
-    said = tuple(as_text(one).replace("%22", '"').replace("%41", "A") for one in (name, number, destination, context))
+    said = tuple(as_text(one.replace("%22", '"').replace("%41", "A")) for one in (name, number, destination, context))
     assert not values
     assert told(found) == said or any("%" in one for one in said)
     assert (found.uuid, found.start, found.billsec) == (UUID, leg(recorded(ANSWERED), UTC).start, 2)

@@ -183,4 +183,3 @@ def test_the_same_call_in_utc_and_in_any_local_time_is_one(
     in_utc = made(zone, utc=True, **times(start, answer, end, UTC))
     assert seconds(in_utc) == seconds(local)
     assert in_utc.identity == local.identity
-

@@ -102,7 +102,7 @@ class AsteriskAmi:
             event = name(one.block)
             if event == "Cdr" and self._calls:
                 try:
-                    columns = ami_events.call_columns(one.block)
+                    columns = ami_events.call_columns(one.block, self._settings.charset)
                     number = partial(self._number, one)
                     call = make_cdr(columns, self._zone, number, charset=self._settings.charset)
                     records.append(call)

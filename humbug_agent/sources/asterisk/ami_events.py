@@ -45,7 +45,7 @@ _MAPPED = ("linkedid", "sequence", "peeraccount")
 _NAME = re.compile(rb"[A-Za-z0-9_-]+")
 
 
-def call_columns(block: bytes) -> dict[str, str]:
+def call_columns(block: bytes, charset: str = AUTO) -> dict[str, str]:
     """The columns of a Cdr event, as Master.csv names them, `carried`. Raises ValueError with what is wrong."""
     values: dict[str, bytes] = {}
     rest = block
@@ -64,11 +64,11 @@ def call_columns(block: bytes) -> dict[str, str]:
     if b"\r\nUniqueID:" in b"\r\n" + rest:
         # Whichever value made the UserField up, Asterisk's own UniqueID comes behind it.
         raise ValueError("it has another UniqueID behind its UserField: where its values end can't be told")
-    columns = {column: carried(value.removeprefix(b" ")) for column, value in values.items()}
+    columns = {column: carried(value.removeprefix(b" "), charset) for column, value in values.items()}
     for line in rest.split(b"\r\n"):
         header, colon, value = line.partition(b": ")
         if colon and (column := text(header).lower()) in _MAPPED:
-            columns[column] = carried(value)
+            columns[column] = carried(value, charset)
     return columns
 
 

@@ -189,7 +189,7 @@ class AsteriskCsv:
             reason = item.reason if isinstance(item, Junk) else ""
             if isinstance(item, Row):
                 try:
-                    columns = {name: carried(value) for name, value in item.values.items()}
+                    columns = {name: carried(value, self._charset) for name, value in item.values.items()}
                     number = partial(counted.identity, offset=at)
                     records.append(make_cdr(columns, self._zone, number, utc=clock is Clock.UTC, charset=self._charset))
                     continue

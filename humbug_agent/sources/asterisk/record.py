@@ -82,9 +82,11 @@ def make_cdr(
 
 
 def _recognised(carried: str) -> str:
-    """One that is not UTF-8 throughout counts as Latin-1: its text may be another one tomorrow, the call may not."""
+    """UTF-8, else Latin-1, whatever the charset: a text may be another one tomorrow, the call must be the same."""
+    if carried.isascii():
+        return carried
+    raw = carried.encode("utf-8", "surrogateescape")
     try:
-        carried.encode()
-    except UnicodeEncodeError:
-        return carried.encode("utf-8", "surrogateescape").decode("latin-1")
-    return carried
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

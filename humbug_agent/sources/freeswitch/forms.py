@@ -65,9 +65,10 @@ def opened(raw: bytes, charset: str = AUTO) -> Document:
         body = _unpacked(body)
     body = _bare(body)
     if body.startswith(b"<"):
-        return _said(_xml(body), _declared(body) or charset)
+        charset = _declared(body) or charset
+        return _said(_xml(body, charset), charset)
     if body.startswith(b"{"):
-        return _said(_json(body, urlencoded), charset)
+        return _said(_json(body, charset, urlencoded), charset)
     raise ValueError("neither JSON nor XML, in none of the forms that FreeSWITCH's modules send" if body else "empty")
 
 
@@ -109,8 +110,8 @@ def _said(document: Document, charset: str) -> Document:
     )
 
 
-def _json(body: bytes, urlencoded: bool) -> Document:
-    text = carried(body)
+def _json(body: bytes, charset: str, urlencoded: bool) -> Document:
+    text = carried(body, charset)
     try:
         # With encode=true, what looks like structure may come from a value: then it may not be there twice.
         found = json.loads(text, strict=urlencoded, object_pairs_hook=_once if urlencoded else None)
@@ -204,8 +205,8 @@ class _Reader:
         self.path.pop()
 
 
-def _xml(body: bytes) -> Document:
-    text = _BAD_BYTES.sub(lambda bad: bad[0].translate(_PRIVATE), carried(body))
+def _xml(body: bytes, charset: str) -> Document:
+    text = _BAD_BYTES.sub(lambda bad: bad[0].translate(_PRIVATE), carried(body, charset))
     reader = _Reader()
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
