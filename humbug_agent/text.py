@@ -85,7 +85,11 @@ def carried(raw: bytes, charset: str = AUTO) -> str:
 
 def mended(said: str, charset: str = AUTO) -> str:
     """A part of what was `carried`. What a parser made of escapes and references in it stays, halves become U+FFFD."""
-    if said.isascii():
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        pass
+    else:
         return said
 
     def meant(piece: re.Match[str]) -> str:
