@@ -338,9 +338,7 @@ def test_each_source_that_decodes_bytes_has_a_charset(tmp_path: Path, kind: str)
 )
 def test_a_codec_that_is_no_charset_beside_ascii_is_a_mistake(tmp_path: Path, name: str) -> None:
     (mistake,) = mistakes(tmp_path, GOOD.replace("path =", f"charset = {name}\npath ="))
-    assert mistake.startswith(
-        f"[source master-csv] charset: '{name}' is not a charset such as cp1251, gbk or shift_jis"
-    )
+    assert f"[source master-csv] charset: '{name}' is not a charset such as cp1251, gbk or shift_jis (" in mistake
     assert "something else" in mistake
 
 
