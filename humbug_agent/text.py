@@ -23,10 +23,9 @@ _KINDS = re.compile(
     rb"""
     (?P<gone> \xef\xbf\xbd)
   | (?P<whole>
-        (?: [\xc2-\xdf] [\x80-\xbf]
-          | \xe0 [\xa0-\xbf] [\x80-\xbf] | \xed [\x80-\x9f] [\x80-\xbf] | [\xe1-\xec\xee\xef] [\x80-\xbf]{2}
-          | \xf0 [\x90-\xbf] [\x80-\xbf]{2} | [\xf1-\xf3] [\x80-\xbf]{3} | \xf4 [\x80-\x8f] [\x80-\xbf]{2}
-        )
+        [\xc2-\xdf] [\x80-\xbf]
+      | \xe0 [\xa0-\xbf] [\x80-\xbf] | \xed [\x80-\x9f] [\x80-\xbf] | [\xe1-\xec\xee\xef] [\x80-\xbf]{2}
+      | \xf0 [\x90-\xbf] [\x80-\xbf]{2} | [\xf1-\xf3] [\x80-\xbf]{3} | \xf4 [\x80-\x8f] [\x80-\xbf]{2}
     )
   | (?P<cut>
         \xe0 [\xa0-\xbf] | \xed [\x80-\x9f] | [\xe1-\xec\xee\xef] [\x80-\xbf]
@@ -64,7 +63,7 @@ def text(raw: bytes, charset: str = AUTO) -> str:
         return raw.decode("ascii")
     said = raw.decode(charset, "replace")
     kinds = _kinds(raw)
-    if not _NO_UTF8 & set(kinds) and 2 * kinds.count("whole") > len(kinds):
+    if not _NO_UTF8 & set(kinds) and 2 * (kinds.count("whole") + kinds.count("gone")) > len(kinds):
         utf8 = _mixed(raw, kinds)
         return utf8 if len(utf8) < len(said) else said
     return said

@@ -77,6 +77,11 @@ def test_what_no_file_of_text_can_hold_is_replaced() -> None:
         assert answered(asker(server), server) == {"a�": "�x� 😀", "b": "é"}
 
 
+def test_one_bad_text_of_an_answer_leaves_the_others_alone() -> None:
+    with Server(Reply(b"\xef\xbb\xbf" + b'{"a": "Jos\xe9", "b": ["' + "Зоя".encode() + b'", "\xd0"]}')) as server:
+        assert answered(asker(server), server) == {"a": "José", "b": ["Зоя", "Ð"]}
+
+
 @pytest.mark.parametrize(
     ("reply", "said"),
     [

@@ -165,6 +165,12 @@ def test_chinese_in_gbk_and_utf_8_comes_back(said: str) -> None:
     assert text(said.encode(), "gbk") == said
 
 
+@pytest.mark.parametrize("charset", ["auto", "cp1251", "gbk", "shift_jis"])
+def test_what_asterisk_has_replaced_stays_replaced(charset: str) -> None:
+    for said in ("�", "����� 5", '"���" <101>'):
+        assert text(said.encode(), charset) == said
+
+
 def test_a_charset_cut_in_a_character_loses_that_one() -> None:
     assert text("客服中心".encode("gbk")[:-1], "gbk") == "客服中�"
     assert text(b'"' + "客服".encode("gbk")[:-1] + b'" <101>', "gbk") == '"客�" <101>'

@@ -32,8 +32,8 @@ def read_json(raw: bytes) -> Any:
     NUL and halves of characters become U+FFFD: JSON can say them, a file of text can't.
     """
     try:
-        decoded = carried(raw).removeprefix("\ufeff")
-        return _storable(json.loads(decoded, parse_int=str, parse_float=str, parse_constant=str), 0)
+        said = carried(raw.removeprefix(b"\xef\xbb\xbf"))
+        return _storable(json.loads(said, parse_int=str, parse_float=str, parse_constant=str), 0)
     except RecursionError:
         raise ValueError("is nested too deep") from None
 
