@@ -12,73 +12,23 @@ import pytest
 from ami_calls import call, event, events, played
 from ami_feed import source, understood
 from ami_server import AmiServer
+from consumer import CONNECTED, Consumer
 from host import wait_until
 
 from humbug_agent import supervisor
 from humbug_agent.ami import inbox
 from humbug_agent.cdr import CDR, Batch, Notice, Record
 from humbug_agent.outbox import Outbox
-from humbug_agent.sources.asterisk.ami import AsteriskAmi
 from humbug_agent.sources.contract import SourceError
-
-CONNECTED = Batch([], [], None)
-
-
-class Consumer:
-    """Reads a source batch by batch, as the pump does, and begins again where the source or a test made it fail."""
-
-    def __init__(self, of: AsteriskAmi) -> None:
-        self._source = of
-        self.stop = threading.Event()
-        self._begin()
-
-    def _begin(self) -> None:
-        self._reading: Iterator[Batch] = self._source.read(None, self.stop, follow=True)
-
-    def next(self) -> Batch:
-        """The next batch; a failure is raised and forgotten."""
-        try:
-            return next(self._reading)
-        except SourceError:
-            self._begin()
-            raise
-
-    def fails(self) -> None:
-        """What was handed over last does not come onto the disk."""
-        self._reading.close()  # type: ignore[attr-defined]
-        self._begin()
-
-    def take(self, number: int) -> list[Record]:
-        found: list[Record] = []
-        while len(found) < number:
-            found += self.next().records
-        assert len(found) == number
-        return found
-
-    def until_failure(self) -> tuple[list[Record], str]:
-        found: list[Record] = []
-        while True:
-            try:
-                found += self.next().records
-            except SourceError as failure:
-                return found, str(failure)
-
-    def rest(self) -> list[Record]:
-        """What is handed over between the stop and the end."""
-        self.stop.set()
-        return [record for batch in self._reading for record in batch.records]
 
 
 @contextmanager
 def reading(server: AmiServer, *kinds: str) -> Iterator[Consumer]:
-    consumer = Consumer(source(kinds or ("cdr",), server.port))
-    try:
+    with Consumer(source(kinds or ("cdr",), server.port)) as consumer:
         assert consumer.next() == CONNECTED
         # It is told what it is to the server before the server takes note of it itself.
         wait_until(lambda: server.listeners)
         yield consumer
-    finally:
-        consumer.rest()
 
 
 def dialled(records: list[Record]) -> list[int]:
@@ -145,19 +95,9 @@ def test_stopped_while_its_consumer_failed_it_leaves_no_connection_behind(ami: A
 
 
 def test_after_a_failed_consumer_it_says_that_it_can_be_read(ami: AmiServer) -> None:
-    listening = source(port=ami.port)
-    consumer = Consumer(listening)
-    try:
-        assert consumer.next() == CONNECTED
+    with reading(ami) as consumer:
         consumer.fails()
-        late = threading.Timer(2.0, consumer.stop.set)
-        late.start()
-        try:
-            assert consumer.next() == CONNECTED
-        finally:
-            late.cancel()
-    finally:
-        consumer.rest()
+        assert consumer.next() == CONNECTED
 
 
 def test_beyond_the_limit_events_are_lost_and_it_is_said_how_many(
@@ -166,8 +106,8 @@ def test_beyond_the_limit_events_are_lost_and_it_is_said_how_many(
     monkeypatch.setattr(inbox, "MOST_BYTES", 100_000)
     with reading(ami) as consumer:
         ami.play(events(*range(1000)), (65536,), apart=True)
-        found, reason = consumer.until_failure()
-        kept = dialled(found)
+        reason = consumer.until_failure()
+        kept = dialled(consumer.found)
         assert kept == list(range(len(kept)))
         assert f"{1000 - len(kept)} events found no room while the outbox could not be written" in reason
         assert 50_000 < sum(len(event(call(number))) - 4 for number in kept) < 101_000

@@ -82,8 +82,7 @@ def test_who_is_not_served_is_told_why_once_and_serves_itself_later(
     monkeypatch.setattr(link, "FIRST_REFUSED", 0.2)
     for name, value in behaviour.items():
         setattr(esl, name, value)
-    consumer = Consumer(source(esl.port))
-    try:
+    with Consumer(source(esl.port)) as consumer:
         assert words in consumer.until_failure()
         wait_until(lambda: esl.connections >= 3)
         esl.behave()
@@ -91,8 +90,6 @@ def test_who_is_not_served_is_told_why_once_and_serves_itself_later(
         esl.play(numbered(1))
         assert uuids(consumer.take(1)) == [uuid(1)]
         assert len(consumer.failures) == 1
-    finally:
-        consumer.rest()
 
 
 def test_refused_logins_are_tried_at_leisure() -> None:
@@ -119,13 +116,10 @@ def test_no_password_is_ever_shown(esl: EslServer, caplog: pytest.LogCaptureFixt
 def test_a_server_that_says_nothing_is_given_up(esl: EslServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "LOGIN_SECONDS", 0.3)
     esl.freeze()
-    consumer = Consumer(source(esl.port))
-    try:
+    with Consumer(source(esl.port)) as consumer:
         assert "does not answer within 0 s" in consumer.until_failure()
         esl.thaw()
         wait_until(lambda: esl.listeners)
-    finally:
-        consumer.rest()
 
 
 def test_silence_is_noticed_and_another_connection_takes_over(esl: EslServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +196,7 @@ def test_a_flood_is_read_without_end_and_nothing_is_lost(esl: EslServer, monkeyp
         found: list[str] = []
         kept = 0
         while len(found) < hangups:
-            kept = max(kept, consumer._source._inbox._bytes)
+            kept = max(kept, consumer.source._inbox._bytes)
             found += uuids(calls(consumer.next().records))
         sending.join()
         assert found == [uuid(n) for n in range(hangups)]
@@ -221,7 +215,7 @@ def test_while_nobody_takes_them_events_are_read_and_lost_ones_are_counted(
         began = time.monotonic()
         # The outbox takes nothing meanwhile, and yet this returns.
         esl.play(numbered(*range(number)), (2**16,))
-        held = consumer._source._inbox
+        held = consumer.source._inbox
         wait_until(lambda: held._lost and esl.sessions[0].subscribed)
         assert 0.4 < time.monotonic() - began < 20
         esl.play(numbered(number))

@@ -186,16 +186,19 @@ def test_older_ones_without_epochs_are_local_time() -> None:
 def test_what_is_not_on_disk_yet_is_handed_over_again(esl: EslServer) -> None:
     with reading(esl) as consumer:
         esl.play(numbered(1, 2, 3))
-        found = consumer.take(3)
-        consumer.fails()
-        assert uuids(consumer.take(3)) == uuids(found) == [uuid(1), uuid(2), uuid(3)]
+        assert uuids(consumer.take(3)) == [uuid(1), uuid(2), uuid(3)]
+        # They may have come as several batches: asking for the last one acknowledged those before it.
+        last = consumer.last
+        for _ in range(2):
+            consumer.fails()
+            assert consumer.next() is last
         assert consumer.next().records == []
 
 
 def test_what_came_before_the_stop_is_handed_over(esl: EslServer) -> None:
     with reading(esl) as consumer:
         esl.play(numbered(*range(40)))
-        wait_until(lambda: len(consumer._source._inbox._items) == 40)
+        wait_until(lambda: len(consumer.source._inbox._items) == 40)
         assert len(consumer.rest()) == 40
         wait_until(lambda: not esl.open)
 
