@@ -22,7 +22,7 @@ from humbug_agent.lock import AgentError, locked
 from humbug_agent.outbox import Outbox
 from humbug_agent.pace import LONGEST_WAIT, Flood
 from humbug_agent.schema import OutboxDamaged, OutboxError
-from humbug_agent.sources import SOURCES
+from humbug_agent.sources import make_sources as make_sources
 from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.supervisor import Brought, Supervisor, pump
 from humbug_agent.systemd import notify
@@ -43,10 +43,6 @@ LIVE_SECONDS = 30.0
 class Ended(Enum):
     STOPPED = auto()
     RELOAD = auto()
-
-
-def make_sources(config: Config) -> list[Source]:
-    return [SOURCES[settings.type](settings, config.agent.timezone) for settings in config.sources]
 
 
 def make_destinations(config: Config) -> list[Destination]:

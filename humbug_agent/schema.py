@@ -5,16 +5,14 @@ released, is never edited: a change is a new one below it.
 """
 
 import contextlib
-import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Set
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
-log = logging.getLogger(__name__)
+from humbug_agent.salvage import Again, Salvage, salvage
 
 BUSY_SECONDS = 30
 INCREMENTAL = 2
@@ -197,12 +195,17 @@ def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
 
 
 def check(path: Path) -> str | None:
-    """Look through the whole file. None when it is sound or absent, else what is wrong with it."""
+    """Look through the whole file. None when it is sound or absent, else what is wrong with it. Raises OutboxError."""
     if not path.exists() or not path.stat().st_size:
         return None
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
             found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found == "ok":
+            # There is damage that it does not see.
+            connect(path, durable=False).close()
+    except OutboxDamaged as error:
+        return str(error)
     except sqlite3.DatabaseError as error:
         if isinstance(reported(error, path), OutboxDamaged):
             return str(error)
@@ -210,39 +213,35 @@ def check(path: Path) -> str | None:
     return None if found == "ok" else str(found)
 
 
-def move_aside(path: Path, keep_cursors: Set[str] = frozenset()) -> Path:
+def written(path: Path) -> float:
+    """When the outbox was written to last, in seconds since the epoch; 0 where there is none.
+
+    To be asked before anybody looks into it, which may change that.
+    """
+    files = [file for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()]
+    return max((file.stat().st_mtime for file in files), default=0.0)
+
+
+def move_aside(path: Path, again: Again = lambda source, cursor: None) -> tuple[Path, Salvage]:
     """Give a damaged outbox another name and begin a new one with what can still be read of the old.
 
-    Nothing is deleted. Calls not delivered yet go on waiting, delivered ones are not sent twice, and the sources are
-    read again for what could not be read, but for those named in ``keep_cursors``, which go on from where they were.
-    Killed in between, the next start finishes it (`finish_move`). Returns the old file's new name.
+    Nothing is deleted. Calls not delivered yet go on waiting, delivered ones are not sent twice, and each source is
+    read from where ``again`` says, for what could not be read. Killed in between, the next start finishes it
+    (`finish_move`). Returns the old file's new name, and what was salvaged.
     """
     aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
     fresh = _fresh(path)
     fresh.unlink(missing_ok=True)
     db = connect(fresh, durable=True)
     with contextlib.closing(sqlite3.connect(path)) as old, db.atomic():
-        for table, which in _SALVAGED.items():
-            # By name: it may be the file of an earlier version, which had fewer columns.
-            columns = [f'"{row[1]}"' for row in _readable(old, path, f"PRAGMA table_info({table})")]
-            if columns:
-                names, places = ", ".join(columns), ", ".join("?" * len(columns))
-                rows = _readable(old, path, f"SELECT {names} FROM {table} WHERE {which}")
-                db.conn.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})", rows)
-        done = (
-            "SELECT identity FROM calls WHERE id IN (SELECT call FROM deliveries WHERE state = 'sent') "
-            "AND id NOT IN (SELECT call FROM deliveries WHERE state <> 'sent')"
-        )
-        db.conn.executemany("INSERT OR IGNORE INTO forgotten VALUES (?)", _readable(old, path, done))
-        places = ", ".join("?" * len(keep_cursors))
-        db.conn.execute(f"DELETE FROM cursors WHERE source NOT IN ({places})", tuple(keep_cursors))
+        found = salvage(path, old, db.conn, again)
     db.close()
     # The log first: one that is left behind would be taken for the new file's.
     for suffix in ("-wal", "-shm", ""):
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
     finish_move(path)
-    return aside
+    return aside, found
 
 
 def finish_move(path: Path) -> None:
@@ -254,19 +253,3 @@ def finish_move(path: Path) -> None:
 
 def _fresh(path: Path) -> Path:
     return path.with_name(path.name + ".new")
-
-
-_SALVAGED = {
-    "calls": "id IN (SELECT call FROM deliveries WHERE state <> 'sent')",
-    "deliveries": "call IN (SELECT call FROM deliveries WHERE state <> 'sent')",
-    "rejects": "1",
-    "forgotten": "1",
-    "cursors": "1",
-}
-
-
-def _readable(old: sqlite3.Connection, path: Path, sql: str) -> Iterator[tuple[object, ...]]:
-    try:
-        yield from old.execute(sql)
-    except sqlite3.DatabaseError as error:
-        log.warning("%s: can be read only in part (%s)", path, error)

@@ -3,10 +3,12 @@
 import logging
 import threading
 import time
+from datetime import datetime
 
 from humbug_agent import history, schema
-from humbug_agent.config import AsteriskCsvSettings, Config
+from humbug_agent.config import Config
 from humbug_agent.outbox import Outbox
+from humbug_agent.sources import make_sources
 
 log = logging.getLogger(__name__)
 
@@ -19,18 +21,10 @@ def prepare(config: Config) -> None:
     """Look through the outbox before anything relies on it; a damaged one is moved aside. Raises OutboxError."""
     path = config.agent.outbox
     schema.finish_move(path)
+    written = schema.written(path)
     wrong = schema.check(path)
     if wrong:
-        # Where the admin said that the past is of no interest, it must not be sent now; elsewhere all is read again.
-        aside = schema.move_aside(
-            path, {s.name for s in config.sources if isinstance(s, AsteriskCsvSettings) and s.start == "end"}
-        )
-        log.critical(
-            "outbox %s: damaged (%s). Moved to %s; what it still holds goes on, and files are read again",
-            path,
-            wrong,
-            aside,
-        )
+        _replace(config, wrong, written)
     with Outbox(path) as outbox:
         outbox.forget_health()
         while outbox.keep_wall_clock(config.agent.timezone):
@@ -46,6 +40,54 @@ def prepare(config: Config) -> None:
                     config.path,
                     name,
                 )
+
+
+def _replace(config: Config, wrong: str, written: float) -> None:
+    """Move the damaged outbox aside, and say what its successor lacks. ``written``: seconds since the epoch."""
+    path, zone = config.agent.outbox, config.agent.timezone
+    sources = {source.name: source for source in make_sources(config)}
+    known: set[str] = set()
+    again: set[str] = set()
+
+    def begins(name: str, cursor: str) -> str | None:
+        # That of a source that is not in agent.ini now waits for it to come back.
+        after = sources[name].again(cursor) if name in sources else cursor
+        known.add(name)
+        if after != cursor:
+            again.add(name)
+        return after
+
+    aside, found = schema.move_aside(path, begins)
+    # Whose cursor can't be read begins as at its first start.
+    forgotten = sources.keys() - known if "cursors" in found.unreadable else set()
+    again |= {name for name in forgotten if sources[name].again("") is None}
+    log.critical(
+        "outbox %s: damaged (%s). Moved to %s; what it still holds goes on. Read again: %s; going on from where they "
+        "were: %s",
+        path,
+        wrong,
+        aside,
+        ", ".join(sorted(again)) or "no source",
+        ", ".join(sorted(known - again)) or "no source",
+    )
+    if found.lost or found.unreadable & {"calls", "deliveries"}:
+        log.critical(
+            "outbox %s: %s can't be read. The sources that are read again bring theirs; those of the others may be "
+            "missing; sqlite3 FILE .recover may get more out of it",
+            aside,
+            f"{found.lost:,} of the calls that waited or were dead" if found.lost else "some of its calls",
+        )
+    for name in sorted(forgotten):
+        if left_out := sources[name].leaves_out:
+            since = datetime.fromtimestamp(found.accepted.get(name, written), zone)
+            log.critical(
+                "source %s: how far it was read can't be read of %s, so it begins as at its first start: calls from %s "
+                "to now may be missing, for %s",
+                name,
+                aside,
+                since.strftime("%Y-%m-%d %H:%M:%S"),
+                left_out,
+            )
 
 
 def keep_house(outbox: Outbox, config: Config, stop: threading.Event) -> None:

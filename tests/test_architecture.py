@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "config_apis": {"ini"},
     "config_sources": {"config_apis", "ini", "text"},
     "config": {"cdr", "ini", "config_apis", "config_sources", "config_status"},
-    "schema": {"cdr"},
+    "salvage": {"rows"},
+    "schema": {"cdr", "salvage"},
     "rows": {"cdr"},
     "outbox": {"cdr", "rows", "schema"},
     "history": {"cdr", "outbox", "rows", "schema"},
@@ -66,7 +67,7 @@ MAY_IMPORT = {
     "gaps": {"config", "outbox"},
     "supervisor": {"cdr", "outbox", "pace", "schema", "sources"},
     "serving": {"board", "config", "config_status", "sources", "standing", "tally", "web"},
-    "upkeep": {"config", "outbox", "history", "schema"},
+    "upkeep": {"config", "outbox", "history", "schema", "sources"},
     "agent": {
         "config",
         "outbox",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import Any
 
+from humbug_agent.config import Config
 from humbug_agent.sources.asterisk.ami import AsteriskAmi
 from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
 from humbug_agent.sources.contract import Source
@@ -26,3 +27,8 @@ SOURCES: dict[str, Callable[[Any, tzinfo], Source]] = {
     "boxis": Boxis,
     "fusionpbx": Fusionpbx,
 }
+
+
+def make_sources(config: Config) -> list[Source]:
+    """Those of agent.ini, in its order; making one opens nothing."""
+    return [SOURCES[settings.type](settings, config.agent.timezone) for settings in config.sources]

@@ -28,6 +28,8 @@ class Source(Protocol):
     name: str
     unread_in: str
     """What `unread` counts: bytes, or the seconds in which the calls ended that were not asked for yet."""
+    leaves_out: str
+    """What a first start leaves out, and how to have it sent all the same; blank where it reads all that is there."""
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         """Yield what the PBX has written since ``cursor``, the one of the last batch that is on disk.
@@ -36,6 +38,13 @@ class Source(Protocol):
         acknowledgement. An empty batch without a cursor says that the source can be read. With ``follow`` it goes on
         until ``stop`` is set; without, it ends when everything that is there now has been read. Raises SourceError,
         OSError.
+        """
+        ...
+
+    def again(self, cursor: str) -> str | None:
+        """From where to go on when calls from before ``cursor`` may be lost: at best from where a first start began.
+
+        What that left out is never sent by it. None is a first start; ``cursor`` itself where nothing is told again.
         """
         ...
 

@@ -18,6 +18,17 @@ from humbug_agent.sources.wake import Waker
 log = logging.getLogger(__name__)
 
 
+def left_out(path: Path, start: str) -> str:
+    """What a first start leaves out of a log with that ``start``, as `Source.leaves_out` says it."""
+    if start != "end":
+        return ""
+    return (
+        f"it begins at the end of {path} (start = end). To have them sent, copy the lines from then on, also out of "
+        "rotated files, into a file elsewhere, and name that as path of another [source NAME] with start = beginning: "
+        "what is known is not sent twice"
+    )
+
+
 class Count(Enum):
     """How the count of equal records goes on with a visit."""
 

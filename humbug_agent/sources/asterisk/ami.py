@@ -40,6 +40,7 @@ class Count:
 
 class AsteriskAmi:
     unread_in = "bytes"
+    leaves_out = ""
 
     def __init__(self, settings: AsteriskAmiSettings, zone: tzinfo) -> None:
         self.name = settings.name
@@ -78,6 +79,10 @@ class AsteriskAmi:
 
     def _connect(self) -> Link:
         return Link(self._settings, ",".join(sorted(self._classes)), self._listeners)
+
+    def again(self, cursor: str) -> str:
+        # Each call is told once.
+        return cursor
 
     def parse(self, text: bytes) -> Batch:
         block = b"\r\n".join(text.strip().splitlines())

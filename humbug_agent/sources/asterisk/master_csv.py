@@ -25,7 +25,7 @@ from humbug_agent.sources.asterisk.csv_records import Junk, Row, split
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.contract import Known, SourceError
-from humbug_agent.sources.following import Count, Follower, Visit
+from humbug_agent.sources.following import Count, Follower, Visit, left_out
 from humbug_agent.sources.place import OpenFile, Place
 from humbug_agent.text import carried
 
@@ -44,6 +44,7 @@ class AsteriskCsv:
         self._start = settings.start
         self._zone = zone
         self._charset = settings.charset
+        self.leaves_out = left_out(settings.path, settings.start)
         self._clock = CsvClock(settings, zone, self._identities)
 
     def compare_with(self, known: Known) -> None:
@@ -75,6 +76,9 @@ class AsteriskCsv:
             if visit.count is not Count.ON and visit.file.path == self._path and not stop.is_set():
                 yield Batch([], [], None)
             behind = visit.file.offset
+
+    def again(self, cursor: str) -> str | None:
+        return cursor if self._start == "end" else None
 
     def parse(self, record: bytes) -> Batch:
         whole = record if record.endswith(b"\n") else record + b"\n"

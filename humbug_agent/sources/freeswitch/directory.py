@@ -34,6 +34,7 @@ SAMPLE = 20
 
 class FreeswitchJson:
     unread_in = "bytes"
+    leaves_out = ""
 
     def __init__(self, settings: FreeswitchJsonSettings, zone: tzinfo) -> None:
         self.name = settings.name
@@ -45,6 +46,10 @@ class FreeswitchJson:
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         self._look()
         yield from _Watch(self, self._settings, cursor).batches(stop, follow=follow)
+
+    def again(self, cursor: str) -> str | None:
+        # What was moved or deleted is not there to be read again.
+        return None if self._settings.after == "keep" else cursor
 
     def parse(self, text: bytes) -> Batch:
         try:

@@ -35,6 +35,7 @@ LOOK_SECONDS = 0.5
 
 class FreeswitchHttp:
     unread_in = "bytes"
+    leaves_out = ""
 
     def __init__(self, settings: FreeswitchHttpSettings, zone: tzinfo) -> None:
         self.name = settings.name
@@ -72,6 +73,10 @@ class FreeswitchHttp:
             self._server.stop()
             self._server = None
         return 0
+
+    def again(self, cursor: str) -> str:
+        # Each call is told once.
+        return cursor
 
     def parse(self, text: bytes) -> Batch:
         return self._batch([(text, "")])

@@ -18,7 +18,7 @@ from humbug_agent.config_sources import FreeswitchCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources import rotation
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.following import Count, Visit
+from humbug_agent.sources.following import Count, Visit, left_out
 from humbug_agent.sources.freeswitch.following import FreeswitchFollower
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
 from humbug_agent.sources.freeswitch.row_leg import made
@@ -46,6 +46,7 @@ class FreeswitchCsv:
         self._settings = settings
         self._zone = settings.timezone or zone
         self._zone_watch = ZoneWatch()
+        self.leaves_out = left_out(settings.path, settings.start)
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         path = self._path
@@ -64,6 +65,9 @@ class FreeswitchCsv:
             yield from self._drain(visit, rows, stop)
             if visit.count is not Count.ON and not stop.is_set():
                 yield Batch([], [], None)
+
+    def again(self, cursor: str) -> str | None:
+        return cursor if self._settings.start == "end" else None
 
     def parse(self, record: bytes) -> Batch:
         found, _ = Rows(self._settings.template).split(record.rstrip(b"\r\n") + b"\n", more=False, final=True)

@@ -13,8 +13,8 @@ from humbug_agent.cdr import CDR, Batch, Direction, Disposition, digest
 from humbug_agent.config_apis import BoxisSettings
 from humbug_agent.http_client import Response
 from humbug_agent.sources.pull.asking import Asker
-from humbug_agent.sources.pull.polling import poll
-from humbug_agent.sources.pull.progress import account, remembered
+from humbug_agent.sources.pull.polling import left_out, poll
+from humbug_agent.sources.pull.progress import account, anew, remembered
 from humbug_agent.sources.pull.rows import Row, Rows, parsed
 from humbug_agent.sources.pull.windowed import Windowed
 from humbug_agent.sources.wall_clock import times
@@ -41,6 +41,7 @@ class Boxis:
 
     def __init__(self, settings: BoxisSettings, zone: tzinfo) -> None:
         self.name = settings.name
+        self.leaves_out = left_out(settings.api.since)
         self._settings = settings
         self._zone = settings.api.timezone or zone
         self._asker = Asker(settings.api, [settings.user_key], PAUSE)
@@ -59,6 +60,9 @@ class Boxis:
             )
         finally:
             self._asker.close()
+
+    def again(self, cursor: str) -> str | None:
+        return anew(cursor, self._of)
 
     def parse(self, text: bytes) -> Batch:
         return parsed(text, Rows(self.name, self._call))

@@ -18,8 +18,8 @@ from humbug_agent.config_apis import FusionpbxSettings
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.leg import NORMAL, Leg, call
 from humbug_agent.sources.pull.asking import Asker
-from humbug_agent.sources.pull.polling import poll
-from humbug_agent.sources.pull.progress import Progress, account, remembered
+from humbug_agent.sources.pull.polling import left_out, poll
+from humbug_agent.sources.pull.progress import Progress, account, anew, remembered
 from humbug_agent.sources.pull.rows import Row, Rows, parsed
 from humbug_agent.sources.pull.windowed import Windowed
 
@@ -49,6 +49,7 @@ class Fusionpbx:
 
     def __init__(self, settings: FusionpbxSettings, zone: tzinfo) -> None:
         self.name = settings.name
+        self.leaves_out = left_out(settings.api.since)
         self._settings = settings
         self._url = settings.api.url.rstrip("/").removesuffix("/api")
         self._zone = settings.api.timezone or zone
@@ -68,6 +69,9 @@ class Fusionpbx:
             yield from poll(lambda: self._round(progress, stop, follow), every, stop, follow=follow)
         finally:
             self._asker.close()
+
+    def again(self, cursor: str) -> str | None:
+        return anew(cursor, self._of)
 
     def parse(self, text: bytes) -> Batch:
         return parsed(text, Rows(self.name, self._call))

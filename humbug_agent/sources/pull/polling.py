@@ -18,6 +18,16 @@ def first(since: datetime | None, zone: tzinfo, now: float) -> int:
     return int((since if since.tzinfo else since.replace(tzinfo=zone)).timestamp())
 
 
+def left_out(since: datetime | None) -> str:
+    """What a first start leaves out, as `Source.leaves_out` says it; with ``since`` only what nobody wants."""
+    if since is not None:
+        return ""
+    return (
+        "it asks for the last day only (it has no since). To have them sent, give this [source NAME] another name and "
+        "since = that time: what is known is not sent twice"
+    )
+
+
 def poll(rounds: Callable[[], Iterator[Batch]], every: float, stop: Event, *, follow: bool) -> Iterator[Batch]:
     """The batches of one round after another, ``every`` so many seconds; of a single one unless ``follow``."""
     try:

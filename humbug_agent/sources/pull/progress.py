@@ -41,5 +41,15 @@ def remembered(cursor: str | None, of: str) -> Progress:
     return Progress(of, found.get("token", ""), {place: _reached(one) for place, one in found["reached"].items()})
 
 
+def anew(cursor: str, of: str) -> str | None:
+    """The cursor of who begins again where its first start did; None where it is none of ``of``."""
+    before = remembered(cursor, of)
+    reached = {
+        place: Reached(one.since, one.since, 0, tuple(Sweep(sweep.began) for sweep in one.sweeps))
+        for place, one in before.reached.items()
+    }
+    return before.dump(reached) if reached else None
+
+
 def _reached(found: dict[str, Any]) -> Reached:
     return Reached(**found | {"sweeps": tuple(Sweep(**one) for one in found["sweeps"])})

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit, urlunsplit
 from humbug_agent.cdr import CDR, Batch, digest
 from humbug_agent.config_apis import While1Settings
 from humbug_agent.sources.pull.asking import Asker
-from humbug_agent.sources.pull.polling import DAY, first, poll
+from humbug_agent.sources.pull.polling import DAY, first, left_out, poll
 from humbug_agent.sources.pull.rows import Row, Rows, in_words, parsed
 from humbug_agent.sources.pull.while1_pages import PAUSE, Pages
-from humbug_agent.sources.pull.while1_reading import Reading, reached, wall_clock
+from humbug_agent.sources.pull.while1_reading import Reached, Reading, reached, wall_clock
 from humbug_agent.sources.pull.while1_row import call
 
 LATE_SECONDS = 900
@@ -32,6 +32,7 @@ class While1:
     def __init__(self, settings: While1Settings, zone: tzinfo) -> None:
         settings = replace(settings, api=replace(settings.api, url=_whole(settings.api.url)))
         self.name = settings.name
+        self.leaves_out = left_out(settings.api.since)
         self._settings = settings
         self._zone = settings.api.timezone or zone
         self._asker = Asker(settings.api, (settings.token, settings.api_key), PAUSE)
@@ -47,6 +48,10 @@ class While1:
             yield from poll(reading.round, self._settings.api.poll_seconds, stop, follow=follow)
         finally:
             self._asker.close()
+
+    def again(self, cursor: str) -> str | None:
+        found = reached(cursor, self._of)
+        return Reached(found.since, found.since, found.since, 0).dump(self._of) if found else None
 
     def parse(self, text: bytes) -> Batch:
         return parsed(text, self._rows)
