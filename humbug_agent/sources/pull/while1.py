@@ -54,7 +54,7 @@ class While1:
         return Reached(found.since, found.since, found.since, 0).dump(self._of) if found else None
 
     def parse(self, text: bytes) -> Batch:
-        return parsed(text, self._rows)
+        return parsed(text, Rows(self.name, self._call))
 
     def unread(self, cursor: str | None) -> int:
         found = reached(cursor, self._of)
