@@ -6,12 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from humbug_agent.config import DEFAULT_PATH, Config, load
-from humbug_agent.config_sources import (
-    FreeswitchCsvSettings,
-    FreeswitchEslSettings,
-    FreeswitchHttpSettings,
-    FreeswitchJsonSettings,
-)
 from humbug_agent.text import AUTO
 
 if TYPE_CHECKING:
@@ -42,13 +36,4 @@ def open_outbox(config: Config) -> "Outbox":
 
 def left_out(config: Config, name: str) -> str:
     """Why a record that could be read makes no call: what of the source's settings leaves it out. Blank: nothing."""
-    source = next(source for source in config.sources if source.name == name)
-    if not isinstance(
-        source, FreeswitchCsvSettings | FreeswitchEslSettings | FreeswitchHttpSettings | FreeswitchJsonSettings
-    ):
-        return ""
-    doubles = "yes" if source.drop_doubles else "no"
-    said = f"legs = {source.legs} and drop_doubles = {doubles} of [source {name}] leave this leg out"
-    if isinstance(source, FreeswitchEslSettings):
-        said += ", or its dialplan does: process_cdr, skip_cdr_causes"
-    return said
+    return next(source for source in config.sources if source.name == name).left_out()

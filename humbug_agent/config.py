@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar, TypeVar
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from humbug_agent.config_apis import BoxisSettings, FusionpbxSettings, While1Settings
+from humbug_agent.config_contract import LOOPBACK, in_clear
 from humbug_agent.config_sources import (
-    LOOPBACK,
     SOURCE_TYPES,
     AsteriskAmiSettings,
     AsteriskCsvSettings,
-    FreeswitchEslSettings,
     SourceSettings,
 )
 from humbug_agent.config_status import StatusSettings, status_settings
@@ -29,7 +26,6 @@ T = TypeVar("T")
 HUMBUG_URL = "http://api.humbuglabs.org/receiver.php"
 EXAMPLE_KEY = "YOUR-API-KEY"
 NO_ZONE = datetime.timezone(datetime.timedelta(0), "UTC")
-Hosted = While1Settings | BoxisSettings | FusionpbxSettings
 
 
 @dataclass(frozen=True)
@@ -194,40 +190,17 @@ def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Seque
     said = []
     if path.stat().st_mode & stat.S_IROTH:
         said.append(f"{path}: everybody on this host can read the keys in it; chmod 0640 {path}")
-    if all(isinstance(source, AsteriskAmiSettings) for source in sources):
-        said.append(
-            "no source but AMI: it never tells again the calls that end while it is not connected; "
-            "a [source NAME] with type = asterisk_csv beside it has them"
-        )
-    elif all(isinstance(source, AsteriskAmiSettings | FreeswitchEslSettings) for source in sources):
-        said.append(
-            "no source but the event socket: it never tells again the calls that end while it is not connected; "
-            "a [source NAME] with type = freeswitch_json, freeswitch_http or freeswitch_csv beside it has them"
-        )
+    if all(source.alone for source in sources):
+        said += dict.fromkeys(source.alone for source in sources)
     for source in sources:
-        if isinstance(source, AsteriskAmiSettings) and source.host not in LOOPBACK and not source.tls:
-            said.append(
-                f"[source {source.name}] host: the secret and all calls pass the network to {source.host} unencrypted; "
-                "use tls = yes"
-            )
-        if isinstance(source, Hosted) and (there := _in_clear(source.api.url)):
-            said.append(
-                f"[source {source.name}] url: the keys and all calls pass the network to {there} unencrypted over "
-                "http://; use https://"
-            )
+        said += source.warnings()
     for destination in destinations:
-        if there := _in_clear(destination.url):
+        if there := in_clear(destination.url):
             said.append(
                 f"[destination {destination.name}] url: calls go to {there} unencrypted over http://; "
                 "use https:// where the receiver offers it"
             )
     return said
-
-
-def _in_clear(url: str) -> str:
-    """The other host to which everything would go unencrypted; blank: it does not."""
-    parts = urlsplit(url)
-    return parts.hostname or "" if parts.scheme == "http" and parts.hostname not in LOOPBACK else ""
 
 
 __all__ = [

@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import ClassVar
 
+from humbug_agent.config_contract import SourceContract, in_clear
 from humbug_agent.ini import Secret, Section, file, moment, timezone, url
 
 WHILE1_TEXTS = (
@@ -32,8 +33,19 @@ class ApiSettings:
     proxy: Secret | None
 
 
+class _HostedContract(SourceContract):
+    name: str
+    api: ApiSettings
+
+    def warnings(self) -> list[str]:
+        if not (there := in_clear(self.api.url)):
+            return []
+        passes = f"the keys and all calls pass the network to {there} unencrypted over http://"
+        return [f"[source {self.name}] url: {passes}; use https://"]
+
+
 @dataclass(frozen=True)
-class While1Settings:
+class While1Settings(_HostedContract):
     """``filters`` are those of the page, by its names: text, a list of texts, or yes or no."""
 
     type: ClassVar[str] = "while1"
@@ -46,7 +58,7 @@ class While1Settings:
 
 
 @dataclass(frozen=True)
-class BoxisSettings:
+class BoxisSettings(_HostedContract):
     type: ClassVar[str] = "boxis"
     name: str
     api: ApiSettings
@@ -56,7 +68,7 @@ class BoxisSettings:
 
 
 @dataclass(frozen=True)
-class FusionpbxSettings:
+class FusionpbxSettings(_HostedContract):
     """``api.url`` is the program's address, without ``/api``."""
 
     type: ClassVar[str] = "fusionpbx"

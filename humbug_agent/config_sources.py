@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, TypedDict
 
 from humbug_agent.config_apis import BoxisSettings, FusionpbxSettings, While1Settings, boxis, fusionpbx, while1
+from humbug_agent.config_contract import LOOPBACK, SourceContract
 from humbug_agent.ini import Secret, Section, address, file, host, is_loopback, nearest, shown, timezone
 from humbug_agent.text import AUTO, keeps_ascii
 
@@ -17,11 +18,9 @@ TEMPLATES = (
 )  # fmt: skip
 """mod_cdr_csv's stock templates by their names in cdr_csv.conf.xml; what it falls back to; and the one we ship."""
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
 
 @dataclass(frozen=True)
-class AsteriskCsvSettings:
+class AsteriskCsvSettings(SourceContract):
     """``utc`` says whether its times are UTC (cdr.conf's usegmtime); None: the reader finds out."""
 
     type: ClassVar[str] = "asterisk_csv"
@@ -31,10 +30,18 @@ class AsteriskCsvSettings:
     utc: bool | None
     charset: str = AUTO
 
+    @property
+    def reads_asterisk(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True)
-class AsteriskAmiSettings:
+class AsteriskAmiSettings(SourceContract):
     type: ClassVar[str] = "asterisk_ami"
+    alone: ClassVar[str] = (
+        "no source but AMI: it never tells again the calls that end while it is not connected; "
+        "a [source NAME] with type = asterisk_csv beside it has them"
+    )
     name: str
     host: str
     port: int
@@ -50,9 +57,31 @@ class AsteriskAmiSettings:
         """As messages name it."""
         return f"AMI {self.host}:{self.port}"
 
+    @property
+    def hears_asterisk(self) -> bool:
+        return self.host in LOOPBACK and "cdr" in self.events
+
+    def warnings(self) -> list[str]:
+        if self.tls or self.host in LOOPBACK:
+            return []
+        there = f"the secret and all calls pass the network to {self.host} unencrypted"
+        return [f"[source {self.name}] host: {there}; use tls = yes"]
+
+
+class _LegContract(SourceContract):
+    """Of the sources whose records are FreeSWITCH's legs."""
+
+    name: str
+    legs: str
+    drop_doubles: bool
+
+    def left_out(self) -> str:
+        doubles = "yes" if self.drop_doubles else "no"
+        return f"legs = {self.legs} and drop_doubles = {doubles} of [source {self.name}] leave this leg out"
+
 
 @dataclass(frozen=True)
-class FreeswitchCsvSettings:
+class FreeswitchCsvSettings(_LegContract):
     """``path`` is a file or the directory that Master.csv is in; ``timezone`` None is the agent's."""
 
     type: ClassVar[str] = "freeswitch_csv"
@@ -67,7 +96,7 @@ class FreeswitchCsvSettings:
 
 
 @dataclass(frozen=True)
-class FreeswitchJsonSettings:
+class FreeswitchJsonSettings(_LegContract):
     """``path`` is the directory of JSON and XML documents. What is done with one ``after`` it is safe."""
 
     type: ClassVar[str] = "freeswitch_json"
@@ -81,7 +110,7 @@ class FreeswitchJsonSettings:
 
 
 @dataclass(frozen=True)
-class FreeswitchHttpSettings:
+class FreeswitchHttpSettings(_LegContract):
     """``username`` and ``password`` are mod_json_cdr's or mod_xml_cdr's ``cred``."""
 
     type: ClassVar[str] = "freeswitch_http"
@@ -109,8 +138,12 @@ class FreeswitchHttpSettings:
 
 
 @dataclass(frozen=True)
-class FreeswitchEslSettings:
+class FreeswitchEslSettings(_LegContract):
     type: ClassVar[str] = "freeswitch_esl"
+    alone: ClassVar[str] = (
+        "no source but the event socket: it never tells again the calls that end while it is not connected; "
+        "a [source NAME] with type = freeswitch_json, freeswitch_http or freeswitch_csv beside it has them"
+    )
     name: str
     host: str
     port: int
@@ -124,6 +157,9 @@ class FreeswitchEslSettings:
     def where(self) -> str:
         """As messages name it."""
         return f"event socket {self.host}:{self.port}"
+
+    def left_out(self) -> str:
+        return f"{super().left_out()}, or its dialplan does: process_cdr, skip_cdr_causes"
 
 
 SourceSettings = (

@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from datetime import UTC, datetime, tzinfo
 
-from humbug_agent.config import LOOPBACK, AsteriskAmiSettings, AsteriskCsvSettings, Config
+from humbug_agent.config import Config
 from humbug_agent.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -50,13 +50,9 @@ class Gaps:
     """Compares each AMI of this host with the Master.csv beside it. `outage` is for any thread, `look` for one."""
 
     def __init__(self, config: Config) -> None:
-        beside = any(isinstance(source, AsteriskCsvSettings) for source in config.sources)
+        beside = any(source.reads_asterisk for source in config.sources)
         self._zone: tzinfo = config.agent.timezone
-        self._listening = [
-            source.name
-            for source in config.sources
-            if beside and isinstance(source, AsteriskAmiSettings) and source.host in LOOPBACK and "cdr" in source.events
-        ]
+        self._listening = [source.name for source in config.sources if beside and source.hears_asterisk]
         self._said: dict[str, str] = {}
         self._outages: deque[tuple[str, float, float]] = deque()
 

@@ -1,0 +1,35 @@
+"""What the settings of every type of source answer, so that nobody asks of which type they are."""
+
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class SourceContract:
+    alone: ClassVar[str] = ""
+    """What to know where there are only such sources; blank: nothing."""
+
+    @property
+    def hears_asterisk(self) -> bool:
+        """Whether an Asterisk on this host tells it each call, once and as it ends."""
+        return False
+
+    @property
+    def reads_asterisk(self) -> bool:
+        """Whether it has all calls that an Asterisk on this host wrote down."""
+        return False
+
+    def warnings(self) -> list[str]:
+        """What is allowed, and not wise; each begins with ``[source NAME] KEY: ``."""
+        return []
+
+    def left_out(self) -> str:
+        """Why a record that could be read makes no call: which of these settings leaves it out. Blank: none does."""
+        return ""
+
+
+def in_clear(url: str) -> str:
+    """The other host to which everything would go unencrypted; blank: it does not."""
+    parts = urlsplit(url)
+    return parts.hostname or "" if parts.scheme == "http" and parts.hostname not in LOOPBACK else ""
