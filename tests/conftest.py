@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +15,20 @@ from humbug_agent.receiver import Background, Receiver, Store
 # How long an example takes says more about the machine than about us.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
+
+
+LEFT_OVER_SECONDS = 5.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_over() -> Iterator[None]:
+    """A thread that a test leaves behind fails this test, and not another one that it disturbs."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + LEFT_OVER_SECONDS
+    while left := [thread for thread in threading.enumerate() if thread not in before]:
+        assert time.monotonic() < deadline, f"left behind: {', '.join(thread.name for thread in left)}"
+        left[0].join(0.1)
 
 
 @pytest.fixture
