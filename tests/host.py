@@ -56,7 +56,8 @@ class Host:
         return subprocess.Popen([PROGRAM, "--config", str(self.ini), "run"], stderr=subprocess.PIPE)
 
 
-def wait_until(true: Callable[[], object], seconds: float = 10) -> None:
+def wait_until(true: Callable[[], object], seconds: float = 30) -> None:
+    """``seconds`` only end a test that would hang, unless they are what it is about."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "waited in vain"

@@ -177,7 +177,7 @@ def test_the_demo_goes_on_with_keep_until_it_is_interrupted() -> None:
             while calls < 25:
                 calls += "  179" in process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            rest, errors = process.communicate(timeout=10)
+            rest, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 0

@@ -73,7 +73,7 @@ class Following(Reader):
         with self._news:
             self._news.notify_all()
 
-    def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         with self._news:
             self._news.wait_for(lambda: condition() or not self._thread.is_alive(), seconds)
         assert condition(), f"waited {seconds} s; have {self.dialled}, rejects {self.rejects}, {self.failure!r}"

@@ -103,7 +103,7 @@ class Following(Store):
         with self._news:
             self._news.notify_all()
 
-    def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         with self._news:
             self._news.wait_for(lambda: condition() or self.failure, seconds)
         assert condition(), f"have {self.numbers}, rejects {self.rejects}, {self.failure!r}"

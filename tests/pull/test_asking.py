@@ -195,6 +195,7 @@ def test_a_server_that_never_has_time_is_an_error_in_the_end(monkeypatch: pytest
         assert 2 <= len(server.asked) <= 5
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("where", ["request", "wait", "pause", "slow body"])
 def test_a_stop_is_noticed_within_a_second(where: str) -> None:
     stop = threading.Event()

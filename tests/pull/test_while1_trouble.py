@@ -191,6 +191,7 @@ def test_a_window_that_is_too_much_is_asked_for_in_parts() -> None:
             reader.once(a_source(server))
 
 
+@pytest.mark.alone
 def test_a_stop_is_noticed_in_the_midst_of_paging() -> None:
     stop = threading.Event()
     with While1Server() as server:

@@ -269,6 +269,7 @@ def test_a_server_that_is_slow_for_much_is_asked_for_less(api: Api) -> None:
 # Stopping.
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("when", ["asking", "waiting", "resting"])
 def test_it_stops_within_a_second(api: Api, when: str) -> None:
     with api.server() as server:

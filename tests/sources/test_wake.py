@@ -49,6 +49,7 @@ def waits(waker: Waker, seconds: float) -> list[float]:
     return said
 
 
+@pytest.mark.alone
 def test_a_call_is_looked_at_at_once(log: Path, waker: Waker) -> None:
     began = time.monotonic()
     append(log, 1)
@@ -95,6 +96,7 @@ def test_in_a_flood_nobody_is_told_of_each_record(log: Path, waker: Waker) -> No
     looking.join()
 
 
+@pytest.mark.alone
 def test_behind_a_flood_a_call_is_looked_at_soon(log: Path, waker: Waker) -> None:
     for _ in range(20):
         append(log, 50)

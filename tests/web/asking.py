@@ -32,16 +32,29 @@ class Answer:
     body: bytes
 
 
+_made: list[socket.socket] = []
+
+
+def sockets(count: int) -> list[socket.socket]:
+    """Not connected yet. Whatever becomes of a test, a fixture closes what it made."""
+    made = [socket.socket() for _ in range(count)]
+    _made.extend(made)
+    return made
+
+
+def close_all() -> None:
+    while _made:
+        _made.pop().close()
+
+
 def connect(server: Server, tls: ssl.SSLContext | None = None, source: str = "127.0.0.1") -> socket.socket:
+    """It is closed after the test, too."""
     sock = socket.create_connection(("127.0.0.1", server.port), timeout=10, source_address=(source, 0))
+    _made.append(sock)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if not tls:
-        return sock
-    try:
-        return tls.wrap_socket(sock, server_hostname="127.0.0.1")
-    except OSError:
-        sock.close()
-        raise
+    if tls:
+        _made.append(sock := tls.wrap_socket(sock, server_hostname="127.0.0.1"))
+    return sock
 
 
 def read(sock: socket.socket, method: str = "GET") -> Answer:
@@ -77,7 +90,7 @@ def is_closed(sock: socket.socket) -> bool:
     return True
 
 
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -6,13 +6,19 @@ from typing import Any
 
 import pytest
 import trustme
-from asking import Certified
+from asking import Certified, close_all
 from starlette.types import ASGIApp
 
 from humbug_agent.config_status import StatusSettings
 from humbug_agent.web import connection
 from humbug_agent.web import server as server_module
 from humbug_agent.web.server import Server
+
+
+@pytest.fixture(autouse=True)
+def no_client_left_open() -> Iterator[None]:
+    yield
+    close_all()
 
 
 @pytest.fixture(scope="session")

@@ -141,6 +141,7 @@ def test_no_more_than_so_many_are_held_back(guarded: Guarded, monkeypatch: pytes
     assert time.monotonic() - began >= guard.DELAY_SECONDS
 
 
+@pytest.mark.alone
 def test_10_000_wrong_passwords(
     guarded: Guarded, delay: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from asking import CLIENT_HELLO, HEAD, Certified, ask, connect, curl, is_closed, read, say, until
+from asking import CLIENT_HELLO, HEAD, Certified, ask, connect, curl, is_closed, read, say, sockets, until
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -317,6 +317,7 @@ def close(socks: list[socket.socket]) -> None:
         sock.close()
 
 
+@pytest.mark.alone
 def test_300_half_open_connections(serving: Serving, site: Site, certified: Certified, hasty: Limits) -> None:
     hasty(head=2)
     server = serving(site.app, certificate=certified.certificate)
@@ -334,6 +335,7 @@ def test_300_half_open_connections(serving: Serving, site: Site, certified: Cert
     close(socks)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("dripping", [HEAD % (b"", b"X: y\r\n" * 20), CLIENT_HELLO + b"x" * 500])
 def test_a_byte_now_and_then_is_no_excuse(
     serving: Serving, site: Site, certified: Certified, hasty: Limits, dripping: bytes
@@ -351,6 +353,7 @@ def test_a_byte_now_and_then_is_no_excuse(
     assert not site.asked
 
 
+@pytest.mark.alone
 def test_a_kept_connection_may_be_idle_but_not_half_asked(serving: Serving, site: Site, hasty: Limits) -> None:
     hasty(head=0.3, idle=1)
     server = serving(site.app)
@@ -367,6 +370,7 @@ def test_a_kept_connection_may_be_idle_but_not_half_asked(serving: Serving, site
         assert 0.9 < time.monotonic() - answered < 2
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("path", [b"never", b"big"])
 def test_an_answer_that_comes_to_no_end(
@@ -433,7 +437,7 @@ def test_a_burst_where_all_are_being_answered(serving: Serving, site: Site) -> N
     for sock in socks:
         sock.sendall(HEAD % (b"held", b""))
     until(lambda: site.held == 10)
-    burst = [socket.socket() for _ in range(100)]
+    burst = sockets(100)
     for sock in burst:
         sock.setblocking(False)
         sock.connect_ex(("127.0.0.1", server.port))
@@ -447,7 +451,7 @@ def test_a_burst_where_all_are_being_answered(serving: Serving, site: Site) -> N
 
 def test_without_file_descriptors_it_goes_on(serving: Serving, site: Site, caplog: pytest.LogCaptureFixture) -> None:
     server = serving(site.app)
-    socks = [socket.socket() for _ in range(40)]
+    socks = sockets(40)
     highest = max(sock.fileno() for sock in socks)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 6, limits[1]))
@@ -503,6 +507,7 @@ def test_stop_ends_all_kinds_of_connections_and_frees_the_port(
     close(socks)
 
 
+@pytest.mark.alone
 def test_idle_connections_do_not_delay_the_end(serving: Serving, site: Site, certified: Certified) -> None:
     server = serving(site.app, certificate=certified.certificate)
     socks = half_open(server, 9)
