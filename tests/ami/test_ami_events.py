@@ -122,6 +122,9 @@ HEADER = {column: header for header, column in HEADERS.items()}
         again("userfield", "uniqueid"),
         again(*HEADERS.values()),
         again("clid", "src", "duration", "billsec"),
+        b"Source: 666\r\nAMAFlags: x\r\nDuration: 0\r\n"
+        + again("uniqueid", "userfield")
+        + b"EndTime: x\r\nSource: 1\r\n",
         b"Source: 666\r\nDuration: 0\r\nDisposition: NO ANSWER\r\nUserField: other\r\n",
         b"UserField: other\r\nUniqueID: 7\r\n",
         b"EndTime: 1999-01-01 00:00:00\r\nAMAFlags: x\r\nCallerID: x\r\n",

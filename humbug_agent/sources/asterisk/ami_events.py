@@ -37,6 +37,9 @@ _HEADERS = {
 }
 _MARKS = [(f"\r\n{header}:".encode(), column) for header, column in _HEADERS.items()]
 
+# The columns that hold what somebody else than Asterisk wrote, but for the last two.
+_FREE = ("accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata", "amaflags")
+
 CLASSES = {"cdr": "cdr", "reload": "system", "shutdown": "system", "alarm": "system"}
 """What agent.ini calls events -> the class that manager.conf's read must have for them, and the login asks for."""
 
@@ -123,18 +126,24 @@ def _columns(block: bytes) -> tuple[dict[str, str], bytes]:
     for column, value in values.items():
         if b"\r\n" in value and any(mark in value for mark, _ in _MARKS):
             raise ValueError(f"its {column} has a line like a header of its own: where it ends can't be told")
-    if _ends_like_one(b"\r\n" + rest) and not _says_the_same(values, rest):
-        # Whichever value made the UserField up, Asterisk's own UniqueID and UserField come behind it.
+    if _ends_like_one(b"\r\n" + rest) and _is_made_up(values, rest):
         raise ValueError("it has another UniqueID and UserField behind its own: where its values end can't be told")
     columns = {column: text(value.removeprefix(b" ")) for column, value in values.items()}
     return columns, _NEXT.split(b"\r\n" + rest)[0]
 
 
-def _says_the_same(values: Mapping[str, bytes], rest: bytes) -> bool:
-    """Whether the stock headers that stand in ``rest`` once more are there because an admin has mapped them, too."""
+def _is_made_up(values: Mapping[str, bytes], rest: bytes) -> bool:
+    """Whether a value may have made up all headers behind it: Asterisk's own then come in ``rest``, in their order, and
+    say something else. Those that an admin has mapped once more say the same, or are not all of them.
+    """
     lines = [line.partition(b":") for line in rest.split(b"\r\n")]
-    again = [(_HEADERS[text(header)], value) for header, _, value in lines if text(header) in _HEADERS]
-    return all(values[column].strip() == value.strip() for column, value in again)
+    again = [(_HEADERS[text(header)], value.strip()) for header, _, value in lines if text(header) in _HEADERS]
+    for column in _FREE:
+        behind = [*_HEADERS.values()][[*_HEADERS.values()].index(column) + 1 :]
+        coming = iter(column for column, _ in again)
+        if all(column in coming for column in behind):
+            return any(values[column].strip() != value for column, value in again if column in behind)
+    return False
 
 
 def _mapped(lines: bytes) -> Iterator[tuple[str, str]]:
