@@ -70,8 +70,9 @@ class Pbx:
         congestion: bool = True,
         tls: bytes | None = None,
     ) -> None:
-        """``zone_file`` is that of a ``timezone`` which its host does not know, ``manager_general`` lines of that
-        section, ``batch`` size and seconds, ``tls`` a key and its certificates (PEM), for ``ami_tls_port``.
+        """``zone_file`` is that of a ``timezone`` which its host does not know, ``manager_general`` and ``mappings``
+        lines of those sections, ``batch`` size and seconds, ``tls`` a key and its certificates (PEM), for
+        ``ami_tls_port``.
         """
         self.root, self.timezone = root.resolve(), timezone
         self._zone_file = zone_file or self.root / "usr/share/zoneinfo" / timezone

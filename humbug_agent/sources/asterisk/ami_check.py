@@ -16,7 +16,7 @@ from panoramisk.message import Message
 
 from humbug_agent.ami.headers import name
 from humbug_agent.ami.link import connect
-from humbug_agent.ami.protocol import BANNER, OLD_BANNER, AmiError, Protocol
+from humbug_agent.ami.protocol import BANNER, OLD_BANNER, OLDEST_BANNER, AmiError, Protocol
 from humbug_agent.config import LOOPBACK, AsteriskAmiSettings
 from humbug_agent.sources.contract import SourceError
 
@@ -52,9 +52,11 @@ async def _check(settings: AsteriskAmiSettings, classes: Set[str]) -> str:
         if "call" in classes:
             _judge_version(protocol)
             await _try_listing(settings, protocol)
+        oldest = protocol.greeted.result().startswith(OLDEST_BANNER.decode())
+        needed = {"call" if oldest and one == "cdr" else one for one in classes}
         user = await _console(settings, protocol, f"manager show user {settings.username}")
         if user is not None:
-            _judge_rights(settings, classes, user)
+            _judge_rights(settings, needed, user)
             _judge_cdr(settings, await _console(settings, protocol, "cdr show status") or "")
             board = " and all channels and queues" if "call" in classes else ""
             return f"{found}, may see {', '.join(sorted(settings.events))}{board}"
