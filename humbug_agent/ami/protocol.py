@@ -151,11 +151,8 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
 
     def _is_event(self, block: bytes) -> bool:
         """Deals with what is none: an answer goes to who waits for it. What is left of a Cdr event is one, too."""
-        if of_cdr(block):
-            self._unknown = 0
-            return True
         told = block.startswith(b"Response: ") and _ANSWER in block
-        if told or (block.startswith(b"Event: ") and not self._is_awaited(block)):
+        if told or (block.startswith(b"Event: ") and not self._is_awaited(block)) or of_cdr(block):
             self._unknown = 0
             return True
         if block.startswith((b"Event: ", b"Response: ")):
