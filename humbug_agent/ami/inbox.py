@@ -6,7 +6,7 @@ The connection's thread puts, the source's takes. Putting never waits: an Asteri
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 MOST_BYTES = 32 * 2**20
@@ -33,10 +33,11 @@ class State:
 
 
 class Inbox:
-    """A listener that keeps the events that begin so."""
+    """A listener that keeps the events that begin so, and those that ``also`` says it of."""
 
-    def __init__(self, beginnings: Iterable[bytes]) -> None:
+    def __init__(self, beginnings: Iterable[bytes], also: Callable[[bytes], bool] = lambda _: False) -> None:
         self._wanted = tuple(beginnings)
+        self._also = also
         self._items: deque[Heard | State] = deque()
         self._bytes = 0
         self._lost = 0
@@ -44,7 +45,7 @@ class Inbox:
 
     def heard(self, connection: int, blocks: Sequence[bytes]) -> None:
         now = time.time()
-        wanted = [block for block in blocks if block.startswith(self._wanted)]
+        wanted = [block for block in blocks if block.startswith(self._wanted) or self._also(block)]
         if not wanted:
             return
         with self._news:

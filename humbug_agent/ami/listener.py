@@ -11,7 +11,9 @@ class Listener(Protocol):
     """
 
     def heard(self, connection: int, blocks: Sequence[bytes]) -> None:
-        """Events, each as the bytes between two blank lines, and answers to what was asked by `beat`."""
+        """Events, each as the bytes between two blank lines, and answers to what was asked by `beat`; and before all
+        else the greeting, if it is a `protocol.OLD_BANNER`.
+        """
         ...
 
     def stands(self, trouble: str) -> None:

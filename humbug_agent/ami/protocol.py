@@ -10,16 +10,27 @@ AmiError
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Sequence
 
 from panoramisk.actions import Action
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.message import Message
 
+from humbug_agent.ami.messages import END, divide, odd, of_cdr
 from humbug_agent.config import AsteriskAmiSettings
 
 BANNER = b"Asterisk Call Manager/"
-END = b"\r\n\r\n"
+OLD_BANNER = BANNER + b"1."
+"""Of an Asterisk before 12, whose channel and queue events are others."""
+
+OLDEST_BANNER = BANNER + b"1.0"
+"""Of an Asterisk before 1.6, in which Cdr events are of the class call."""
+
+_GREETING = re.compile(re.escape(BANNER) + rb"[^\r\n]*?(?:\r?\n|(?=Event: |Response: ))")
+GREETING_SECONDS = 1.0
+"""How long to wait for the end of a greeting that has begun: there may be none."""
+
 MOST_UNKNOWN = 2**20
 """Bytes without any message that AMI knows, after which it is no AMI. The longest real message is some kilobytes."""
 
@@ -51,8 +62,9 @@ class LoginRefused(AmiError):
 
 
 class Protocol(AMIProtocol):  # type: ignore[misc]
-    """One connection. ``on_events`` gets each event as the bytes between two blank lines, several at a time; and the
-    answers to what was told. ``flood_seconds`` is how long to rest in a flood of them.
+    """One connection. ``on_events`` gets each event as the bytes between two blank lines, several at a time; the
+    answers to what was told; and the greeting, if it is an `OLD_BANNER`. ``flood_seconds`` is how long to rest in a
+    flood of them.
 
     It runs in the loop's thread and must neither block nor raise. ``unanswered`` counts the pings since anything came;
     ``lost`` is done, with the reason, once the connection is gone. ``number`` is for whoever has several.
@@ -82,7 +94,12 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
 
     async def greeting(self) -> str:
         """The line that an AMI begins with, which tells its version. Raises AmiError."""
-        await asyncio.wait((self.greeted, self.lost), return_when=asyncio.FIRST_COMPLETED)
+        while not (self.greeted.done() or self.lost.done()):
+            begun = self._rest
+            await asyncio.wait((self.greeted, self.lost), return_when=asyncio.FIRST_COMPLETED, timeout=GREETING_SECONDS)
+            if begun == self._rest and begun.startswith(BANNER) and not self.greeted.done():
+                self._rest = b""
+                self._greeted(begun)
         if not self.greeted.done():
             raise AmiError(f"{self.where}: {self.lost.result()}")
         return self.greeted.result()
@@ -96,31 +113,46 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
         self._rest += data
         if not self.greeted.done() and not self._greet():
             return
-        *blocks, self._rest = self._rest.split(END)
-        events = [block for block in (block.lstrip(b"\r\n") for block in blocks) if self._is_event(block)]
-        if events:
-            self._on_events(events)
+        *parts, self._rest = self._rest.split(END)
+        blocks: list[bytes] = []
+        for part in parts:
+            part = part.lstrip(b"\r\n")
+            blocks += divide(part, closed=True)[0] if odd(part) else [part]
+        if b"\n\n" in self._rest or b"\n\r\n" in self._rest:
+            more, self._rest = divide(self._rest, closed=False)
+            blocks += more
+        self._hand_over(blocks)
         if self._unknown + len(self._rest) > MOST_UNKNOWN:
             # Not shown: it may be our own login, sent back, and each time something else.
             self.abort("sends what is no AMI")
+
+    def _hand_over(self, blocks: Sequence[bytes]) -> None:
+        events = [block for block in blocks if self._is_event(block)]
+        if events:
+            self._on_events(events)
 
     def _read_on(self) -> None:
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
     def _greet(self) -> bool:
-        line, newline, rest = self._rest.partition(b"\r\n")
-        if newline and line.startswith(BANNER):
-            self._rest = rest
-            self.greeted.set_result(line.decode(self.encoding))
+        line, newline, _ = self._rest.partition(b"\n")
+        if found := _GREETING.match(self._rest):
+            self._rest = self._rest[found.end() :]
+            self._greeted(found[0].rstrip(b"\r\n"))
         elif newline or not BANNER.startswith(line[: len(BANNER)]) or len(line) > 2 * SHOWN:
-            self.abort(f"is no AMI: it begins with {_shown(line)}")
+            self.abort(f"is no AMI: it begins with {_shown(line.rstrip())}")
         return self.greeted.done()
 
+    def _greeted(self, line: bytes) -> None:
+        self.greeted.set_result(line.decode(self.encoding))
+        if line.startswith(OLD_BANNER):
+            self._on_events([line])
+
     def _is_event(self, block: bytes) -> bool:
-        """Deals with what is none: an answer goes to who waits for it."""
+        """Deals with what is none: an answer goes to who waits for it. What is left of a Cdr event is one, too."""
         told = block.startswith(b"Response: ") and _ANSWER in block
-        if told or (block.startswith(b"Event: ") and not self._is_awaited(block)):
+        if told or (block.startswith(b"Event: ") and not self._is_awaited(block)) or of_cdr(block):
             self._unknown = 0
             return True
         if block.startswith((b"Event: ", b"Response: ")):
@@ -169,6 +201,8 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
     async def login(self, settings: AsteriskAmiSettings, events: str) -> None:
         """Say who we are, and which classes of events to send. Raises LoginRefused, AmiError."""
         secret = settings.secret.reveal()
+        if self.greeted.result().encode(self.encoding).startswith(OLDEST_BANNER):
+            events = f"{events},call"
         answer = await self.ask("Login", Username=settings.username, Secret=secret, Events=events)
         if not answer.success:
             raise LoginRefused(
@@ -198,6 +232,9 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
 
     def _lose(self, reason: str) -> None:
         if not self.lost.done():
+            # Of a line that was cut off nobody knows the rest.
+            lines = self._rest[: self._rest.rfind(b"\n") + 1]
+            self._hand_over([block for block in divide(lines, closed=True)[0] if of_cdr(block)])
             self.lost.set_result(reason)
 
 

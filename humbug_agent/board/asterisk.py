@@ -7,16 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from humbug_agent.ami.headers import Headers, name
-from humbug_agent.ami.protocol import TOLD
+from humbug_agent.ami.protocol import BANNER, OLD_BANNER, TOLD
 from humbug_agent.board.asterisk_list import Listing
-from humbug_agent.board.asterisk_words import agent, channel, member, queue_call
+from humbug_agent.board.asterisk_words import agent, agent_name, channel, member, queue_call
 from humbug_agent.board.model import Board, QueueCall
-from humbug_agent.text import AUTO
+from humbug_agent.text import AUTO, text
 
 log = logging.getLogger(__name__)
 
 CLASSES = ("agent", "call")
 """What the AMI user's read must have; its write must have reporting."""
+
+LACKS = "The AMI user lacks a right"
+"""The trouble of a board whose feeder may not see what it needs."""
 
 THEN = "then asterisk -rx 'manager reload' and systemctl reload humbug-agent"
 """A connection keeps the rights that its user had when it logged in."""
@@ -51,6 +54,8 @@ class AsteriskFeeder:
         self._flooded = float("-inf")
         self._many = 0
         self._left: dict[str, QueueCall] = {}
+        # A connection to an Asterisk that speaks otherwise, and its version of AMI.
+        self._old = (0, "")
         # Since the last beat, and since the one before it.
         self._gone: tuple[set[str], set[str]] = (set(), set())
         calls = {
@@ -85,29 +90,43 @@ class AsteriskFeeder:
 
     def stands(self, trouble: str) -> None:
         if trouble:
-            self._begin_anew(trouble)
+            self._begin_anew(trouble, "")
             self._connection = 0
 
     def beat(self, connection: int, tell: Callable[[bytes], None]) -> None:
         now = time.monotonic()
         self._gone = set(), self._gone[0]
         if connection != self._connection:
-            self._begin_anew("connected; asks which calls there are")
             self._connection = connection
+            if self._too_old:
+                self._begin_anew(
+                    f"needs Asterisk 12 or later (this is AMI {self._old[1]}); calls are delivered all the same",
+                    "Asterisk is too old for the board",
+                )
+            else:
+                self._begin_anew("connected; asks which calls there are", "Asking which calls there are")
+        if self._too_old:
+            return
         if self._open and now - self._asked > ANSWER_SECONDS:
-            self._begin_anew(f"does not tell its channels and queues within {ANSWER_SECONDS:.0f} s")
+            self._begin_anew(
+                f"does not tell its channels and queues within {ANSWER_SECONDS:.0f} s", "AMI does not answer"
+            )
         if now - self._asked > CONFIRM_SECONDS and now - self._flooded > CALM_SECONDS:
             self._asked, self._open = now, True
             self._list = Listing(next(self._numbers), self._board, self._confirmed, self._has_gone, self._charset)
             tell(self._list.question())
 
     def heard(self, connection: int, blocks: Sequence[bytes]) -> None:
-        if connection != self._connection:
+        if blocks[0].startswith(OLD_BANNER):
+            self._old = connection, text(blocks[0].removeprefix(BANNER))
+        if connection != self._connection or self._too_old:
             return
         self._many = self._many + 1 if sum(_ANSWER not in block for block in blocks) > MANY else 0
         if self._many >= MANY_TIMES:
             self._flooded = time.monotonic()
-            self._begin_anew("more happens at once than can be followed; asks again when it is less")
+            self._begin_anew(
+                "more happens at once than can be followed; asks again when it is less", "Too much happens at once"
+            )
             return
         try:
             for block in blocks:
@@ -122,14 +141,18 @@ class AsteriskFeeder:
                 # Where one event has it, a thousand may.
                 log.exception("board: stopped by a fault of this program")
             self._fault = message
-            self._begin_anew(message)
+            self._begin_anew(message, "The board has a fault")
 
     # How it does it.
 
-    def _begin_anew(self, message: str) -> None:
+    @property
+    def _too_old(self) -> bool:
+        return self._connection == self._old[0] != 0
+
+    def _begin_anew(self, message: str, trouble: str) -> None:
         self._open, self._asked, self._confirmed, self._deaf = False, float("-inf"), 0.0, ""
         self._left.clear()
-        self._board.away(message)
+        self._board.away(message, trouble)
 
     def _answer(self, block: bytes) -> None:
         self._list.take(block)
@@ -141,7 +164,8 @@ class AsteriskFeeder:
             self._confirmed = 0.0
             self._board.away(
                 f"its user {self._user} may not list channels ({self._list.refused}): in manager.conf, section "
-                f"[{self._user}], write must have reporting; {THEN}"
+                f"[{self._user}], write must have reporting, such as: write = reporting; {THEN}",
+                LACKS,
             )
             return
         self._confirmed = time.time()
@@ -149,7 +173,8 @@ class AsteriskFeeder:
         if self._deaf:
             self._board.away(
                 f"tells of no calls as they happen: in manager.conf, section [{self._user}], read must have "
-                f"{self._deaf}; {THEN}"
+                f"{self._deaf}, such as: read = cdr,{','.join(reversed(CLASSES))}; {THEN}",
+                LACKS,
             )
             return
         self._list.put_queues()
@@ -213,11 +238,10 @@ class AsteriskFeeder:
 
     def _connect(self, said: Headers) -> None:
         uniqueid, now, waited = said("Uniqueid"), time.time(), said.whole("HoldTime")
+        name = agent_name(self._board.members(), said("Queue"), said("Interface"), said("MemberName"))
         known = (self._board.call(uniqueid), self._left.pop(uniqueid, None))
         before = next((one for one in known if one and one.queue == said("Queue")), queue_call(said, now - waited))
-        self._board.put_call(
-            replace(before, agent=agent(said), agent_name=said("MemberName"), waited=waited, since=now)
-        )
+        self._board.put_call(replace(before, agent=agent(said), agent_name=name, waited=waited, since=now))
 
     def _member(self, said: Headers) -> None:
         self._board.put_member(member(said))

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from humbug_agent.ami.headers import Headers, name
 from humbug_agent.ami.protocol import TOLD
-from humbug_agent.board.asterisk_words import channel, member
+from humbug_agent.board.asterisk_words import agent_name, channel, member
 from humbug_agent.board.model import Board, Channel, Member, QueueCall
 
 SLACK_SECONDS = 3.0
@@ -123,7 +123,7 @@ class Listing:
         """The end of it: from now on the board is live."""
         now = int(time.time())
         connected = [
-            replace(call, agent_name=call.agent_name or self._named(call.agent))
+            replace(call, agent_name=call.agent_name or agent_name(self._members, call.queue, call.agent))
             for call in self._board.calls()
             if call.connected and call.uniqueid not in self._entries
         ]
@@ -142,9 +142,6 @@ class Listing:
             name=who.name if who else said("CallerIDName"),
             entered=known.entered if known and same else now - said.whole("Wait"),
         )
-
-    def _named(self, interface: str) -> str:
-        return next((one.name for one in self._members if one.interface == interface), "")
 
     def _in_between(self, began: float) -> bool:
         """Whether it is from long after the last list and long before this one, so that events must have told it."""

@@ -4,6 +4,8 @@ Source of the formats: recorded from Asterisk 16 and 22. Text in channel events 
 QueueEntry it is not.
 """
 
+from collections.abc import Iterable
+
 from humbug_agent.ami.headers import Headers, number
 from humbug_agent.board.device import device_names
 from humbug_agent.board.model import Channel, Member, QueueCall, State
@@ -70,14 +72,49 @@ def queue_call(said: Headers, entered: float) -> QueueCall:
 
 def member(said: Headers) -> Member:
     """A QueueMember of the list, which calls it Location, or a QueueMember… event."""
+    interface, state_interface = said("Interface") or said("Location"), said("StateInterface")
     return Member(
         queue=said("Queue"),
-        interface=said("Interface") or said("Location"),
-        name=said("MemberName") or said("Name"),
+        interface=interface,
+        name=_named(said("MemberName") or said("Name"), interface, state_interface),
         state=_MEMBER_STATES.get(said("Status"), "unknown"),
         paused=said("Paused") == "1",
         reason=said("PausedReason"),
+        state_interface=state_interface,
     )
+
+
+def _named(name: str, interface: str, state_interface: str) -> str:
+    """Where a member has no name, Asterisk takes its interface. ``Local/1337@from-queue/n`` is nobody: the phone whose
+    state it has is, or else 1337.
+    """
+    if not interface.startswith("Local/") or (name and not name.startswith("Local/")):
+        return name
+    technology, resource, _ = state_interface.partition("/")
+    return state_interface if resource and technology != "Local" else _extension(interface)
+
+
+def agent_name(members: Iterable[Member], queue: str, device: str, said: str = "") -> str:
+    """The name of the member of ``queue`` who is reached at ``device``. ``said`` is what Asterisk calls it."""
+    if said and not said.startswith("Local/"):
+        return said
+    those = sorted(members, key=lambda one: one.queue != queue)
+    exact = [one for one in those if device in (one.interface, _without_options(one.interface), one.state_interface)]
+    number = device.partition("/")[2]
+    called = [one for one in those if one.interface.startswith("Local/") and _extension(one.interface) == number]
+    known = next(iter([*exact, *called]), None)
+    return known.name if known else _named(said, device, "")
+
+
+def _without_options(interface: str) -> str:
+    """``Local/1337@from-queue`` of ``Local/1337@from-queue/n``, as its channels are called."""
+    extension, at, context = interface.partition("@")
+    return f"{extension}@{context.partition('/')[0]}" if at and interface.startswith("Local/") else interface
+
+
+def _extension(local: str) -> str:
+    """``1337`` of ``Local/1337@from-queue/n``."""
+    return local.removeprefix("Local/").partition("@")[0]
 
 
 def agent(said: Headers) -> str:

@@ -64,6 +64,8 @@ class Channel:
 class QueueCall:
     """A caller in a queue, waiting, or connected to ``agent`` (TECHNOLOGY/RESOURCE) after ``waited`` whole seconds.
 
+    ``agent_name`` is that of the queue's member.
+
     ``waited`` is None while nobody has answered, and where this program came too late to see it.
     """
 
@@ -83,10 +85,18 @@ class QueueCall:
     def connected(self) -> bool:
         return bool(self.agent)
 
+    @property
+    def agent_shown(self) -> str:
+        """Who the agent is in one word: a Local channel is nobody's device."""
+        return (self.agent.startswith("Local/") and self.agent_name) or self.agent
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A queue member; ``state`` is in words: idle, in use, ringing, unavailable, …"""
+    """A queue member; ``state`` is in words: idle, in use, ringing, unavailable, …
+
+    ``state_interface`` is whose state that is, where it is not the interface's own.
+    """
 
     queue: str
     interface: str
@@ -94,6 +104,7 @@ class Member:
     state: str
     paused: bool = False
     reason: str = ""
+    state_interface: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,8 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The board at one moment. Unless it is ``live`` it shows nothing, and ``message`` says why.
+    """The board at one moment. Unless it is ``live`` it shows nothing, and ``message`` says why. ``trouble`` says it in
+    a few words where it is something else than that the PBX can't be reached.
 
     ``confirmed`` is when the PBX was last asked for everything, 0 for never.
     """
@@ -119,6 +131,7 @@ class View:
     channels: tuple[Channel, ...] = ()
     queues: Mapping[str, Queue] = field(default_factory=lambda: MappingProxyType({}))
     devices: Mapping[str, tuple[Channel, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    trouble: str = ""
 
 
 class Board:
@@ -131,7 +144,7 @@ class Board:
         self._calls: dict[str, QueueCall] = {}
         self._members: dict[tuple[str, str], Member] = {}
         self._queues: frozenset[str] = frozenset()
-        self._message = "not connected yet"
+        self._message, self._trouble = "not connected yet", ""
         self._confirmed = 0.0
         self._view: View | None = None
         self._viewed = 0.0
@@ -150,6 +163,9 @@ class Board:
 
     def call(self, uniqueid: str) -> QueueCall | None:
         return self._calls.get(uniqueid)
+
+    def members(self) -> tuple[Member, ...]:
+        return tuple(self._members.values())
 
     def put(self, channel: Channel) -> None:
         with self._changing():
@@ -195,11 +211,11 @@ class Board:
             self._queues = frozenset(queues)
             self._confirmed, self._message = time.time(), ""
 
-    def away(self, message: str) -> None:
-        """Nothing is known about now, for the reason in ``message``, until `replace` is called."""
+    def away(self, message: str, trouble: str = "") -> None:
+        """Nothing is known about now, for the reason in ``message`` and ``trouble``, until `replace` is called."""
         with self._changing():
             self._channels, self._calls, self._members = {}, {}, {}
-            self._queues, self._message = frozenset(), message
+            self._queues, self._message, self._trouble = frozenset(), message, trouble
 
     # For everybody.
 
@@ -218,7 +234,7 @@ class Board:
 
     def _look(self) -> View:
         if self._message:
-            return View(self.name, False, self._message, self._confirmed)
+            return View(self.name, False, self._message, self._confirmed, trouble=self._trouble)
         channels = tuple(sorted(self._channels.values(), key=lambda channel: (channel.since, channel.uniqueid)))
         devices: defaultdict[str, list[Channel]] = defaultdict(list)
         for channel in channels:

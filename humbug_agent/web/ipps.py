@@ -56,7 +56,7 @@ def _call(call: QueueCall, resolve: bool, numbers: NumbersSettings, zone: tzinfo
     if not call.connected:
         return call.uniqueid, call.number, country, "WAITING", entered, "", ""
     waited = "" if call.waited is None else str(call.waited)
-    return call.uniqueid, call.number, country, "CONNECTED", entered, waited, call.agent
+    return call.uniqueid, call.number, country, "CONNECTED", entered, waited, call.agent_shown
 
 
 def _line(*fields: str) -> str:

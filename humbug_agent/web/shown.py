@@ -15,6 +15,7 @@ def board(view: View, numbers: NumbersSettings, zone: tzinfo, now: float) -> dic
         "name": view.name,
         "live": view.live,
         "message": view.message,
+        "trouble": view.trouble,
         "age_seconds": round(now - view.confirmed, 1) if view.confirmed else None,
         "channels": len(view.channels),
         "calls": _calls(view, zone, now),

@@ -1,5 +1,6 @@
 """`check` on an AMI: whether calls would be told, and which line of which file to change where they would not."""
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC
 
@@ -10,6 +11,8 @@ from ami_feed import settings
 from ami_server import SECRET, AmiServer
 from host import wait_until
 
+from humbug_agent.board.asterisk import CLASSES, AsteriskFeeder
+from humbug_agent.board.model import Board
 from humbug_agent.sources.asterisk import ami_check
 from humbug_agent.sources.asterisk.ami import AsteriskAmi
 from humbug_agent.sources.contract import SourceError
@@ -94,6 +97,21 @@ def test_an_event_that_comes_late_is_proof_of_the_contrary(ami: AmiServer) -> No
 
 def test_where_nothing_happens_it_says_that_it_does_not_know(ami: AmiServer) -> None:
     assert "so its rights stay untested" in AsteriskAmi(settings(ami.port), UTC).check()
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.3", "1.4"])
+def test_of_an_old_asterisk_calls_are_told_and_the_board_is_not(ami: AmiServer, version: str) -> None:
+    ami.banner = f"Asterisk Call Manager/{version}\r\n".encode()
+    right = "call" if version == "1.0" else "cdr"
+    ami.console = console(right)
+    assert AsteriskAmi(settings(ami.port), UTC).check().endswith("may see cdr")
+    ami.console = console("agent")
+    assert f"write read = agent,{right}, then" in failure(ami.port)
+    source = AsteriskAmi(settings(ami.port), UTC)
+    source.listen_also(AsteriskFeeder(Board("ami"), "humbug"), CLASSES)
+    said = f"the live board of [status] needs Asterisk 12 or later (this is AMI {version})"
+    with pytest.raises(SourceError, match=re.escape(said)):
+        source.check()
 
 
 def test_a_refused_login_says_where_to_look(ami: AmiServer) -> None:

@@ -1,6 +1,7 @@
 """A Cdr event's bytes become a call, or a reject with the reason: never a wrong call."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,10 +57,11 @@ def test_whatever_a_value_says_it_is_kept_or_the_event_refused(changed: dict[str
 
 @pytest.mark.parametrize("column", [column for column in TEXTS if column != "userfield"])
 def test_a_header_within_a_value_makes_a_reject_and_no_wrong_call(column: str) -> None:
-    batch = understood(event(call(1, **{column: INJECTED})))
+    told = event(call(1, **{column: INJECTED}))
+    batch = understood(told)
     assert not batch.records
     (reject,) = batch.rejects
-    assert reject.text == event(call(1, **{column: INJECTED})).removesuffix(b"\r\n\r\n")
+    assert reject.text == told.removesuffix(b"\r\n\r\n")
     assert reject.where == "AMI 127.0.0.1:5038"
     assert "header" in reject.reason
 
@@ -86,10 +88,51 @@ def test_what_stands_before_the_first_header_is_passed_over() -> None:
 
 def test_what_an_admin_has_mapped_is_taken() -> None:
     mapped = b"linkedid: 1795194393.9\r\nsequence: 41\r\npeeraccount: acme\r\nrate: 0.02\r\n"
-    found = only_call(event(call(1), after=mapped))
+    columns = call(1)
+    found = only_call(event(columns, after=mapped))
     assert found.linkedid == "1795194393.9"
-    assert found.extra == {"amaflags": "DOCUMENTATION", "sequence": "41", "peeraccount": "acme"}
-    assert found.identity == only_call(event(call(1))).identity
+    assert found.extra == {"amaflags": "DOCUMENTATION", "sequence": "41", "peeraccount": "acme", "rate": "0.02"}
+    assert found.identity == only_call(event(columns)).identity
+
+
+MAPPED = call(1)
+
+
+def again(*columns: str) -> bytes:
+    """What an admin has mapped that the event has already, by the names that it has there."""
+    return b"".join(f"{HEADER[column]}: ".encode() + MAPPED[column] + b"\r\n" for column in columns)
+
+
+HEADER = {column: header for header, column in HEADERS.items()}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        b"UniqueID: 1795194393.1\r\n",
+        b"UniqueID: 7\r\n",
+        b"UniqueID:\r\nUniqueID: 7\r\n",
+        again("uniqueid", "userfield"),
+        again("userfield", "uniqueid"),
+        again(*HEADERS.values()),
+        again("clid", "src", "duration", "billsec"),
+        b"Source: 666\r\nAMAFlags: x\r\nDuration: 0\r\n"
+        + again("uniqueid", "userfield")
+        + b"EndTime: x\r\nSource: 1\r\n",
+        b"Source: 666\r\nDuration: 0\r\nDisposition: NO ANSWER\r\nUserField: other\r\n",
+        b"UserField: other\r\nUniqueID: 7\r\n",
+        b"EndTime: 1999-01-01 00:00:00\r\nAMAFlags: x\r\nCallerID: x\r\n",
+        b"src: 666\r\nuniqueid: 7\r\nduration: 0\r\namaflags: x\r\n",
+    ],
+)
+def test_what_is_mapped_by_the_name_of_a_stock_header_changes_nothing(after: bytes) -> None:
+    honest = only_call(event(MAPPED))
+    found = only_call(event(MAPPED, after=after + b"LinkedID: 1.9\r\nRate: 2\r\n"))
+    assert found.linkedid == "1.9"
+    assert found.extra["Rate"] == "2"
+    assert replace(found, linkedid="", extra={}) == replace(honest, extra={})
+    assert found.extra["amaflags"] == honest.extra["amaflags"]
+    assert not {*HEADERS} & {*found.extra}
 
 
 @pytest.mark.parametrize(

@@ -145,3 +145,18 @@ def test_a_password_in_the_address_does_no_harm(page: Page) -> None:
     page.open(afternoon())
     page.browser.go(page.server.url.replace("//", "//admin:secret@"))
     page.until(lambda: page.browser.run(KNOWN))
+
+
+def test_a_board_that_lacks_a_right_is_not_called_down(page: Page) -> None:
+    words = "its user humbug may not list channels: in manager.conf, section [humbug], write must have reporting"
+    lacks = board_down(message=words) | {"trouble": "The AMI user lacks a right"}
+    page.open(status([lacks], agent({"ami": source(state="failing", message="is deaf")})))
+    assert page.text("#calls-boards") == page.text("#queues-boards") == "Not known: The AMI user lacks a right."
+    # What is wrong with the source is something else then.
+    assert page.texts("#troubles .marked") == ["The AMI user lacks a right: ami", "Source ami is failing"]
+    assert page.texts("#troubles .words") == [words, "is deaf"]
+    assert page.rows("ami")[0][:2] == ["ami", "not live"]
+    assert page.text("#tile-calls .note") == "The AMI user lacks a right"
+    assert "down" not in page.title()
+    page.show(status([board(calls=[call(1)]), lacks | {"name": "other"}]))
+    assert page.text("#tile-calls .note") == "without 1 PBX that is not live"

@@ -64,13 +64,15 @@ class Pbx:
         manager_users: str = MANAGER_USERS,
         manager_general: str = "",
         cdr_manager: bool = True,
+        mappings: str = "",
         batch: tuple[int, int] | None = None,
         unanswered: bool = True,
         congestion: bool = True,
         tls: bytes | None = None,
     ) -> None:
-        """``zone_file`` is that of a ``timezone`` which its host does not know, ``manager_general`` lines of that
-        section, ``batch`` size and seconds, ``tls`` a key and its certificates (PEM), for ``ami_tls_port``.
+        """``zone_file`` is that of a ``timezone`` which its host does not know, ``manager_general`` and ``mappings``
+        lines of those sections, ``batch`` size and seconds, ``tls`` a key and its certificates (PEM), for
+        ``ami_tls_port``.
         """
         self.root, self.timezone = root.resolve(), timezone
         self._zone_file = zone_file or self.root / "usr/share/zoneinfo" / timezone
@@ -101,6 +103,7 @@ class Pbx:
             batch=batching,
             csv=CSV[csv] + ("\nusegmtime = yes" if gmt else ""),
             cdr_manager="yes" if cdr_manager else "no",
+            mappings=mappings,
             sip_port=str(self.sip_port),
             phones_port=str(self.ports.phones),
             rtp_start=str(self.ports.rtp[0]),

@@ -165,6 +165,20 @@ def test_reload_and_shutdown_are_forwarded(pbx: Callable[..., Pbx], host: Host) 
         agent.end()
 
 
+def test_whatever_is_mapped_each_call_is_what_master_csv_says(pbx: Callable[..., Pbx], host: Host) -> None:
+    names = ("linkedid", "sequence", "peeraccount", "rate", "src", "clid => CallerID", "duration => Duration")
+    again = ("uniqueid => UniqueID", "userfield => UserField", "peeraccount => Source", "rate => AMAFlags")
+    lines = "\n".join(one if "=>" in one else f"{one} => {one}" for one in (*names, *again))
+    there = pbx(csv="debian", mappings=lines)
+    with Daemon(host, there) as agent:
+        one_call(there)
+        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 2} in host.json("status")["sightings"], 20)
+        wait_until(lambda: host.store.count() == 2)
+        agent.end()
+    assert received(host.store.rows()) == written(there)
+    assert host.json("status")["rejects"] == 0
+
+
 def test_an_asterisk_that_hangs_for_a_while_loses_nothing(pbx: Callable[..., Pbx], host: Host) -> None:
     there = pbx(csv="debian")
     with Daemon(host, there) as agent:

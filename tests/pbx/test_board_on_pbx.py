@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -16,6 +17,7 @@ from pbx_manager import Manager
 from phones import Sipp, burst, call
 
 from humbug_agent.board.asterisk import CONFIRM_SECONDS
+from humbug_agent.board.asterisk_list import SLACK_SECONDS
 
 pytestmark = pytest.mark.alone
 
@@ -28,6 +30,11 @@ USERS = """
 secret = humbug-secret
 read = cdr,call,agent
 write =
+
+[queueless]
+secret = humbug-secret
+read = cdr,call
+write = reporting
 
 [listing]
 secret = humbug-secret
@@ -85,10 +92,18 @@ class Ipps:
     def message(self) -> str:
         """Why the board is not live; "no answer" before there is one."""
         try:
-            answer = self._session.get(f"http://127.0.0.1:{self.port}/status.json", timeout=10)
+            return str(self.board()["message"])
         except requests.ConnectionError:
             return "no answer"
-        return str(answer.json()["boards"][0]["message"])
+
+    def board(self) -> dict[str, Any]:
+        """What /status.json says of it."""
+        answer = self._session.get(f"http://127.0.0.1:{self.port}/status.json", timeout=10)
+        return dict(answer.json()["boards"][0])
+
+    def asked(self, path: str) -> int:
+        """With which status it is answered."""
+        return self._session.get(f"http://127.0.0.1:{self.port}{path}", timeout=5).status_code
 
     def ready(self) -> bool:
         return not self.message()
@@ -227,6 +242,63 @@ def test_a_board_that_may_not_list_channels_says_so(pbx: Callable[..., Pbx], hos
     with Daemon(host, there, more=ipps.status) as agent:
         wait_until(lambda: "may not list channels (Permission denied)" in ipps.message(), 10)
         agent.end()
+
+
+@pytest.mark.parametrize(
+    ("user", "dialled", "said"),
+    [
+        ("humbug", "", "section [humbug], write must have reporting, such as: write = reporting; then asterisk -rx"),
+        ("seeing", "", "section [seeing], write must have reporting, such as: write = reporting; then asterisk -rx"),
+        ("listing", "509", "section [listing], read must have call, such as: read = cdr,call,agent; then asterisk -rx"),
+        (
+            "queueless",
+            "544",
+            "section [queueless], read must have agent, such as: read = cdr,call,agent; then asterisk",
+        ),
+    ],
+)
+def test_the_page_says_which_right_is_missing_and_which_line_to_write(
+    pbx: Callable[..., Pbx], host: Host, ipps: Ipps, user: str, dialled: str, said: str
+) -> None:
+    there = pbx(manager_users=MANAGER_USERS + USERS)
+    with Daemon(host, there, user=user, more=ipps.status) as agent, Manager(there.ami_port) as manager:
+        if dialled:
+            wait_until(ipps.ready, 10)
+            # What begins within seconds of a list may be in it before its event comes.
+            began = time.monotonic()
+            wait_until(lambda: time.monotonic() > began + SLACK_SECONDS + 2, 20)
+            manager.action("Originate", Channel=f"Local/{dialled}@from-internal", Application="Wait", Data="90",
+                           Async="true")  # fmt: skip
+        wait_until(lambda: said in ipps.message(), 2 * CONFIRM_SECONDS + 10)
+        assert ipps.board()["trouble"] == "The AMI user lacks a right"
+        assert ipps.asked("/ipps/channelinfo.php?channel=SIP/1") == 503
+        agent.end()
+
+
+def test_agents_behind_local_channels_have_names(pbx: Callable[..., Pbx], host: Host, ipps: Ipps) -> None:
+    there = pbx()
+    with Daemon(host, there, user="board", more=ipps.status) as agent, Manager(there.ami_port) as manager:
+        wait_until(ipps.ready, 10)
+        assert names(ipps, "sales") == ["Local Agent"]
+        manager.action("QueueAdd", Queue="empty", Interface="Local/9902@agents/n", StateInterface="PJSIP/202")
+        wait_until(lambda: names(ipps, "empty") == ["PJSIP/202"], 5)
+        manager.action("QueueRemove", Queue="empty", Interface="Local/9902@agents/n")
+        manager.action("QueueAdd", Queue="empty", Interface="Local/9903@agents/n", MemberName="Zoë Meier",
+                       StateInterface="hint:9903@agents")  # fmt: skip
+        wait_until(lambda: names(ipps, "empty") == ["Zoë Meier"], 5)
+        manager.action("Originate", Channel="Local/542@from-internal", Application="Wait", Data="60", Async="true")
+
+        def connected() -> list[str]:
+            rows = [line.split(",") for line in ipps.get("/ipps/queueactive.php", queue_name="sales").splitlines()]
+            return [row[6] for row in rows if row[3] == "CONNECTED"]
+
+        wait_until(lambda: connected() == ["Local Agent"], 15)
+        agent.end()
+
+
+def names(ipps: Ipps, queue: str) -> list[str]:
+    (found,) = [one for one in ipps.board()["queues"] if one["name"] == queue]
+    return [one["name"] for one in found["members"]]
 
 
 def test_the_readme_names_the_rights_of_the_user_that_is_tested_here() -> None:

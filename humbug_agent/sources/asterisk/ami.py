@@ -6,7 +6,7 @@ source. A call that both have seen is one call.
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from threading import Event
@@ -15,7 +15,8 @@ from humbug_agent.ami.headers import name
 from humbug_agent.ami.inbox import Heard, Inbox
 from humbug_agent.ami.link import Link
 from humbug_agent.ami.listener import Listener
-from humbug_agent.cdr import Batch, Notice, Record, Reject, digest
+from humbug_agent.ami.messages import END, divide, of_cdr
+from humbug_agent.cdr import CDR, Batch, Notice, Record, Reject, digest
 from humbug_agent.config import AsteriskAmiSettings
 from humbug_agent.sources.asterisk import ami_events
 from humbug_agent.sources.asterisk.ami_check import check
@@ -48,8 +49,8 @@ class AsteriskAmi:
         self._zone = zone
         self._calls = "cdr" in settings.events
         self._notices = {event for word in settings.events for event in ami_events.NOTICES.get(word, ())}
-        wanted = [*(["Cdr"] if self._calls else []), *self._notices]
-        self._inbox = Inbox(f"Event: {event}\r\n".encode() for event in wanted)
+        beginnings = [f"Event: {event}\r\n".encode() for event in self._notices]
+        self._inbox = Inbox(beginnings, of_cdr) if self._calls else Inbox(beginnings)
         self._listeners: list[Listener] = [self._inbox]
         self._classes = {ami_events.CLASSES[word] for word in settings.events}
         self._hearing = Hearing(self._inbox, self._batch, MOST, MEANWHILE)
@@ -85,8 +86,8 @@ class AsteriskAmi:
         return cursor
 
     def parse(self, text: bytes) -> Batch:
-        block = b"\r\n".join(text.strip().splitlines())
-        return self._batch([Heard(0, 0.0, block)])
+        blocks = [block for part in text.split(END) for block in divide(part, closed=True)[0]]
+        return self._batch([Heard(0, 0.0, block) for block in blocks])
 
     def unread(self, cursor: str | None) -> None:
         return None
@@ -105,19 +106,23 @@ class AsteriskAmi:
         rejects: list[Reject] = []
         for one in heard:
             event = name(one.block)
-            if event == "Cdr" and self._calls:
-                try:
-                    columns = ami_events.call_columns(one.block, self._settings.charset)
-                    number = partial(self._number, one)
-                    call = make_cdr(columns, self._zone, number, charset=self._settings.charset)
-                    records.append(call)
-                    if one.at:
-                        self._watch.ended(call.end.timestamp(), one.at)
-                except ValueError as error:
-                    rejects.append(self._reject(one, str(error)))
+            if self._calls and of_cdr(one.block):
+                for block in ami_events.cdr_events(one.block):
+                    try:
+                        records.append(self._call(replace(one, block=block)))
+                    except ValueError as error:
+                        rejects.append(self._reject(replace(one, block=block), str(error)))
             elif event in self._notices:
                 records.append(self._notice(one, event))
         return Batch(records, rejects, None, sum(len(one.block) for one in heard))
+
+    def _call(self, heard: Heard) -> CDR:
+        charset = self._settings.charset
+        columns = ami_events.call_columns(heard.block, charset)
+        cdr = make_cdr(columns, self._zone, partial(self._number, heard), charset=charset)
+        if heard.at:
+            self._watch.ended(cdr.end.timestamp(), heard.at)
+        return replace(cdr, extra={**ami_events.mapped(heard.block, charset), **cdr.extra})
 
     def _number(self, heard: Heard, of: bytes) -> bytes:
         """The n-th equal event of one connection is the n-th such call."""

@@ -16,7 +16,7 @@ from panoramisk.message import Message
 
 from humbug_agent.ami.headers import name
 from humbug_agent.ami.link import connect
-from humbug_agent.ami.protocol import AmiError, Protocol
+from humbug_agent.ami.protocol import BANNER, OLD_BANNER, OLDEST_BANNER, AmiError, Protocol
 from humbug_agent.config import LOOPBACK, AsteriskAmiSettings
 from humbug_agent.sources.contract import SourceError
 
@@ -50,10 +50,13 @@ async def _check(settings: AsteriskAmiSettings, classes: Set[str]) -> str:
     try:
         found = f"{protocol.where}: logged in as {settings.username} ({protocol.greeted.result()})"
         if "call" in classes:
+            _judge_version(protocol)
             await _try_listing(settings, protocol)
+        oldest = protocol.greeted.result().startswith(OLDEST_BANNER.decode())
+        needed = {"call" if oldest and one == "cdr" else one for one in classes}
         user = await _console(settings, protocol, f"manager show user {settings.username}")
         if user is not None:
-            _judge_rights(settings, classes, user)
+            _judge_rights(settings, needed, user)
             _judge_cdr(settings, await _console(settings, protocol, "cdr show status") or "")
             board = " and all channels and queues" if "call" in classes else ""
             return f"{found}, may see {', '.join(sorted(settings.events))}{board}"
@@ -62,13 +65,23 @@ async def _check(settings: AsteriskAmiSettings, classes: Set[str]) -> str:
         protocol.abort("the check is over")
 
 
+def _judge_version(protocol: Protocol) -> None:
+    greeting = protocol.greeted.result()
+    if greeting.startswith(OLD_BANNER.decode()):
+        raise SourceError(
+            f"{protocol.where}: the live board of [status] needs Asterisk 12 or later (this is AMI "
+            f"{greeting.removeprefix(BANNER.decode())}); calls are delivered all the same"
+        )
+
+
 async def _try_listing(settings: AsteriskAmiSettings, protocol: Protocol) -> None:
     """CoreStatus needs the right that the board's lists need, and is short."""
     answer = await _ask(protocol, "CoreStatus")
     if not answer.success:
         raise SourceError(
             f"AMI user {settings.username} may not list channels for [status] ({answer.message}): in manager.conf, "
-            f"section [{settings.username}], write must have reporting; then asterisk -rx 'manager reload'"
+            f"section [{settings.username}], write must have reporting, such as: write = reporting; then "
+            "asterisk -rx 'manager reload'"
         )
 
 

@@ -3,7 +3,7 @@
 import { body, byId, drawing, element, keyed, marked, row, say, setAttribute, setForeign, setHidden, setText, table } from "./dom.js";
 import { UNKNOWN, age, bigCount, bytes, clock, count, megabytes, moment, several } from "./words.js";
 
-const KINDS = { ok: "good", starting: "wait", up: "good", failing: "warn", paused: "bad", stopped: "bad", down: "bad" };
+const KINDS = { ok: "good", starting: "wait", up: "good", failing: "warn", paused: "bad", stopped: "bad", down: "bad", "not live": "bad" };
 const TALL = 24;
 
 const ami = partTable("ami", "AMI", ["Last full look"], amiFigures);
@@ -24,7 +24,7 @@ export function showAgent(answer, unknown) {
   if (!answer) return;
   const agent = answer.agent.error ? { sources: {}, destinations: {} } : answer.agent;
   const named = (parts) => Object.entries(parts).map(([name, one]) => ({ name, now: answer.now, ...one }));
-  ami.update(answer.boards.map((board) => ({ ...board, state: board.live ? "up" : "down" })));
+  ami.update(answer.boards.map((board) => ({ ...board, state: board.live ? "up" : board.trouble ? "not live" : "down" })));
   sources.update(named(agent.sources));
   destinations.update(named(agent.destinations));
   keyed(charts, Object.entries(answer.sent_per_minute), ([name]) => name, chart);

@@ -2,7 +2,7 @@
 
 import { showAgent } from "./agent.js";
 import { showLive } from "./live.js";
-import { lookAt, sumsOf, troublesOf } from "./look.js";
+import { lookAt, sumsOf, troubleOf, troublesOf } from "./look.js";
 import { showClock, showTiles, showTitle, showVerdict } from "./top.js";
 import { byId, setAttribute, setText } from "./dom.js";
 import { clock, duration, visible } from "./words.js";
@@ -77,7 +77,7 @@ function drawKnown(answer, now) {
   const troubles = troublesOf(answer);
   showLive(boards, boards.length ? "" : NO_AMI);
   showAgent(answer, "");
-  showTiles(sums, answer.agent.error ? null : answer.agent, boards.length ? "AMI is down" : "no AMI source");
+  showTiles(sums, answer.agent.error ? null : answer.agent, boards.length ? troubleOf(boards[0]) : "no AMI source");
   showVerdict(troubles, last.failures > 1 ? `Trying to reach the agent: ${last.failure}.` : "");
   showTitle(troubles, sums);
   showClock(answer.now);

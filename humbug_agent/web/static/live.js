@@ -1,6 +1,7 @@
 // Calls and queues as they are now.
 
 import { body, byId, capped, element, keyed, marked, person, row, say, setAttribute, setForeign, setHidden, setText, table } from "./dom.js";
+import { troubleOf } from "./look.js";
 import { UNKNOWN, clock, count, duration, several, visible } from "./words.js";
 
 const CALL_STATES = { ring: ["dialling", "dialling"], ringing: ["ringing", "ringing"] };
@@ -28,7 +29,7 @@ function boardPart(part) {
     node: element("section", {}, heading, message, part.node),
     update(board) {
       setForeign(heading, board.name);
-      say(message, board.live ? part.empty(board) : "Not known: AMI is down.");
+      say(message, board.live ? part.empty(board) : `Not known: ${troubleOf(board)}.`);
       setHidden(part.node, !board.live);
       part.update(board);
     },

@@ -59,18 +59,25 @@ export function sumsOf(boards) {
     without: queues.filter((queue) => queue.waiting.length && !queue.free),
     longest,
     missing: boards.length - live.length,
+    down: boards.every((board) => board.live || !board.trouble),
   };
 }
 
 /** What is wrong, worst first: kind, a heading without numbers that run, and the words that came with it. */
 export function troublesOf(answer) {
   const down = answer.boards.filter((board) => !board.live);
-  const found = [...down.map(boardTrouble), ...agentTroubles(answer.agent, down.map((board) => board.name))];
+  const unreachable = down.filter((board) => !board.trouble).map((board) => board.name);
+  const found = [...down.map(boardTrouble), ...agentTroubles(answer.agent, unreachable)];
   return found.sort((one, other) => (one.kind === "bad" ? 0 : 1) - (other.kind === "bad" ? 0 : 1));
 }
 
+/** In a few words why a board is not live. */
+export function troubleOf(board) {
+  return board.trouble || "AMI is down";
+}
+
 function boardTrouble(board) {
-  return { kind: "bad", head: `AMI is down: ${board.name}`, words: board.message };
+  return { kind: "bad", head: `${troubleOf(board)}: ${board.name}`, words: board.message };
 }
 
 /** A source over an AMI that is down has the same trouble; it is not told twice. */

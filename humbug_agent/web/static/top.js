@@ -41,8 +41,9 @@ export function showTiles(sums, agent, unknown) {
 
 const some = (number, kind = "some") => (number ? kind : "none");
 
-function showLiveTiles({ calls, waiting, queues, without, longest, missing }) {
-  const lack = missing ? `without ${several(missing, "PBX that is down", "PBXs that are down")}` : "";
+function showLiveTiles({ calls, waiting, queues, without, longest, missing, down }) {
+  const how = down ? "down" : "not live";
+  const lack = missing ? `without ${several(missing, `PBX that is ${how}`, `PBXs that are ${how}`)}` : "";
   tiles.get("calls").update(bigCount(calls.length), lack || callsInWords(calls), some(calls.length));
   const where = without.length ? `no agent free: ${without.map((queue) => queue.name).join(", ")}` : queues ? `in ${several(queues, "queue")}` : "no queues";
   tiles.get("waiting").update(bigCount(waiting), where, some(waiting, without.length ? "warn" : "some"));
