@@ -125,6 +125,14 @@ def test_a_flood_of_bad_ends_loses_nothing() -> None:
     assert not found.rejects
 
 
+@pytest.mark.parametrize("before", [b"", b"\n", b"  \r\n"])
+def test_what_is_pasted_may_have_any_line_ends(before: bytes) -> None:
+    whole = event(call(1, userfield=b"x"), after=b"rate: 0.02\r\n")
+    (record,) = understood(whole).records
+    for told in (whole, whole.strip(), whole.replace(b"\r\n", b"\n"), whole.replace(b"\r\n", b"\n").strip()):
+        assert source().parse(before + told).records == [record]
+
+
 # What can't be read without doubt.
 
 

@@ -86,7 +86,7 @@ class AsteriskAmi:
         return cursor
 
     def parse(self, text: bytes) -> Batch:
-        blocks = [block for part in text.split(END) for block in divide(part, closed=True)[0]]
+        blocks = [block for part in text.lstrip().split(END) for block in divide(part, closed=True)[0]]
         return self._batch([Heard(0, 0.0, block) for block in blocks])
 
     def unread(self, cursor: str | None) -> None:
