@@ -30,9 +30,11 @@ MAY_IMPORT = {
     "config_apis": {"ini"},
     "config_sources": {"config_apis", "ini"},
     "config": {"cdr", "ini", "config_apis", "config_sources", "config_status"},
-    "schema": {"cdr"},
+    "migrations": set(),
+    "minutes": {"migrations"},
+    "schema": {"cdr", "migrations"},
     "rows": {"cdr"},
-    "outbox": {"cdr", "rows", "schema"},
+    "outbox": {"cdr", "minutes", "rows", "schema"},
     "history": {"cdr", "outbox", "rows", "schema"},
     "keeping": set(),
     "http_client": set(),
@@ -40,7 +42,7 @@ MAY_IMPORT = {
     "esl": {"cdr", "config_sources", "keeping", "pace"},
     "board": {"ami", "cdr", "esl"},
     "countries": set(),
-    "tally": set(),
+    "tally": {"migrations"},
     "sources": {
         "cdr",
         "config",
@@ -81,7 +83,7 @@ MAY_IMPORT = {
         "systemd",
     },
 }
-ABOVE = {"cli", "once", "cli_common", "cli_outbox", "cli_receiver", "demo", "show", "standing"}
+ABOVE = {"cli", "once", "cli_common", "cli_filters", "cli_outbox", "cli_receiver", "demo", "show", "standing"}
 
 
 def room(module: str) -> str:

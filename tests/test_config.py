@@ -95,7 +95,7 @@ def test_status_is_off_unless_it_is_there(tmp_path: Path) -> None:
     assert read(tmp_path, GOOD).status is None
     status = read(tmp_path, GOOD + "[status]\n").status
     assert status is not None
-    assert (status.host, status.port, status.guarded, status.require_tls) == ("127.0.0.1", 8088, False, False)
+    assert (status.host, status.port, status.guarded, status.require_tls) == ("127.0.0.1", 6494, False, False)
 
 
 @pytest.mark.parametrize(
