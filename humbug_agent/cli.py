@@ -26,14 +26,20 @@ class _Group(click.Group):
     """Turns what went wrong into a line for the admin and an exit code; a traceback is for our own faults only."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
+        # None where it was closed (`>&-`): to write the output fails then, as it should; messages go nowhere.
+        sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+        sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
         # Around all of it: help is printed, and files are closed, outside of `invoke`.
         try:
             return super().main(*args, **extra)
         except OSError as error:
             # Click itself is quiet where nobody reads any more (`| head`); this is a full disk, or the like.
-            click.echo(f"Error: {error.filename or 'the output'}: {error.strerror}", err=True)
+            where = error.filename or ("the output" if _output_fails() else None)
+            if where is None:
+                raise
+            click.echo(f"Error: {where}: {error.strerror}", err=True)
             # What could not be written would be tried again at the end of the process.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -54,6 +60,15 @@ class _Group(click.Group):
             raise click.ClickException(
                 f"{error.filename}: {error.strerror}; run it as root or as the user that the daemon runs as"
             ) from error
+
+
+def _output_fails() -> bool:
+    """Whether there is something that can't be written to standard output."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -4,7 +4,7 @@ import csv
 import sys
 from collections.abc import Iterator
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -206,36 +206,46 @@ def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
 @filters(rejected=False)
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 @click.option(
-    "--output", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="A file; else standard output."
+    "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="A file; else standard output."
 )
 @config_option
-def export(form: str, output: Any, **options: Any) -> None:
+def export(form: str, output: str, **options: Any) -> None:
     """All fields of the calls, as CSV with a header or as JSON, an object a line."""
+    config = configured()
+    wanted = chosen(config, options)
+    with open_outbox(config) as box:
+        try:
+            # Closed in here: only then it is sure that all of it was written.
+            with click.open_file(output, "w", encoding="utf-8") as file:
+                _export(box, wanted, config.agent.timezone, form, file)
+        except OSError as error:
+            if output != "-":
+                error.filename = output
+            raise
+
+
+def _export(box: "Outbox", wanted: "Filter", zone: tzinfo, form: str, file: IO[str]) -> None:
     import json
 
     from humbug_agent import history, show
 
-    config = configured()
-    zone = config.agent.timezone
-    wanted = chosen(config, options)
     writer: Any = None
-    with open_outbox(config) as box:
-        bar = click.progressbar(
-            history.entries(box, wanted),
-            length=history.count(box, wanted),
-            label="Exporting",
-            file=sys.stderr,
-            hidden=not sys.stderr.isatty() or output.isatty(),
-            update_min_steps=1000,
-        )
-        with bar as entries:
-            for entry in entries:
-                line = show.entry(entry, zone) | show.record(entry.record, zone)
-                if form == "json":
-                    output.write(json.dumps(line, ensure_ascii=False) + "\n")
-                    continue
-                if writer is None:
-                    writer = csv.DictWriter(output, line.keys(), lineterminator="\n")
-                    writer.writeheader()
-                writer.writerow(line | {"extra": json.dumps(line["extra"], ensure_ascii=False)})
-        output.flush()
+    bar = click.progressbar(
+        history.entries(box, wanted),
+        length=history.count(box, wanted),
+        label="Exporting",
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty() or file.isatty(),
+        update_min_steps=1000,
+    )
+    with bar as entries:
+        for entry in entries:
+            line = show.entry(entry, zone) | show.record(entry.record, zone)
+            if form == "json":
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                continue
+            if writer is None:
+                writer = csv.DictWriter(file, line.keys(), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(line | {"extra": json.dumps(line["extra"], ensure_ascii=False)})
+    file.flush()
