@@ -216,10 +216,12 @@ def read_once(config: Config, outbox: Outbox, stop: threading.Event, progress: C
     return new
 
 
-def deliver_once(config: Config, outbox: Outbox, stop: threading.Event, progress: Callable[[int], None]) -> None:
-    """Deliver until nothing is due; ``progress`` hears how many calls were dealt with."""
-    for destination in make_destinations(config):
-        Delivery(destination).run_until_idle(outbox, stop, progress)
+def deliver_once(config: Config, outbox: Outbox, stop: threading.Event, progress: Callable[[int], None]) -> int:
+    """Deliver until nothing is due; ``progress`` hears how many calls were dealt with. Returns how many were sent."""
+    deliveries = [Delivery(destination) for destination in make_destinations(config)]
+    for delivery in deliveries:
+        delivery.run_until_idle(outbox, stop, progress)
+    return sum(delivery.tally.delivered for delivery in deliveries)
 
 
 def _names(settings: Sequence[object]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from humbug_agent import __version__
-from humbug_agent.cli_common import charset_of, configured, json_option, left_out
+from humbug_agent.cli_common import charset_of, config_option, configured, json_option, left_out
 from humbug_agent.cli_outbox import outbox
 from humbug_agent.cli_receiver import receiver
 from humbug_agent.config import DEFAULT_PATH, Config, ConfigError, load
@@ -25,6 +25,23 @@ log = logging.getLogger("humbug_agent")
 
 class _Group(click.Group):
     """Turns what went wrong into a line for the admin and an exit code; a traceback is for our own faults only."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        # None where it was closed (`>&-`): to write the output fails then, as it should; messages go nowhere.
+        sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+        sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        # Around all of it: help is printed, and files are closed, outside of `invoke`.
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            # Click itself is quiet where nobody reads any more (`| head`); this is a full disk, or the like.
+            where = error.filename or ("the output" if _output_fails() else None)
+            if where is None:
+                raise
+            click.echo(f"Error: {where}: {error.strerror}", err=True)
+            # What could not be written would be tried again at the end of the process.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         from humbug_agent.destinations.contract import DeliveryError
@@ -44,6 +61,15 @@ class _Group(click.Group):
             raise click.ClickException(
                 f"{error.filename}: {error.strerror}; run it as root or as the user that the daemon runs as"
             ) from error
+
+
+def _output_fails() -> bool:
+    """Whether there is something that can't be written to standard output."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -84,11 +110,13 @@ def set_up_logging(level: str) -> None:
 
 @main.command()
 @click.option("--once", is_flag=True, help="Read what is there, deliver until nothing is due, and exit.")
+@config_option
 def run(once: bool) -> None:
     """Read calls and deliver them: the daemon, in the foreground.
 
-    SIGTERM ends it within seconds, SIGHUP reads agent.ini again. With --once, exit code 0 says that everything has
-    been delivered, 1 that calls wait or are dead.
+    SIGTERM ends it within seconds, SIGHUP reads agent.ini again. With --once, it says how many were sent by this run,
+    and how many in the outbox wait now, are dead or rejects; exit code 0 says that everything has been delivered, 1
+    that calls wait or are dead.
     """
     config = configured()
     set_up_logging(config.agent.log_level)
@@ -126,6 +154,7 @@ def _run(config: Config) -> None:
 
 
 @main.command()
+@config_option
 @json_option
 def check(as_json: bool) -> None:
     """Try the configuration, each source and each destination for real. Sends no call."""
@@ -179,6 +208,7 @@ def check(as_json: bool) -> None:
 
 
 @main.command()
+@config_option
 @json_option
 def status(as_json: bool) -> None:
     """What was read, what waits, what was sent, and what is wrong."""
@@ -195,6 +225,7 @@ def status(as_json: bool) -> None:
 @main.command()
 @click.argument("text", required=False)
 @click.option("--source", "name", help="The source whose format it is; the first one of agent.ini.")
+@config_option
 @json_option
 def explain(text: str | None, name: str | None, as_json: bool) -> None:
     """Show what becomes of a record: its call, its parameters, the exact body. Sends nothing.

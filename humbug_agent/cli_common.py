@@ -11,6 +11,22 @@ from humbug_agent.text import AUTO
 if TYPE_CHECKING:
     from humbug_agent.outbox import Outbox
 
+
+def _take_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        ctx.obj = path
+
+
+config_option = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_take_config,
+    help="Another agent.ini; the same as in front of the command.",
+)
+"""For every command that reads agent.ini. Where it stands more than once, the last one counts."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 
 

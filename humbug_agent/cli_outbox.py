@@ -1,16 +1,15 @@
 """`humbug-agent outbox …`: what was read, what became of it, and making it right."""
 
 import csv
-import re
 import sys
-import time
-from collections.abc import Callable, Iterator
-from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from datetime import tzinfo
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from humbug_agent.cli_common import charset_of, configured, json_option, left_out, open_outbox
+from humbug_agent.cli_common import charset_of, config_option, configured, json_option, left_out, open_outbox
+from humbug_agent.cli_filters import chosen, filters, ids_of, only_rejects
 from humbug_agent.text import text
 
 if TYPE_CHECKING:
@@ -18,79 +17,21 @@ if TYPE_CHECKING:
     from humbug_agent.history import Filter
     from humbug_agent.outbox import Outbox
 
-REJECTED = "rejected"
 SHOWN = 50
+TITLES = {"deliveries": "delivery", "failures": "failure", "replays": "before a replay"}
+"""The parts of a call's trail of which there may be several, and how each of them is headed."""
 
 
 @click.group()
+@config_option
 def outbox() -> None:
     """Look into the outbox, send again, drop, export. Also while the daemon runs."""
-
-
-_Command = Callable[..., None]
-
-
-def filters(*, rejected: bool = True) -> Callable[[_Command], _Command]:
-    """The options that choose deliveries; the command gets them as keyword arguments."""
-    states = ["waiting", "sent", "dead", *([REJECTED] if rejected else [])]
-    options = [
-        click.option("--state", type=click.Choice(states), help="Only in this state."),
-        click.option("--destination", help="Only to this destination."),
-        click.option("--uniqueid", help="Only with this uniqueid."),
-        click.option("--number", help="Only from or to a number that ends so."),
-        click.option("--since", metavar="TIME", help="Only calls begun since: 2026-11-20 [17:00[:59]], or 2h, 3d ago."),
-        click.option("--until", metavar="TIME", help="Only calls begun before."),
-    ]
-
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def _filter(zone: tzinfo, options: dict[str, Any], ids: tuple[int, ...] = ()) -> "Filter":
-    from humbug_agent.history import Filter
-
-    since, until = (_time(name, options[name], zone) for name in ("since", "until"))
-    plain = {name: options[name] for name in ("state", "destination", "uniqueid", "number")}
-    return Filter(**plain, ids=ids, since=since, until=until)
-
-
-def _time(name: str, said: str | None, zone: tzinfo) -> float | None:
-    if said is None:
-        return None
-    if ago := re.fullmatch(r"(\d+) ?(min|h|d)", said):
-        return time.time() - int(ago[1]) * {"min": 60, "h": 3600, "d": 86400}[ago[2]]
-    try:
-        moment = datetime.fromisoformat(said)
-    except ValueError:
-        raise click.BadParameter(f"{said!r} is neither 2026-11-20 17:00 nor 2h", param_hint=f"--{name}") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
-
-
-def _only_rejects(options: dict[str, Any], calls: tuple[int, ...] = ()) -> bool:
-    """Whether it is about rejects, which have no number, no time, no destination."""
-    if options["state"] != REJECTED:
-        return False
-    if calls or any(options[name] for name in ("destination", "uniqueid", "number", "since", "until")):
-        raise click.UsageError("--state rejected goes with no other choice but ids such as r3")
-    return True
-
-
-def _ids(said: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Calls' and rejects' ids; a reject's begins with r, as `outbox list` shows it."""
-    for one in said:
-        if not re.fullmatch(r"r?\d{1,18}", one):
-            raise click.BadParameter(f"{one!r} is no id of outbox list, such as 17 or r3")
-    calls = tuple(int(one) for one in said if one.isdigit())
-    return calls, tuple(int(one[1:]) for one in said if not one.isdigit())
 
 
 @outbox.command("list")
 @filters()
 @click.option("--limit", type=click.IntRange(1), help=f"The last so many; {SHOWN} unless --json.")
+@config_option
 @json_option
 def list_(as_json: bool, limit: int | None, **options: Any) -> None:
     """Deliveries, the newest last; with --state rejected, what could not be understood."""
@@ -98,8 +39,10 @@ def list_(as_json: bool, limit: int | None, **options: Any) -> None:
 
     config = configured()
     zone = config.agent.timezone
+    rejected = only_rejects(options)
+    wanted = chosen(config, options)
     with open_outbox(config) as box:
-        if _only_rejects(options):
+        if rejected:
             found = history.rejects(box)[-(limit or (0 if as_json else SHOWN)) :]
             if as_json:
                 show.json_list(show.reject(one, zone, charset_of(config, one.source)) for one in found)
@@ -110,7 +53,6 @@ def list_(as_json: bool, limit: int | None, **options: Any) -> None:
                 ]
                 show.table(("ID", "READ", "PLACE", "REASON", "TEXT"), lines)
             return
-        wanted = _filter(zone, options)
         if as_json:
             entries: Any = history.newest(box, wanted, limit) if limit else history.entries(box, wanted)
             show.json_list(show.entry(one, zone) for one in entries)
@@ -139,6 +81,7 @@ def _list_for_people(box: "Outbox", wanted: "Filter", limit: int, zone: tzinfo) 
 
 @outbox.command()
 @click.argument("ident", metavar="ID")
+@config_option
 @json_option
 def show(ident: str, as_json: bool) -> None:
     """The whole trail of one call: what it said, where it came from, each attempt, each answer."""
@@ -147,23 +90,23 @@ def show(ident: str, as_json: bool) -> None:
 
     config = configured()
     zone = config.agent.timezone
-    calls, rejects = _ids((ident,))
+    calls, rejects = ids_of((ident,))
     with open_outbox(config) as box:
         trail: dict[str, Any] | None = None
         if rejects and (found := history.rejects(box, rejects)):
             trail = shown.reject(found[0], zone, charset_of(config, found[0].source))
         if calls and (entries := list(history.entries(box, history.Filter(ids=calls)))):
-            trail = shown.trail(entries, history.failures(box, calls[0]), zone)
+            trail = shown.trail(entries, history.failures(box, calls[0]), history.replays(box, calls[0]), zone)
     if trail is None:
         raise click.ClickException(f"{ident}: not in the outbox")
     if as_json:
         shown.as_json(trail)
         return
-    shown.pairs((name, value) for name, value in trail.items() if name not in ("call", "deliveries", "failures"))
+    shown.pairs((name, value) for name, value in trail.items() if name not in ("call", *TITLES))
     if "call" in trail:
         shown.pairs(trail["call"].items())
-    for title in ("deliveries", "failures"):
-        for one in trail.get(title, ()):
+    for part, title in TITLES.items():
+        for one in trail.get(part, ()):
             click.echo(f"\n{title}")
             shown.pairs((name, "" if value is None else value) for name, value in one.items())
 
@@ -172,6 +115,7 @@ def show(ident: str, as_json: bool) -> None:
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @filters()
 @click.option("--dry-run", is_flag=True, help="Only show how many there are, and the bodies.")
+@config_option
 @json_option
 def replay(ids: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
     """Send again, with today's settings: by ID, or what the options choose; dead ones unless said otherwise.
@@ -182,17 +126,17 @@ def replay(ids: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -
     from humbug_agent import history, show
 
     config = configured()
-    calls, rejects = _ids(ids)
-    all_rejects = _only_rejects(options, calls)
+    calls, rejects = ids_of(ids)
+    all_rejects = only_rejects(options, calls, rejects)
     if options["state"] is None and not ids:
         options["state"] = "dead"
+    wanted = chosen(config, options, calls)
     count = 0
     bodies: Iterator[dict[str, str]] = iter(())
     with open_outbox(config) as box:
         if rejects or all_rejects:
             count += _read_again(config, box, rejects, dry_run=dry_run)
         if calls or not (rejects or all_rejects):
-            wanted = _filter(config.agent.timezone, options, calls)
             bodies = _bodies(config, box, wanted) if dry_run else bodies
             count += history.count(box, wanted) if dry_run else history.replay(box, wanted)
         if as_json:
@@ -239,6 +183,7 @@ def _read_again(config: "Config", box: "Outbox", ids: tuple[int, ...], *, dry_ru
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @filters()
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
 def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
     """Drop deliveries, or rejects, for good: by ID, or what the options choose. A re-read does not bring them back."""
     from humbug_agent import history
@@ -246,12 +191,12 @@ def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
     if not ids and not any(options.values()):
         raise click.UsageError("say which: by ID, --state or another option")
     config = configured()
-    calls, rejects = _ids(ids)
-    all_rejects = _only_rejects(options, calls) and not rejects
+    calls, rejects = ids_of(ids)
+    all_rejects = only_rejects(options, calls, rejects) and not rejects
+    wanted = chosen(config, options, calls)
     with open_outbox(config) as box:
         if all_rejects:
             rejects = tuple(one.id for one in history.rejects(box))
-        wanted = _filter(config.agent.timezone, options, calls)
         of_calls = bool(calls) or not (ids or all_rejects)
         number = len(rejects) + (history.count(box, wanted) if of_calls else 0)
         if number and not yes:
@@ -265,33 +210,46 @@ def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
 @filters(rejected=False)
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 @click.option(
-    "--output", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="A file; else standard output."
+    "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="A file; else standard output."
 )
-def export(form: str, output: Any, **options: Any) -> None:
+@config_option
+def export(form: str, output: str, **options: Any) -> None:
     """All fields of the calls, as CSV with a header or as JSON, an object a line."""
+    config = configured()
+    wanted = chosen(config, options)
+    with open_outbox(config) as box:
+        try:
+            # Closed in here: only then it is sure that all of it was written.
+            with click.open_file(output, "w", encoding="utf-8") as file:
+                _export(box, wanted, config.agent.timezone, form, file)
+        except OSError as error:
+            if output != "-":
+                error.filename = output
+            raise
+
+
+def _export(box: "Outbox", wanted: "Filter", zone: tzinfo, form: str, file: IO[str]) -> None:
     import json
 
     from humbug_agent import history, show
 
-    config = configured()
-    zone = config.agent.timezone
     writer: Any = None
-    with open_outbox(config) as box:
-        wanted = _filter(zone, options)
-        with click.progressbar(
-            history.entries(box, wanted),
-            length=history.count(box, wanted),
-            label="Exporting",
-            file=sys.stderr,
-            hidden=not (sys.stderr.isatty() and not sys.stdout.isatty()),
-            update_min_steps=1000,
-        ) as entries:
-            for entry in entries:
-                line = show.entry(entry, zone) | show.record(entry.record, zone)
-                if form == "json":
-                    output.write(json.dumps(line, ensure_ascii=False) + "\n")
-                    continue
-                if writer is None:
-                    writer = csv.DictWriter(output, line.keys(), lineterminator="\n")
-                    writer.writeheader()
-                writer.writerow(line | {"extra": json.dumps(line["extra"], ensure_ascii=False)})
+    bar = click.progressbar(
+        history.entries(box, wanted),
+        length=history.count(box, wanted),
+        label="Exporting",
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty() or file.isatty(),
+        update_min_steps=1000,
+    )
+    with bar as entries:
+        for entry in entries:
+            line = show.entry(entry, zone) | show.record(entry.record, zone)
+            if form == "json":
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                continue
+            if writer is None:
+                writer = csv.DictWriter(file, line.keys(), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(line | {"extra": json.dumps(line["extra"], ensure_ascii=False)})
+    file.flush()

@@ -49,5 +49,5 @@ def receiver(
                 certificate=certificate,
                 private_key=private_key,
             )
-    except (ReceiverError, OSError) as error:
+    except ReceiverError as error:
         raise click.ClickException(str(error)) from error

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from humbug_agent.ini import Secret, Section, address, file, is_loopback, shown
 
-DEFAULT_LISTEN = "127.0.0.1:8088"
+DEFAULT_LISTEN = "127.0.0.1:6494"
+"""A port that IANA has assigned to nobody (6490 to 6499) and no PBX uses: 8088 and 8089 are Asterisk's own HTTP."""
 
 
 @dataclass(frozen=True)

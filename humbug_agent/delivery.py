@@ -114,6 +114,7 @@ class Delivery:
         Returns how many came. Raises OutboxError; nothing is sent then until what came is written down.
         """
         if not self._told[0]:
+            self.tally.remember(*outbox.sent_minutes(self.name))
             # The first thing to find out: what can't be written down must not be sent.
             self._tell(outbox)
         self._write(outbox)
@@ -200,8 +201,7 @@ class Delivery:
             if first:
                 came.append(first)
             while True:
-                more = self._done.get_nowait()
-                if more:
+                if more := self._done.get_nowait():
                     came.append(more)
         except Empty:
             return came

@@ -5,6 +5,7 @@ Beside the daemon, and while it runs.
 
 import dataclasses
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -79,6 +80,20 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """A replay ``at`` a time (seconds since the epoch), and how the delivery stood before it."""
+
+    at: float
+    destination: str
+    state: str
+    attempts: int
+    tried: float | None
+    status: int | None
+    reply: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeptReject:
     id: int
     source: str
@@ -132,13 +147,26 @@ def failures(outbox: Outbox, call: int) -> list[Failure]:
     return [Failure(**row) for row in outbox.select(sql, call)]
 
 
+def replays(outbox: Outbox, call: int) -> list[Replay]:
+    """The replays of a call that had been tried, oldest first."""
+    sql = "SELECT at, destination, state, attempts, tried, status, reply, error FROM replays WHERE call = ? ORDER BY id"
+    return [Replay(**row) for row in outbox.select(sql, call)]
+
+
 def replay(outbox: Outbox, wanted: Filter) -> int:
-    """Make these deliveries wait again, as if they had never been tried. Returns how many."""
+    """Make these deliveries wait again, as if they had never been tried. How they stood is kept. Returns how many."""
     where, parameters = wanted.where()
+    chosen = f"(SELECT call, destination FROM calls JOIN deliveries ON call = calls.id WHERE {where})"
     with outbox.transaction() as conn:
+        conn.execute(
+            "INSERT INTO replays (call, destination, at, state, attempts, tried, status, reply, error) "
+            "SELECT call, destination, ?, state, attempts, tried, status, reply, error FROM deliveries "
+            f"WHERE tried IS NOT NULL AND (call, destination) IN {chosen}",
+            (time.time(), *parameters),
+        )
         return conn.execute(
-            "UPDATE deliveries SET state = 'waiting', attempts = 0, due = 0 WHERE (call, destination) IN "
-            f"(SELECT call, destination FROM calls JOIN deliveries ON call = calls.id WHERE {where})",
+            "UPDATE deliveries SET state = 'waiting', attempts = 0, due = 0, tried = NULL, status = NULL, reply = '', "
+            f"error = '' WHERE (call, destination) IN {chosen}",
             parameters,
         ).rowcount
 
@@ -180,14 +208,20 @@ def drop_rejects(outbox: Outbox, ids: Sequence[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """``deliveries`` is destination -> state -> number; ``oldest`` is destination -> when its oldest waiting call
-    was accepted, ``last_error`` destination -> the last failure that is not made good yet (time, text)."""
+    """``rejects`` is source -> number; ``deliveries`` is destination -> state -> number; ``oldest`` is destination ->
+    when its oldest waiting call was accepted, ``last_error`` destination -> the last failure that is not made good yet
+    (time, text)."""
 
     calls: int
-    rejects: int
+    rejects: dict[str, int]
     deliveries: dict[str, dict[str, int]]
     oldest: dict[str, float]
     last_error: dict[str, tuple[float, str]]
+
+
+def destinations(outbox: Outbox) -> list[str]:
+    """All to which the outbox holds deliveries, whether agent.ini has them or not."""
+    return [row["destination"] for row in outbox.select("SELECT DISTINCT destination FROM deliveries ORDER BY 1")]
 
 
 # Without what is no call; it has an index of its own, being rare.
@@ -208,7 +242,7 @@ def totals(outbox: Outbox) -> Totals:
     )
     return Totals(
         int(outbox.select(CALLS)[0]["n"]),
-        int(outbox.select("SELECT count(*) AS n FROM rejects")[0]["n"]),
+        {row["source"]: row["n"] for row in outbox.select("SELECT source, count(*) AS n FROM rejects GROUP BY source")},
         deliveries,
         {row["destination"]: row["accepted"] for row in oldest},
         {row["destination"]: (row["at"], row["error"]) for row in errors},
@@ -217,7 +251,11 @@ def totals(outbox: Outbox) -> Totals:
 
 @dataclass(frozen=True, slots=True)
 class ReadSoFar:
-    """A source's cursor, when it last moved (seconds since the epoch), and what came from it since the beginning."""
+    """A source's cursor, when it last moved (seconds since the epoch), and what came from it since the beginning.
+
+    ``rejects`` has also those that were replayed or purged since, and counts again what was read again: Totals has
+    those that are there now.
+    """
 
     cursor: str
     at: float

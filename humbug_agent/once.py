@@ -21,16 +21,18 @@ log = logging.getLogger(__name__)
 def run_once(config: Config) -> int:
     """Returns the exit code: 0 when everything is delivered, 1 when calls wait or are dead, or a source failed.
 
-    Raises AgentError, OutboxError.
+    Says how many deliveries this run made; what waits, is dead or a reject is all that the outbox holds now. Raises
+    AgentError, OutboxError.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with lock.locked(config.agent.outbox):
         upkeep.prepare(config)
+        sent = 0
         while True:
             new, troubles = _read(config, stop)
-            _deliver(config, stop)
+            sent += _deliver(config, stop)
             # What was delivered may go, and make room for the rest.
             if not (new and any(isinstance(trouble, OutboxFull) for trouble in troubles)):
                 break
@@ -41,9 +43,17 @@ def run_once(config: Config) -> int:
     for source in agent.make_sources(config):
         if source.name not in read and (reason := _why_nothing(source)):
             log.warning("%s", reason)
-    sums = {state: sum(states[state] for states in totals.deliveries.values()) for state in history.STATES}
-    click.echo(f"{sums['sent']:,} sent, {sums['waiting']:,} waiting, {sums['dead']:,} dead, {totals.rejects:,} rejects")
-    return 1 if troubles or sums["waiting"] or sums["dead"] else 0
+    waiting, dead = (sum(states[state] for states in totals.deliveries.values()) for state in ("waiting", "dead"))
+    rejects = sum(totals.rejects.values())
+    click.echo(f"{sent:,} sent, {waiting:,} waiting, {dead:,} dead, {rejects:,} rejects")
+    for left, words, state in (
+        (waiting, "still to be sent, by the next run", "waiting"),
+        (dead, "refused for good", "dead"),
+        (rejects, "not understood", "rejected"),
+    ):
+        if left:
+            click.echo(f"{left:,} {words}: humbug-agent outbox list --state {state} shows why", err=True)
+    return 1 if troubles or waiting or dead else 0
 
 
 def _read(config: Config, stop: threading.Event) -> tuple[int, Sequence[Exception]]:
@@ -69,11 +79,11 @@ def _unread(config: Config, outbox: Outbox) -> int:
     return total
 
 
-def _deliver(config: Config, stop: threading.Event) -> None:
+def _deliver(config: Config, stop: threading.Event) -> int:
     with Outbox(config.agent.outbox) as outbox:
         due = history.count(outbox, history.Filter(state="waiting"))
         with click.progressbar(length=due, label="Delivering", file=sys.stderr, hidden=not _terminal()) as bar:
-            agent.deliver_once(config, outbox, stop, bar.update)
+            return agent.deliver_once(config, outbox, stop, bar.update)
 
 
 def _why_nothing(source: Source) -> str:

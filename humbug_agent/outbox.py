@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from itertools import zip_longest
 from pathlib import Path
 
-from humbug_agent import rows, schema
+from humbug_agent import minutes, rows, schema
 from humbug_agent.cdr import Batch, Record
 
 KEPT_FAILURES = 20
@@ -196,6 +196,7 @@ class Outbox:
                 "error = ? WHERE call = ? AND destination = ? AND state = 'waiting'",
                 ((m.state, m.due, m.tried, m.status, m.reply, m.error, m.id, destination) for m in marks),
             )
+            minutes.count(conn, destination, (m.tried for m in marks if m.state == "sent"))
             failed = [m for m in marks if m.state != "sent"]
             if not failed:
                 return
@@ -209,6 +210,10 @@ class Outbox:
                 "(SELECT id FROM failures WHERE call = ? AND destination = ? ORDER BY id DESC LIMIT ?)",
                 ((m.id, destination, m.id, destination, KEPT_FAILURES) for m in failed),
             )
+
+    def sent_minutes(self, destination: str) -> tuple[dict[int, int], float]:
+        """As in `minutes.counted`."""
+        return minutes.counted(self.select, destination)
 
     def still_waiting(self, destination: str, ids: Iterable[int]) -> set[int]:
         """Which of these calls wait for delivery: another process may have dropped or settled some."""
@@ -307,4 +312,5 @@ def forget(conn: sqlite3.Connection) -> int:
     conn.execute("INSERT OR IGNORE INTO forgotten SELECT identity FROM calls WHERE id IN (SELECT id FROM old)")
     conn.execute("DELETE FROM deliveries WHERE call IN (SELECT id FROM old)")
     conn.execute("DELETE FROM failures WHERE call IN (SELECT id FROM old)")
+    conn.execute("DELETE FROM replays WHERE call IN (SELECT id FROM old)")
     return conn.execute("DELETE FROM calls WHERE id IN (SELECT id FROM old)").rowcount

@@ -37,6 +37,12 @@ def salvage(path: Path, damaged: sqlite3.Connection, new: sqlite3.Connection, ag
     for table in ("rejects", "forgotten", "cursors"):
         if names := old.columns(table):
             new.executemany(_insert(table, names), old.rows(table, f"SELECT {', '.join(names)} FROM {table}"))
+    for table in ("replays", "sent_minutes"):
+        # Version 0.1.0 had neither, and no call depends on them.
+        if old.has(table):
+            names = old.columns(table)
+            new.executemany(_insert(table, names), old.rows(table, f"SELECT {', '.join(names)} FROM {table}"))
+    new.execute("DELETE FROM replays WHERE call NOT IN (SELECT call FROM deliveries)")
     done = (
         "SELECT identity FROM calls WHERE id IN (SELECT call FROM deliveries WHERE +state = 'sent') "
         "AND id NOT IN (SELECT call FROM deliveries WHERE +state <> 'sent')"
@@ -99,6 +105,9 @@ class _Damaged:
         self._path = path
         self._conn = conn
         self.unreadable: set[str] = set()
+
+    def has(self, table: str) -> bool:
+        return bool(list(self.rows("sqlite_master", "SELECT 1 FROM sqlite_master WHERE name = ?", table)))
 
     def columns(self, table: str) -> list[str]:
         """Their names: it may be the file of an earlier version, which had fewer. None: it can't be looked at."""

@@ -9,7 +9,7 @@ from unicodedata import combining, east_asian_width
 import click
 
 from humbug_agent.cdr import CDR, Notice, Record, wall_clock
-from humbug_agent.history import Entry, Failure, KeptReject
+from humbug_agent.history import Entry, Failure, KeptReject, Replay
 from humbug_agent.text import AUTO, text
 
 
@@ -139,7 +139,9 @@ def reject(found: KeptReject, zone: tzinfo, charset: str = AUTO) -> dict[str, ob
     }
 
 
-def trail(found: Sequence[Entry], failed: Sequence[Failure], zone: tzinfo) -> dict[str, object]:
+def trail(
+    found: Sequence[Entry], failed: Sequence[Failure], replayed: Sequence[Replay], zone: tzinfo
+) -> dict[str, object]:
     """All that is known of one call's way."""
     first = found[0]
     return {
@@ -169,6 +171,19 @@ def trail(found: Sequence[Entry], failed: Sequence[Failure], zone: tzinfo) -> di
                 "error": one.error,
             }
             for one in failed
+        ],
+        "replays": [
+            {
+                "replayed": iso(one.at, zone),
+                "destination": one.destination,
+                "state": one.state,
+                "attempts": one.attempts,
+                "tried": iso(one.tried, zone),
+                "status": one.status,
+                "reply": one.reply,
+                "last_error": one.error,
+            }
+            for one in replayed
         ],
     }
 

@@ -19,7 +19,7 @@ SEEN_HOURS = 24
 def standing(config: Config, sources: Sequence[Source], now: float, pid: int | None) -> dict[str, Any]:
     """The object of `status --json`. ``pid`` is the running daemon's. Raises OutboxError."""
     path, zone = config.agent.outbox, config.agent.timezone
-    totals, read, health, used = history.Totals(0, 0, {}, {}, {}), {}, {}, 0
+    totals, read, health, used = history.Totals(0, {}, {}, {}, {}), {}, {}, 0
     seen = gaps.Sightings()
     if path.exists():
         with Outbox(path) as outbox:
@@ -34,10 +34,14 @@ def standing(config: Config, sources: Sequence[Source], now: float, pid: int | N
         "pid": pid,
         "outbox": {"path": str(path), "used_bytes": used, "max_bytes": config.agent.max_size_mb * 2**20},
         "calls": totals.calls,
-        "rejects": totals.rejects,
+        "rejects": sum(totals.rejects.values()),
         "deliveries": sums,
         "sources": {
-            s.name: _source(s, read.get(s.name), _state(health, f"source {s.name}", pid), now, zone) for s in sources
+            s.name: {
+                **_source(s, read.get(s.name), _state(health, f"source {s.name}", pid), now, zone),
+                "rejects": totals.rejects.get(s.name, 0),
+            }
+            for s in sources
         },
         "sightings": [{"sources": list(names), "calls": number} for names, number in sorted(seen.items())],
         "destinations": {
@@ -65,7 +69,7 @@ def _source(source: Source, read: history.ReadSoFar | None, health: Health, now:
         "message": health.message or trouble,
         "since": show.iso(health.since, zone),
         "calls": read.calls if read else 0,
-        "rejects": read.rejects if read else 0,
+        "rejects_ever": read.rejects if read else 0,
         "unread_bytes": unread if source.unread_in == "bytes" else None,
         "unread_seconds": unread if source.unread_in == "seconds" else None,
         "last_read": show.iso(read.at, zone) if read else None,

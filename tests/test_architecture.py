@@ -33,9 +33,11 @@ MAY_IMPORT = {
     "config_sources": {"config_apis", "config_contract", "ini", "text"},
     "config": {"cdr", "ini", "config_contract", "config_sources", "config_status"},
     "salvage": {"rows"},
-    "schema": {"cdr", "salvage"},
+    "migrations": set(),
+    "minutes": {"migrations"},
+    "schema": {"cdr", "migrations", "salvage"},
     "rows": {"cdr"},
-    "outbox": {"cdr", "rows", "schema"},
+    "outbox": {"cdr", "minutes", "rows", "schema"},
     "history": {"cdr", "outbox", "rows", "schema"},
     "keeping": set(),
     "http_client": set(),
@@ -43,7 +45,7 @@ MAY_IMPORT = {
     "esl": {"config_sources", "keeping", "pace", "text"},
     "board": {"ami", "esl", "text"},
     "countries": set(),
-    "tally": set(),
+    "tally": {"migrations"},
     "sources": {
         "cdr",
         "config",
@@ -85,7 +87,7 @@ MAY_IMPORT = {
         "systemd",
     },
 }
-ABOVE = {"cli", "once", "cli_common", "cli_outbox", "cli_receiver", "demo", "show", "standing"}
+ABOVE = {"cli", "once", "cli_common", "cli_filters", "cli_outbox", "cli_receiver", "demo", "show", "standing"}
 
 
 def room(module: str) -> str:

@@ -1,7 +1,6 @@
 """agent.ini: every mistake at once, in words that lead to its mending."""
 
-import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -55,48 +54,11 @@ def test_what_need_not_be_said_has_the_documented_defaults(tmp_path: Path) -> No
     assert destination.encryption_key is None
 
 
-KEY_FILES = {
-    "token": "cloud-token",
-    "api_key": "cloud-key",
-    "user_key": "boxis-key",
-    "password": "fusionpbx-password",
-}
-
-
-def test_the_example_says_the_defaults_that_there_are(tmp_path: Path) -> None:
-    shipped = EXAMPLE.read_text().replace("YOUR-API-KEY", "mine")
-    uncommented = "\n".join(
-        line[1:] if line.startswith("#") and not line.startswith("# ") else line for line in shipped.splitlines()
-    )
-    uncommented = uncommented.replace("country = CH", "country =").replace("default_country = Switzerland", "")
-    uncommented = uncommented.replace("secret_file = /etc/humbug-agent/ami-secret", "secret = s")
-    uncommented = uncommented.replace("username = wallboard", "").replace(
-        "password_file = /etc/humbug-agent/status-password", ""
-    )
-    ami = "[source ami]\ntype = asterisk_ami\nusername = humbug\nsecret = s\n"
-    for key, name in KEY_FILES.items():
-        uncommented = uncommented.replace(f"{key}_file = /etc/humbug-agent/{name}", f"{key} = s")
-    hosted = {
-        "while1": "cloud]\nurl = https://YOUR-PBX/api/cdr\ntoken = s\napi_key = s\n",
-        "boxis": "boxis]\nusername = YOU@EXAMPLE.ORG\nuser_key = s\ntenants = VOICE-12001-1\n",
-        "fusionpbx": "fusionpbx]\nurl = https://YOUR-PBX\nemail = YOU@EXAMPLE.ORG\npassword = s\n"
-        "domains = YOUR-DOMAIN\n",
-    }
-    fs = {"freeswitch": "csv", "documents": "json", "posted": "http", "freeswitch-live": "esl"}
-    ami += "".join(f"[source {name}]\ntype = freeswitch_{way}\n" for name, way in fs.items())
-    ami += "".join(f"[source {said}type = {kind}\n" for kind, said in hosted.items())
-    plain, explicit = read(tmp_path, shipped + ami + "[status]\n"), read(tmp_path, uncommented)
-    assert dataclasses.replace(explicit.agent, timezone=UTC) == dataclasses.replace(plain.agent, timezone=UTC)
-    assert (explicit.sources, explicit.destinations) == (plain.sources, plain.destinations)
-    assert explicit.numbers == plain.numbers
-    assert explicit.status == plain.status
-
-
 def test_status_is_off_unless_it_is_there(tmp_path: Path) -> None:
     assert read(tmp_path, GOOD).status is None
     status = read(tmp_path, GOOD + "[status]\n").status
     assert status is not None
-    assert (status.host, status.port, status.guarded, status.require_tls) == ("127.0.0.1", 8088, False, False)
+    assert (status.host, status.port, status.guarded, status.require_tls) == ("127.0.0.1", 6494, False, False)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,12 @@ def _of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
         "humbug_rejects_total",
         "Records not understood since the outbox was made; they are kept as rejects. Read again, they count again.",
         label,
+        each("rejects_ever"),
+    )
+    yield _gauge(
+        "humbug_rejects",
+        "Records not understood that are kept now: without those that were replayed or purged.",
+        label,
         each("rejects"),
     )
     yield _gauge(

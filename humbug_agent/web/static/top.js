@@ -12,6 +12,7 @@ const TILES = [
   ["dead", "Dead deliveries", "#agent"],
 ];
 const LONG = 6;
+const LONGEST = 8;
 
 const tiles = new Map(TILES.map(([id, label, target]) => [id, tile(id, label, target)]));
 byId("tiles").append(...[...tiles.values()].map((one) => one.node));
@@ -25,7 +26,7 @@ function tile(id, label, target) {
     update(text, remark, kind) {
       setText(value, text);
       setForeign(note, remark);
-      setAttribute(value, "data-long", String(text.length >= LONG));
+      setAttribute(value, "data-long", text.length >= LONGEST ? "longest" : text.length >= LONG ? "long" : "short");
       setAttribute(value, "data-kind", kind);
     },
   };

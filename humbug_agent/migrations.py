@@ -1,0 +1,115 @@
+"""The outbox's tables, as they came to be.
+
+Times are seconds since the epoch (UTC). The migrations are recorded in the file by sqlite-utils; a migration, once
+released, is never edited: a change is a new one below it.
+"""
+
+import time
+
+from sqlite_utils import Database, Migrations
+
+SENT_MINUTES = 60
+"""For how many minutes the outbox remembers how much was delivered in each."""
+
+migrations = Migrations("humbug-agent")
+
+
+@migrations()
+def m001_first(db: Database) -> None:
+    # An id is never given to another call: who still has it in hand must not mark that one.
+    db.conn.execute(
+        """CREATE TABLE calls (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, identity BLOB NOT NULL UNIQUE,
+            source TEXT NOT NULL, accepted REAL NOT NULL,
+            src TEXT NOT NULL, dst TEXT NOT NULL, dcontext TEXT NOT NULL, clid TEXT NOT NULL,
+            channel TEXT NOT NULL, dstchannel TEXT NOT NULL, lastapp TEXT NOT NULL, lastdata TEXT NOT NULL,
+            start REAL NOT NULL, answer REAL, end REAL NOT NULL, duration INTEGER NOT NULL, billsec INTEGER NOT NULL,
+            disposition TEXT NOT NULL, direction TEXT NOT NULL, accountcode TEXT NOT NULL, uniqueid TEXT NOT NULL,
+            userfield TEXT NOT NULL, linkedid TEXT NOT NULL, extra TEXT NOT NULL
+        )"""
+    )
+    db.conn.execute("CREATE INDEX calls_accepted ON calls (accepted)")
+    db.conn.execute("CREATE INDEX calls_start ON calls (start)")
+    db.conn.execute("CREATE INDEX calls_uniqueid ON calls (uniqueid)")
+    # What retention dropped: a file read again from its beginning must not bring it back.
+    db.conn.execute("CREATE TABLE forgotten (identity BLOB PRIMARY KEY) WITHOUT ROWID")
+    # due is 0 until the first failure: new calls go in the order they came, repeats when their time has come.
+    db.conn.execute(
+        """CREATE TABLE deliveries (
+            call INTEGER NOT NULL, destination TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting',
+            attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0, tried REAL,
+            status INTEGER, reply TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',
+            PRIMARY KEY (call, destination)
+        ) WITHOUT ROWID"""
+    )
+    db.conn.execute("CREATE INDEX deliveries_due ON deliveries (destination, due, call) WHERE state = 'waiting'")
+    db.conn.execute("CREATE INDEX deliveries_state ON deliveries (state, call) WHERE state <> 'sent'")
+    db.conn.execute(
+        """CREATE TABLE failures (
+            id INTEGER PRIMARY KEY, call INTEGER NOT NULL, destination TEXT NOT NULL, at REAL NOT NULL,
+            status INTEGER, reply TEXT NOT NULL, error TEXT NOT NULL
+        )"""
+    )
+    db.conn.execute("CREATE INDEX failures_call ON failures (call, destination)")
+    db.conn.execute(
+        """CREATE TABLE rejects (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, source TEXT NOT NULL, at REAL NOT NULL,
+            place TEXT NOT NULL, reason TEXT NOT NULL, text BLOB NOT NULL
+        )"""
+    )
+    db.conn.execute(
+        """CREATE TABLE cursors (
+            source TEXT PRIMARY KEY, cursor TEXT NOT NULL, at REAL NOT NULL,
+            calls INTEGER NOT NULL, rejects INTEGER NOT NULL
+        )"""
+    )
+    # What the daemon last said of each of its parts, for the other processes that ask.
+    db.conn.execute(
+        "CREATE TABLE health (part TEXT PRIMARY KEY, state TEXT NOT NULL, message TEXT NOT NULL, since REAL NOT NULL)"
+    )
+
+
+@migrations()
+def m002_second_source(db: Database) -> None:
+    # Which other source has seen the call, too.
+    db.conn.execute("ALTER TABLE calls ADD COLUMN also TEXT NOT NULL DEFAULT ''")
+    db.conn.execute("ALTER TABLE calls ADD COLUMN event TEXT NOT NULL DEFAULT 'Cdr'")
+    db.conn.execute("CREATE INDEX calls_other_events ON calls (event) WHERE event <> 'Cdr'")
+    # Who saw what, counted from the index alone.
+    db.conn.execute("DROP INDEX calls_accepted")
+    db.conn.execute('CREATE INDEX calls_accepted ON calls (accepted, source, also, event, "end")')
+
+
+@migrations()
+def m003_what_was_sent(db: Database) -> None:
+    # How a delivery stood when a replay began it anew: what it was answered then must not be forgotten.
+    db.conn.execute(
+        """CREATE TABLE replays (
+            id INTEGER PRIMARY KEY, call INTEGER NOT NULL, destination TEXT NOT NULL, at REAL NOT NULL,
+            state TEXT NOT NULL, attempts INTEGER NOT NULL, tried REAL, status INTEGER, reply TEXT NOT NULL,
+            error TEXT NOT NULL
+        )"""
+    )
+    db.conn.execute("CREATE INDEX replays_call ON replays (call, destination)")
+    # In deliveries it would take an index over all of them, and what was replayed or dropped since would be missing.
+    db.conn.execute(
+        """CREATE TABLE sent_minutes (
+            destination TEXT NOT NULL, minute INTEGER NOT NULL, sent INTEGER NOT NULL,
+            PRIMARY KEY (destination, minute)
+        ) WITHOUT ROWID"""
+    )
+    db.conn.execute(
+        "INSERT INTO sent_minutes SELECT destination, CAST(tried / 60 AS INTEGER) AS minute, count(*) FROM deliveries "
+        "WHERE state = 'sent' AND tried >= ? GROUP BY destination, minute",
+        ((time.time() // 60 - SENT_MINUTES) * 60,),
+    )
+    db.conn.execute("CREATE INDEX rejects_source ON rejects (source)")
+
+
+@migrations()
+def m004_wall_clock(db: Database) -> None:
+    # How far the PBX's clock was from UTC at these times, in seconds: what it showed is sent, whatever the zone is said
+    # to be by then. NULL for older calls until the daemon's next start, which knows the zone (`keep_wall_clock`).
+    for column in ("start_offset", "answer_offset", "end_offset"):
+        db.conn.execute(f"ALTER TABLE calls ADD COLUMN {column} INTEGER")
+    db.conn.execute("CREATE INDEX calls_without_clock ON calls (id) WHERE start_offset IS NULL AND event = 'Cdr'")
