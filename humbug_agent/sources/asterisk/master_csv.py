@@ -18,7 +18,9 @@ from humbug_agent.cdr import CDR, Batch, Reject, digest, text
 from humbug_agent.config import AsteriskCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources import rotation
-from humbug_agent.sources.asterisk.csv_records import Junk, Row, split
+from humbug_agent.sources.asterisk.csv_habits import Habits, layouts
+from humbug_agent.sources.asterisk.csv_layouts import Row, Writer
+from humbug_agent.sources.asterisk.csv_records import Junk, split
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.contract import SourceError
@@ -47,17 +49,19 @@ class AsteriskCsv:
             place = self._end()
             log.info("%s: begins at byte %d; what stands before it is not sent (start = end)", self._path, place.offset)
             yield Batch([], [], place.dump(self._path))
-        counted = Occurrences()
+        counted, habits = Occurrences(), Habits()
         behind = 0
         for visit in Follower(self._path).visits(place, stop, follow=follow):
             if visit is None:
                 yield Batch([], [], None)
                 continue
+            if visit.count is not Count.ON:
+                habits.next_file(continues=visit.count is Count.NEXT)
             if visit.count is Count.ANEW:
-                counted = self._recounted(visit.file, place)
+                counted = self._recounted(visit.file, place, habits)
             elif visit.count is Count.NEXT:
                 counted.next_file(behind)
-            yield from self._drain(visit, counted, stop)
+            yield from self._drain(visit, counted, habits, stop)
             if visit.count is not Count.ON and visit.file.path == self._path and not stop.is_set():
                 yield Batch([], [], None)
             behind = visit.file.offset
@@ -65,7 +69,7 @@ class AsteriskCsv:
     def parse(self, record: bytes) -> Batch:
         whole = record if record.endswith(b"\n") else record + b"\n"
         found, _ = split(whole, final=True)
-        return self._batch(found, "", Occurrences(), 0)
+        return self._batch(Habits().settle(found), "", Occurrences(), 0)
 
     def unread(self, cursor: str | None) -> int:
         place = places.load(cursor, self._path)
@@ -99,10 +103,12 @@ class AsteriskCsv:
         except OSError as error:
             hint = "; is the user in group asterisk?" if error.errno == errno.EACCES else ""
             raise SourceError(f"{self._path}: {error.strerror}{hint}") from error
+        found = Habits().settle(found)
         calls = self._batch(found, "", Occurrences(), 0)
-        if found and not calls.records:
+        if calls.rejects and not calls.records:
             raise SourceError(f"{self._path}: not a Master.csv: {calls.rejects[0].reason}")
-        return f"{self._path}: {size:,} bytes, {rotated} rotated files beside it"
+        said = [f"{size:,} bytes", f"{rotated} rotated files beside it", *filter(None, [layouts(found)])]
+        return f"{self._path}: {', '.join(said)}"
 
     def _end(self) -> Place:
         """Behind the last line break that is there now; where there is none, whatever is written from now on."""
@@ -119,16 +125,16 @@ class AsteriskCsv:
                     return file.place(end, {})
         return places.nowhere(now, rotation.all_known(self._path))
 
-    def _recounted(self, file: OpenFile, place: Place | None) -> Occurrences:
-        """The count as it stood at the place, from the last records before it."""
+    def _recounted(self, file: OpenFile, place: Place | None, habits: Habits) -> Occurrences:
+        """The count as it stood at the place, from the last records before it, which tell their habits, too."""
         counted = Occurrences()
         if place and file.offset:
             found, _ = split(file.read_again(place.window), final=True)
-            self._batch(found, "", counted, place.window)
+            self._batch(habits.settle(found), "", counted, place.window)
             counted.set_repeats(place.repeats)
         return counted
 
-    def _drain(self, visit: Visit, counted: Occurrences, stop: Event) -> Iterator[Batch]:
+    def _drain(self, visit: Visit, counted: Occurrences, habits: Habits, stop: Event) -> Iterator[Batch]:
         """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather."""
         file, more = visit.file, True
         while more and not stop.is_set():
@@ -138,7 +144,7 @@ class AsteriskCsv:
             if not taken:
                 break
             at = file.offset
-            batch = self._batch(found, str(file.path), counted, at)
+            batch = self._batch(habits.settle(found), str(file.path), counted, at)
             file.advance(data[:taken])
             cursor = file.place(counted.begins(file.offset), counted.repeats()).dump(self._path)
             yield Batch(batch.records, batch.rejects, cursor, taken)
@@ -164,7 +170,9 @@ class AsteriskCsv:
                 try:
                     columns = {name: text(value) for name, value in item.values.items()}
                     number = partial(counted.identity, offset=at)
-                    records.append(make_cdr(columns, self._zone, number, utc=self._utc))
+                    # cdr_custom knows no usegmtime.
+                    utc = self._utc and item.writer is Writer.CSV
+                    records.append(make_cdr(columns, self._zone, number, utc=utc))
                     continue
                 except ValueError as error:
                     reason = str(error)
