@@ -58,6 +58,7 @@ class Pbx:
         root: Path,
         *,
         csv: str = "full",
+        mappings: str = "",
         gmt: bool = False,
         timezone: str = "UTC",
         manager_users: str = MANAGER_USERS,
@@ -68,8 +69,8 @@ class Pbx:
         congestion: bool = True,
         tls: bytes | None = None,
     ) -> None:
-        """``manager_general`` is lines of that section, ``batch`` size and seconds, ``tls`` a key and its certificates
-        (PEM), for ``ami_tls_port``.
+        """``mappings`` is what cdr_custom writes, ``manager_general`` lines of that section, ``batch`` size and
+        seconds, ``tls`` a key and its certificates (PEM), for ``ami_tls_port``.
         """
         self.root, self.timezone = root.resolve(), timezone
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,7 +81,8 @@ class Pbx:
         self.ami_port, self.ami_tls_port, self.sip_port = self.ports.ami, self.ports.ami_tls, self.ports.sip
         self.console = self.home / "console"
         self.master_csv = self.home / "log" / "cdr-csv" / "Master.csv"
-        for folder in ("etc", "log/cdr-csv", "run", "spool", "lib", "console", "phones"):
+        self.custom = self.home / "log" / "cdr-custom"
+        for folder in ("etc", "log/cdr-csv", "log/cdr-custom", "run", "spool", "lib", "console", "phones"):
             (self.home / folder).mkdir(parents=True)
         certificate = self.home / "etc" / "manager.pem"
         if tls:
@@ -97,6 +99,9 @@ class Pbx:
             unanswered="yes" if unanswered else "no",
             congestion="yes" if congestion else "no",
             batch=batching,
+            mappings=mappings,
+            # Asterisk 22 has it in two modules; 16 says that it has not the first one, and goes on.
+            custom="load = res_cdrel_custom.so\nload = cdr_custom.so" if mappings else "",
             csv=CSV[csv] + ("\nusegmtime = yes" if gmt else ""),
             cdr_manager="yes" if cdr_manager else "no",
             sip_port=str(self.sip_port),

@@ -13,7 +13,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from humbug_agent.sources.asterisk.csv_layouts import NO_ROOM, Row, Writer, is_asterisks_uniqueid
+from humbug_agent.sources.asterisk.csv_layouts import ASTERISKS_UNIQUEID, NO_ROOM, Row, Writer
 from humbug_agent.sources.asterisk.csv_records import Junk
 
 MASTER = b"Master"
@@ -103,7 +103,7 @@ class Habits:
     def _name_17th(self, rows: Sequence[Row]) -> None:
         for row in rows:
             value = row.values.get("uniqueid", b"") or row.values.get("userfield", b"")
-            own = is_asterisks_uniqueid(value) or value == row.values.get("linkedid", value + b".")
+            own = ASTERISKS_UNIQUEID.fullmatch(value) is not None or value == row.values.get("linkedid")
             self._seventeenth.append((value, own))
         # Of a single one, its look is all there is.
         if not rows or len(self._seventeenth) + len(self._before) == 1:
@@ -165,5 +165,5 @@ def _has_only_new_columns(row: Row) -> bool:
 
 
 def _looks_new(row: Row) -> bool:
-    first, second = row.values["uniqueid"], row.values["userfield"]
-    return is_asterisks_uniqueid(second) and not is_asterisks_uniqueid(first)
+    first, second = (ASTERISKS_UNIQUEID.fullmatch(row.values[name]) for name in ("uniqueid", "userfield"))
+    return bool(second and not first)

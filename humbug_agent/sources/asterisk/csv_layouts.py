@@ -31,12 +31,11 @@ NO_ROOM = range(1010, 1018)
 COLUMNS = (*SHARED, "uniqueid", "userfield", "peeraccount", "linkedid", "sequence")
 _CUSTOM_COLUMNS = ("clid", *SHARED[1:4], *SHARED[5:], "accountcode", "uniqueid", "userfield", "sequence")
 
-_UNIQUEID = re.compile(rb"(?:.*-)?\d{9,10}\.\d+")
-"""Asterisk's own. Who originates a call may set another one."""
+ASTERISKS_UNIQUEID = re.compile(rb"(?:.*-)?\d{9,10}\.\d+")
+"""Who originates a call may set another one, such as a UUID."""
 
-_UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UNIQUEID = re.compile(ASTERISKS_UNIQUEID.pattern + rb"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _AMAFLAGS = {b"1": b"OMIT", b"2": b"BILLING", b"3": b"DOCUMENTATION"}
-"""As a mapping with `u` has them."""
 
 _TEXT = rb'"((?:[^"]++|"")*+)"'
 _TIME = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
@@ -68,8 +67,8 @@ _CUSTOM = re.compile(_CUSTOM_BODY + rb"\r?\n")
 _CUSTOM_UNENDED = re.compile(_CUSTOM_BODY + rb"\Z")
 
 # The same columns with any quotes, or none, and blanks behind the commas. A caller ID may have quotes that nobody has
-# doubled: `""Anna" <101>"`.
-_OWN_QUOTES = re.compile(rb'"("(?:[^"\\\r\n]|\\.)*+" <[^"<>\r\n]*+>)"')
+# doubled: `""Anna" <101>"`, and `""A very long name"` where it was cut.
+_OWN_QUOTES = re.compile(rb'"("(?!,)(?:[^"\\\r\n]|\\.)*+(?:" <[^"<>\r\n]*+>?)?)"')
 _LOOSE_TEXT = rb'[ \t]*+("(?:[^"]++|"")*+"|[^",\r\n]*+)'
 _LOOSE_CLID = _LOOSE_TEXT.replace(b"(", b"(" + _OWN_QUOTES.pattern.replace(b"(", b"(?:", 1) + b"|", 1)
 _LOOSE_START = rb'[ \t]*+"?(?P<start>' + _TIME + b")" + _FRACTION + b'"?'
@@ -119,6 +118,10 @@ _BEGINNING = re.compile(
 _CUSTOM_BEGINNING = re.compile(
     _beginnings([(_TEXT, _PART_OF_TEXT)] * 8 + [(_QUOTED_START, _PART_OF_TEXT)] + [_ANY] * 10)
 )
+_CUSTOMS = (_CUSTOM, _CUSTOM_UNENDED, _CUSTOM_BEGINNING)
+_CLID = re.compile(rb'""(?:[^"\\]|\\(?:""|.))*+(?:"" <.*)?', re.DOTALL)
+"""A caller ID between its quotes: a name in quotes, which may be cut, and a number."""
+
 # At a line's beginning: whatever may go on behind a line break that stands in one of its texts.
 _MAY_GO_ON = re.compile(
     b"(?:" + _LOOSE_CLID.replace(b"(", b"(?:", 1) + rb',){0,20}+[ \t]*+(?:"(?:[^"]++|"")*+"?|[^",\r\n]*+)\r?\Z'
@@ -126,8 +129,7 @@ _MAY_GO_ON = re.compile(
 
 
 class Writer(StrEnum):
-    CSV = "cdr_csv"
-    CUSTOM = "cdr_custom"
+    CSV, CUSTOM = "cdr_csv", "cdr_custom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +146,22 @@ def record_at(data: bytes, at: int) -> Row | None:
     """The record that begins at ``at``, where a line or a record does."""
     if match := _RECORD.match(data, at, at + LONGEST):
         return _row(match)
-    match = _strict(data, at)
-    return _any_row(match) if match else _loose_row(data, at)
+    if not (match := _strict(data, at)):
+        return _loose_row(data, at)
+    if match.re is _CUSTOM and not _has_clid(match):
+        behind = _behind_a_cut(_strict, data, at + 1, match.start("start"))
+        if behind and _has_clid(behind):
+            return None
+    return _any_row(match)
 
 
 def next_record(data: bytes, at: int) -> Row | None:
     """The first record in the data from ``at`` on, wherever it begins."""
-    for stamp in _FROM_START.finditer(data, at):
-        line = data.rfind(b"\n", max(0, stamp.start() - LONGEST), stamp.start()) + 1
-        if line >= at and not _strict(data, line) and (row := _loose_row(data, line)):
+    for found in _FROM_START.finditer(data, at):
+        line = data.rfind(b"\n", max(0, found.start() - LONGEST), found.start()) + 1
+        if line >= at and (row := record_at(data, line)):
             return row
-        if match := _behind_a_cut(_strict, data, at, stamp):
+        if match := _behind_a_cut(_strict, data, at, found.start("start")):
             return _any_row(match)
     return None
 
@@ -162,12 +169,12 @@ def next_record(data: bytes, at: int) -> Row | None:
 def unended_record(data: bytes, at: int, end: int) -> Row | None:
     """The first record that ``data[at:end]`` ends with, without its line break."""
 
-    def match(data: bytes, start: int) -> re.Match[bytes] | None:
+    def unended(data: bytes, start: int) -> re.Match[bytes] | None:
         return _UNENDED.match(data, start, end) or _CUSTOM_UNENDED.match(data, start, end)
 
-    for stamp in _FROM_START.finditer(data, at, end):
-        if found := _behind_a_cut(match, data, at, stamp):
-            return _any_row(found)
+    for found in _FROM_START.finditer(data, at, end):
+        if match := _behind_a_cut(unended, data, at, found.start("start")):
+            return _any_row(match)
     return None
 
 
@@ -176,7 +183,7 @@ def next_beginning(data: bytes, at: int) -> int | None:
     for stamp in _STAMPED.finditer(data, at):
         # The one with more texts before its start is waited for where it may be either.
         for pattern in (_BEGINNING, _CUSTOM_BEGINNING):
-            if begun := _behind_a_cut(pattern.match, data, at, stamp):
+            if begun := _behind_a_cut(pattern.match, data, at, stamp.start("start")):
                 return begun.start()
     return None
 
@@ -184,15 +191,6 @@ def next_beginning(data: bytes, at: int) -> int | None:
 def may_go_on(data: bytes, at: int) -> bool:
     """Whether one record may begin at ``at``, where a line does, of which the end may still come."""
     return bool(_MAY_GO_ON.match(data, at))
-
-
-def is_asterisks_uniqueid(value: bytes) -> bool:
-    return _UNIQUEID.fullmatch(value) is not None
-
-
-def _looks_unique(value: bytes) -> bool:
-    """Whether one record's 17th column looks like a uniqueid rather than a userfield."""
-    return is_asterisks_uniqueid(value) or _UUID.fullmatch(value) is not None
 
 
 def _strict(data: bytes, at: int) -> re.Match[bytes] | None:
@@ -204,28 +202,31 @@ def _strict(data: bytes, at: int) -> re.Match[bytes] | None:
 
 
 def _behind_a_cut(
-    pattern: Callable[[bytes, int], re.Match[bytes] | None], data: bytes, at: int, stamp: re.Match[bytes]
+    pattern: Callable[[bytes, int], re.Match[bytes] | None], data: bytes, at: int, start: int
 ) -> re.Match[bytes] | None:
-    """The record of which ``stamp`` is the start, wherever it begins.
+    """The record with its start at ``start``, wherever it begins, but not before ``at``.
 
     Behind a cut record the leftmost beginning is not the right one: a text that had just ended, and the account code
-    behind it, read as one text with a quote in it. So the last that fits counts.
+    behind it, read as one text with a quote in it. So the last that fits counts; for cdr_custom, whose first text
+    has quotes of its own, the last one with a whole caller ID.
     """
-    start = stamp.start()
-    while (start := data.rfind(b'"', max(at, stamp.start() - LONGEST), start)) >= 0:
-        match = pattern(data, start)
-        if match and match.start("start") == stamp.start("start") and not _is_rest(match):
-            return match
-    return None
+    last, quote = None, start - 1
+    while (quote := data.rfind(b'"', max(at, start - LONGEST), quote)) >= 0:
+        match = pattern(data, quote)
+        if match and match.start("start") == start:
+            if match.re not in _CUSTOMS or _has_clid(match):
+                return match
+            # With the caller ID for a context they are another record's columns from the second on.
+            last = last or (None if b"<" in match[4] else match)
+    return last
 
 
-def _is_rest(match: re.Match[bytes]) -> bool:
-    """Whether it is another record's columns from the second on: then the caller ID is where a context should be."""
-    return match.re in (_CUSTOM, _CUSTOM_UNENDED) and b"<" in match[4]
+def _has_clid(match: re.Match[bytes]) -> bool:
+    return _CLID.fullmatch(match[1]) is not None and b"<" not in match[4]
 
 
 def _any_row(match: re.Match[bytes]) -> Row:
-    if match.re not in (_CUSTOM, _CUSTOM_UNENDED):
+    if match.re not in _CUSTOMS:
         return _row(match)
     raw = list(match.groups())
     raw[9], raw[10] = raw[9] or b"", raw[10] or b""
@@ -237,7 +238,7 @@ def _any_row(match: re.Match[bytes]) -> Row:
 def _row(match: re.Match[bytes]) -> Row:
     raw = list(match.groups())
     # loguserfield without loguniqueid writes the userfield as the 17th column.
-    if raw[16] is not None and raw[17] is None and not _looks_unique(raw[16]):
+    if raw[16] is not None and raw[17] is None and not _UNIQUEID.fullmatch(raw[16]):
         raw[16], raw[17] = None, raw[16]
     values = {
         name: value.replace(b'""', b'"') if value else b""
@@ -274,7 +275,7 @@ def _optional(cells: Sequence[bytes]) -> tuple[str, ...]:
     if len(cells) > 2:
         return (*_optional(cells[:-3]), *COLUMNS[18:])
     if len(cells) == 1:
-        return ("uniqueid",) if _looks_unique(_unquoted(cells[0])) else ("userfield",)
+        return ("uniqueid",) if _UNIQUEID.fullmatch(_unquoted(cells[0])) else ("userfield",)
     return COLUMNS[16 : 16 + len(cells)]
 
 
@@ -286,7 +287,10 @@ def _unquoted(cell: bytes | None) -> bytes:
 
 
 def _mapped(values: dict[str, bytes]) -> dict[str, bytes]:
-    """With what a mapping may write otherwise as cdr_csv and AMI have it: by these values a call is recognised."""
+    """As cdr_csv and AMI have what mappings write otherwise: by these values a call is recognised."""
     values["duration"], values["billsec"] = b"%d" % int(values["duration"]), b"%d" % int(values["billsec"])
+    if values["clid"].startswith(b'" <'):
+        # It was `"" <101>`, whose quotes nobody had doubled.
+        values["clid"] = b'"' + values["clid"]
     values["amaflags"] = _AMAFLAGS.get(values["amaflags"], values["amaflags"])
     return values
