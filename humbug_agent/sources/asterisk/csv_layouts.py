@@ -71,6 +71,8 @@ _CUSTOM_UNENDED = re.compile(_CUSTOM_BODY + rb"\Z")
 _OWN_QUOTES = re.compile(rb'"("(?!,)(?:[^"\\\r\n]|\\.)*+(?:" <[^"<>\r\n]*+>?)?)"')
 _LOOSE_TEXT = rb'[ \t]*+("(?:[^"]++|"")*+"|[^",\r\n]*+)'
 _LOOSE_CLID = _LOOSE_TEXT.replace(b"(", b"(" + _OWN_QUOTES.pattern.replace(b"(", b"(?:", 1) + b"|", 1)
+_NO_CLID = rb'[ \t]*+("[^"<]*+"|[^",<\r\n]*+)'
+"""A text in front of cdr_custom's columns makes as many as cdr_csv has, with the caller ID for the source."""
 _LOOSE_START = rb'[ \t]*+"?(?P<start>' + _TIME + b")" + _FRACTION + b'"?'
 _LOOSE_STAMP = rb'[ \t]*+(?:"?(' + _TIME + b")" + _FRACTION + b'"?|"")?'
 _LOOSE_NUMBER = rb'[ \t]*+"?' + _NUMBER + _FRACTION + b'"?'
@@ -78,7 +80,7 @@ _LOOSE_WORDS = rb'[ \t]*+"?([A-Za-z ]*+|\d)"?'
 _LOOSE_CELL = b"," + _LOOSE_TEXT.replace(b"(", b"(?:", 1)
 _LOOSE_MIDDLE = [_LOOSE_START] + [_LOOSE_STAMP] * 2 + [_LOOSE_NUMBER] * 2 + [_LOOSE_WORDS] * 2
 _LOOSE = re.compile(
-    b",".join([_LOOSE_TEXT] * 4 + [_LOOSE_CLID] + [_LOOSE_TEXT] * 4 + _LOOSE_MIDDLE)
+    b",".join([_LOOSE_TEXT, _NO_CLID, *[_LOOSE_TEXT] * 2, _LOOSE_CLID, *[_LOOSE_TEXT] * 4, *_LOOSE_MIDDLE])
     + b"((?:" + _LOOSE_CELL + rb"){0,5})[ \t]*+\r?\n"
 )  # fmt: skip
 _LOOSE_CUSTOM = re.compile(
@@ -119,8 +121,10 @@ _CUSTOM_BEGINNING = re.compile(
     _beginnings([(_TEXT, _PART_OF_TEXT)] * 8 + [(_QUOTED_START, _PART_OF_TEXT)] + [_ANY] * 10)
 )
 _CUSTOMS = (_CUSTOM, _CUSTOM_UNENDED, _CUSTOM_BEGINNING)
-_CLID = re.compile(rb'""(?:[^"\\]|\\(?:""|.))*+(?:"" <.*)?', re.DOTALL)
-"""A caller ID between its quotes: a name in quotes, which may be cut, and a number."""
+_NAME = rb'(?:[^"\\]|\\(?:""|.))'
+_CLID = re.compile(rb'""(?:' + _NAME + rb'*+"" <[^"]*|(?! <)' + _NAME + rb"++)", re.DOTALL)
+"""A caller ID between its quotes: a name in quotes of its own, which may be cut, and a number."""
+_TWO_CLIDS = re.compile(b"(?:" + _CLID.pattern + rb'\\?|[^"]+)""' + _CLID.pattern, re.DOTALL)
 
 # At a line's beginning: whatever may go on behind a line break that stands in one of its texts.
 _MAY_GO_ON = re.compile(
@@ -148,10 +152,9 @@ def record_at(data: bytes, at: int) -> Row | None:
         return _row(match)
     if not (match := _strict(data, at)):
         return _loose_row(data, at)
-    if match.re is _CUSTOM and not _has_clid(match):
-        behind = _behind_a_cut(_strict, data, at + 1, match.start("start"))
-        if behind and _has_clid(behind):
-            return None
+    # A record that was cut behind its first text, and the next one.
+    if match.re is _CUSTOM and _TWO_CLIDS.fullmatch(match[1]):
+        return None
     return _any_row(match)
 
 
@@ -250,9 +253,7 @@ def _row(match: re.Match[bytes]) -> Row:
 
 
 def _loose_row(data: bytes, at: int) -> Row | None:
-    match = _LOOSE.match(data, at, at + LONGEST)
-    # A cut text in front of cdr_custom's columns makes as many as cdr_csv has, with the caller ID for a number.
-    if match and b"<" not in match[2]:
+    if match := _LOOSE.match(data, at, at + LONGEST):
         cells = _CELL.findall(match.groups()[-1])
         writer, names = Writer.CSV, SHARED + _optional(cells)
     elif match := _LOOSE_CUSTOM.match(data, at, at + LONGEST):
