@@ -58,6 +58,7 @@ class Pbx:
         root: Path,
         *,
         csv: str = "full",
+        custom: str = "",
         gmt: bool = False,
         timezone: str = "UTC",
         zone_file: Path | None = None,
@@ -71,8 +72,8 @@ class Pbx:
         tls: bytes | None = None,
     ) -> None:
         """``zone_file`` is that of a ``timezone`` which its host does not know, ``manager_general`` and ``mappings``
-        lines of those sections, ``batch`` size and seconds, ``tls`` a key and its certificates (PEM), for
-        ``ami_tls_port``.
+        lines of those sections, ``custom`` what cdr_custom writes, ``batch`` size and seconds, ``tls`` a key and its
+        certificates (PEM), for ``ami_tls_port``.
         """
         self.root, self.timezone = root.resolve(), timezone
         self._zone_file = zone_file or self.root / "usr/share/zoneinfo" / timezone
@@ -84,7 +85,8 @@ class Pbx:
         self.ami_port, self.ami_tls_port, self.sip_port = self.ports.ami, self.ports.ami_tls, self.ports.sip
         self.console = self.home / "console"
         self.master_csv = self.home / "log" / "cdr-csv" / "Master.csv"
-        for folder in ("etc", "log/cdr-csv", "run", "spool", "lib", "console", "phones"):
+        self.custom = self.home / "log" / "cdr-custom"
+        for folder in ("etc", "log/cdr-csv", "log/cdr-custom", "run", "spool", "lib", "console", "phones"):
             (self.home / folder).mkdir(parents=True)
         certificate = self.home / "etc" / "manager.pem"
         if tls:
@@ -101,6 +103,9 @@ class Pbx:
             unanswered="yes" if unanswered else "no",
             congestion="yes" if congestion else "no",
             batch=batching,
+            custom_mappings=custom,
+            # Asterisk 22 has it in two modules; 16 says that it has not the first one, and goes on.
+            custom_modules="load = res_cdrel_custom.so\nload = cdr_custom.so" if custom else "",
             csv=CSV[csv] + ("\nusegmtime = yes" if gmt else ""),
             cdr_manager="yes" if cdr_manager else "no",
             mappings=mappings,

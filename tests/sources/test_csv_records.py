@@ -10,7 +10,8 @@ from helpers import LAYOUTS, RECORDED, call, calls, line, numbered, plain, texts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.sources.asterisk.csv_records import Junk, Row, split
+from humbug_agent.sources.asterisk.csv_layouts import Row
+from humbug_agent.sources.asterisk.csv_records import Junk, split
 
 quick = settings(deadline=None, max_examples=60)
 # What is always so: no quote in an account code, no line break but in a userfield, a context. Without that a record

@@ -14,7 +14,8 @@ from threading import Event
 from humbug_agent.config import AsteriskCsvSettings
 from humbug_agent.sources.asterisk import cdr_conf
 from humbug_agent.sources.asterisk.clock import Clock, Judge, Stamps, Written, matters, moments
-from humbug_agent.sources.asterisk.csv_records import Junk, Row, split
+from humbug_agent.sources.asterisk.csv_layouts import Row, Writer
+from humbug_agent.sources.asterisk.csv_records import Junk, split
 from humbug_agent.sources.contract import Known
 from humbug_agent.sources.place import OpenFile
 from humbug_agent.sources.wall_clock import UNIQUEID, is_left_out
@@ -76,7 +77,7 @@ class CsvClock:
             untold = clock is None
             if clock:
                 self._judge.settle(clock)
-            clocks = [clock or Clock.LOCAL] * len(found)
+            clocks = _all(found, clock)
         self._untold = untold
         self._look(found, clocks, None if more else file)
         return clocks
@@ -93,7 +94,7 @@ class CsvClock:
             clock = None
             with suppress(OSError), OpenFile(self._path) as file:
                 clock = self._by_the_file(file)
-            clocks = [clock or Clock.LOCAL] * len(found)
+            clocks = _all(found, clock)
             self._untold = clock is None
         self._look(found, clocks, None)
         return clocks
@@ -127,8 +128,8 @@ class CsvClock:
     def _judged(self, found: Found, judge: Judge, file: OpenFile | None, *, more: bool) -> list[Clock] | None:
         """``file`` is given where the records reach to its end. None: nothing in them tells."""
         if self._told:
-            return [self._told] * len(found)
-        rows = [number for number, item in enumerate(found) if isinstance(item, Row)]
+            return [self._told if _is_csvs(item) else Clock.LOCAL for item in found]
+        rows = [number for number, item in enumerate(found) if _is_csvs(item)]
         stamps = [_stamps(found[number]) for number in rows]
         clocks, sure = judge.judge(stamps, _written(file) if file else None, more=more)
         if clocks is None:
@@ -136,7 +137,7 @@ class CsvClock:
             return None if any(matters(one.start, self._zone) for one in stamps) else [Clock.LOCAL] * len(found)
         each = iter(clocks)
         taken = found[: rows[sure]] if sure < len(rows) else found
-        return [next(each) if isinstance(item, Row) else Clock.LOCAL for item in taken]
+        return [next(each) if _is_csvs(item) else Clock.LOCAL for item in taken]
 
     def _by_twins(self, found: Found, file: OpenFile, stop: Event) -> Clock | None:
         """By which clock the outbox knows one of these calls. Those that are new are given a moment to become known."""
@@ -154,7 +155,7 @@ class CsvClock:
 
     def _by_the_file(self, file: OpenFile) -> Clock | None:
         """What the records at its end tell, else cdr.conf, else when it was written."""
-        stamps = [_stamps(item) for item in _tail(file) if isinstance(item, Row)]
+        stamps = [_stamps(item) for item in _tail(file) if _is_csvs(item)]
         judge = Judge(self._zone)
         judge.judge(stamps, None, more=False)
         said = cdr_conf.usegmtime(self._path)
@@ -189,6 +190,16 @@ class CsvClock:
         zone = datetime.fromtimestamp(time.time(), self._zone).utcoffset() or timedelta(0)
         off = -zone if self._told is Clock.LOCAL else zone
         return abs(self._watch.shift() - off.total_seconds()) <= SUMMER_SECONDS
+
+
+def _is_csvs(item: Row | Junk) -> bool:
+    """Whether cdr_csv wrote it: cdr_custom knows no usegmtime, and its times are local ones."""
+    return isinstance(item, Row) and item.writer is Writer.CSV
+
+
+def _all(found: Found, clock: Clock | None) -> list[Clock]:
+    """The clock of each, where it is the same for all."""
+    return [clock if clock and _is_csvs(item) else Clock.LOCAL for item in found]
 
 
 def _stamps(item: Row | Junk) -> Stamps:

@@ -1,78 +1,38 @@
 """Master.csv's bytes -> records. No file is touched here.
 
-The format is that of Asterisk's cdr_csv: text in double quotes with `"` doubled and line breaks as they came, numbers
-bare, an absent time nothing at all; 16 columns, then uniqueid and userfield if cdr.conf says so, then peeraccount,
-linkedid and sequence if it says so. A record never has more than 1,024 bytes.
-Since every record has nine texts and then a time, a whole one is recognised wherever it begins: also on the line
-of one that a full disk has cut short.
+How a record looks, csv_layouts tells. Since every record has eight or nine texts and then a time, a whole one is
+recognised wherever it begins: also on the line of one that a full disk has cut short.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from humbug_agent.sources.asterisk.record import SHARED
-
-LONGEST = 2048
-"""Bytes. Nothing longer is waited for: it is no record."""
-
-_TEXT = rb'"((?:[^"]++|"")*+)"'
-_STAMP = rb'"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)"'
-_NUMBER = rb"(-?\d{1,10})"
-_WORDS = rb'"([A-Za-z ]*)"'
-
-_BODY = (
-    b",".join([_TEXT] * 9)
-    + b"," + _STAMP + b",(?:" + _STAMP + b")?,(?:" + _STAMP + b")?,"
-    + b",".join([_NUMBER, _NUMBER, _WORDS, _WORDS])
-    + b"(?:," + _TEXT + b")?(?:," + _TEXT + b")?(?:," + _TEXT + b"," + _TEXT + b"," + _NUMBER + b")?"
-)  # fmt: skip
-_RECORD = re.compile(_BODY + rb"\r?\n")
-_UNENDED = re.compile(_BODY + rb"\Z")
-
-COLUMNS = (
-    *SHARED,
-    "uniqueid",
-    "userfield",
-    "peeraccount",
-    "linkedid",
-    "sequence",
-)
-_UNIQUEID = re.compile(rb"(?:.*-)?\d{9,10}\.\d+")
-_STAMPED = re.compile(b"," + _STAMP)
-
-
-def _beginnings(fields: list[tuple[bytes, bytes]]) -> bytes:
-    """A pattern for whatever a record may be at the end of the data: some whole fields and a part of the next."""
-    (whole, part), *rest = fields
-    if not rest:
-        return rb"(?:" + part + rb"\Z)"
-    return rb"(?:" + part + rb"\Z|" + whole + b"," + _beginnings(rest) + b")"
-
-
-_PART_OF_TEXT = rb'(?:"(?:[^"]++|"")*+"?)?\r?'
-_PART_OF_STAMP = rb'(?:"[\d: -]{0,19}"?)?'
-_PART_OF_NUMBER = rb"-?\d{0,10}\r?"
-_PART_OF_WORDS = rb'(?:"[A-Za-z ]*"?)?\r?'
-_BEGINNING = re.compile(
-    _beginnings(
-        [(_TEXT, _PART_OF_TEXT)] * 9
-        + [(_STAMP, _PART_OF_STAMP)]
-        + [(rb"(?:" + _STAMP + rb")?", _PART_OF_STAMP)] * 2
-        + [(_NUMBER, _PART_OF_NUMBER)] * 2
-        + [(_WORDS, _PART_OF_WORDS)] * 2
-        + [(rb"(?:" + _TEXT + b"|" + _NUMBER + b")", rb"(?:" + _PART_OF_TEXT + b"|" + _PART_OF_NUMBER + b")")] * 5
-    )
+from humbug_agent.sources.asterisk.csv_layouts import (
+    COLUMNS,
+    LONGEST,
+    Row,
+    may_go_on,
+    next_beginning,
+    next_record,
+    record_at,
+    unended_record,
 )
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What Windows' programs begin a file with."""
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A whole record: its column's values by name, still bytes, quotes undone; ``at`` its offset in the data."""
+_BLANK = re.compile(rb"(?:[\r\n]++|" + BYTE_ORDER_MARK + b")++")
 
-    at: int
-    text: bytes
-    values: dict[str, bytes]
+
+_NAME = rb'[ \t]*"?[A-Za-z][A-Za-z_ ./-]{1,24}"?[ \t]*'
+_HEADER = re.compile(b"#?" + _NAME + b"(?:," + _NAME + b"){9,30}")
+_NAMES = {name.encode() for name in COLUMNS} | {
+    b"source", b"destination", b"destinationcontext", b"context", b"callerid", b"destinationchannel",
+    b"lastapplication", b"lastappargument", b"starttime", b"calldate", b"answertime", b"endtime", b"billableseconds",
+    b"amaflag",
+}  # fmt: skip
+"""What a header may call the columns: as CDR() does, as AMI, as cdr_csv.c's comment, as the tables of a database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +45,22 @@ class Junk:
 
 
 def split(data: bytes, *, final: bool) -> tuple[list[Row | Junk], int]:
-    """The records that ``data`` begins with, and how many bytes they take.
+    """The records that ``data`` begins with, and how many bytes they take. Lines that name columns are left out.
 
     What is left is a record of which the end may still come. When nothing will (``final``), nothing is left.
     """
     found: list[Row | Junk] = []
     at = width = 0
     while at < len(data):
-        if match := _RECORD.match(data, at, at + LONGEST):
-            found.append(row := _row(match))
+        if row := record_at(data, at):
+            found.append(row)
             width = len(row.values)
-            at = match.end()
-        elif data[at] in b"\r\n":
-            at += 1
-        elif match := _find(_RECORD, data, at + 1, len(data)):
-            found += _salvage(data, at, match.start(), len(_row(match).values))
-            at = match.start()
+            at += len(row.text)
+        elif blank := _BLANK.match(data, at):
+            at = blank.end()
+        elif row := next_record(data, at + 1):
+            found += _salvage(data, at, row.at, len(row.values))
+            at = row.at
         else:
             end = len(data) if final else _end_of_junk(data, at)
             if end > at:
@@ -109,29 +69,14 @@ def split(data: bytes, *, final: bool) -> tuple[list[Row | Junk], int]:
     return found, at
 
 
-def _find(pattern: re.Pattern[bytes], data: bytes, at: int, end: int) -> re.Match[bytes] | None:
-    """The first record in ``data[at:end]``, wherever it begins.
-
-    Behind a cut record the leftmost beginning is not the right one: a text that had just ended, and the account code
-    behind it, read as one text with a quote in it. So the last that fits counts.
-    """
-    for stamp in _STAMPED.finditer(data, at, end):
-        start = stamp.start()
-        while (start := data.rfind(b'"', max(at, stamp.start() - LONGEST), start)) >= 0:
-            match = pattern.match(data, start, min(end, stamp.start() + LONGEST))
-            if match and match.start(10) == stamp.start(1):
-                return match
-    return None
-
-
 def _end_of_junk(data: bytes, at: int) -> int:
     """Where in the data from ``at`` on, which holds no whole record, one begins of which the end may still come."""
-    if len(data) - at <= LONGEST and _BEGINNING.match(data, at):
+    if len(data) - at <= LONGEST and may_go_on(data, at):
         return at
     at = max(at, len(data) - LONGEST)
-    if begun := _find(_BEGINNING, data, at, len(data)):
-        return begun.start()
-    while at < len(data) and not _BEGINNING.match(data, at):
+    if (begun := next_beginning(data, at)) is not None:
+        return begun
+    while at < len(data) and not may_go_on(data, at):
         newline = data.find(b"\n", at)
         if newline < 0:
             # A cut record with the first few bytes of the next one glued to it looks like this.
@@ -145,8 +90,7 @@ def _salvage(data: bytes, at: int, end: int, width: int) -> Iterator[Row | Junk]
     whole_lines = data.endswith(b"\n", at, end)
     while data[end - 1] in b"\r\n":
         end -= 1
-    unended = _find(_UNENDED, data, at, end)
-    row = _row(unended) if unended else None
+    row = unended_record(data, at, end)
     # With fewer columns, or with a number at its end, it is cut somewhere else than at its line break.
     if row and (row.text.endswith(b'"') and len(row.values) == (width or len(row.values))):
         end = row.at
@@ -164,7 +108,8 @@ def _junk(data: bytes, at: int, *, cut: bool) -> Iterator[Junk]:
     for number, line in enumerate(lines, 1):
         piece += line
         if number == len(lines) or piece.count(b'"') % 2 == 0 or len(piece) > LONGEST:
-            if stripped := piece.strip(b"\r\n"):
+            stripped = piece.strip(b"\r\n").removeprefix(BYTE_ORDER_MARK)
+            if stripped and not _is_header(stripped):
                 yield Junk(at, stripped, _reason(stripped, cut=cut and number == len(lines)))
             at += len(piece)
             piece = b""
@@ -179,14 +124,9 @@ def _reason(text: bytes, *, cut: bool) -> str:
     return "is not a record as Asterisk writes it: nine quoted texts, three times, two numbers, two quoted words"
 
 
-def _row(match: re.Match[bytes]) -> Row:
-    raw = list(match.groups())
-    # loguserfield without loguniqueid writes the userfield as the 17th column.
-    if raw[16] is not None and raw[17] is None and not _UNIQUEID.fullmatch(raw[16]):
-        raw[16], raw[17] = None, raw[16]
-    values = {
-        name: value.replace(b'""', b'"') if value else b""
-        for name, value in zip(COLUMNS, raw, strict=True)
-        if value is not None or name in ("answer", "end")
-    }
-    return Row(match.start(), match.group(), values)
+def _is_header(line: bytes) -> bool:
+    """Whether the line names columns, and nothing else."""
+    if not _HEADER.fullmatch(line):
+        return False
+    names = [re.sub(rb"[^a-z]", b"", cell.lower()) for cell in line.split(b",")]
+    return len(set(names)) == len(names) and _NAMES.issuperset(names)

@@ -21,7 +21,9 @@ from humbug_agent.sources import place as places
 from humbug_agent.sources import rotation
 from humbug_agent.sources.asterisk.clock import Clock
 from humbug_agent.sources.asterisk.csv_clock import CsvClock
-from humbug_agent.sources.asterisk.csv_records import Junk, Row, split
+from humbug_agent.sources.asterisk.csv_habits import Habits, layouts
+from humbug_agent.sources.asterisk.csv_layouts import Row
+from humbug_agent.sources.asterisk.csv_records import Junk, split
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.contract import Known, SourceError
@@ -60,7 +62,7 @@ class AsteriskCsv:
             place = self._end()
             log.info("%s: begins at byte %d; what stands before it is not sent (start = end)", self._path, place.offset)
             yield Batch([], [], place.dump(self._path))
-        counted = Occurrences()
+        counted, habits = Occurrences(), Habits()
         behind = 0
         for visit in Follower(self._path).visits(place, stop, follow=follow):
             if visit is None:
@@ -68,11 +70,12 @@ class AsteriskCsv:
                 continue
             if visit.count is not Count.ON:
                 self._clock.new_file()
+                habits.next_file(continues=visit.count is Count.NEXT)
             if visit.count is Count.ANEW:
-                counted = self._recounted(visit.file, place)
+                counted = self._recounted(visit.file, place, habits)
             elif visit.count is Count.NEXT:
                 counted.next_file(behind)
-            yield from self._drain(visit, counted, stop)
+            yield from self._drain(visit, counted, habits, stop)
             if visit.count is not Count.ON and visit.file.path == self._path and not stop.is_set():
                 yield Batch([], [], None)
             behind = visit.file.offset
@@ -83,7 +86,7 @@ class AsteriskCsv:
     def parse(self, record: bytes) -> Batch:
         whole = record if record.endswith(b"\n") else record + b"\n"
         found, _ = split(whole, final=True)
-        return self._batch(found, self._clock.alone(found), "", Occurrences(), 0)
+        return self._settled(found, self._clock.alone(found), Habits(), Occurrences(), "", 0)
 
     def unread(self, cursor: str | None) -> int:
         place = places.load(cursor, self._path)
@@ -118,11 +121,11 @@ class AsteriskCsv:
             hint = "; is the user in group asterisk?" if error.errno == errno.EACCES else ""
             raise SourceError(f"{self._path}: {error.strerror}{hint}") from error
         clocks = self._clock.alone(found)
-        calls = self._batch(found, clocks, "", Occurrences(), 0)
-        if found and not calls.records:
+        calls = self._settled(found, clocks, Habits(), Occurrences(), "", 0)
+        if calls.rejects and not calls.records:
             raise SourceError(f"{self._path}: not a Master.csv: {calls.rejects[0].reason}")
-        shown = ", ".join(filter(None, [f"{rotated} rotated files beside it", self._clock.in_words(clocks)]))
-        return f"{self._path}: {size:,} bytes, {shown}"
+        said = [f"{size:,} bytes", f"{rotated} rotated files beside it", layouts(found), self._clock.in_words(clocks)]
+        return f"{self._path}: {', '.join(filter(None, said))}"
 
     def _end(self) -> Place:
         """Behind the last line break that is there now; where there is none, whatever is written from now on."""
@@ -139,16 +142,16 @@ class AsteriskCsv:
                     return file.place(end, {})
         return places.nowhere(now, rotation.all_known(self._path))
 
-    def _recounted(self, file: OpenFile, place: Place | None) -> Occurrences:
-        """The count as it stood at the place, from the last records before it."""
+    def _recounted(self, file: OpenFile, place: Place | None, habits: Habits) -> Occurrences:
+        """The count as it stood at the place, from the last records before it, which tell their habits, too."""
         counted = Occurrences()
         if place and file.offset:
             found, _ = split(file.read_again(place.window), final=True)
-            self._batch(found, self._clock.again(found), "", counted, place.window)
+            self._settled(found, self._clock.again(found), habits, counted, "", place.window)
             counted.set_repeats(place.repeats)
         return counted
 
-    def _drain(self, visit: Visit, counted: Occurrences, stop: Event) -> Iterator[Batch]:
+    def _drain(self, visit: Visit, counted: Occurrences, habits: Habits, stop: Event) -> Iterator[Batch]:
         """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather."""
         file, more = visit.file, True
         while more and not stop.is_set():
@@ -162,7 +165,7 @@ class AsteriskCsv:
             if len(clocks) < len(found):
                 # The others are better judged with what comes behind them.
                 found, taken = found[: len(clocks)], found[len(clocks)].at
-            batch = self._batch(found, clocks, str(file.path), counted, at)
+            batch = self._settled(found, clocks, habits, counted, str(file.path), at)
             file.advance(data[:taken])
             place = file.place(counted.begins(file.offset), counted.repeats())
             cursor = replace(place, clock=self._clock.found).dump(self._path)
@@ -178,6 +181,20 @@ class AsteriskCsv:
             reason,
             _where(str(file.path), file.offset),
         )
+
+    def _settled(
+        self,
+        found: list[Row | Junk],
+        clocks: Sequence[Clock],
+        habits: Habits,
+        counted: Occurrences,
+        path: str,
+        offset: int,
+    ) -> Batch:
+        """What was found next in a file as calls and rejects."""
+        clock_at = {item.at: clock for item, clock in zip(found, clocks, strict=True)}
+        kept = habits.settle(found)
+        return self._batch(kept, [clock_at[item.at] for item in kept], path, counted, offset)
 
     def _identities(self, found: Sequence[Row | Junk], clock: Clock) -> set[bytes]:
         records = self._batch(found, [clock] * len(found), "", Occurrences(), 0).records
