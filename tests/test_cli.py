@@ -189,6 +189,17 @@ def test_explain_shows_call_parameters_and_body_without_secrets(host: Host, enco
     assert host.store.count() == 0
 
 
+def test_explain_reads_cdr_customs_layout_in_local_time(host: Host) -> None:
+    first, second = json.loads(host.run("explain", "--json", stdin=(RECORDED.parent / "csv/custom.csv").read_bytes()))[
+        "calls"
+    ]
+    expected = {"Source": "0441234567", "Destination": "202", "CallerID": '"Anna" <0441234567>', "Duration": "10"}
+    expected |= {"StartTime": "2026-11-20 17:06:33", "BillableSeconds": "8", "UniqueID": "1795190793.12"}
+    parameters = first["destinations"]["humbug"]["parameters"]
+    assert {name: parameters[name] for name in expected} == expected
+    assert second["destinations"]["humbug"]["parameters"]["Disposition"] == "NO ANSWER"
+
+
 def test_explain_says_why_a_line_is_no_call(host: Host) -> None:
     host.run("explain", "a,b", code=1)
     assert "has 2 columns" in host.errors

@@ -124,11 +124,12 @@ _CUSTOMS = (_CUSTOM, _CUSTOM_UNENDED, _CUSTOM_BEGINNING)
 _NAME = rb'(?:[^"\\]|\\(?:""|.))'
 _CLID = re.compile(rb'""(?:' + _NAME + rb'*+"" <[^"]*|(?! <)' + _NAME + rb"++)", re.DOTALL)
 """A caller ID between its quotes: a name in quotes of its own, which may be cut, and a number."""
-_TWO_CLIDS = re.compile(b"(?:" + _CLID.pattern + rb'\\?|[^"]+)""' + _CLID.pattern, re.DOTALL)
+_TWO_CLIDS = re.compile(b'""' + _NAME + rb'*(?:"" <[^"]*)?\\?""' + _CLID.pattern, re.DOTALL)
+"""The one of a record that was cut right there, and the next one's."""
 
 # At a line's beginning: whatever may go on behind a line break that stands in one of its texts.
 _MAY_GO_ON = re.compile(
-    b"(?:" + _LOOSE_CLID.replace(b"(", b"(?:", 1) + rb',){0,20}+[ \t]*+(?:"(?:[^"]++|"")*+"?|[^",\r\n]*+)\r?\Z'
+    b"(?:" + _OWN_QUOTES.pattern + b",)?(?:" + _LOOSE_TEXT + rb',){0,20}+[ \t]*+(?:"(?:[^"]++|"")*+"?|[^",\r\n]*+)\r?\Z'
 )
 
 
@@ -152,7 +153,6 @@ def record_at(data: bytes, at: int) -> Row | None:
         return _row(match)
     if not (match := _strict(data, at)):
         return _loose_row(data, at)
-    # A record that was cut behind its first text, and the next one.
     if match.re is _CUSTOM and _TWO_CLIDS.fullmatch(match[1]):
         return None
     return _any_row(match)
@@ -162,7 +162,7 @@ def next_record(data: bytes, at: int) -> Row | None:
     """The first record in the data from ``at`` on, wherever it begins."""
     for found in _FROM_START.finditer(data, at):
         line = data.rfind(b"\n", max(0, found.start() - LONGEST), found.start()) + 1
-        if line >= at and (row := record_at(data, line)):
+        if line >= at and not _strict(data, line, doubled=True) and (row := record_at(data, line)):
             return row
         if match := _behind_a_cut(_strict, data, at, found.start("start")):
             return _any_row(match)
@@ -196,10 +196,12 @@ def may_go_on(data: bytes, at: int) -> bool:
     return bool(_MAY_GO_ON.match(data, at))
 
 
-def _strict(data: bytes, at: int) -> re.Match[bytes] | None:
-    """A record as one of the two modules writes it."""
-    if match := _RECORD.match(data, at, at + LONGEST) or _CUSTOM.match(data, at, at + LONGEST):
+def _strict(data: bytes, at: int, *, doubled: bool = False) -> re.Match[bytes] | None:
+    """A record as one of the two modules writes it; with ``doubled``, none whose caller ID shows undoubled quotes."""
+    if match := _RECORD.match(data, at, at + LONGEST):
         return match
+    if match := _CUSTOM.match(data, at, at + LONGEST):
+        return None if doubled and match[1].startswith(b'"" <') else match
     match = _NO_SEQUENCE.match(data, at, at + LONGEST)
     return match if match and len(match.group().rstrip(b"\r\n")) in NO_ROOM else None
 

@@ -36,6 +36,12 @@ log = logging.getLogger(__name__)
 CHUNK = 256 * 1024
 """Bytes read, and so committed, at once; about 1,100 calls."""
 
+CUSTOM_FOLDERS = ("cdr-custom", "cdr_custom")
+OTHER_MAPPING = (
+    ". Of cdr_custom's files those of the stock mapping can be read; for another one, add [csv] to cdr.conf "
+    "with at least one line in it, and set path to cdr-csv/Master.csv"
+)
+
 
 class AsteriskCsv:
     unread_in = "bytes"
@@ -123,7 +129,8 @@ class AsteriskCsv:
         clocks = self._clock.alone(found)
         calls = self._settled(found, clocks, Habits(), Occurrences(), "", 0)
         if calls.rejects and not calls.records:
-            raise SourceError(f"{self._path}: not a Master.csv: {calls.rejects[0].reason}")
+            hint = OTHER_MAPPING if directory.name in CUSTOM_FOLDERS else ""
+            raise SourceError(f"{self._path}: not a Master.csv: {calls.rejects[0].reason}{hint}")
         said = [f"{size:,} bytes", f"{rotated} rotated files beside it", layouts(found), self._clock.in_words(clocks)]
         return f"{self._path}: {', '.join(filter(None, said))}"
 
