@@ -104,6 +104,7 @@ def posted(host: Host) -> Posted:
     return Posted(host)
 
 
+@pytest.mark.alone
 def test_fifteen_hundred_posts_at_once_are_all_stored_and_answered(posted: Posted) -> None:
     places = os.pathsep.join(path for path in sys.path if path)
     crowd = [sys.executable, str(Path(__file__).with_name("fs_crowd.py")), str(posted.port), str(CALLS), "60"]
