@@ -3,6 +3,7 @@
 Heavy modules are imported where they are used: shell completion starts this program at every key.
 """
 
+import errno
 import logging
 import os
 import sys
@@ -22,6 +23,9 @@ from humbug_agent.text import text as decoded
 
 log = logging.getLogger("humbug_agent")
 
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""What writing fails with: a full disk, a limit, a broken disk or terminal, a closed descriptor."""
+
 
 class _Group(click.Group):
     """Turns what went wrong into a line for the admin and an exit code; a traceback is for our own faults only."""
@@ -35,7 +39,7 @@ class _Group(click.Group):
             return super().main(*args, **extra)
         except OSError as error:
             # Click itself is quiet where nobody reads any more (`| head`); this is a full disk, or the like.
-            where = error.filename or ("the output" if _output_fails() else None)
+            where = error.filename or ("the output" if error.errno in UNWRITABLE else None)
             if where is None:
                 raise
             click.echo(f"Error: {where}: {error.strerror}", err=True)
@@ -61,15 +65,6 @@ class _Group(click.Group):
             raise click.ClickException(
                 f"{error.filename}: {error.strerror}; run it as root or as the user that the daemon runs as"
             ) from error
-
-
-def _output_fails() -> bool:
-    """Whether there is something that can't be written to standard output."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

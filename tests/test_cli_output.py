@@ -49,6 +49,8 @@ def started(host: Host, words: list[str], stdout: int) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=host.folder,
+        # As on a host: what is written stays in Python's buffer for a while.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
 
 
