@@ -87,8 +87,12 @@ class Started:
             self._all.callback(pbx.close)
             self.pbxs[name], self.agents[name] = pbx, Daemon(hosts[name], pbx)
             self._all.push(self.agents[name].__exit__)
-        with ThreadPoolExecutor(len(ZONES)) as pool:
-            list(pool.map(self._start, ZONES))
+        try:
+            with ThreadPoolExecutor(len(ZONES)) as pool:
+                list(pool.map(self._start, ZONES))
+        except BaseException:
+            self.close()
+            raise
 
     def _start(self, name: str) -> None:
         self.pbxs[name].start()
