@@ -5,15 +5,18 @@ A call's way: source -> pump -> outbox -> delivery -> destination. Nobody goes b
 """
 
 import logging
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from humbug_agent.config import Config
+from humbug_agent import taken
+from humbug_agent.config import Config, ConfigError, load
 from humbug_agent.delivery import Delivery
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations.contract import Destination
@@ -40,8 +43,10 @@ STOP_SECONDS = 12.0
 LIVE_SECONDS = 30.0
 
 
-class Ended(Enum):
-    STOPPED = auto()
+class Ask(Enum):
+    """What a signal, or another thread, asks of the daemon."""
+
+    STOP = auto()
     RELOAD = auto()
 
 
@@ -51,20 +56,28 @@ def make_destinations(config: Config) -> list[Destination]:
 
 
 class Agent:
-    """The daemon, for one reading of agent.ini."""
+    """The daemon, for one reading of agent.ini.
 
-    def __init__(self, config: Config) -> None:
+    ``asked`` outlives it: what is asked between two agents is for the next one. Unlike an Event, a signal handler may
+    put something into it while the thread that it interrupts waits for it.
+    """
+
+    def __init__(self, config: Config, asked: SimpleQueue[Ask] | None = None) -> None:
         self._config = config
+        self._asked: SimpleQueue[Ask] = asked or SimpleQueue()
         self._stop = threading.Event()
-        self._woken = threading.Event()
-        self._reload = False
+        self._in_haste = threading.Event()
         self._broken: list[str] = []
         self._gaps = Gaps(config)
+        self._taken = taken.taken_now(config, os.getpid(), max_bytes(config))
 
-    def run(self) -> Ended:
-        """Until SIGTERM, SIGINT or SIGHUP. Raises AgentError, OutboxError."""
-        path = self._config.agent.outbox
-        with locked(path), self._signals():
+    def run(self) -> Config | None:
+        """Until SIGTERM or SIGINT; or until SIGHUP, when agent.ini has changed for good: that is returned.
+
+        Raises AgentError, OutboxError.
+        """
+        path, after = self._config.agent.outbox, None
+        with locked(path, self._config.path), self._signals():
             prepare(self._config)
             deliveries = [Delivery(destination) for destination in make_destinations(self._config)]
             names = [delivery.name for delivery in deliveries]
@@ -82,15 +95,16 @@ class Agent:
             for source in sources:
                 supervisor = Supervisor(source, path, max_bytes(self._config), wake, self._gaps.outage)
                 threads.append(self._thread(f"source {source.name}", supervisor.run, names, self._stop))
+            self._write_down([thread.name for thread in threads])
             serving = self._serving(sources, deliveries)
             for thread in threads:
                 thread.start()
             notify("READY=1")
-            log.info("reading %s, delivering to %s", _names(self._config.sources), _names(self._config.destinations))
+            log.info("%s", self._doing())
             try:
-                self._watch_over()
+                after = self._watch_over()
             finally:
-                notify("RELOADING=1" if self._reload else "STOPPING=1")
+                notify("RELOADING=1" if after else "STOPPING=1")
                 self._stop.set()
                 for delivery in deliveries:
                     delivery.wake()
@@ -104,7 +118,14 @@ class Agent:
                         self._broken.append(f"{thread.name}: does not end")
         if self._broken:
             raise AgentError(self._broken[0])
-        return Ended.RELOAD if self._reload else Ended.STOPPED
+        return after
+
+    def _write_down(self, parts: Sequence[str]) -> None:
+        """What is read and delivered to from now on, for whoever asks. Raises OutboxError."""
+        with Outbox(self._config.agent.outbox) as outbox:
+            for part in [*parts, *(["page"] if self._config.status else [])]:
+                outbox.report(part, "starting")
+            taken.write_down(outbox, self._taken)
 
     def _serving(self, sources: Sequence[Source], deliveries: Sequence[Delivery]) -> "Serving | None":
         if not self._config.status:
@@ -118,8 +139,9 @@ class Agent:
         return serving
 
     def stop(self) -> None:
-        """End `run` soon. Any thread may call it."""
-        self._woken.set()
+        """End `run` soon. Any thread may call it, and a signal handler."""
+        self._in_haste.set()
+        self._asked.put(Ask.STOP)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -127,14 +149,10 @@ class Agent:
             yield
             return
 
-        def reload(*_: object) -> None:
-            self._reload = True
-            self._woken.set()
-
         handlers = {
             signal.SIGTERM: lambda *_: self.stop(),
             signal.SIGINT: lambda *_: self.stop(),
-            signal.SIGHUP: reload,
+            signal.SIGHUP: lambda *_: self._asked.put(Ask.RELOAD),
         }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
@@ -157,7 +175,7 @@ class Agent:
 
     def _fail(self, reason: str) -> None:
         self._broken.append(reason)
-        self._woken.set()
+        self.stop()
 
     def _deliver(self, delivery: Delivery) -> None:
         trouble = ""
@@ -173,10 +191,13 @@ class Agent:
                     log.error("%s; nothing is sent to %s meanwhile", trouble, delivery.name)
                 self._stop.wait(LONGEST_WAIT)
 
-    def _watch_over(self) -> None:
+    def _watch_over(self) -> Config | None:
+        """Until it is to stop, or to go on with another agent.ini, which is returned."""
         next_look, next_house = time.monotonic() + LOOK_SECONDS, 0.0
-        while not self._woken.wait(TICK_SECONDS):
+        while Ask.STOP not in (asked := self._next_asked()):
             notify("WATCHDOG=1")
+            if Ask.RELOAD in asked and (config := self._read_again()):
+                return config
             now = time.monotonic()
             if now < min(next_look, next_house):
                 continue
@@ -184,7 +205,7 @@ class Agent:
                 with Outbox(self._config.agent.outbox) as outbox:
                     if now >= next_house:
                         next_house = now + KEEP_HOUSE_SECONDS
-                        keep_house(outbox, self._config, self._woken)
+                        keep_house(outbox, self._config, self._in_haste)
                     if now >= next_look:
                         next_look = now + LOOK_SECONDS
                         self._gaps.look(outbox)
@@ -193,6 +214,42 @@ class Agent:
             except OutboxError as error:
                 # Ending now would forget which calls were sent and could not be marked.
                 log.error("%s", error)
+        return None
+
+    def _next_asked(self) -> set[Ask]:
+        """All that was asked by now; if nothing was, what is within a tick."""
+        asked: set[Ask] = set()
+        try:
+            asked.add(self._asked.get(timeout=TICK_SECONDS))
+            while True:
+                asked.add(self._asked.get_nowait())
+        except Empty:
+            return asked
+
+    def _read_again(self) -> Config | None:
+        """agent.ini as it is now; None where that can't be used: then all goes on as before, without a break."""
+        try:
+            config = load(self._config.path)
+            if config.agent.outbox != self._config.agent.outbox:
+                with locked(config.agent.outbox, config.path):
+                    pass
+            return config
+        except ConfigError as error:
+            mistakes = error.mistakes
+        except (AgentError, OutboxError) as error:
+            mistakes = [str(error)]
+        log.error("not reloaded, going on as before: %s", "; ".join(mistakes))
+        log.info("%s, as before", self._doing())
+        self._taken = self._taken.but_refused(mistakes)
+        try:
+            with Outbox(self._config.agent.outbox) as outbox:
+                taken.write_down(outbox, self._taken)
+        except OutboxError as error:
+            log.error("%s", error)
+        return None
+
+    def _doing(self) -> str:
+        return f"reading {_names(self._config.sources)}, delivering to {_names(self._config.destinations)}"
 
 
 def read_once(config: Config, outbox: Outbox, stop: threading.Event, progress: Callable[[int], None]) -> int:

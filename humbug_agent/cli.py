@@ -7,17 +7,16 @@ import errno
 import logging
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 from humbug_agent import __version__
-from humbug_agent.cli_common import charset_of, config_option, configured, json_option, left_out
+from humbug_agent.cli_common import charset_of, config_option, config_path, configured, json_option, left_out
 from humbug_agent.cli_outbox import outbox
 from humbug_agent.cli_receiver import receiver
-from humbug_agent.config import DEFAULT_PATH, Config, ConfigError, load
+from humbug_agent.config import DEFAULT_PATH, Config, ConfigError
 from humbug_agent.politeness import step_back
 from humbug_agent.text import text as decoded
 
@@ -132,89 +131,75 @@ def _warn(config: Config) -> None:
 
 def _run(config: Config) -> None:
     import signal
+    from queue import SimpleQueue
 
-    from humbug_agent.agent import Agent, Ended
+    from humbug_agent.agent import Agent, Ask
 
+    asked: SimpleQueue[Ask] = SimpleQueue()
     # Between two agents nobody else listens to it, and it would end the process.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    while Agent(config).run() is Ended.RELOAD:
-        try:
-            config = load(config.path)
-        except ConfigError as error:
-            log.error("not reloaded, going on as before: %s", "; ".join(error.mistakes))
-        else:
-            set_up_logging(config.agent.log_level)
-            log.info("%s: read again", config.path)
-            _warn(config)
+    signal.signal(signal.SIGHUP, lambda *_: asked.put(Ask.RELOAD))
+    while after := Agent(config, asked).run():
+        config = after
+        set_up_logging(config.agent.log_level)
+        log.info("%s: read again", config.path)
+        _warn(config)
+
+
+@main.command()
+def reload() -> None:
+    """Have the running daemon read agent.ini again; exit code 2 says that it is refused, and all goes on as before."""
+    from humbug_agent.reloading import reload as reload_now
+
+    path = config_path()
+    reload_now(path)
+    click.echo(f"{path}: read again")
 
 
 @main.command()
 @config_option
 @json_option
 def check(as_json: bool) -> None:
-    """Try the configuration, each source and each destination for real. Sends no call."""
-    from humbug_agent import agent, lock, show
-    from humbug_agent.destinations.contract import DeliveryError
-    from humbug_agent.sources.contract import SourceError
+    """Try the configuration, each source and each destination for real. Sends no call.
 
-    config = configured()
-    named = f"{len(config.sources)} source(s), {len(config.destinations)} destination(s)"
-    found = [("configuration", True, f"{config.path}: {named}")]
-    found += [("warning", True, warning) for warning in config.warnings]
-    directory = config.agent.outbox.parent
-    usable = directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
-    hint = "" if usable else ": must be a directory that the user running humbug-agent can write"
-    found.append(("outbox", usable, f"{config.agent.outbox}" if usable else f"{directory}{hint}"))
-    sources = agent.make_sources(config)
-    if config.status:
-        # A web server that most agents never need.
-        from humbug_agent import serving
-        from humbug_agent.web.sockets import WebError
+    As root, files are tried as the daemon's user.
+    """
+    from humbug_agent import checking, show
 
-        serving.make_boards(sources)
-        try:
-            said = serving.check(config.status, running=lock.running(config.agent.outbox) is not None)
-            found.append(("status", True, said))
-        except WebError as error:
-            found.append(("status", False, str(error)))
-    for source in sources:
-        try:
-            found.append((f"source {source.name}", True, source.check()))
-            if doubt := source.doubt():
-                found.append(("warning", True, f"source {source.name}: {doubt}"))
-        except (SourceError, OSError) as error:
-            found.append((f"source {source.name}", False, str(error)))
-    for destination in agent.make_destinations(config):
-        try:
-            found.append((f"destination {destination.name}", True, destination.check()))
-        except DeliveryError as error:
-            found.append((f"destination {destination.name}", False, error.reason))
+    found = checking.check(config_path())
     if as_json:
-        show.as_json([{"part": part, "ok": good, "message": message} for part, good, message in found])
+        show.as_json([one.as_json() for one in found])
     else:
-        width = max(len(part) for part, _, _ in found)
-        for part, good, message in found:
-            word, colour = (
-                ("FAIL", "red") if not good else ("warn", "yellow") if part == "warning" else ("ok  ", "green")
-            )
-            click.echo(f"{click.style(word, fg=colour)}  {part.ljust(width)}  {message}")
-    if not all(good for _, good, _ in found):
+        checking.print_for_people(found)
+    if any(one.level == "fail" for one in found):
         sys.exit(1)
 
 
 @main.command()
 @config_option
 @json_option
-def status(as_json: bool) -> None:
-    """What was read, what waits, what was sent, and what is wrong."""
-    from humbug_agent import agent, lock, show, standing
+@click.option("--nagios", is_flag=True, help="A line and an exit code for Nagios, Icinga, Checkmk and their like.")
+def status(as_json: bool, nagios: bool) -> None:
+    """What was read, what waits, what was sent, and what is wrong.
 
-    config = configured()
-    found = standing.standing(config, agent.make_sources(config), time.time(), lock.running(config.agent.outbox))
+    Exit code 1 says that the daemon is down, or that a source, a destination, the board or the page can't do its work;
+    2 that agent.ini has mistakes.
+    """
+    from humbug_agent import overview, show, standing
+
+    if nagios:
+        from humbug_agent.nagios import answer
+
+        line, level = answer(config_path())
+        click.echo(line)
+        sys.exit(level)
+    found = overview.overview(config_path())
     if as_json:
-        show.as_json(found)
+        show.as_json(found.found)
     else:
-        standing.print_for_people(found)
+        standing.print_for_people(found.found)
+    for mistake in found.mistakes:
+        click.echo(f"{click.style('Error:', fg='red')} {mistake}", err=True)
+    sys.exit(found.exit_code)
 
 
 @main.command()

@@ -30,9 +30,14 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 
 
+def config_path() -> Path:
+    """Where agent.ini of this invocation is."""
+    return click.get_current_context().find_object(Path) or DEFAULT_PATH
+
+
 def configured() -> Config:
     """agent.ini of this invocation. Raises ConfigError."""
-    return load(click.get_current_context().find_object(Path) or DEFAULT_PATH)
+    return load(config_path())
 
 
 def charset_of(config: Config, source: str) -> str:

@@ -1,10 +1,12 @@
 """agent.ini -> frozen dataclasses. Every mistake is reported at once, with its section, key and what is expected."""
 
 import datetime
+import json
 import re
 import stat
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -62,6 +64,8 @@ class NumbersSettings:
 
 @dataclass(frozen=True)
 class Config:
+    """``said`` is all of agent.ini as one text, with what stands in the files that it names."""
+
     path: Path
     agent: AgentSettings
     sources: tuple[SourceSettings, ...]
@@ -69,6 +73,7 @@ class Config:
     numbers: NumbersSettings
     status: StatusSettings | None
     warnings: tuple[str, ...]
+    said: Secret
 
 
 def system_timezone() -> tzinfo:
@@ -167,9 +172,8 @@ def load(path: Path) -> Config:
         mistakes.append("[destination NAME]: is missing; at least one says where the calls go")
     if mistakes:
         raise ConfigError([f"{path}: {mistake}" for mistake in mistakes])
-    return Config(
-        path, agent, tuple(sources), tuple(destinations), numbers, status, tuple(_warnings(path, sources, destinations))
-    )
+    warnings = [*_comments(sections), *_warnings(path, sources, destinations)]
+    return Config(path, agent, tuple(sources), tuple(destinations), numbers, status, tuple(warnings), _said(sections))
 
 
 def _named(section: Section, name: str) -> bool:
@@ -184,6 +188,27 @@ def _typed(section: Section, types: dict[str, T]) -> T | None:
     if kind and kind not in types:
         section.wrong("type", f"{kind!r} is not one of {', '.join(types)}{nearest(kind, list(types))}")
     return types.get(kind)
+
+
+def _said(sections: Mapping[str, Mapping[str, str]]) -> Secret:
+    """The same text for the same settings, whatever the order and the comments."""
+    named: dict[str, str] = {}
+    for key, value in (one for values in sections.values() for one in values.items()):
+        if key.endswith("_file") or key in ("certificate", "private_key"):
+            with suppress(OSError):
+                named[value] = Path(value).read_bytes().decode("latin-1")
+    return Secret(json.dumps([sections, named], sort_keys=True))
+
+
+def _comments(sections: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What looks like a comment behind a value, and is taken for a part of it. The value itself may be secret."""
+    return [
+        f"[{title}] {key}: its value has {' and '.join(repr(sign) for sign in signs)} in it, and what follows belongs "
+        "to the value; if it is meant as a comment, give it a line of its own"
+        for title, values in sections.items()
+        for key, value in values.items()
+        if (signs := sorted({f" {sign}" for sign in re.findall(r"(?:^|\s)([;#])", value)}))
+    ]
 
 
 def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Sequence[HumbugSettings]) -> list[str]:

@@ -10,6 +10,9 @@ class SourceContract:
     alone: ClassVar[str] = ""
     """What to know where there are only such sources; blank: nothing."""
 
+    of_files: ClassVar[bool] = False
+    """Whether it reads files of the PBX, beside those that reading agent.ini tries."""
+
     @property
     def hears_asterisk(self) -> bool:
         """Whether an Asterisk on this host tells it each call, once and as it ends."""

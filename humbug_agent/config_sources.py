@@ -24,6 +24,7 @@ class AsteriskCsvSettings(SourceContract):
     """``utc`` says whether its times are UTC (cdr.conf's usegmtime); None: the reader finds out."""
 
     type: ClassVar[str] = "asterisk_csv"
+    of_files: ClassVar[bool] = True
     name: str
     path: Path
     start: str
@@ -85,6 +86,7 @@ class FreeswitchCsvSettings(_LegContract):
     """``path`` is a file or the directory that Master.csv is in; ``timezone`` None is the agent's."""
 
     type: ClassVar[str] = "freeswitch_csv"
+    of_files: ClassVar[bool] = True
     name: str
     path: Path
     template: str
@@ -100,6 +102,7 @@ class FreeswitchJsonSettings(_LegContract):
     """``path`` is the directory of JSON and XML documents. What is done with one ``after`` it is safe."""
 
     type: ClassVar[str] = "freeswitch_json"
+    of_files: ClassVar[bool] = True
     name: str
     path: Path
     after: str

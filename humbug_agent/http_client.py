@@ -10,8 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from http.client import BadStatusLine, RemoteDisconnected
+from http.client import BadStatusLine
 from pathlib import Path
 from socket import SHUT_RDWR, socket
 from typing import Any
@@ -23,21 +22,22 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, LocationParseError
 
-LONGEST_RETRY_AFTER = 3600.0
-"""Seconds. A server that asks for more is asked again then."""
+from humbug_agent import http_scheme
+from humbug_agent.http_words import cause, date, retry_after, words
 
 
 class NoAnswer(Exception):
     """No HTTP answer came.
 
     ``lasting``: none will, before the settings are changed or the server's certificate is. ``slow``: none within the
-    time that it had.
+    time that it had. ``odd``: something else may be spoken there.
     """
 
-    def __init__(self, reason: str, *, lasting: bool = False, slow: bool = False) -> None:
+    def __init__(self, reason: str, *, lasting: bool = False, slow: bool = False, odd: bool = False) -> None:
         super().__init__(reason)
         self.lasting = lasting
         self.slow = slow
+        self.odd = odd
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,8 @@ class HttpClient:
         self._closed = threading.Event()
         self._watchman: threading.Thread | None = None
         self._starting = threading.Lock()
+        # What is wrong with the URL's scheme, once that was asked.
+        self._wrong: str | None = None
 
     def prepare(self, method: str, url: str) -> requests.PreparedRequest:
         """What `send` takes. Preparing costs as much as sending: once is enough."""
@@ -150,6 +152,29 @@ class HttpClient:
         stop: threading.Event | None = None,
     ) -> Response:
         """Up to ``limit`` bytes of the answer are read; ``stop`` cuts it. Raises NoAnswer."""
+        url = prepared.url or ""
+        try:
+            response = self._send(prepared, body, headers, limit, stop)
+        except NoAnswer as error:
+            if error.odd and self._wrong is None and not self._proxies:
+                self._wrong = http_scheme.said_of(url)
+            if not (error.odd and self._wrong):
+                raise
+            raise NoAnswer(f"{place(url)}: {self._wrong}", lasting=True) from error
+        if url.startswith("http:") and http_scheme.wants_tls(response.status, response.body):
+            raise NoAnswer(f"{place(url)}: {http_scheme.WRONG_HTTP}", lasting=True)
+        # Where an answer ever came, nothing is.
+        self._wrong = ""
+        return response
+
+    def _send(
+        self,
+        prepared: requests.PreparedRequest,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        limit: int,
+        stop: threading.Event | None,
+    ) -> Response:
         where = place(prepared.url or "")
         late = f"{where}: no answer within {self._timeout:g} s"
         with self._watch(stop) as watch:
@@ -168,24 +193,27 @@ class HttpClient:
                     body, whole = _beginning(response, limit)
                     whole = whole and not (watch.cut and _ends_with_connection(response))
                     slow = not whole and (watch.cut or watch.late())
-                    return Response(response.status_code, body, whole, slow, _retry_after(response), _date(response))
+                    return Response(response.status_code, body, whole, slow, retry_after(response), date(response))
             except requests.exceptions.SSLError as error:
-                if isinstance(_cause(error), ssl.SSLEOFError | ssl.SSLZeroReturnError):
-                    raise NoAnswer(f"{where}: closed the connection while TLS began") from error
-                said = f"{where}: TLS: {_words(error)}; check the certificate, or ca_file"
-                raise NoAnswer(said, lasting=True) from error
+                if isinstance(cause(error), ssl.SSLEOFError | ssl.SSLZeroReturnError):
+                    raise NoAnswer(f"{where}: closed the connection while TLS began", odd=True) from error
+                said = f"{where}: TLS: {words(error)}; check the certificate, or ca_file"
+                odd = not isinstance(cause(error), ssl.SSLCertVerificationError)
+                raise NoAnswer(said, lasting=True, odd=odd) from error
             except requests.exceptions.ProxyError as error:
-                words = _words(error)
-                if "Tunnel connection failed: 4" in words:
-                    raise NoAnswer(f"{where}: proxy: {words}; check proxy", lasting=True) from error
-                raise NoAnswer(f"{where}: proxy: {words}") from error
+                said = words(error)
+                if "Tunnel connection failed: 4" in said:
+                    raise NoAnswer(f"{where}: proxy: {said}; check proxy", lasting=True) from error
+                raise NoAnswer(f"{where}: proxy: {said}") from error
             except requests.exceptions.Timeout as error:
-                raise NoAnswer(late, slow=True) from error
+                odd = not isinstance(error, requests.exceptions.ConnectTimeout)
+                raise NoAnswer(late, slow=True, odd=odd) from error
             except requests.exceptions.ConnectionError as error:
-                raise NoAnswer(late if watch.cut else f"{where}: {_words(error)}", slow=watch.cut) from error
+                odd = isinstance(cause(error), BadStatusLine | ConnectionResetError)
+                raise NoAnswer(late if watch.cut else f"{where}: {words(error)}", slow=watch.cut, odd=odd) from error
             except (LocationParseError, OSError) as error:
                 # A name that can't be one, a ca_file that is gone: RequestException is an OSError too.
-                raise NoAnswer(f"{where}: {_words(error)}; check url, proxy and ca_file", lasting=True) from error
+                raise NoAnswer(f"{where}: {words(error)}; check url, proxy and ca_file", lasting=True) from error
 
     def close(self) -> None:
         """Ends what is under way in any thread, and keeps no connection of this one."""
@@ -251,44 +279,3 @@ def _beginning(response: requests.Response, limit: int) -> tuple[bytes, bool]:
 def _ends_with_connection(response: requests.Response) -> bool:
     """Whether nothing but the connection's end says where the answer ends."""
     return "Content-Length" not in response.headers and not response.raw.chunked
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    said = response.headers.get("Retry-After", "").strip()
-    if not said:
-        return None
-    if said.isascii() and said.isdigit():
-        return min(float(said[:9]), LONGEST_RETRY_AFTER)
-    try:
-        seconds = parsedate_to_datetime(said).timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
-
-
-def _date(response: requests.Response) -> float | None:
-    try:
-        return parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The innermost of the exceptions that requests and urllib3 wrap around each other."""
-    inner = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
-    return _cause(inner) if isinstance(inner, BaseException) else error.__cause__ or error
-
-
-def _words(error: BaseException) -> str:
-    cause = _cause(error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return cause.verify_message
-    if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
-        return "what it answered is not HTTP"
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return _line(str(cause)) or type(cause).__name__
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:200]

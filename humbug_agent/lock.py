@@ -1,10 +1,11 @@
-"""One agent an outbox: a second daemon is refused."""
+"""One agent an outbox: a second daemon is refused. The lock's file says whose it is: the pid, and its agent.ini."""
 
 import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from humbug_agent import schema
@@ -14,16 +15,29 @@ class AgentError(Exception):
     """The agent can't run, or can't go on; the text says why and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An agent that has the lock of this outbox."""
+
+    pid: int
+    outbox: Path
+
+
 @contextmanager
-def locked(outbox: Path) -> Iterator[None]:
-    """Be the only one who reads and delivers for this outbox. Raises AgentError naming the other, OutboxError."""
+def locked(outbox: Path, config: Path | None = None) -> Iterator[None]:
+    """Be the only one who reads and delivers for this outbox. Raises AgentError naming the other, OutboxError.
+
+    ``config`` is the agent.ini that says so, by which `daemon_of` finds who has the lock.
+    """
     path = outbox.with_name(outbox.name + ".lock")
     schema.create(path)
     handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         _take(handle, outbox)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        # Whoever reads it meanwhile finds no empty file.
+        said = b"%d\n%s\n" % (os.getpid(), os.fsencode(config.absolute()) if config else b"")
+        os.pwrite(handle, said, 0)
+        os.ftruncate(handle, len(said))
         yield
     finally:
         os.close(handle)
@@ -37,7 +51,7 @@ def _take(handle: int, outbox: Path) -> None:
             return
         except OSError:
             if not patience:
-                pid = os.pread(handle, 20, 0).decode(errors="replace").strip()
+                pid = os.pread(handle, 20, 0).decode(errors="replace").partition("\n")[0]
                 raise AgentError(f"outbox {outbox}: another humbug-agent is running on it, pid {pid}") from None
             time.sleep(0.05)
 
@@ -49,7 +63,35 @@ def running(outbox: Path) -> int | None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
-                return int(lock.read(20) or 0)
+                return int(lock.readline() or 0)
     except FileNotFoundError:
         pass
     return None
+
+
+def daemon_of(config: Path) -> Running | None:
+    """The agent that was started with this agent.ini, found by the lock that it has open.
+
+    agent.ini itself may name another outbox by now, or none that can be read. What a process has open is shown to its
+    own user and to root only.
+    """
+    path = os.fsencode(config.absolute())
+    for process in Path("/proc").iterdir():
+        # It ends meanwhile, or is another user's, or no process.
+        with suppress(OSError):
+            for opened in (process / "fd").iterdir():
+                name = opened.readlink()
+                if name.suffix == ".lock" and _beginning(name) == b"%s\n%s\n" % (process.name.encode(), path):
+                    outbox = name.with_suffix("")
+                    if running(outbox) == int(process.name):
+                        return Running(int(process.name), outbox)
+    return None
+
+
+def _beginning(path: Path) -> bytes:
+    """It may be any program's, and a pipe that keeps us waiting."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(handle, 8192)
+    finally:
+        os.close(handle)

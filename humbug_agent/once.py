@@ -27,7 +27,7 @@ def run_once(config: Config) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with lock.locked(config.agent.outbox):
+    with lock.locked(config.agent.outbox, config.path):
         upkeep.prepare(config)
         sent = 0
         while True:

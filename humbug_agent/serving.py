@@ -1,16 +1,22 @@
 """Serves what [status] asks for: boards that the sources' connections feed, and the web server that shows them."""
 
+import errno
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from humbug_agent.board.asterisk import CLASSES, AsteriskFeeder
 from humbug_agent.board.freeswitch import EVENTS, FreeswitchFeeder
 from humbug_agent.board.model import Board
 from humbug_agent.config import Config
 from humbug_agent.config_status import StatusSettings
+from humbug_agent.ini import address
+from humbug_agent.outbox import Outbox
+from humbug_agent.schema import OutboxError
 from humbug_agent.sources.asterisk.ami import AsteriskAmi
 from humbug_agent.sources.contract import Source
 from humbug_agent.sources.freeswitch.event_socket import FreeswitchEsl
@@ -26,6 +32,12 @@ log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 5.0
 
+LOOK_SECONDS = 0.5
+"""How often to look whether a board became live, or ceased to be."""
+
+PATIENCE_SECONDS = 3.0
+"""For so long a board that connects anew, and asks for everything, is not said to fail."""
+
 
 def make_boards(sources: Sequence[Source]) -> list[Board]:
     """A board for each source that can feed one, and fed by it from now on."""
@@ -40,14 +52,26 @@ def make_boards(sources: Sequence[Source]) -> list[Board]:
     return boards
 
 
-def check(settings: StatusSettings, *, running: bool) -> str:
-    """A line about what was found. ``running``: the daemon has the address already. Raises WebError."""
+def check(settings: StatusSettings, own: str) -> str:
+    """A line about what was found. ``own``: where the running daemon listens already, or blank. Raises WebError."""
     tls = tls_context(settings)
-    if not running:
+    try:
         for listener in listeners(settings):
             listener.close()
+    except WebError as error:
+        cause = error.__cause__
+        taken = isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
+        if not (taken and own and _overlap(address(own), (settings.host, settings.port))):
+            raise
     speaks = "HTTPS and HTTP" if tls else "HTTP"
     return f"{speaks} on {settings.where}, {'with' if settings.guarded else 'without'} a password"
+
+
+def _overlap(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Whether who listens on the one keeps the other from being listened on."""
+    ours, theirs = ({str(found[4][0]) for found in socket.getaddrinfo(*each)} for each in (one, other))
+    every = {"0.0.0.0", "::"}
+    return one[1] == other[1] and bool(ours & theirs or (ours | theirs) & every)
 
 
 class Serving:
@@ -60,7 +84,10 @@ class Serving:
         self, config: Config, sources: Sequence[Source], asked: Sequence[Source], tallies: Mapping[str, Tally]
     ) -> None:
         assert config.status
-        boards = make_boards(sources)
+        self._outbox = config.agent.outbox
+        self._boards = boards = make_boards(sources)
+        self._not_live: dict[str, float] = {}
+        self._told: dict[str, tuple[str, str]] = {}
         facts = Facts(lambda: standing(config, asked, time.time(), os.getpid()))
         self._where = config.status.where
         self._server = Server(Guard(App(config, boards, facts, tallies).routes(), config.status), config.status)
@@ -75,16 +102,40 @@ class Serving:
         self._thread.join()
 
     def _run(self) -> None:
-        said = ""
+        page, again = ("starting", ""), 0.0
         while not self._stop.is_set():
-            try:
-                self._server.start()
-            except WebError as error:
-                if str(error) != said:
-                    said = str(error)
-                    log.error("[status] %s. Trying again; calls are delivered meanwhile", said)
-                self._stop.wait(AGAIN_SECONDS)
-            else:
-                log.info("[status] listening on %s", self._where)
-                self._stop.wait()
-                self._server.stop()
+            if page[0] != "ok" and time.monotonic() >= again:
+                page, again = self._listen(said=page[1]), time.monotonic() + AGAIN_SECONDS
+            self._tell("page", *page)
+            for board in self._boards:
+                self._look(board)
+            self._stop.wait(LOOK_SECONDS)
+        self._server.stop()
+
+    def _listen(self, said: str) -> tuple[str, str]:
+        """How the page stands then, and why. ``said``: why it could not be listened the last time."""
+        try:
+            self._server.start()
+        except WebError as error:
+            if str(error) != said:
+                log.error("[status] %s. Trying again; calls are delivered meanwhile", error)
+            return "failing", str(error)
+        log.info("[status] listening on %s", self._where)
+        return "ok", ""
+
+    def _look(self, board: Board) -> None:
+        view, now = board.view(), time.monotonic()
+        if view.live:
+            self._not_live.pop(board.name, None)
+            self._tell(f"board {board.name}", "ok", "")
+        elif now - self._not_live.setdefault(board.name, now) > PATIENCE_SECONDS:
+            self._tell(f"board {board.name}", "failing", view.message)
+
+    def _tell(self, part: str, state: str, message: str) -> None:
+        """Once, for the other processes that ask."""
+        if self._told.get(part) == (state, message):
+            return
+        # Where the outbox can't be written, who brings calls there says so; this is told as soon as it can be.
+        with suppress(OutboxError), Outbox(self._outbox) as outbox:
+            outbox.report(part, state, message)
+            self._told[part] = (state, message)

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
+from pathlib import Path
 from typing import Any
 
 import click
 
-from humbug_agent import gaps, history, show
+from humbug_agent import gaps, history, show, taken
 from humbug_agent.config import Config
 from humbug_agent.outbox import Health, Outbox
 from humbug_agent.sources.contract import Source, SourceError
@@ -18,60 +19,107 @@ SEEN_HOURS = 24
 
 def standing(config: Config, sources: Sequence[Source], now: float, pid: int | None) -> dict[str, Any]:
     """The object of `status --json`. ``pid`` is the running daemon's. Raises OutboxError."""
-    path, zone = config.agent.outbox, config.agent.timezone
+    names = [destination.name for destination in config.destinations]
+    where = config.status.where if config.status else ""
+    return standing_on(
+        config.agent.outbox, config.agent.timezone, config.agent.max_size_mb * 2**20, sources, names, where, now, pid
+    )
+
+
+def standing_on(
+    path: Path,
+    zone: tzinfo,
+    max_bytes: int,
+    sources: Sequence[Source],
+    destinations: Sequence[str],
+    page: str,
+    now: float,
+    pid: int | None,
+) -> dict[str, Any]:
+    """The same, of the outbox at ``path``. ``page`` is where agent.ini wants it, or blank.
+
+    A daemon that runs tells itself what it reads and serves. ``sources`` and ``destinations`` are agent.ini's: of them,
+    what the daemon does not know is "not taken". What only the outbox knows is "removed".
+    """
     totals, read, health, used = history.Totals(0, {}, {}, {}, {}), {}, {}, 0
-    seen = gaps.Sightings()
+    seen, doubts = gaps.Sightings(), {}
+    went = taken.read_back(path, pid) if pid else None
     if path.exists():
         with Outbox(path) as outbox:
             totals, read = history.totals(outbox), history.read_so_far(outbox)
-            health, used = outbox.health(), outbox.used_bytes()
-            if len(sources) > 1:
+            health, used, doubts = outbox.health(), outbox.used_bytes(), outbox.doubts()
+            names = _names([source.name for source in sources], health if pid else {}, "source")
+            if len(names) > 1:
                 seen = gaps.sightings(outbox, now - SEEN_HOURS * 3600)
-    names = [destination.name for destination in config.destinations]
+    by_name = {source.name: source for source in sources}
+    running = health if pid else {}
     sums = {state: sum(states[state] for states in totals.deliveries.values()) for state in history.STATES}
+    # Of what a daemon tells nothing that has only just begun.
+    silent = "stopped" if pid is None else "not taken" if went else "starting"
+    removed = "stopped" if pid is None else "removed"
+
+    def stands(part: str, known: bool = True) -> Health:
+        """What a daemon that is gone said last is not how things are."""
+        return running.get(part, Health(part, silent if known else removed, "", 0.0))
+
     return {
         "running": pid is not None,
         "pid": pid,
-        "outbox": {"path": str(path), "used_bytes": used, "max_bytes": config.agent.max_size_mb * 2**20},
+        "outbox": {"path": str(path), "used_bytes": used, "max_bytes": went.max_bytes if went else max_bytes},
         "calls": totals.calls,
         "rejects": sum(totals.rejects.values()),
         "deliveries": sums,
         "sources": {
-            s.name: {
-                **_source(s, read.get(s.name), _state(health, f"source {s.name}", pid), now, zone),
-                "rejects": totals.rejects.get(s.name, 0),
+            name: {
+                **_source(by_name.get(name), read.get(name), stands(f"source {name}"), doubts.get(name, ""), now, zone),
+                "rejects": totals.rejects.get(name, 0),
             }
-            for s in sources
+            for name in _names(list(by_name), running, "source")
         },
         "sightings": [{"sources": list(names), "calls": number} for names, number in sorted(seen.items())],
         "destinations": {
-            name: _destination(name, totals, _state(health, f"destination {name}", pid), now, zone)
-            for name in [*names, *(name for name in totals.deliveries if name not in names)]
+            name: _destination(name, totals, stands(f"destination {name}", name in destinations), now, zone)
+            for name in _names([*destinations, *totals.deliveries], running, "destination")
         },
+        "page": _page((went.page if went else "") or page, stands("page"), zone),
+        "boards": {name: _part(stands(f"board {name}"), zone) for name in _names([], running, "board")},
     }
 
 
-def _state(health: Mapping[str, Health], part: str, pid: int | None) -> Health:
-    """What a daemon that is gone said last is not how things are."""
-    if pid is None:
-        return Health(part, "stopped", "", 0.0)
-    return health.get(part, Health(part, "starting", "", 0.0))
+def _names(given: Sequence[str], health: Mapping[str, Health], kind: str) -> list[str]:
+    """Those given, and those of which the daemon tells, each once."""
+    told = (part.removeprefix(f"{kind} ") for part in health if part.startswith(f"{kind} "))
+    return list(dict.fromkeys([*given, *told]))
 
 
-def _source(source: Source, read: history.ReadSoFar | None, health: Health, now: float, zone: tzinfo) -> dict[str, Any]:
-    trouble = source.trouble()
-    try:
-        unread = source.unread(read.cursor if read else None)
-    except (OSError, SourceError) as error:
-        unread, trouble = None, trouble or str(error)
+def _part(health: Health, zone: tzinfo) -> dict[str, Any]:
+    return {"state": health.state, "message": health.message, "since": show.iso(health.since, zone)}
+
+
+def _page(where: str, health: Health, zone: tzinfo) -> dict[str, Any] | None:
+    return {"where": where, **_part(health, zone)} if where else None
+
+
+def _source(
+    source: Source | None, read: history.ReadSoFar | None, health: Health, doubt: str, now: float, zone: tzinfo
+) -> dict[str, Any]:
+    """``source`` is None where agent.ini does not tell how to look at it, ``doubt`` what is said of its clock."""
+    trouble, unread, counts = "", None, ""
+    if source:
+        counts = source.unread_in
+        try:
+            trouble = source.trouble()
+            unread = source.unread(read.cursor if read else None)
+        except (OSError, SourceError) as error:
+            trouble = trouble or str(error)
     return {
         "state": health.state,
-        "message": health.message or trouble,
+        "message": "; ".join(filter(None, [health.message or trouble, doubt])),
         "since": show.iso(health.since, zone),
         "calls": read.calls if read else 0,
         "rejects_ever": read.rejects if read else 0,
-        "unread_bytes": unread if source.unread_in == "bytes" else None,
-        "unread_seconds": unread if source.unread_in == "seconds" else None,
+        "unread_bytes": unread if counts == "bytes" else None,
+        "unread_seconds": unread if counts == "seconds" else None,
         "last_read": show.iso(read.at, zone) if read else None,
         "age_seconds": round(now - read.at) if read else None,
         "cursor": _without_token(read.cursor) if read else None,
@@ -99,9 +147,7 @@ def _unread(one: dict[str, Any]) -> str:
 def _destination(name: str, totals: history.Totals, health: Health, now: float, zone: tzinfo) -> dict[str, Any]:
     oldest, last_error = totals.oldest.get(name), totals.last_error.get(name)
     return {
-        "state": health.state,
-        "message": health.message,
-        "since": show.iso(health.since, zone),
+        **_part(health, zone),
         **totals.deliveries.get(name, dict.fromkeys(history.STATES, 0)),
         "oldest_waiting": show.iso(oldest, zone),
         "oldest_waiting_seconds": round(now - oldest) if oldest else None,
@@ -110,17 +156,24 @@ def _destination(name: str, totals: history.Totals, health: Health, now: float, 
     }
 
 
+def _clock(iso: str) -> str:
+    return iso.replace("T", " ")
+
+
 def print_for_people(found: dict[str, Any]) -> None:
-    """The same as tables."""
-    outbox, deliveries = found["outbox"], found["deliveries"]
+    """What `overview` found, as tables."""
+    outbox, deliveries, page, ini = found["outbox"], found["deliveries"], found["page"], found["agent_ini"]
     show.pairs(
         [
             ("agent", f"running, pid {found['pid']}" if found["running"] else "not running"),
+            *([("agent.ini", f"{ini['path']}, read {_clock(ini['read'])}")] if ini["read"] else []),
             ("outbox", outbox["path"]),
             ("size", f"{outbox['used_bytes'] / 2**20:,.1f} of {outbox['max_bytes'] / 2**20:,.0f} MB"),
             ("calls", f"{found['calls']:,}"),
             ("deliveries", ", ".join(f"{number:,} {state}" for state, number in deliveries.items())),
             ("rejects", f"{found['rejects']:,}"),
+            *([("page", f"{page['where']}, {page['state']}")] if page else []),
+            *((f"board {name}", one["state"]) for name, one in found["boards"].items()),
         ]
     )
     click.echo()
@@ -149,10 +202,14 @@ def print_for_people(found: dict[str, Any]) -> None:
             for name, one in found["destinations"].items()
         ],
     )  # fmt: skip
-    for kind in ("source", "destination"):
+    if ini["message"]:
+        click.echo(f"\n{show.printable(ini['message'])}")
+    if page and page["message"]:
+        click.echo(f"\npage: {show.printable(page['message'])}")
+    for kind in ("board", "source", "destination"):
         for name, one in found[f"{kind}s"].items():
             if one["message"]:
                 click.echo(f"\n{kind} {name}: {show.printable(one['message'])}")
             if one.get("last_error"):
-                at = one["last_error_at"].replace("T", " ")
+                at = _clock(one["last_error_at"])
                 click.echo(f"\n{kind} {name}, last error, {at}: {show.printable(one['last_error'])}")

@@ -52,6 +52,10 @@ class Host:
     def json(self, *arguments: str, code: int = 0) -> Any:
         return json.loads(self.run(*arguments, "--json", code=code))
 
+    def status(self) -> Any:
+        """`status --json`, whatever its exit code says."""
+        return json.loads(self.run("status", "--json", code=None))
+
     def daemon(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen([PROGRAM, "--config", str(self.ini), "run"], stderr=subprocess.PIPE)
 

@@ -40,7 +40,9 @@ MAY_IMPORT = {
     "outbox": {"cdr", "minutes", "rows", "schema"},
     "history": {"cdr", "outbox", "rows", "schema"},
     "keeping": set(),
-    "http_client": set(),
+    "http_scheme": set(),
+    "http_words": set(),
+    "http_client": {"http_scheme", "http_words"},
     "ami": {"config", "keeping", "pace", "text"},
     "esl": {"config_sources", "keeping", "pace", "text"},
     "board": {"ami", "esl", "text"},
@@ -67,9 +69,21 @@ MAY_IMPORT = {
     # The board and the outbox are shown, and only read.
     "web": {"board", "config", "config_status", "ini", "countries", "schema", "show", "tally", "uvicorn_settings"},
     "lock": {"schema"},
+    "taken": {"config", "ini", "outbox"},
     "gaps": {"config", "outbox"},
     "supervisor": {"cdr", "outbox", "pace", "schema", "sources"},
-    "serving": {"board", "config", "config_status", "sources", "standing", "tally", "web"},
+    "serving": {
+        "board",
+        "config",
+        "config_status",
+        "ini",
+        "outbox",
+        "schema",
+        "sources",
+        "standing",
+        "tally",
+        "web",
+    },
     "upkeep": {"config", "outbox", "history", "schema", "sources"},
     "agent": {
         "config",
@@ -85,9 +99,26 @@ MAY_IMPORT = {
         "sources",
         "destinations",
         "systemd",
+        "taken",
     },
+    "troubles": set(),
+    "daemon_user": set(),
 }
-ABOVE = {"cli", "once", "cli_common", "cli_filters", "cli_outbox", "cli_receiver", "demo", "show", "standing"}
+ABOVE = {
+    "cli",
+    "once",
+    "cli_common",
+    "cli_filters",
+    "cli_outbox",
+    "cli_receiver",
+    "demo",
+    "show",
+    "standing",
+    "overview",
+    "nagios",
+    "checking",
+    "reloading",
+}
 
 
 def room(module: str) -> str:

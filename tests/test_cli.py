@@ -64,7 +64,7 @@ def test_a_file_that_a_full_disk_cut_loses_no_whole_record(host: Host) -> None:
     (reject,) = host.json("outbox", "list", "--state", "rejected")
     assert reject["text"].endswith('"2026-11-20 17:06:33",,"2026-')
     assert "cut short" in reject["last_error"]
-    assert host.json("status")["rejects"] == 1
+    assert host.status()["rejects"] == 1
 
 
 def test_a_second_run_sends_nothing_again(host: Host) -> None:
@@ -136,21 +136,21 @@ def test_dead_letters_are_shown_with_their_answer_and_replayed(host: Host) -> No
 
 def test_status_says_what_is_and_what_is_wrong(host: Host) -> None:
     host.write()
-    before = host.json("status")
+    before = host.status()
     assert before["calls"] == 0
     assert not (host.folder / "outbox.db").exists()
     assert before["sources"]["master-csv"]["unread_bytes"] == (RECORDED / "Master-full.csv").stat().st_size
     host.configure(destination="url = http://127.0.0.1:9/\n".replace("url", "#url"))
     host.receiver.receiver.misbehaviour = Misbehaviour(status=500)
     host.run("run", "--once", code=1)
-    found = host.json("status")
+    found = host.status()
     assert (found["calls"], found["rejects"], found["running"]) == (126, 0, False)
     assert found["deliveries"] == {"waiting": 126, "sent": 0, "dead": 0}
     assert found["sources"]["master-csv"]["calls"] == 126
     assert found["sources"]["master-csv"]["unread_bytes"] == 0
     assert "answered 500" in found["destinations"]["humbug"]["last_error"]
     assert found["destinations"]["humbug"]["oldest_waiting_seconds"] >= 0
-    people = host.run("status")
+    people = host.run("status", code=1)
     assert re.search(r"^agent +not running$", people, re.MULTILINE)
     assert re.search(r"^master-csv +stopped +126 +0 +0 ", people, re.MULTILINE)
     assert re.search(r"^humbug +stopped +126 +0 +0 ", people, re.MULTILINE)
@@ -300,7 +300,7 @@ def test_choices_that_rejects_do_not_have_are_refused(host: Host) -> None:
         host.run("outbox", *command, "--state", "rejected", "--number", "501", code=2)
     host.run("outbox", "purge", "7", "--state", "rejected", "--yes", code=2)
     host.run("outbox", "list", "--since", "99999999d")
-    assert host.json("status")["rejects"] == 1
+    assert host.status()["rejects"] == 1
 
 
 def test_another_path_is_another_file_and_no_truncation(host: Host) -> None:

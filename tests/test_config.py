@@ -310,3 +310,23 @@ def test_an_unknown_charset_is_a_mistake_with_the_nearest_name(tmp_path: Path) -
     for odd in ("кои8", "no/such", "x" * 500):
         (mistake,) = mistakes(tmp_path, GOOD.replace("path =", f"charset = {odd}\npath ="))
         assert "Python knows none of that name" in mistake
+
+
+@pytest.mark.parametrize(
+    ("value", "warned"),
+    [
+        ("word ; comment", True),
+        ("word # comment", True),
+        ("word\t;comment", True),
+        ("; comment", True),
+        ("#comment", True),
+        ("word;more#more", False),
+        ("word # and ; both", True),
+        ("word", False),
+    ],
+)
+def test_what_looks_like_a_comment_behind_a_value_is_warned_about(tmp_path: Path, value: str, warned: bool) -> None:
+    said = [one for one in read(tmp_path, GOOD + f"encryption_key = {value}\n").warnings if "of its own" in one]
+    assert len(said) == warned
+    assert not [one for one in said if "word" in one or "comment;" in one or "more" in one]
+    assert all(one.startswith("[destination ") and "] encryption_key: " in one for one in said)

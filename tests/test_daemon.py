@@ -19,8 +19,8 @@ def test_the_daemon_delivers_at_once_and_ends_cleanly(host: Host) -> None:
         try:
             host.write()
             wait_until(lambda: host.store.count() == 126)
-            wait_until(lambda: host.json("status")["deliveries"]["sent"] == 126)
-            found = host.json("status")
+            wait_until(lambda: host.status()["deliveries"]["sent"] == 126)
+            found = host.status()
             assert (found["running"], found["pid"]) == (True, daemon.pid)
             assert found["sources"]["master-csv"]["state"] == found["destinations"]["humbug"]["state"] == "ok"
             host.run("run", "--once", code=1)
@@ -34,17 +34,17 @@ def test_the_daemon_delivers_at_once_and_ends_cleanly(host: Host) -> None:
         assert daemon.stderr
         log = daemon.stderr.read().decode()
         assert len(log.splitlines()) == 1, log
-    assert host.json("status")["running"] is False
+    assert host.status()["running"] is False
 
 
 def test_a_daemon_without_a_master_csv_yet_is_well_and_says_what_is_missing(host: Host) -> None:
     with host.daemon() as daemon:
         try:
-            wait_until(lambda: host.json("status")["sources"]["master-csv"]["state"] == "ok")
-            assert "does not exist; Asterisk makes it" in host.json("status")["sources"]["master-csv"]["message"]
+            wait_until(lambda: host.status()["sources"]["master-csv"]["state"] == "ok")
+            assert "does not exist; Asterisk makes it" in host.status()["sources"]["master-csv"]["message"]
             host.write()
             wait_until(lambda: host.store.count() == 126)
-            found = host.json("status")["sources"]["master-csv"]
+            found = host.status()["sources"]["master-csv"]
             assert (found["state"], found["message"]) == ("ok", "")
             daemon.terminate()
             assert daemon.wait(10) == 0
@@ -53,7 +53,7 @@ def test_a_daemon_without_a_master_csv_yet_is_well_and_says_what_is_missing(host
     # Idle after a restart it is well, too.
     with host.daemon() as daemon:
         try:
-            wait_until(lambda: host.json("status")["sources"]["master-csv"]["state"] == "ok")
+            wait_until(lambda: host.status()["sources"]["master-csv"]["state"] == "ok")
         finally:
             daemon.kill()
 
@@ -62,12 +62,12 @@ def test_a_source_that_can_not_be_read_is_said_once_and_read_when_it_can_be(host
     host.master.mkdir()
     with host.daemon() as daemon:
         try:
-            wait_until(lambda: host.json("status")["sources"]["master-csv"]["state"] == "failing")
-            assert "Is a directory" in host.json("status")["sources"]["master-csv"]["message"]
+            wait_until(lambda: host.status()["sources"]["master-csv"]["state"] == "failing")
+            assert "Is a directory" in host.status()["sources"]["master-csv"]["message"]
             host.master.rmdir()
             host.write()
             wait_until(lambda: host.store.count() == 126, 20)
-            wait_until(lambda: host.json("status")["sources"]["master-csv"]["state"] == "ok")
+            wait_until(lambda: host.status()["sources"]["master-csv"]["state"] == "ok")
             daemon.terminate()
             assert daemon.wait(10) == 0
         finally:

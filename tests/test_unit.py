@@ -37,6 +37,12 @@ def test_systemd_can_make_the_user(tmp_path: Path) -> None:
     assert re.search(r"^asterisk:x:101:humbug-agent$", (tmp_path / "etc" / "group").read_text(), re.MULTILINE)
 
 
+def test_the_journal_knows_it_by_its_name_and_a_reload_waits_for_its_answer() -> None:
+    lines = UNIT.read_text().splitlines()
+    assert "SyslogIdentifier=humbug-agent" in lines
+    assert [line for line in lines if line.startswith("ExecReload=")] == ["ExecReload=/usr/bin/env humbug-agent reload"]
+
+
 def test_ci_runs_the_very_test_command_of_the_readme() -> None:
     command = re.search(
         r"One line sets up and passes the tests.*?```sh\n(.*?)\n```", (TOP / "README.md").read_text(), re.S

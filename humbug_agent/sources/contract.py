@@ -18,6 +18,10 @@ class SourceError(Exception):
         self.wait = wait
 
 
+class NothingYet(SourceError):
+    """There is nothing to read so far, which may be as it should be: a new PBX has had no call."""
+
+
 Known = Callable[[Sequence[bytes]], Set[bytes]]
 """Which of some identities are calls that have been accepted, from whichever source."""
 
@@ -65,7 +69,10 @@ class Source(Protocol):
         ...
 
     def check(self) -> str:
-        """Try the source for real and say in a line what was found. Raises SourceError when it would not work."""
+        """Try the source for real and say in a line what was found. Raises SourceError when it would not work.
+
+        NothingYet where only time can tell.
+        """
         ...
 
 

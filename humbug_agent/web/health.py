@@ -28,9 +28,9 @@ def _of_standing(standing: Mapping[str, Any]) -> list[str]:
 
 
 def _not_well(kind: str, parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A part that has only just begun has done nothing wrong yet."""
+    """A part that has only just begun has done nothing wrong yet, nor does one that is no longer in agent.ini."""
     return [
         f"{kind} {name} is {one['state']}" + (f": {one['message']}" if one["message"] else "")
         for name, one in parts.items()
-        if one["state"] not in ("ok", "starting")
+        if one["state"] not in ("ok", "starting", "removed")
     ]

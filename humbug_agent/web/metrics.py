@@ -159,7 +159,7 @@ def _of_destinations(destinations: Mapping[str, Mapping[str, Any]]) -> Iterator[
 
 def _up(part: Mapping[str, Any]) -> bool | None:
     """None for one that has not said anything yet. A destination that agent.ini no longer has never will."""
-    return None if part["state"] == "starting" else part["state"] == "ok"
+    return None if part["state"] in ("starting", "removed") else part["state"] == "ok"
 
 
 def _of_sent(sent: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:

@@ -47,7 +47,7 @@ def started(pbx: AmiHost, ami: AmiServer, daemon: Daemon) -> None:
 
 
 def seen(pbx: AmiHost) -> list[dict[str, object]]:
-    return list(pbx.json("status")["sightings"])
+    return list(pbx.status()["sightings"])
 
 
 def judge(pbx: AmiHost) -> None:

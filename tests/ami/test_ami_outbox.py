@@ -33,7 +33,7 @@ def accepted(pbx: AmiHost) -> int:
 def test_what_comes_while_the_outbox_is_locked_is_kept(ami: AmiServer, pbx: AmiHost) -> None:
     with Daemon(pbx) as daemon:
         wait_until(lambda: ami.listeners)
-        wait_until(lambda: pbx.json("status")["sources"]["ami"]["state"] == "ok")
+        wait_until(lambda: pbx.status()["sources"]["ami"]["state"] == "ok")
         before = daemon.peak()
         with locked(pbx):
             ami.play(events(*range(10_000)), PIECES)
@@ -50,7 +50,7 @@ def test_a_flood_beyond_all_room_is_bounded_and_what_it_cost_is_said(ami: AmiSer
     flood = b"".join(event(call(number, userfield=long)) for number in range(total))
     with Daemon(pbx) as daemon:
         wait_until(lambda: ami.listeners)
-        wait_until(lambda: pbx.json("status")["sources"]["ami"]["state"] == "ok")
+        wait_until(lambda: pbx.status()["sources"]["ami"]["state"] == "ok")
         before = daemon.peak()
         with locked(pbx):
             ami.play(flood, PIECES)

@@ -160,7 +160,7 @@ def test_the_daemon_delivers_each_call_once(ami: AmiServer, pbx: AmiHost, first:
         assert sorted(pbx.dialled()) == sorted(call.dst for call in told())
         assert daemon.times("ERROR") == daemon.times("WARNING") == 0, daemon.log
         assert ami.connections == 1
-    assert pbx.json("status")["deliveries"] == {"waiting": 0, "sent": 127, "dead": 0}
+    assert pbx.status()["deliveries"] == {"waiting": 0, "sent": 127, "dead": 0}
 
 
 def sightings(pbx: AmiHost) -> dict[tuple[str, ...], int]:

@@ -80,7 +80,8 @@ class Mortal:
     def ask(self, *command: str) -> Any:
         """What another command says with --json."""
         done = subprocess.run([PROGRAM, "--config", self.ini, *command, "--json"], capture_output=True, timeout=60)
-        assert done.returncode == 0, done.stderr.decode()
+        # `status` ends with 1 where something is wrong, which here it mostly is.
+        assert done.returncode == 0 or command == ("status",), done.stderr.decode()
         return json.loads(done.stdout)
 
     def await_status(self, wanted: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Daemon:
         return cpu_seconds(self._process.pid)
 
     def await_ear(self) -> None:
-        wait_until(lambda: self.host.json("status")["sources"]["ami"]["state"] == "ok", 60)
+        wait_until(lambda: self.host.status()["sources"]["ami"]["state"] == "ok", 60)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         assert self._process

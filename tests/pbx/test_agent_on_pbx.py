@@ -75,7 +75,7 @@ def test_every_record_and_every_event_is_delivered_once_whatever_is_restarted(
     log = agent.log.read_text()
     assert "Traceback" not in log
     assert "humbug-secret" not in log
-    assert host.json("status")["rejects"] == 0
+    assert host.status()["rejects"] == 0
 
 
 @pytest.mark.alone
@@ -83,7 +83,7 @@ def test_three_thousand_calls_at_once_lose_nothing_and_ami_is_never_cut(pbx: Cal
     there = pbx(csv="debian")
     with Daemon(host, there) as agent:
         burst(there, 3000)
-        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 6000} in host.json("status")["sightings"], 30)
+        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 6000} in host.status()["sightings"], 30)
         wait_until(lambda: host.store.count() == 6000, 60)
         agent.end()
     assert received(host.store.rows()) == written(there)
@@ -102,7 +102,7 @@ def test_the_user_of_the_readme_suffices(pbx: Callable[..., Pbx], host: Host) ->
         agent = stack.enter_context(Daemon(host, there))
         one_call(there)
         wait_until(lambda: host.store.count() == 2)
-        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 2} in host.json("status")["sightings"])
+        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 2} in host.status()["sightings"])
         agent.end()
 
 
@@ -148,7 +148,7 @@ def test_a_user_without_the_right_is_called_deaf(pbx: Callable[..., Pbx], host: 
             one_call(there)
         said = re.compile("source ami: is deaf: of the last [0-9]+ calls it told 0, Master.csv all")
         wait_until(lambda: said.search(agent.log.read_text()), 40)
-        assert "is deaf" in host.json("status")["sources"]["ami"]["message"]
+        assert "is deaf" in host.status()["sources"]["ami"]["message"]
         agent.end()
 
 
@@ -186,5 +186,5 @@ def test_an_asterisk_that_hangs_for_a_while_loses_nothing(pbx: Callable[..., Pbx
         wait_until(lambda: "nothing comes any more" in agent.log.read_text(), 15)
         there.thaw()
         one_call(there)
-        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 2} in host.json("status")["sightings"], 15)
+        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 2} in host.status()["sightings"], 15)
         agent.end()

@@ -142,7 +142,7 @@ def _judge(name: str, host: Host, pbx: Pbx, zones: Path, at: int) -> None:
     rows = _records(pbx)
     wait_until(lambda: host.store.count() >= len(rows), 60)
     seen = {"sources": ["ami", "master-csv"], "calls": len(rows)}
-    wait_until(lambda: host.json("status")["sightings"] == [seen], 60)
+    wait_until(lambda: host.status()["sightings"] == [seen], 60)
     with (zones / "Test" / name).open("rb") as file:
         zone = ZoneInfo.from_file(file)
     expected = Counter((row[16], *(_local(row[column], zone) for column in (9, 10, 11)), row[12]) for row in rows)

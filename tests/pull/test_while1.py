@@ -269,10 +269,10 @@ def test_the_commands_show_what_it_does_and_no_secret(host: Host) -> None:
         server.spread(150, time.time() - 3600, time.time())
         server.rows[7]["call_status"] = "GONE"
         configure(host, server)
-        said = [host.run("check"), host.run("run", "--once"), host.run("status")]
+        said = [host.run("check"), host.run("run", "--once"), host.run("status", code=1)]
         assert "logged in, 150 calls in the last day" in said[0]
         assert "149 sent, 0 waiting, 0 dead, 1 rejects" in said[1]
-        found = host.json("status")["sources"]["pbx"]
+        found = host.status()["sources"]["pbx"]
         assert (found["calls"], found["rejects"], found["unread_seconds"], found["unread_bytes"]) == (149, 1, 0, None)
         said += [host.run("explain", json.dumps(SAMPLE)), host.run("outbox", "list", "--state", "rejected")]
         assert "call_status 'GONE' is not known" in said[-1]

@@ -110,7 +110,7 @@ def test_by_days_each_row_is_delivered_once_whichever_page_it_is_killed_on(host:
         assert Counter(one["UniqueID"] for one in host.store.rows()) == Counter(one["uniqueid"] for one in server.rows)
         # What was under way when the daemon was killed.
         assert host.store.repeats() <= (KILLS + 1) * CONNECTIONS
-        found = host.json("status")
+        found = host.status()
         assert (found["calls"], found["rejects"]) == (len(server.rows), 0)
         assert server.peak == 1
         assert len(edges) >= 15

@@ -251,12 +251,12 @@ def test_status_says_what_is_wrong_and_that_it_is_over(host: Host) -> None:
         configure(host, server, "poll_seconds = 1")
         with host.daemon() as daemon:
             try:
-                wait_until(lambda: host.json("status")["sources"]["pbx"]["state"] == "failing", 20)
-                found = host.json("status")["sources"]["pbx"]
+                wait_until(lambda: host.status()["sources"]["pbx"]["state"] == "failing", 20)
+                found = host.status()["sources"]["pbx"]
                 assert found["message"].endswith("says there is an error: Invalid filter: from_idxx; and so on")
                 server.spoil = None
                 wait_until(lambda: host.store.count() == 150, 20)
-                found = host.json("status")["sources"]["pbx"]
+                found = host.status()["sources"]["pbx"]
                 assert (found["state"], found["message"], found["calls"]) == ("ok", "", 150)
             finally:
                 daemon.terminate()

@@ -90,7 +90,7 @@ def agent(host: Host) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def source(host: Host) -> dict[str, Any]:
-    return host.json("status")["sources"]["pbx"]
+    return host.status()["sources"]["pbx"]
 
 
 def state(host: Host) -> str:
@@ -181,7 +181,7 @@ def test_thousands_of_rows_are_delivered_once_each_whatever_is_killed(host: Host
     assert delivered(host) == Counter(row[api.key] for row in rows)
     # Of what was under way when it was killed nobody knows whether it had arrived: one a connection.
     assert host.store.repeats() <= 4 * (LIVES + 1)
-    found = host.json("status")
+    found = host.status()
     assert (found["calls"], found["rejects"]) == (len(rows), 0)
     if isinstance(server, FusionpbxServer):
         # A kill between the login's answer and the disk costs another one.

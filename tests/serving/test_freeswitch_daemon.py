@@ -39,7 +39,7 @@ def test_each_call_once_whichever_ways_tell_it(host: Host, page: Page, tmp_path:
                 shutil.copy(document, folder)
             esl.play(event(A_LEG))
             wait_until(lambda: not list(folder.glob("*.json")), 20)
-            wait_until(lambda: host.json("status")["deliveries"]["waiting"] == 0, 20)
+            wait_until(lambda: host.status()["deliveries"]["waiting"] == 0, 20)
             wanted = {json.loads(path.read_bytes())["variables"]["uuid"] for path in documents}
             wanted = {one for one in wanted if not _double(one, documents)} | {json.loads(A_LEG)["Unique-ID"]}
             wait_until(lambda: {call["uniqueid"] for call in host.json("outbox", "list")} == wanted)

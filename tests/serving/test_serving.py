@@ -65,7 +65,7 @@ def test_an_address_that_is_taken_is_said_and_delivers_nonetheless(host: Host, p
         assert not found["status"]["ok"]
         assert str(page.port) in found["status"]["message"]
         with running(host):
-            wait_until(lambda: host.json("status")["running"])
+            wait_until(lambda: host.status()["running"])
             other.close()
             wait_until(page.up, 15)
 
@@ -89,7 +89,7 @@ def test_a_reload_serves_anew_at_once(host: Host, page: Page) -> None:
 def test_without_the_section_there_is_no_server(host: Host) -> None:
     host.configure()
     with running(host) as daemon:
-        wait_until(lambda: host.json("status")["running"])
+        wait_until(lambda: host.status()["running"])
         sockets = {str(link.readlink()) for link in Path(f"/proc/{daemon.pid}/fd").iterdir() if link.is_symlink()}
         rows = [line.split() for line in Path(f"/proc/{daemon.pid}/net/tcp").read_text().splitlines()[1:]]
         assert not [row for row in rows if row[3] == LISTENS and f"socket:[{row[9]}]" in sockets]

@@ -26,9 +26,10 @@ from humbug_agent.sources.asterisk.csv_layouts import Row
 from humbug_agent.sources.asterisk.csv_records import Junk, split
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
-from humbug_agent.sources.contract import Known, SourceError
+from humbug_agent.sources.contract import Known, NothingYet, SourceError
 from humbug_agent.sources.following import Count, Follower, Visit, left_out
 from humbug_agent.sources.place import OpenFile, Place
+from humbug_agent.sources.readable import look_whether_readable
 from humbug_agent.text import carried
 
 log = logging.getLogger(__name__)
@@ -114,11 +115,12 @@ class AsteriskCsv:
         if not os.access(directory, os.R_OK | os.X_OK):
             raise SourceError(f"{directory}: can't be read; add the user that runs humbug-agent to group asterisk")
         if not self._path.exists():
-            raise SourceError(
+            raise NothingYet(
                 f"{self._path}: does not exist; Asterisk makes it with the first call, if cdr.conf has a [csv] "
                 "section with at least one line in it (asterisk -rx 'cdr show status' lists csv)"
             )
-        rotated = len(rotation.rotated(self._path))
+        rotated = rotation.rotated(self._path)
+        look_whether_readable(rotated)
         try:
             with OpenFile(self._path) as file:
                 size = file.unread()
@@ -131,7 +133,8 @@ class AsteriskCsv:
         if calls.rejects and not calls.records:
             hint = OTHER_MAPPING if directory.name in CUSTOM_FOLDERS else ""
             raise SourceError(f"{self._path}: not a Master.csv: {calls.rejects[0].reason}{hint}")
-        said = [f"{size:,} bytes", f"{rotated} rotated files beside it", layouts(found), self._clock.in_words(clocks)]
+        beside = f"{len(rotated)} rotated files beside it"
+        said = [f"{size:,} bytes", beside, layouts(found), self._clock.in_words(clocks)]
         return f"{self._path}: {', '.join(filter(None, said))}"
 
     def _end(self) -> Place:

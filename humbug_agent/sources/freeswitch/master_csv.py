@@ -17,13 +17,14 @@ from humbug_agent.cdr import CDR, Batch, Reject, digest
 from humbug_agent.config_sources import FreeswitchCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources import rotation
-from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.contract import NothingYet, SourceError
 from humbug_agent.sources.following import Count, Visit, left_out
 from humbug_agent.sources.freeswitch.following import FreeswitchFollower
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
 from humbug_agent.sources.freeswitch.row_leg import made
 from humbug_agent.sources.freeswitch.rows import Junk, Row, Rows
 from humbug_agent.sources.place import OpenFile, Place
+from humbug_agent.sources.readable import look_whether_readable
 from humbug_agent.sources.zone_watch import ZoneWatch
 
 log = logging.getLogger(__name__)
@@ -99,8 +100,9 @@ class FreeswitchCsv:
         if not os.access(path.parent, os.R_OK | os.X_OK):
             raise SourceError(f"{path.parent}: can't be read; add the user that runs humbug-agent to group freeswitch")
         rotated = rotation.rotated(path)
+        look_whether_readable(rotated)
         if not path.exists() and not rotated:
-            raise SourceError(f"{path}: does not exist; FreeSWITCH makes it with the first call")
+            raise NothingYet(f"{path}: does not exist; FreeSWITCH makes it with the first call")
         newest = self._newest(path)
         if newest is None:
             return f"{path}: empty, {len(rotated)} rotated files beside it"

@@ -106,7 +106,7 @@ function sourceTroubles(name, one) {
 }
 
 function partTroubles(part, name, one) {
-  if (one.state === "ok" || one.state === "starting") return [];
+  if (["ok", "starting", "removed"].includes(one.state)) return [];
   const head = `${part} ${name} is ${one.state}`;
   return [{ kind: one.state === "failing" ? "warn" : "bad", head, words: one.message }];
 }

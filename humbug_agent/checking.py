@@ -1,0 +1,136 @@
+"""`check`: tries the configuration, each source and each destination for real. Sends no call."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from humbug_agent import agent, taken
+from humbug_agent.config import Config, ConfigError, load
+from humbug_agent.daemon_user import User, acting_as, daemons_user
+from humbug_agent.destinations.contract import DeliveryError
+from humbug_agent.lock import Running
+from humbug_agent.outbox import Outbox
+from humbug_agent.overview import compared, daemon
+from humbug_agent.schema import OutboxError
+from humbug_agent.sources.contract import NothingYet, SourceError
+
+WORDS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``level`` is ok, warn or fail."""
+
+    part: str
+    level: str
+    message: str
+
+    def as_json(self) -> dict[str, object]:
+        return {"part": self.part, "ok": self.level != "fail", "level": self.level, "message": self.message}
+
+
+def check(path: Path) -> list[Finding]:
+    """Root tries all files as the daemon's user. Raises ConfigError where not even root finds agent.ini right."""
+    config = load(path)
+    running = daemon(path, config)
+    user = daemons_user(config.agent.outbox, running.pid if running else None)
+    with acting_as(user):
+        found = [*_of_config(config, user), *_of_outbox(config.agent.outbox)]
+    in_use = list(_of_daemon(config, running))
+    found += in_use
+    sources = agent.make_sources(config)
+    if config.status:
+        # A web server that most agents never need.
+        from humbug_agent import serving
+        from humbug_agent.web.sockets import WebError
+
+        serving.make_boards(sources)
+        with acting_as(user):
+            try:
+                said = serving.check(config.status, _own(running))
+                not_yet = ", once the daemon has taken it" if any(one.level == "warn" for one in in_use) else ""
+                found.append(Finding("status", "ok", said + not_yet))
+            except WebError as error:
+                found.append(Finding("status", "fail", str(error)))
+    for source, settings in zip(sources, config.sources, strict=True):
+        # Asterisk's console tells root, and perhaps nobody else, what AMI's user may see.
+        with acting_as(user if settings.of_files else None):
+            found.append(_tried(f"source {source.name}", source.check))
+            if found[-1].level == "ok" and (doubt := source.doubt()):
+                found.append(Finding("warning", "warn", f"source {source.name}: {doubt}"))
+    for destination in agent.make_destinations(config):
+        found.append(_tried(f"destination {destination.name}", destination.check))
+    return found
+
+
+def _of_config(config: Config, user: User | None) -> Iterator[Finding]:
+    named = f"{len(config.sources)} source(s), {len(config.destinations)} destination(s)"
+    try:
+        if user:
+            load(config.path)
+        yield Finding("configuration", "ok", f"{config.path}: {named}")
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            yield Finding("configuration", "fail", f"{mistake} (as user {user.name if user else ''})")
+    for warning in config.warnings:
+        yield Finding("warning", "warn", warning)
+
+
+def _of_outbox(outbox: Path) -> Iterator[Finding]:
+    # A file is no directory, whoever may write it.
+    if not os.access(f"{outbox.parent}/.", os.W_OK | os.X_OK):
+        hint = "must be a directory that the user running humbug-agent can write"
+        yield Finding("outbox", "fail", f"{outbox.parent}: {hint}")
+        return
+    beside = [outbox.with_name(outbox.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+    closed = [file for file in beside if file.exists() and not os.access(file, os.R_OK | os.W_OK)]
+    if closed:
+        hint = "can't be written; chown it to the user that runs humbug-agent"
+        yield Finding("outbox", "fail", f"{' '.join(map(str, closed))}: {hint}")
+    else:
+        yield Finding("outbox", "ok", f"{outbox}")
+
+
+def _of_daemon(config: Config, running: Running | None) -> Iterator[Finding]:
+    """Whether what is tried here is what the daemon does."""
+    went = taken.read_back(running.outbox, running.pid) if running else None
+    if running and went:
+        state, said = compared(config.path, config, (), went, config.agent.timezone)
+        good = state == "taken"
+        yield Finding("daemon", "ok" if good else "warn", said or f"runs with this agent.ini, pid {running.pid}")
+
+
+def _own(running: Running | None) -> str:
+    """Where the running daemon listens; blank where it does not."""
+    went = taken.read_back(running.outbox, running.pid) if running else None
+    if not (running and went):
+        return ""
+    try:
+        with Outbox(running.outbox) as outbox:
+            page = outbox.health().get("page")
+    except OutboxError:
+        return ""
+    return went.page if page and page.state == "ok" else ""
+
+
+def _tried(part: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(part, "ok", check())
+    except NothingYet as error:
+        return Finding(part, "warn", str(error))
+    except DeliveryError as error:
+        return Finding(part, "fail", error.reason)
+    except SourceError as error:
+        return Finding(part, "fail", str(error))
+    except OSError as error:
+        return Finding(part, "fail", f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def print_for_people(found: list[Finding]) -> None:
+    width = max(len(one.part) for one in found)
+    for one in found:
+        word, colour = WORDS[one.level]
+        click.echo(f"{click.style(word, fg=colour)}  {one.part.ljust(width)}  {one.message}")

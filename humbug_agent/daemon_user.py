@@ -1,0 +1,101 @@
+"""Whose files the daemon may read: root may read all, which says nothing about the daemon's user."""
+
+import grp
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+ASK_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+def daemons_user(outbox: Path, pid: int | None) -> User | None:
+    """As whom the running daemon (``pid``) runs, else as whom it will: whom the outbox's directory belongs to.
+
+    None where this process has no other rights than that user, or can't take them on.
+    """
+    if os.geteuid() != 0:
+        return None
+    found = _of_process(pid) if pid else _of_directory(outbox.parent)
+    return found if found and found.uid != 0 else None
+
+
+def _of_process(pid: int) -> User | None:
+    """With the groups that systemd gave it, too."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    said = {name: values.split() for name, _, values in (line.partition(":") for line in lines)}
+    uid = int(said["Uid"][1])
+    return User(_name(uid), uid, int(said["Gid"][1]), tuple(map(int, said["Groups"])))
+
+
+def _of_directory(directory: Path) -> User | None:
+    try:
+        uid = directory.stat().st_uid
+    except OSError:
+        return None
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return User(str(uid), uid, directory.stat().st_gid, ())
+    groups = {*os.getgrouplist(entry.pw_name, entry.pw_gid), *_of_unit(entry.pw_name)}
+    return User(entry.pw_name, uid, entry.pw_gid, tuple(sorted(groups)))
+
+
+def _of_unit(name: str) -> set[int]:
+    """The groups that systemd will give the daemon beyond those in /etc/group, if its unit is for this user."""
+    systemctl = shutil.which("systemctl")
+    if not systemctl:
+        return set()
+    command = [systemctl, "show", "humbug-agent", "--property=User", "--property=SupplementaryGroups"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=ASK_SECONDS, check=False, text=True)
+    except (OSError, subprocess.TimeoutExpired):
+        return set()
+    said = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    found: set[int] = set()
+    if said.get("User") == name:
+        for group in said.get("SupplementaryGroups", "").split():
+            with suppress(KeyError):
+                found.add(int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid)
+    return found
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+@contextmanager
+def acting_as(user: User | None) -> Iterator[None]:
+    """Be ``user`` for a while, this whole process, and root again afterwards. None: nothing changes."""
+    if user is None:
+        yield
+        return
+    groups, gid = os.getgroups(), os.getgid()
+    os.setgroups(user.groups)
+    # The real user too, whom access(2) asks about; the saved one stays root, who may come back.
+    os.setresgid(user.gid, user.gid, 0)
+    os.setresuid(user.uid, user.uid, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(gid, gid, gid)
+        os.setgroups(groups)

@@ -1,0 +1,47 @@
+"""`reload`: has the running daemon read agent.ini again, and waits for what becomes of it."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from humbug_agent import lock, taken
+from humbug_agent.config import ConfigError
+from humbug_agent.lock import AgentError
+
+LOOK_SECONDS = 0.1
+
+
+def reload(path: Path) -> None:
+    """Returns when the daemon works as the agent.ini at ``path`` says.
+
+    Raises ConfigError where that was refused, and all goes on as before; AgentError where there is no daemon, or none
+    any more.
+    """
+    # Whatever stands in agent.ini: it is the daemon who judges it.
+    running = lock.daemon_of(path)
+    if running is None:
+        raise AgentError(f"no humbug-agent runs with {path}, or you may not see it: run this as root")
+    before = taken.read_back(running.outbox, running.pid)
+    if before is None:
+        raise AgentError(f"the humbug-agent with pid {running.pid} only begins, or is of another version; restart it")
+    os.kill(running.pid, signal.SIGHUP)
+    # As long as it takes: it looks through the outbox before it begins anew. systemd's watchdog ends one that hangs.
+    while not _has_ended(running.pid):
+        time.sleep(LOOK_SECONDS)
+        # It may have another outbox by now.
+        now = lock.daemon_of(path)
+        after = taken.read_back(now.outbox, running.pid) if now else None
+        if after and after.read > before.read:
+            return
+        if after and after.refused > before.refused:
+            raise ConfigError(list(after.mistakes))
+    raise AgentError(f"the humbug-agent with pid {running.pid} ended; journalctl -u humbug-agent says why")
+
+
+def _has_ended(pid: int) -> bool:
+    """Also where nobody has taken note of it yet: then it has nothing open any more."""
+    try:
+        return not any(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return True

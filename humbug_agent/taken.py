@@ -1,0 +1,82 @@
+"""What the running daemon took from agent.ini, written down in the outbox for the other processes that ask.
+
+It is a row of the outbox's table of healths, part ``agent.ini``, whose message is JSON.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+from humbug_agent.config import Config
+from humbug_agent.ini import Secret
+from humbug_agent.outbox import Outbox
+
+PART = "agent.ini"
+
+BUSY_SECONDS = 5.0
+
+SCRYPT_COST = 2**12
+"""4 MiB and some milliseconds: who has the outbox must not try millions of passwords against the digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """``read`` and ``refused`` (0: never) are seconds since the epoch; ``page`` is where it listens, or blank.
+
+    ``mistakes`` are those for which a later agent.ini was refused, at ``refused``.
+    """
+
+    path: str
+    pid: int
+    read: float
+    salt: str
+    digest: str
+    page: str
+    max_bytes: int
+    refused: float = 0.0
+    mistakes: Sequence[str] = ()
+
+    def is_of(self, config: Config) -> bool:
+        """Whether agent.ini says now what was taken."""
+        return self.digest == _digest(config.said, self.salt)
+
+    def but_refused(self, mistakes: Sequence[str]) -> "Taken":
+        return replace(self, refused=time.time(), mistakes=mistakes)
+
+
+def taken_now(config: Config, pid: int, max_bytes: int) -> Taken:
+    salt = secrets.token_hex(16)
+    page = config.status.where if config.status else ""
+    return Taken(str(config.path.absolute()), pid, time.time(), salt, _digest(config.said, salt), page, max_bytes)
+
+
+def _digest(said: Secret, salt: str) -> str:
+    return hashlib.scrypt(said.reveal().encode(), salt=salt.encode(), n=SCRYPT_COST, r=8, p=1, dklen=16).hex()
+
+
+def write_down(outbox: Outbox, taken: Taken) -> None:
+    """Raises OutboxError."""
+    outbox.report(PART, "refused" if taken.mistakes else "taken", json.dumps(asdict(taken)))
+
+
+def read_back(outbox: Path, pid: int) -> Taken | None:
+    """What the daemon of this ``pid`` wrote down; None where it did not: it only begins, or is of another version.
+
+    No outbox is made by that, whatever becomes of the file meanwhile.
+    """
+    try:
+        uri = f"file:{quote(os.fsencode(outbox))}?mode=rw"
+        with closing(sqlite3.connect(uri, timeout=BUSY_SECONDS, uri=True)) as db:
+            row = db.execute("SELECT message FROM health WHERE part = ?", (PART,)).fetchone()
+        found = Taken(**json.loads(row[0])) if row else None
+    except (sqlite3.DatabaseError, TypeError, ValueError):
+        return None
+    return found if found and found.pid == pid else None
