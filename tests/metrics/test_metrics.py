@@ -145,6 +145,14 @@ def test_the_numbers_are_those_of_status(everything: dict[Sample, float]) -> Non
     assert of(everything, "humbug_delivery_attempts_failed_total", "humbug") == 7
 
 
+def test_rejects_that_are_dropped_stay_counted_but_are_not_there(config: Config, outbox: Outbox) -> None:
+    assert of(numbers(stands(config)), "humbug_rejects", "csv") == 1
+    history.drop_rejects(outbox, [1])
+    read = numbers(stands(config))
+    assert of(read, "humbug_rejects", "csv") == 0
+    assert of(read, "humbug_rejects_total", "csv") == 1
+
+
 def test_what_can_not_be_known_has_no_number(everything: dict[Sample, float]) -> None:
     assert of(everything, "humbug_source_unread_bytes", "csv") == 0
     assert of(everything, "humbug_source_unread_bytes", "ami") is None

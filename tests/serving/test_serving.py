@@ -45,6 +45,37 @@ def test_everything_that_can_be_asked(host: Host, page: Page) -> None:
             wait_until(lambda: not page.get("/status.json").json()["boards"][0]["live"])
 
 
+def test_the_last_hour_is_there_after_a_reload_and_a_restart(host: Host, page: Page) -> None:
+    def sent() -> list[int | None]:
+        return list(page.get("/status.json").json()["sent_per_minute"]["humbug"])
+
+    def total() -> int:
+        return sum(minute or 0 for minute in sent())
+
+    host.write()
+    with running(host) as daemon:
+        wait_until(page.up)
+        wait_until(lambda: total() == CALLS, 30)
+        page.more("username = admin\n")
+        daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: page.status() == 401)
+        page.more("")
+        daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: page.status() == 200)
+        wait_until(lambda: total() == CALLS, 30)
+    # Nor does it matter who sends, and what becomes of the calls.
+    host.write("Master-default.csv")
+    host.run("run", "--once")
+    arrived = host.store.count()
+    assert arrived > CALLS
+    host.run("outbox", "purge", "--state", "sent", "--yes")
+    with running(host):
+        wait_until(page.up)
+        wait_until(lambda: total() == arrived, 30)
+        minutes = sent()
+    assert minutes[0] is None
+
+
 def test_health_is_good_when_all_is_well(host: Host, page: Page) -> None:
     host.write()
     with running(host):
