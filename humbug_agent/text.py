@@ -15,6 +15,7 @@ is UTF-8 (`caf\\xe9`), and cut where something is. Where nothing is, and some by
 
 import codecs
 import re
+from unicodedata import category
 
 AUTO = "auto"
 """What agent.ini calls the rule above."""
@@ -65,8 +66,13 @@ def text(raw: bytes, charset: str = AUTO) -> str:
     kinds = _kinds(raw)
     if not _NO_UTF8 & set(kinds) and 2 * (kinds.count("whole") + kinds.count("gone")) > len(kinds):
         utf8 = _mixed(raw, kinds)
-        return utf8 if len(utf8) < len(said) else said
+        return utf8 if len(utf8) < len(said) and _is_written(utf8) else said
     return said
+
+
+def _is_written(said: str) -> bool:
+    """Whether all its characters exist: four bytes of GBK may stand for one in UTF-8 that nobody has ever given out."""
+    return not any(category(character) in ("Cn", "Co") for character in said)
 
 
 def carried(raw: bytes, charset: str = AUTO) -> str:

@@ -160,6 +160,7 @@ def test_russian_comes_back(said: str) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), max_size=12))
+@example("髝丁")
 def test_chinese_in_gbk_and_utf_8_comes_back(said: str) -> None:
     assert text(said.encode("gbk"), "gbk") == said
     assert text(said.encode(), "gbk") == said
