@@ -1,13 +1,13 @@
 """A row of Master.csv as the leg, and the call, that it tells of."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import tzinfo
 from urllib.parse import unquote_to_bytes
 
 from humbug_agent.cdr import CDR
 from humbug_agent.sources.freeswitch.leg import NORMAL, Leg, call
+from humbug_agent.sources.freeswitch.moments import moments
 from humbug_agent.sources.freeswitch.rows import Row
-from humbug_agent.sources.wall_clock import times
 from humbug_agent.text import AUTO, text
 
 _ENCODED = ("caller_id_name", "caller_id_number", "destination_number", "context", "accountcode")
@@ -20,7 +20,7 @@ _FIELDS = {
 }  # fmt: skip
 """Columns with a field of their own; the others go to ``extra``."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STARTS = {"start_stamp", "start_epoch", "start_uepoch"}
 
 
 def made(row: Row, zone: tzinfo, charset: str = AUTO) -> tuple[Leg, CDR]:
@@ -32,28 +32,30 @@ def made(row: Row, zone: tzinfo, charset: str = AUTO) -> tuple[Leg, CDR]:
         # Before it is decoded: a number that is no UTF-8 may be longer as a text of its own.
         values = values | {"caller_id": _name(values["caller_id"], values["caller_id_number"])}
     said = {name: text(value, charset) for name, value in values.items()}
-    leg = _leg(said, *_moments(said, zone))
+    leg = _leg(said, zone)
     cdr = call(leg)
     if "hangup_cause" not in said:
         cdr = replace(cdr, extra=leg.extra)
     return leg, cdr
 
 
-def _leg(said: dict[str, str], start: datetime, answer: datetime | None, end: datetime) -> Leg:
+def _leg(said: dict[str, str], zone: tzinfo) -> Leg:
     number = said.get("caller_id_number", said.get("ani", ""))
     originator = said.get("originating_leg_uuid")
-    billsec = int(said["billsec"])
+    # opencdrrate does not tell when it began to ring.
+    begun = {} if _STARTS & said.keys() else {"start_stamp": said.get("answer_stamp") or said["end_stamp"]}
+    when = moments(said | begun, zone)
     return Leg(
         uuid=said["uuid"],
         name=said.get("caller_id_name", said.get("caller_id", "")),
         number=number,
         destination=said["destination_number"],
         context=said.get("context", ""),
-        start=start,
-        answer=answer,
-        end=end,
-        duration=int(said.get("duration", billsec)),
-        billsec=billsec,
+        start=when.start,
+        answer=when.answer,
+        end=when.end,
+        duration=when.duration,
+        billsec=when.billsec,
         # opencdrrate has none. A call of which nothing else is known than that nobody answered it ends like this.
         cause=said.get("hangup_cause", NORMAL),
         originated=said.get("originate_disposition", ""),
@@ -74,23 +76,3 @@ def _name(caller_id: bytes, number: bytes) -> bytes:
     """mod_cdr_csv writes `"name" <number>`, and the number alone where there is no name."""
     around = len(b'" <%b>' % number)
     return b"" if caller_id == number else caller_id[1:-around]
-
-
-def _moments(said: dict[str, str], zone: tzinfo) -> tuple[datetime, datetime | None, datetime]:
-    if "start_uepoch" in said:
-        start, answer, end = (_moment(said[f"{name}_uepoch"], zone) for name in ("start", "answer", "end"))
-        if start is None or end is None:
-            raise ValueError(f"has no time of its {'start' if start is None else 'end'}")
-        return start, answer, end
-    stamps = {name: said.get(f"{name}_stamp", "") for name in ("start", "answer", "end")}
-    # opencdrrate does not tell when it began to ring.
-    stamps["start"] = stamps["start"] or stamps["answer"] or stamps["end"]
-    billsec = int(said["billsec"])
-    return times(stamps, zone, int(said.get("duration", billsec)), billsec)
-
-
-def _moment(microseconds: str, zone: tzinfo) -> datetime | None:
-    """0 stands for never."""
-    if not int(microseconds):
-        return None
-    return (_EPOCH + timedelta(microseconds=int(microseconds))).astimezone(zone)
