@@ -23,6 +23,7 @@ from humbug_agent.sources.freeswitch.following import FreeswitchFollower
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
 from humbug_agent.sources.freeswitch.row_leg import made
 from humbug_agent.sources.freeswitch.rows import Junk, Row, Rows
+from humbug_agent.sources.freeswitch.templates import TEMPLATES
 from humbug_agent.sources.place import OpenFile, Place
 from humbug_agent.sources.readable import look_whether_readable
 from humbug_agent.sources.zone_watch import ZoneWatch
@@ -152,7 +153,8 @@ class FreeswitchCsv:
             found, _, _ = self._latest(file, "auto")
             names = {item.template.name for item in found if isinstance(item, Row)}
             if names:
-                return f"has rows of template {' and '.join(sorted(names))}, and not of {self._settings.template}"
+                wanted = self._settings.template if self._settings.template in TEMPLATES else "the one in agent.ini"
+                return f"has rows of template {' and '.join(sorted(names))}, and not of {wanted}"
         return "has no row of a template that is known; see README for a template to use"
 
     def _end(self, path: Path) -> Place:

@@ -59,8 +59,9 @@ def moments(variables: Mapping[str, str], zone: tzinfo, times: Mapping[str, str]
     # A start at 0 there is none of: FreeSWITCH did not have the times when it set the variables.
     amiss = clock.says_never("start") or clock.says_never("end")
     answer = None if clock.says_never("answer") and not amiss else clock.at("answer")
-    if duration is not None:
-        start, end = start or _later(end, -duration), end or _later(start, duration)
+    length = billsec if duration is None else duration
+    if length is not None:
+        start, end = start or _later(end, -length), end or _later(start, length)
     start = start or clock.at("profile_start") or answer
     if not start or not end:
         raise ValueError(f"has no time of its {'end' if start else 'start'}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from humbug_agent.sources.freeswitch.columns import Doubt, head, tail
-from humbug_agent.sources.freeswitch.templates import BETWEEN, TEMPLATES, Template
+from humbug_agent.sources.freeswitch.templates import TEMPLATES, Template, of
 
 LONGEST = 64 * 1024
 """Bytes that the texts on one side of a row's middle may have."""
@@ -60,10 +60,13 @@ class Junk:
 
 
 class Rows:
-    """Reads rows of one template, or with "auto" of any; remembers of which the last one was."""
+    """Reads rows of one template, or of any stock one; remembers of which the last one was.
+
+    ``template`` is agent.ini's: auto, a stock one's name, or the text of one.
+    """
 
     def __init__(self, template: str) -> None:
-        self._templates = tuple(TEMPLATES.values()) if template == "auto" else (TEMPLATES[template],)
+        self._templates = tuple(TEMPLATES.values()) if template == "auto" else (of(template),)
         self._last: Template | None = None
         self._begin = re.compile(b"|".join({re.escape(one.begin) for one in self._templates}))
         self._next_begin = re.compile(b"|".join({_torn_or_whole(one.begin) for one in self._templates}))
@@ -169,12 +172,7 @@ class Rows:
 
     def _can_begin(self, data: bytes, at: int, anchor: re.Match[bytes]) -> bool:
         """Whether what stands between is enough for a row's first columns, whatever stands before them."""
-        for one in self._of(anchor):
-            begin = one.beginning.search(data, at, anchor.start() + len(BETWEEN))
-            texts = len(one.head) - 1 - one.beginning.pattern.count(BETWEEN)
-            if begin and data.count(BETWEEN, begin.end(), anchor.start()) >= texts:
-                return True
-        return False
+        return any(one.can_begin(data, at, anchor.start()) for one in self._of(anchor))
 
     def _next(self, data: bytes, at: int) -> re.Match[bytes] | None:
         """The next middle of a row. That of opencdrrate is one only behind what such a row begins with."""
