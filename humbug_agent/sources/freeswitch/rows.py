@@ -34,7 +34,7 @@ _MOST = 128
 AMBIGUOUS = "can be read in more than one way: a text in it looks like the end or the beginning of a row"
 CUT = "cut short, and nothing follows: was the disk full?"
 TORN = "cut short, and written again right behind it: was the disk full?"
-NO_ROW = "is not a row of mod_cdr_csv, or of a template that is not known"
+NO_ROW = "is no row of mod_cdr_csv, or of a template that is not known: then set template to the template's own text"
 
 _ODDLY_CUT = re.compile(rb'(?s)(?=.*\w)(?:.*?","){2}(?:.*(?<!",)\Z|(?:.*?","){2})')
 """A beginning of a row that does not stand twice in one by chance: two columns and a part of another, or four."""
@@ -62,11 +62,12 @@ class Junk:
 class Rows:
     """Reads rows of one template, or of any stock one; remembers of which the last one was.
 
-    ``template`` is agent.ini's: auto, a stock one's name, or the text of one.
+    ``template`` is agent.ini's: auto, a stock one's name, or the text of one. With ``own`` it reads rows of that alone.
     """
 
-    def __init__(self, template: str) -> None:
-        self._templates = tuple(TEMPLATES.values()) if template == "auto" else (of(template),)
+    def __init__(self, template: str, own: Template | None = None) -> None:
+        named = tuple(TEMPLATES.values()) if template == "auto" else (of(template),)
+        self._templates = (own,) if own else named
         self._last: Template | None = None
         self._begin = re.compile(b"|".join({re.escape(one.begin) for one in self._templates}))
         self._next_begin = re.compile(b"|".join({_torn_or_whole(one.begin) for one in self._templates}))
@@ -107,6 +108,10 @@ class Rows:
         if unsure:
             found.append(_plain_row(*unsure))
         return found, at
+
+    def is_plain(self, text: bytes) -> bool:
+        """Whether it is a row, and no text in it has a quote."""
+        return any(one.plain.fullmatch(text) for one in self._templates)
 
     def _plain(self, data: bytes, at: int) -> tuple[Template, re.Match[bytes]] | None:
         if self._last:

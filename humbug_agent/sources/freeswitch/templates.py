@@ -19,7 +19,7 @@ _STAMP = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 _UUID = rb'(?!(?i:documentation|billing|omit|default|unknown|\d)")[\w.:@+-]{8,80}'
 """Also one that somebody set with origination_uuid. What stands there in an asterisk row, its amaflags, is none."""
 _CAUSE = rb"[A-Z][A-Z0-9_]{0,63}"
-_CODEC = rb"[\w.+-]{0,32}"
+_CODEC = rb"(?:[A-Za-z][\w.+-]{0,31})?"
 _NUMBER = rb"-?\d{1,10}"
 _UEPOCH = rb"\d{1,16}"
 
@@ -87,6 +87,12 @@ class Template:
         forms = (b"(" + self.forms.get(self.columns[at], _LINE) + b")" for at in range(first, last + 1))
         behind = re.escape(self.gaps[last]) if self.tail else b"(?=" + re.escape(self.end) + b")"
         return re.escape(before) + _joined(forms, self.gaps[first:last]) + behind
+
+    @cached_property
+    def middle_alone(self) -> re.Pattern[bytes]:
+        """The middle, whether or not there are columns before and behind it."""
+        forms = BETWEEN.join(b"(?:" + self.forms.get(name, _LINE) + b")" for name in self.middle)
+        return re.compile(rb"(?:\A|" + BETWEEN + rb")(?P<middle>" + forms + rb")(?=\Z|" + re.escape(self.gap) + b")")
 
     @cached_property
     def plain(self) -> re.Pattern[bytes]:
