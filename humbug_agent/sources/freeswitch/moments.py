@@ -151,7 +151,7 @@ def _length(variables: Mapping[str, str], name: str) -> int | None:
     """Whole seconds, which FreeSWITCH subtracts; None where nothing tells."""
     for one, unit in _LENGTHS[name].items():
         if said := variables.get(one):
-            length = _whole(one, said) // unit
+            length = _whole("a duration", said) // unit
             if abs(length) >= _LONGEST:
                 raise ValueError(f"{one} is {said}, which is no length of a call")
             return length
