@@ -10,6 +10,7 @@ from typing import ClassVar, TypedDict
 
 from humbug_agent.config_apis import BoxisSettings, FusionpbxSettings, While1Settings, boxis, fusionpbx, while1
 from humbug_agent.config_contract import LOOPBACK, SourceContract
+from humbug_agent.config_template import parsed
 from humbug_agent.ini import Secret, Section, address, file, host, is_loopback, nearest, shown, timezone
 from humbug_agent.text import AUTO, keeps_ascii
 
@@ -83,7 +84,10 @@ class _LegContract(SourceContract):
 
 @dataclass(frozen=True)
 class FreeswitchCsvSettings(_LegContract):
-    """``path`` is a file or the directory that Master.csv is in; ``timezone`` None is the agent's."""
+    """``path`` is a file or the directory that Master.csv is in; ``timezone`` None is the agent's.
+
+    ``template`` is auto, one of TEMPLATES, or the text of one as config_template reads it.
+    """
 
     type: ClassVar[str] = "freeswitch_csv"
     of_files: ClassVar[bool] = True
@@ -207,10 +211,21 @@ def _freeswitch_csv(name: str, section: Section) -> FreeswitchCsvSettings:
     return FreeswitchCsvSettings(
         name=name,
         path=Path(section.text("path", "/var/log/freeswitch/cdr-csv/Master.csv")),
-        template=section.choice("template", ("auto", *TEMPLATES), "auto"),
+        template=_template(section),
         start=section.choice("start", ("beginning", "end"), "beginning"),
         **_legs(section),
     )
+
+
+def _template(section: Section) -> str:
+    text = section.text("template", "auto", wrapped=True)
+    if "${" not in text:
+        return section.choice("template", ("auto", *TEMPLATES), "auto")
+    try:
+        parsed(text)
+    except ValueError as error:
+        section.wrong("template", str(error))
+    return text
 
 
 def _freeswitch_json(name: str, section: Section) -> FreeswitchJsonSettings:

@@ -56,9 +56,12 @@ class Section:
     def wrong(self, key: str, said: str) -> None:
         self._mistakes.append(f"[{self.title}] {key}: {said}")
 
-    def text(self, key: str, default: str = "", *, required: bool = False) -> str:
+    def text(self, key: str, default: str = "", *, required: bool = False, wrapped: bool = False) -> str:
+        """``wrapped``: it may go on on lines that begin with blanks, which are left out."""
         self._asked.add(key)
         value = self._values.get(key, "").strip()
+        if wrapped:
+            value = value.replace("\n", "")
         if "\n" in value:
             self.wrong(key, "goes on on the next line; begin that line without blanks")
             value = value.partition("\n")[0]

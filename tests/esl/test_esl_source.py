@@ -151,16 +151,24 @@ def test_the_dialplan_can_have_no_record_made(headers: dict[str, str], told: boo
     assert (len(batch.records), len(batch.rejects)) == (int(told), 0)
 
 
+TELLING = [
+    "Caller__Channel__Created__Time", "Caller__Channel__Answered__Time",
+    *(f"variable_{name}_{kind}" for name in ("start", "profile_start", "answer") for kind in ("epoch", "uepoch")),
+]  # fmt: skip
+LENGTHS = [
+    *(f"variable_{name}" for name in ("duration", "mduration", "uduration", "billsec", "billmsec", "billusec")),
+    "variable_start_stamp", "variable_profile_start_stamp", "variable_answer_stamp",
+]  # fmt: skip
+"""What would tell when the call began."""
+
+
 @pytest.mark.parametrize(
     ("headers", "words"),
     [
         ({"variable_uuid": None, "Unique__ID": None}, "has no uuid"),
         ({"variable_hangup_cause": None, "Hangup__Cause": None}, "has no hangup_cause"),
         ({"Caller__Destination__Number": None}, "has no Caller-Destination-Number, which says who was called"),
-        (
-            {"variable_start_uepoch": "0", "Caller__Channel__Created__Time": "0"},
-            "has no time of its start",
-        ),
+        (dict.fromkeys(TELLING, "0") | dict.fromkeys(LENGTHS), "has no time of its start"),
         ({"variable_end_uepoch": "soon"}, "end time is 'soon', which is no whole number"),
         ({"variable_end_uepoch": "9" * 18}, "seconds since the epoch are no time"),
         ({"variable_duration": "3.5"}, "a duration is '3.5', which is no whole number"),

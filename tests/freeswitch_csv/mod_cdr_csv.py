@@ -81,12 +81,28 @@ def call(number: int = 1, **changed: bytes) -> Values:
 
 def row(template: str, values: Values) -> bytes:
     """The record as mod_cdr_csv writes it: nothing is escaped."""
-    text = re.sub(
+    return written(TEXTS[template], values)
+
+
+def rows_of(text: str, *calls: Values) -> bytes:
+    """Of a template that is in no list."""
+    return b"".join(written(text, values) for values in calls)
+
+
+def written(text: str, values: Values, *, decoded: bool = False) -> bytes:
+    """``decoded``: the values have been through url_encode already. A template has a line's end, or gets one."""
+    raw = re.sub(
         rb"\$\{url_encode\(\$\{(\w+)\}\)\}",
-        lambda found: url_encode(values.get(found[1].decode(), b"")),
-        TEXTS[template].encode(),
+        lambda found: values.get(found[1].decode(), b"") if decoded else url_encode(values.get(found[1].decode(), b"")),
+        text.encode(),
     )
-    return re.sub(rb"\$\{(\w+)\}", lambda found: values.get(found[1].decode(), b""), text)
+    raw = re.sub(rb"\$?\$\{(?:(\w+)|[^{}]*(?:\{[^{}]*\}[^{}]*)*)\}", lambda found: _expanded(found, values), raw)
+    return raw if raw.endswith((b"\n", b";")) and not raw.endswith(b");") else raw + b"\n"
+
+
+def _expanded(found: re.Match[bytes], values: Values) -> bytes:
+    """What an API says is the same for each call here."""
+    return values.get(found[1].decode(), b"") if found[1] else b"2026-11"
 
 
 def url_encode(value: bytes) -> bytes:

@@ -1,20 +1,19 @@
 """Which text before and behind a row's middle belongs to which column.
 
-`","` may stand in a text as well as between two. What is known of the columns often leaves one way to part them.
+What stands between two may stand in a text as well. What is known of the columns often leaves one way to part them.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from humbug_agent.sources.freeswitch.templates import BETWEEN, FORMS, Template
+from humbug_agent.sources.freeswitch.templates import BETWEEN, Template
 
 _MOST_MORE = 6
-"""`","` more than columns need; with that many in it, nobody can say what is what."""
+"""Gaps more than columns need; with that many in it, nobody can say what is what."""
 
 _MOST_ARGUMENTS = 3
 """`","` in the arguments of an application."""
 
-_FORMS = {name: re.compile(form) for name, form in FORMS.items()}
 _WORD = re.compile(
     rb"(?i)(?!anonymous|unknown|restricted|private|unavailable|withheld)[a-z\x80-\xff][a-z\x80-\xff .'-]*"
 )
@@ -30,13 +29,11 @@ class Doubt(ValueError):
 
 def head(template: Template, text: bytes) -> tuple[bytes, ...]:
     """What the columns before the middle hold. Raises Doubt."""
-    ways = list(_ways(text, template.head))
-    if template.head[0] == "accountcode":
-        ways = [way for way in ways if _says_the_same(way[1], way[4])]
-        likely = _is_odd_asterisks
-    else:
-        likely = _is_odd
-    sure = [way for way in ways if likely(way)] if len(ways) > 1 else ways
+    ways = list(_ways(text, template, 0, len(template.head)))
+    if "caller_id" in template.head and "caller_id_number" in template.head:
+        number, caller_id = (template.head.index(name) for name in ("caller_id_number", "caller_id"))
+        ways = [way for way in ways if _says_the_same(way[number], way[caller_id])]
+    sure = [way for way in ways if _is_odd(dict(zip(template.head, way, strict=True)))] if len(ways) > 1 else ways
     if len(sure) != 1:
         raise Doubt(_said(len(ways), "before the times"))
     return sure[0]
@@ -48,7 +45,11 @@ def tail(templates: Sequence[Template], text: bytes, last: Template | None) -> t
     A row is read as plainly as can be: without a quote in a text. But after a row of ``last`` it is not taken for
     another template's if it can be one of that.
     """
-    ways = [(template, way) for template in templates for way in _ways(text, template.tail)]
+    ways = [
+        (template, way)
+        for template in templates
+        for way in _ways(text, template, len(template.columns) - len(template.tail), len(template.columns))
+    ]
     plain = [way for way in ways if not any(b'"' in value for value in way[1])]
     if len(ways) > 1 and len(plain) == 1:
         others = [template for template, _ in ways if template is last and len(template.tail) > 1]
@@ -58,15 +59,19 @@ def tail(templates: Sequence[Template], text: bytes, last: Template | None) -> t
     return ways[0]
 
 
-def _ways(text: bytes, names: Sequence[str]) -> Iterator[tuple[bytes, ...]]:
+def _ways(text: bytes, template: Template, first: int, last: int) -> Iterator[tuple[bytes, ...]]:
     """All ways to part the text into these columns."""
-    marks = [match.start() for match in re.finditer(rb'"(?=,")', text)]
-    if len(marks) >= len(names) + _MOST_MORE and len(names) > 1:
-        raise Doubt(_said(len(marks), "in it"))
-    return _parted(text, [_FORMS.get(name) for name in names], marks)
+    names, gaps = template.columns[first:last], template.gaps[first : last - 1]
+    for gap in set(gaps):
+        found = len(re.findall(b"(?=" + re.escape(gap) + b")", text))
+        if found > gaps.count(gap) + _MOST_MORE:
+            raise Doubt(_said(found, "in it"))
+    return _parted(text, [template.form(name) for name in names], gaps)
 
 
-def _parted(text: bytes, forms: list[re.Pattern[bytes] | None], marks: list[int]) -> Iterator[tuple[bytes, ...]]:
+def _parted(
+    text: bytes, forms: Sequence[re.Pattern[bytes] | None], gaps: Sequence[bytes]
+) -> Iterator[tuple[bytes, ...]]:
     if not forms:
         yield ()
         return
@@ -75,12 +80,13 @@ def _parted(text: bytes, forms: list[re.Pattern[bytes] | None], marks: list[int]
         if form is None or form.fullmatch(text):
             yield (text,)
         return
-    for number, mark in enumerate(marks):
+    gap, *later = gaps
+    mark = text.find(gap)
+    while mark >= 0:
         if form is None or form.fullmatch(text, 0, mark):
-            begin = mark + len(BETWEEN)
-            later = [other - begin for other in marks[number + 1 :] if other >= begin]
-            for rest in _parted(text[begin:], others, later):
+            for rest in _parted(text[mark + len(gap) :], others, later):
                 yield (text[:mark], *rest)
+        mark = text.find(gap, mark + 1)
 
 
 def _said(ways: int, where: str) -> str:
@@ -96,29 +102,34 @@ def _says_the_same(number: bytes, caller_id: bytes) -> bool:
     return caller_id == number or whole
 
 
-def _is_odd(way: tuple[bytes, ...]) -> bool:
-    """Of several ways to read name, number, destination and context, the one with quotes in the name alone.
+def _is_odd(said: Mapping[str, bytes]) -> bool:
+    """Of several ways, the one with quotes in the caller's name and in an application's arguments alone.
 
     FreeSWITCH cuts numbers that come in at their quotes. But no number, nor a part of one, may be in the name then, and
     there is no call without a destination and a context.
     """
-    rest = way[1:4]
-    return _is_odd_name(way[0]) and bool(_DIGIT.search(way[1])) and all(rest) and not any(b'"' in one for one in rest)
+    return all(_is_likely(name, value, said) for name, value in said.items())
 
 
-def _is_odd_asterisks(way: tuple[bytes, ...]) -> bool:
-    """Of several ways, the one with quotes in the name and in the application's arguments alone."""
-    number, caller_id, channel, bridge, app, arguments = way[1], *way[4:]
-    name = caller_id[1 : -len(number) - 4]
-    return (
-        bool(_DIGIT.search(number))
-        and not any(b'"' in value for value in way[:4])
-        and (b'"' not in name or _is_odd_name(name))
-        and bool(_CHANNEL.fullmatch(channel) and _CHANNEL.fullmatch(bridge))
-        and (not arguments if not app else bool(_APP.fullmatch(app)))
-        # Of a torn row and another one behind it, all of the other would be in here.
-        and arguments.count(BETWEEN) <= _MOST_ARGUMENTS
-    )
+def _is_likely(column: str, value: bytes, said: Mapping[str, bytes]) -> bool:
+    match column:
+        case "caller_id_name":
+            return _is_odd_name(value)
+        case "caller_id":
+            name = value[1 : -len(said.get("caller_id_number", b"")) - 4]
+            return b'"' not in name or _is_odd_name(name)
+        case "caller_id_number" | "ani":
+            return bool(_DIGIT.search(value)) and b'"' not in value
+        case "destination_number" | "context":
+            return bool(value) and b'"' not in value
+        case "channel_name" | "bridge_channel":
+            return bool(_CHANNEL.fullmatch(value))
+        case "last_app":
+            return not value or bool(_APP.fullmatch(value))
+        case "last_arg":
+            # Of a torn row and another one behind it, all of the other would be in here.
+            return (bool(said.get("last_app")) or not value) and value.count(BETWEEN) <= _MOST_ARGUMENTS
+    return b'"' not in value
 
 
 def _is_odd_name(name: bytes) -> bool:

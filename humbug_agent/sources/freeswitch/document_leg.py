@@ -1,11 +1,10 @@
 """The leg that a document tells of, or an event, which holds the same by other names."""
 
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import tzinfo
 
 from humbug_agent.sources.freeswitch.forms import Document
 from humbug_agent.sources.freeswitch.leg import Leg
+from humbug_agent.sources.freeswitch.moments import moments, shown
 
 EXTRA = (
     "hangup_cause_q850", "sip_hangup_disposition", "sip_term_status", "originate_disposition",
@@ -19,9 +18,6 @@ EXTRA = (
 
 EXTRA_PROFILE = ("network_addr", "ani", "rdnis", "source")
 
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
-_STAMP = "%Y-%m-%d %H:%M:%S"
-
 
 def made(document: Document, zone: tzinfo) -> Leg:
     """``document``'s values are decoded. ``zone`` is FreeSWITCH's, for what has no epochs.
@@ -33,10 +29,7 @@ def made(document: Document, zone: tzinfo) -> Leg:
     cause = variables.get("hangup_cause", "")
     if not uuid or not cause:
         raise ValueError(f"has no {'hangup_cause' if uuid else 'uuid'}")
-    times = _Times(variables, document.times, zone)
-    start, answer, end = times.at("start", "created"), times.at("answer", "answered"), times.at("end", "hangup")
-    if not start or not end:
-        raise ValueError(f"has no time of its {'end' if start else 'start'}")
+    when = moments(variables, zone, document.times)
     originator = variables.get("originating_leg_uuid", "")
     bridge_sip = variables.get("last_bridge_proto_specific_hangup_cause", "")
     return Leg(
@@ -45,11 +38,11 @@ def made(document: Document, zone: tzinfo) -> Leg:
         number=profile.get("caller_id_number", ""),
         destination=profile.get("destination_number", ""),
         context=profile.get("context", ""),
-        start=start,
-        answer=answer,
-        end=end,
-        duration=_seconds(variables.get("duration"), start, end),
-        billsec=_seconds(variables.get("billsec"), answer, end),
+        start=when.start,
+        answer=when.answer,
+        end=when.end,
+        duration=when.duration,
+        billsec=when.billsec,
         cause=cause,
         originated=variables.get("originate_disposition", ""),
         bridged=variables.get("last_bridge_hangup_cause", ""),
@@ -66,59 +59,8 @@ def made(document: Document, zone: tzinfo) -> Leg:
         userfield=variables.get("userfield", ""),
         linkedid=originator or variables.get("cc_member_session_uuid") or uuid,
         extra=_extra(document),
-        shown=times.shown("start"),
+        shown=shown(variables.get("start_stamp", ""), zone),
     )
-
-
-class _Times:
-    """Of a leg, by what is most exact: microseconds since the epoch, seconds, then local time."""
-
-    def __init__(self, variables: Mapping[str, str], times: Mapping[str, str], zone: tzinfo) -> None:
-        self._variables = variables
-        self._times = times
-        self._zone = zone
-
-    def at(self, name: str, event: str) -> datetime | None:
-        """None: it never happened. Raises ValueError."""
-        for said, fraction in (
-            (self._variables.get(f"{name}_uepoch"), 1_000_000),
-            (self._variables.get(f"{name}_epoch"), 1),
-            (self._times.get(f"{event}_time"), 1_000_000),
-        ):
-            if said:
-                return self._moment(_whole(f"{name} time", said), fraction)
-        stamp = self._variables.get(f"{name}_stamp")
-        return datetime.strptime(stamp, _STAMP).replace(tzinfo=self._zone) if stamp else None
-
-    def shown(self, name: str) -> datetime | None:
-        """The same as FreeSWITCH's clock showed it; None where that is not said, or not understood."""
-        try:
-            return datetime.strptime(self._variables.get(f"{name}_stamp", ""), _STAMP).replace(tzinfo=self._zone)
-        except ValueError:
-            return None
-
-    def _moment(self, count: int, fraction: int) -> datetime | None:
-        if count <= 0:
-            return None
-        seconds, rest = divmod(count, fraction)
-        try:
-            moment = datetime.fromtimestamp(seconds, UTC)
-        except (ValueError, OverflowError, OSError) as error:
-            raise ValueError(f"{seconds} seconds since the epoch are no time") from error
-        return (moment + timedelta(microseconds=rest)).astimezone(self._zone)
-
-
-def _whole(name: str, said: str) -> int:
-    if not _WHOLE.fullmatch(said):
-        raise ValueError(f"{name} is {said[:40]!r}, which is no whole number")
-    return int(said)
-
-
-def _seconds(said: str | None, begin: datetime | None, end: datetime) -> int:
-    """FreeSWITCH subtracts whole seconds."""
-    if said:
-        return _whole("a duration", said)
-    return int(end.timestamp()) - int(begin.timestamp()) if begin else 0
 
 
 def _extra(document: Document) -> dict[str, str]:

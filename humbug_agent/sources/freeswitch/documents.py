@@ -14,6 +14,8 @@ from humbug_agent.text import AUTO, text
 _UNSAFE = re.compile(r"""[\r\n "#&+:;<=>?@\[\\\]^`{|}]""")
 """What FreeSWITCH encodes when it encodes a value, but for the percent sign and bytes beyond ASCII."""
 
+_STAMPS = ("start_stamp", "end_stamp", "answer_stamp")
+
 _WHOLLY_ENCODED = re.compile(r"(?:%[0-9A-F]{2})+")
 _CALLER_ID = re.compile(r'"(.*)" <(.*)>', re.DOTALL)
 
@@ -35,9 +37,9 @@ def leg(raw: bytes, zone: tzinfo, charset: str = AUTO) -> Leg:
 def decoded(variables: Mapping[str, str], charset: str) -> Mapping[str, str]:
     """The values without percent-encoding, if that is what encode-values=true made of them.
 
-    All are encoded or none is. start_stamp has a blank in it, and is nothing that a caller chooses.
+    All are encoded or none is. A stamp has a blank in it, and is nothing that a caller chooses.
     """
-    stamp = variables.get("start_stamp")
+    stamp = next((variables[name] for name in _STAMPS if variables.get(name)), None)
     if " " in stamp if stamp else any(_UNSAFE.search(value) for value in variables.values()):
         return variables
     return {name: _decoded(value, charset) if "%" in value else value for name, value in variables.items()}

@@ -1,19 +1,20 @@
 """A call's document as FreeSWITCH's modules write or post it: JSON or XML, wrapped in what `encode` makes of it.
 
-What comes out is the same for both: the channel's variables and the newest profile. Whoever calls in chooses many of
-the values, so nothing is taken for granted, and what could be read in two ways is not read at all.
+What comes out is the same for both: the channel's variables, the newest profile and its times. Whoever calls in chooses
+many of the values, so nothing is taken for granted, and what could be read in two ways is not read at all.
 """
 
 import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from xml.parsers import expat
 
+from humbug_agent.sources.freeswitch.variable_names import without_names
 from humbug_agent.text import AUTO, carried, keeps_ascii, mended
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -32,13 +33,17 @@ _PRIVATE = {0xDC00 + byte: 0xF0000 + byte for byte in range(0x80, 0x100)}
 _BACK = {private: bad for bad, private in _PRIVATE.items()}
 """A parser of XML takes no bytes that are not UTF-8, and passes characters of private use on."""
 _REFERENCE = re.compile(r"&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));")
+_COUNT = re.compile(r"[0-9]{1,18}")
 _CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32)], " ")
 """What XML can't hold. The modules write it down all the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """``variables`` as they stand, percent-encoded or not; ``profile`` and ``times`` of the newest callflow."""
+    """``variables`` as they stand, percent-encoded or not; ``profile`` and ``times`` of the newest callflow.
+
+    What that one's times don't tell, which is 0, an older one's may.
+    """
 
     is_xml: bool
     variables: Mapping[str, str]
@@ -47,6 +52,23 @@ class Document:
     switchname: str
     charset: str = AUTO
     """Of what is still percent-encoded."""
+
+
+@dataclass(slots=True)
+class _Callflow:
+    """One for each time that the call was routed, and for the first."""
+
+    index: str = ""
+    profile: dict[str, str] = field(default_factory=dict)
+    times: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def age(self) -> tuple[int, bool, int, int]:
+        """The greater, the newer: when it was made, whether another one took its place, whether it saw the end."""
+        made, left, ended = (
+            _count(self.times.get(f"{name}_time")) for name in ("profile_created", "transfer", "hangup")
+        )
+        return made, not left, ended, _count(self.index)
 
 
 def opened(raw: bytes, charset: str = AUTO) -> Document:
@@ -114,7 +136,7 @@ def _json(body: bytes, charset: str, urlencoded: bool) -> Document:
     text = carried(body, charset)
     try:
         # With encode=true, what looks like structure may come from a value: then it may not be there twice.
-        found = json.loads(text, strict=urlencoded, object_pairs_hook=_once if urlencoded else None)
+        found = json.loads(text, strict=urlencoded, object_pairs_hook=_once if urlencoded else _gathered)
     except RecursionError:
         raise ValueError("JSON that is nested too deeply") from None
     except ValueError as error:
@@ -122,16 +144,32 @@ def _json(body: bytes, charset: str, urlencoded: bool) -> Document:
         raise ValueError(JSON_ENCODE if urlencoded and whole else f"not a whole JSON document ({error})") from error
     if urlencoded and _hides_itself(found):
         raise ValueError(JSON_ENCODE)
-    callflow = found.get("callflow")
-    newest = (callflow[0] if callflow else None) if isinstance(callflow, list) else callflow
-    newest = newest if isinstance(newest, dict) else {}
-    return Document(
-        False,
-        _strings(found.get("variables")),
-        _strings(newest.get("caller_profile")),
-        _strings(newest.get("times")),
-        _string(found.get("switchname")),
-    )
+    variables, switchname = _strings(found.get("variables")), _string(found.get("switchname"))
+    return _document(False, variables, list(_callflows(found.get("callflow"))), switchname)
+
+
+def _callflows(found: object) -> Iterator[_Callflow]:
+    """A module has them in a list, an older one has one of them, or each under the same name."""
+    for one in found if isinstance(found, list) else [found]:
+        if isinstance(one, list):
+            yield from _callflows(one)
+        elif isinstance(one, dict):
+            index = _string(one.get("profile_index"))
+            yield _Callflow(index, _strings(one.get("caller_profile")), _strings(one.get("times")))
+
+
+def _document(is_xml: bool, variables: dict[str, str], callflows: list[_Callflow], switchname: str) -> Document:
+    """Of callflows that are equally old, the first one is the newest: so FreeSWITCH writes them."""
+    newest = max((one for one in callflows if one.profile), key=lambda one: one.age, default=_Callflow())
+    times: dict[str, str] = {}
+    for one in [newest, *callflows]:
+        times |= {name: said for name, said in one.times.items() if not _count(times.get(name))}
+    return Document(is_xml, variables, newest.profile, times, switchname)
+
+
+def _count(said: str | None) -> int:
+    """0 is never; so is what is no number that a clock can show."""
+    return int(said) if said and _COUNT.fullmatch(said) else 0
 
 
 def _hides_itself(found: Mapping[str, Any]) -> bool:
@@ -139,6 +177,14 @@ def _hides_itself(found: Mapping[str, Any]) -> bool:
     variables = _strings(found.get("variables"))
     dialled = _strings(found.get("channel_data")).get("direction") == "outbound"
     return not dialled and (variables.get("cc_side") == "agent" or bool(variables.get("originating_leg_uuid")))
+
+
+def _gathered(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that stands there twice the last value, but all callflows."""
+    found = dict(pairs)
+    if len(found) < len(pairs) and "callflow" in found:
+        found["callflow"] = [value for name, value in pairs if name == "callflow"]
+    return found
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -161,14 +207,16 @@ def _string(value: object) -> str:
 
 @dataclass(slots=True)
 class _Reader:
-    """Collects the texts of cdr/variables/*, and of caller_profile/* and times/* in the first callflow."""
+    """Collects the texts of cdr/variables/*, and of caller_profile/* and times/* in each callflow.
 
+    ``names`` are those of variables that go by other names in the XML.
+    """
+
+    names: Mapping[str, str]
     path: list[str] = field(default_factory=list)
-    texts: dict[str, dict[str, str]] = field(
-        default_factory=lambda: {"variables": {}, "caller_profile": {}, "times": {}}
-    )
+    variables: dict[str, str] = field(default_factory=dict)
+    callflows: list[_Callflow] = field(default_factory=list)
     switchname: str = ""
-    _callflows: int = 0
     _into: dict[str, str] | None = None
     _text: list[str] = field(default_factory=list)
 
@@ -182,15 +230,18 @@ class _Reader:
                 raise ValueError(f"XML, but no call record: it begins with <{name[:40]}>")
             self.switchname = attributes.get("switchname", "").translate(_BACK)
         elif depth == 2 and name == "callflow":
-            self._callflows += 1
+            self.callflows.append(_Callflow(attributes.get("profile_index", "")))
+        elif depth > 3 and self.path[1] == "variables":
+            # It would be a part of a variable's name.
+            raise ValueError("XML with elements inside of a variable, which FreeSWITCH never writes")
         self._into = self._place()
         self._text.clear()
 
     def _place(self) -> dict[str, str] | None:
         if len(self.path) == 3 and self.path[1] == "variables":
-            return self.texts["variables"]
-        if len(self.path) == 4 and self.path[1] == "callflow" and self._callflows == 1:
-            return self.texts.get(self.path[2])
+            return self.variables
+        if len(self.path) == 4 and self.path[1] == "callflow":
+            return {"caller_profile": self.callflows[-1].profile, "times": self.callflows[-1].times}.get(self.path[2])
         return None
 
     def data(self, text: str) -> None:
@@ -199,6 +250,8 @@ class _Reader:
 
     def end(self, name: str) -> None:
         if self._into is not None:
+            if self._into is self.variables:
+                name = self.names.get(name, name)
             # An array has an element for each of its values.
             self._into.setdefault(name, "".join(self._text).translate(_BACK))
         self._into = None
@@ -207,18 +260,18 @@ class _Reader:
 
 def _xml(body: bytes, charset: str) -> Document:
     text = _BAD_BYTES.sub(lambda bad: bad[0].translate(_PRIVATE), carried(body, charset))
-    reader = _Reader()
+    text, names = without_names(text.translate(_CONTROL))
+    reader = _Reader(names)
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refused
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
     parser.CharacterDataHandler = reader.data
     try:
-        parser.Parse(_REFERENCE.sub(_possible, text.translate(_CONTROL)), True)
+        parser.Parse(_REFERENCE.sub(_possible, text), True)
     except expat.ExpatError as error:
         raise ValueError(f"not a whole XML document ({error})") from error
-    texts = reader.texts
-    return Document(True, texts["variables"], texts["caller_profile"], texts["times"], reader.switchname)
+    return _document(True, reader.variables, reader.callflows, reader.switchname)
 
 
 def _possible(reference: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import tzinfo
 from pathlib import Path
 from threading import Event
@@ -21,8 +22,10 @@ from humbug_agent.sources.contract import NothingYet, SourceError
 from humbug_agent.sources.following import Count, Visit, left_out
 from humbug_agent.sources.freeswitch.following import FreeswitchFollower
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
+from humbug_agent.sources.freeswitch.own_columns import MEMORY, OWN, FileRows
 from humbug_agent.sources.freeswitch.row_leg import made
-from humbug_agent.sources.freeswitch.rows import Junk, Row, Rows
+from humbug_agent.sources.freeswitch.rows import Junk, Row
+from humbug_agent.sources.freeswitch.templates import TEMPLATES
 from humbug_agent.sources.place import OpenFile, Place
 from humbug_agent.sources.readable import look_whether_readable
 from humbug_agent.sources.zone_watch import ZoneWatch
@@ -32,11 +35,11 @@ log = logging.getLogger(__name__)
 CHUNK = 512 * 1024
 """Bytes read, and so committed, at once; about 2,500 calls."""
 
+RECENT = 5
+"""Files of which the last rows show what a template is: one alone may have too few."""
+
 JUST_SECONDS = 60.0
 """A file written to so lately is no copy: its last row has just ended."""
-
-MEMORY = 16 * 1024
-"""Bytes before the place that show of which template the rows are."""
 
 
 class FreeswitchCsv:
@@ -48,6 +51,7 @@ class FreeswitchCsv:
         self._zone = settings.timezone or zone
         self._zone_watch = ZoneWatch()
         self.leaves_out = left_out(settings.path, settings.start)
+        self._said = ""
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         path = self._path
@@ -56,13 +60,15 @@ class FreeswitchCsv:
             place = self._end(path)
             log.info("%s: what was written before now is not sent (start = end)", path)
             yield Batch([], [], place.dump(path))
-        rows = Rows(self._settings.template)
+        rows = FileRows(self._settings.template)
+        self._learn(rows)
         for visit in FreeswitchFollower(path).visits(place, stop, follow=follow):
             if visit is None:
                 yield Batch([], [], None)
                 continue
-            if visit.count is Count.ANEW and visit.file.offset:
-                rows.split(visit.file.read_again(max(0, visit.file.offset - MEMORY)), more=False, final=True)
+            if visit.count is not Count.ON:
+                start = max(0, visit.file.offset - MEMORY)
+                rows.begin(_from_a_line(visit.file.read_again(start), start))
             yield from self._drain(visit, rows, stop)
             if visit.count is not Count.ON and not stop.is_set():
                 yield Batch([], [], None)
@@ -71,7 +77,9 @@ class FreeswitchCsv:
         return cursor if self._settings.start == "end" else None
 
     def parse(self, record: bytes) -> Batch:
-        found, _ = Rows(self._settings.template).split(record.rstrip(b"\r\n") + b"\n", more=False, final=True)
+        rows = FileRows(self._settings.template)
+        self._learn(rows)
+        found, _ = rows.split(record.rstrip(b"\r\n") + b"\n", more=False, final=True)
         return self._batch(found, "", 0)
 
     def unread(self, cursor: str | None) -> int:
@@ -103,7 +111,7 @@ class FreeswitchCsv:
         look_whether_readable(rotated)
         if not path.exists() and not rotated:
             raise NothingYet(f"{path}: does not exist; FreeSWITCH makes it with the first call")
-        newest = self._newest(path)
+        newest = next(iter(self._newest(path)), None)
         if newest is None:
             return f"{path}: empty, {len(rotated)} rotated files beside it"
         try:
@@ -111,7 +119,8 @@ class FreeswitchCsv:
             calls = self._batch(found, "", 0)
             rows = [item for item in found if isinstance(item, Row)]
             if found and not rows:
-                raise SourceError(f"{newest}: {self._unlike(newest)}")
+                reason = calls.rejects[-1].reason
+                raise SourceError(f"{newest}: {reason if reason == OWN else self._unlike(newest)}")
         except OSError as error:
             hint = "; is the user in group freeswitch?" if error.errno == errno.EACCES else ""
             raise SourceError(f"{newest}: {error.strerror}{hint}") from error
@@ -126,12 +135,10 @@ class FreeswitchCsv:
         given = self._settings.path
         return given if given.is_file() or (given.suffix and not given.is_dir()) else given / "Master.csv"
 
-    def _newest(self, path: Path) -> Path | None:
-        """The file that has the newest rows: Master.csv, unless it was rotated or moved just now."""
-        for file in [path, *reversed(rotation.rotated(path))]:
-            if file.exists() and file.stat().st_size and file.suffix not in places.COMPRESSED:
-                return file
-        return None
+    def _newest(self, path: Path) -> list[Path]:
+        """The files that have rows, the newest first: Master.csv, unless it was rotated or moved just now."""
+        files = [path, *reversed(rotation.rotated(path))]
+        return [one for one in files if one.exists() and one.stat().st_size and one.suffix not in places.COMPRESSED]
 
     def _latest(self, file: Path, template: str) -> tuple[Sequence[Row | Junk], int, int]:
         """The last rows of the file, where they end, and its size."""
@@ -141,9 +148,9 @@ class FreeswitchCsv:
         with OpenFile(file, at) as opened:
             data = opened.peek(size - at)
         begin = data.find(b"\n") + 1 if at else 0
-        found, taken = Rows(template).split(data[begin:], more=False, final=False)
+        found, taken = FileRows(template).split(data[begin:], more=False, final=False)
         if not any(isinstance(item, Row) for item in found):
-            found, taken = Rows(template).split(data[begin:], more=False, final=True)
+            found, taken = FileRows(template).split(data[begin:], more=False, final=True)
             taken = data.rfind(b"\n") + 1 - begin
         return found, at + begin + taken, size
 
@@ -152,20 +159,32 @@ class FreeswitchCsv:
             found, _, _ = self._latest(file, "auto")
             names = {item.template.name for item in found if isinstance(item, Row)}
             if names:
-                return f"has rows of template {' and '.join(sorted(names))}, and not of {self._settings.template}"
-        return "has no row of a template that is known; see README for a template to use"
+                wanted = self._settings.template if self._settings.template in TEMPLATES else "the one in agent.ini"
+                return f"has rows of template {' and '.join(sorted(names))}, and not of {wanted}"
+        return (
+            "has no row of a template that is known; set template to its text as it stands in cdr_csv.conf.xml, or see "
+            "README for a template to use"
+        )
+
+    def _learn(self, rows: FileRows) -> None:
+        """Let it see the last rows of the newest files, which show what others beside them are."""
+        for file in self._newest(self._path)[:RECENT][::-1]:
+            # `trouble` says why one can't be read.
+            with suppress(OSError), file.open("rb") as opened:
+                start = opened.seek(max(0, file.stat().st_size - MEMORY))
+                rows.begin(_from_a_line(opened.read(MEMORY), start))
 
     def _end(self, path: Path) -> Place:
         """Behind the last row that is there now; where there is none, whatever is written from now on."""
         now = time.time()
-        newest = self._newest(path)
+        newest = next(iter(self._newest(path)), None)
         if newest and (end := self._latest(newest, self._settings.template)[1]):
             with OpenFile(newest, end) as file:
                 file.known = rotation.all_known(path)
                 return file.place(0, {})
         return places.nowhere(now, rotation.all_known(path))
 
-    def _drain(self, visit: Visit, rows: Rows, stop: Event) -> Iterator[Batch]:
+    def _drain(self, visit: Visit, rows: FileRows, stop: Event) -> Iterator[Batch]:
         """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather."""
         file, more = visit.file, True
         while more and not stop.is_set():
@@ -174,6 +193,9 @@ class FreeswitchCsv:
             found, taken = rows.split(data, more=more, final=visit.last and not more)
             if not taken:
                 break
+            if rows.own and rows.own.name != self._said:
+                self._said = rows.own.name
+                log.warning("%s: is of template %s; set template to its text to have them named", file.path, self._said)
             at = file.offset
             batch = self._batch(found, str(file.path), at)
             if not more and time.time() - file.written() < JUST_SECONDS:
@@ -206,6 +228,11 @@ class FreeswitchCsv:
             key = digest("reject", self.name, str(at), text.decode("latin-1"))
             rejects.append(Reject(key, text, reason, _where(path, at)))
         return Batch(records, rejects, None)
+
+
+def _from_a_line(data: bytes, start: int) -> bytes:
+    """Without what is left of a line that began before ``start``."""
+    return data[data.find(b"\n") + 1 :] if start else data
 
 
 def _where(path: str, at: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from humbug_agent.sources.freeswitch.columns import Doubt, head, tail
-from humbug_agent.sources.freeswitch.templates import BETWEEN, TEMPLATES, Template
+from humbug_agent.sources.freeswitch.templates import TEMPLATES, Template, of
 
 LONGEST = 64 * 1024
 """Bytes that the texts on one side of a row's middle may have."""
@@ -34,7 +34,7 @@ _MOST = 128
 AMBIGUOUS = "can be read in more than one way: a text in it looks like the end or the beginning of a row"
 CUT = "cut short, and nothing follows: was the disk full?"
 TORN = "cut short, and written again right behind it: was the disk full?"
-NO_ROW = "is not a row of mod_cdr_csv, or of a template that is not known"
+NO_ROW = "is no row of mod_cdr_csv, or of a template that is not known: then set template to the template's own text"
 
 _ODDLY_CUT = re.compile(rb'(?s)(?=.*\w)(?:.*?","){2}(?:.*(?<!",)\Z|(?:.*?","){2})')
 """A beginning of a row that does not stand twice in one by chance: two columns and a part of another, or four."""
@@ -60,10 +60,14 @@ class Junk:
 
 
 class Rows:
-    """Reads rows of one template, or with "auto" of any; remembers of which the last one was."""
+    """Reads rows of one template, or of any stock one; remembers of which the last one was.
 
-    def __init__(self, template: str) -> None:
-        self._templates = tuple(TEMPLATES.values()) if template == "auto" else (TEMPLATES[template],)
+    ``template`` is agent.ini's: auto, a stock one's name, or the text of one. With ``own`` it reads rows of that alone.
+    """
+
+    def __init__(self, template: str, own: Template | None = None) -> None:
+        named = tuple(TEMPLATES.values()) if template == "auto" else (of(template),)
+        self._templates = (own,) if own else named
         self._last: Template | None = None
         self._begin = re.compile(b"|".join({re.escape(one.begin) for one in self._templates}))
         self._next_begin = re.compile(b"|".join({_torn_or_whole(one.begin) for one in self._templates}))
@@ -104,6 +108,10 @@ class Rows:
         if unsure:
             found.append(_plain_row(*unsure))
         return found, at
+
+    def is_plain(self, text: bytes) -> bool:
+        """Whether it is a row, and no text in it has a quote."""
+        return any(one.plain.fullmatch(text) for one in self._templates)
 
     def _plain(self, data: bytes, at: int) -> tuple[Template, re.Match[bytes]] | None:
         if self._last:
@@ -169,12 +177,7 @@ class Rows:
 
     def _can_begin(self, data: bytes, at: int, anchor: re.Match[bytes]) -> bool:
         """Whether what stands between is enough for a row's first columns, whatever stands before them."""
-        for one in self._of(anchor):
-            begin = one.beginning.search(data, at, anchor.start() + len(BETWEEN))
-            texts = len(one.head) - 1 - one.beginning.pattern.count(BETWEEN)
-            if begin and data.count(BETWEEN, begin.end(), anchor.start()) >= texts:
-                return True
-        return False
+        return any(one.can_begin(data, at, anchor.start()) for one in self._of(anchor))
 
     def _next(self, data: bytes, at: int) -> re.Match[bytes] | None:
         """The next middle of a row. That of opencdrrate is one only behind what such a row begins with."""
