@@ -156,8 +156,8 @@ class HttpClient:
         try:
             response = self._send(prepared, body, headers, limit, stop)
         except NoAnswer as error:
-            if error.odd and self._wrong is None and not self._proxies:
-                self._wrong = http_scheme.said_of(url)
+            if error.odd and self._wrong is None and not (self._proxies or self._closed.is_set()):
+                self._wrong = http_scheme.said_of(url, silent=error.slow)
             if not (error.odd and self._wrong):
                 raise
             raise NoAnswer(f"{place(url)}: {self._wrong}", lasting=True) from error

@@ -3,10 +3,11 @@
 import re
 import socket
 import ssl
+import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-SECONDS = 2.0
+SECONDS = 1.0
 """For each of two short questions."""
 
 TLS_RECORDS = (b"\x15", b"\x16")
@@ -28,12 +29,15 @@ def wants_tls(status: int, body: bytes) -> bool:
     return status == 400 and bool(_WANTS_TLS.search(body))
 
 
-def said_of(url: str) -> str:
-    """What is wrong with the scheme of ``url``; blank: nothing, or it can't be told. Takes up to two SECONDS."""
+def said_of(url: str, *, silent: bool) -> str:
+    """What is wrong with the scheme of ``url``; blank: nothing, or it can't be told. Takes up to two SECONDS.
+
+    ``silent``: whoever listens there got a greeting, or a request, in that scheme, and says nothing. That takes one.
+    """
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     where = (parts.hostname or "", parts.port or (443 if secure else 80))
-    first = _answer(where, _greeting(where[0]))
+    first = b"" if silent else _answer(where, _greeting(where[0]))
     tls = first in TLS_RECORDS
     if not secure:
         return WRONG_HTTP if tls else ""
@@ -53,8 +57,10 @@ def _greeting(host: str) -> bytes:
 
 def _answer(where: tuple[str, int], said: bytes) -> bytes:
     """The first byte of it; blank: none came."""
+    until = time.monotonic() + SECONDS
     try:
         with socket.create_connection(where, SECONDS) as connection:
+            connection.settimeout(max(0.01, until - time.monotonic()))
             connection.sendall(said)
             return connection.recv(1)
     except OSError:

@@ -212,6 +212,29 @@ def test_a_plain_server_that_only_closes_the_connection_is_asked_in_its_own_lang
             thread.join()
 
 
+def test_a_plain_server_that_waits_for_the_end_of_a_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            kept = []
+            with suppress(OSError):
+                while True:
+                    peer, _ = listener.accept()
+                    kept.append(peer)
+                    if peer.recv(65536).startswith(b"HEAD"):
+                        peer.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+            for peer in kept:
+                peer.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            assert "speaks plain HTTP and no TLS" in said(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
 def test_tls_behind_http_is_called_that(tls: ssl.SSLContext) -> None:
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", tls) as port:
         assert "this port speaks HTTPS; write https://" in said(f"http://127.0.0.1:{port}/x")
