@@ -26,7 +26,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def page_server() -> Iterator[PageServer]:
     started = PageServer()
     yield started
-    started.stop()
+    started.end()
 
 
 @pytest.fixture

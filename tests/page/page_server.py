@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from queue import SimpleQueue
 from typing import Any
 
 POLICY = (
@@ -34,6 +35,9 @@ class PageServer:
         self._since = 0.0
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
+        # One thread for all of them: it is the session's, and no test leaves one behind.
+        self._to_serve: SimpleQueue[ThreadingHTTPServer | None] = SimpleQueue()
+        threading.Thread(target=self._serve, daemon=True).start()
         self.start()
 
     @property
@@ -48,7 +52,15 @@ class PageServer:
         """On the port that it had before, if it had one."""
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
         self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._to_serve.put(self._server)
+
+    def _serve(self) -> None:
+        while server := self._to_serve.get():
+            server.serve_forever(0.02)
+
+    def end(self) -> None:
+        self.stop()
+        self._to_serve.put(None)
 
     def stop(self) -> None:
         if self._server:
@@ -93,6 +105,9 @@ def _go_on(value: Any, later: float, key: str = "") -> Any:
 
 def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        # Chromium opens connections on which it may never ask for anything; their threads end by this.
+        timeout = 2
+
         def do_GET(self) -> None:
             name = self.path.lstrip("/") or "index.html"
             if name == "status.json":

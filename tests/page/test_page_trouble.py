@@ -85,7 +85,7 @@ def test_an_old_answer_again_and_again_is_no_news(page: Page) -> None:
     page.nudge()
     page.later(11)
     page.nudge()
-    assert "it gives the same old answer" in page.text("#troubles .words")
+    page.until(lambda: "it gives the same old answer" in page.text("#troubles .words"))
 
 
 def test_who_is_not_signed_in_any_more_sees_it_at_once_and_asks_no_more(page: Page) -> None:
