@@ -8,7 +8,8 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from threading import Event
@@ -16,7 +17,7 @@ from threading import Event
 from humbug_agent.cdr import CDR, Batch, Reject, digest
 from humbug_agent.config_sources import FreeswitchCsvSettings
 from humbug_agent.sources import place as places
-from humbug_agent.sources import rotation
+from humbug_agent.sources import unpacking
 from humbug_agent.sources.contract import NothingYet, SourceError
 from humbug_agent.sources.following import Count, Visit, left_out
 from humbug_agent.sources.freeswitch.following import FreeswitchFollower
@@ -25,6 +26,7 @@ from humbug_agent.sources.freeswitch.row_leg import made
 from humbug_agent.sources.freeswitch.rows import Junk, Row, Rows
 from humbug_agent.sources.place import OpenFile, Place
 from humbug_agent.sources.readable import look_whether_readable
+from humbug_agent.sources.rotation import Shelf
 from humbug_agent.sources.zone_watch import ZoneWatch
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class FreeswitchCsv:
         self._settings = settings
         self._zone = settings.timezone or zone
         self._zone_watch = ZoneWatch()
+        self._shelves: dict[Path, Shelf] = {}
         self.leaves_out = left_out(settings.path, settings.start)
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
@@ -56,14 +59,15 @@ class FreeswitchCsv:
             place = self._end(path)
             log.info("%s: what was written before now is not sent (start = end)", path)
             yield Batch([], [], place.dump(path))
+        here = place
         rows = Rows(self._settings.template)
-        for visit in FreeswitchFollower(path).visits(place, stop, follow=follow):
+        for visit in FreeswitchFollower(Shelf(path, self._different)).visits(place, stop, follow=follow):
             if visit is None:
                 yield Batch([], [], None)
                 continue
             if visit.count is Count.ANEW and visit.file.offset:
                 rows.split(visit.file.read_again(max(0, visit.file.offset - MEMORY)), more=False, final=True)
-            yield from self._drain(visit, rows, stop)
+            here = yield from self._drain(visit, rows, here, stop)
             if visit.count is not Count.ON and not stop.is_set():
                 yield Batch([], [], None)
 
@@ -78,7 +82,7 @@ class FreeswitchCsv:
         place = places.load(cursor, self._path)
         if place is None and self._settings.start == "end":
             return 0
-        return rotation.unread_bytes(self._path, place)
+        return self._shelf(self._path).unread_bytes(place)
 
     def trouble(self) -> str:
         try:
@@ -99,11 +103,14 @@ class FreeswitchCsv:
             )
         if not os.access(path.parent, os.R_OK | os.X_OK):
             raise SourceError(f"{path.parent}: can't be read; add the user that runs humbug-agent to group freeswitch")
-        rotated = rotation.rotated(path)
-        look_whether_readable(rotated)
+        shelf = self._shelf(path)
+        rotated = shelf.rotated()
+        look_whether_readable([entry.path for entry in rotated])
+        if trouble := shelf.trouble():
+            raise SourceError(trouble)
         if not path.exists() and not rotated:
             raise NothingYet(f"{path}: does not exist; FreeSWITCH makes it with the first call")
-        newest = self._newest(path)
+        newest = self._newest(shelf)
         if newest is None:
             return f"{path}: empty, {len(rotated)} rotated files beside it"
         try:
@@ -126,11 +133,19 @@ class FreeswitchCsv:
         given = self._settings.path
         return given if given.is_file() or (given.suffix and not given.is_dir()) else given / "Master.csv"
 
-    def _newest(self, path: Path) -> Path | None:
+    def _shelf(self, path: Path) -> Shelf:
+        """For what is asked while somebody else reads."""
+        return self._shelves.setdefault(path, Shelf(path, self._different))
+
+    def _different(self, beginning: bytes) -> int:
+        found, _ = Rows(self._settings.template).split(beginning, more=False, final=True)
+        return len({item.text for item in found if isinstance(item, Row)})
+
+    def _newest(self, shelf: Shelf) -> Path | None:
         """The file that has the newest rows: Master.csv, unless it was rotated or moved just now."""
-        for file in [path, *reversed(rotation.rotated(path))]:
-            if file.exists() and file.stat().st_size and file.suffix not in places.COMPRESSED:
-                return file
+        for entry in reversed(shelf.entries()):
+            if entry.size and not unpacking.is_packed(entry.path):
+                return entry.path
         return None
 
     def _latest(self, file: Path, template: str) -> tuple[Sequence[Row | Junk], int, int]:
@@ -158,15 +173,19 @@ class FreeswitchCsv:
     def _end(self, path: Path) -> Place:
         """Behind the last row that is there now; where there is none, whatever is written from now on."""
         now = time.time()
-        newest = self._newest(path)
+        shelf = self._shelf(path)
+        newest = self._newest(shelf)
         if newest and (end := self._latest(newest, self._settings.template)[1]):
             with OpenFile(newest, end) as file:
-                file.known = rotation.all_known(path)
+                file.known = shelf.all_known()
                 return file.place(0, {})
-        return places.nowhere(now, rotation.all_known(path))
+        return places.nowhere(now, shelf.all_known())
 
-    def _drain(self, visit: Visit, rows: Rows, stop: Event) -> Iterator[Batch]:
-        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather."""
+    def _drain(self, visit: Visit, rows: Rows, here: Place | None, stop: Event) -> Generator[Batch, None, Place | None]:
+        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather.
+
+        ``here`` is the place that was reached before; returns the one that is reached.
+        """
         file, more = visit.file, True
         while more and not stop.is_set():
             data = file.peek(CHUNK)
@@ -180,11 +199,17 @@ class FreeswitchCsv:
                 for cdr in [record for record in batch.records[-1:] if isinstance(record, CDR)]:
                     self._zone_watch.ended(cdr.end.timestamp(), file.written())
             file.advance(data[:taken])
-            yield Batch(batch.records, batch.rejects, file.place(0, {}).dump(self._path), taken)
+            if visit.aside is None:
+                here = file.place(0, {})
+            yield Batch(batch.records, batch.rejects, here.dump(self._path) if here else None, taken)
         if visit.last and file.broken:
             reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
             key = digest("broken", self.name, str(file.path), str(file.offset))
             yield Batch([], [Reject(key, b"", reason, _where(str(file.path), file.offset))], None)
+        if visit.last and here and visit.aside and not stop.is_set():
+            here = replace(here, known=visit.aside)
+            yield Batch([], [], here.dump(self._path))
+        return here
 
     def _batch(self, found: Sequence[Row | Junk], path: str, offset: int) -> Batch:
         """``offset`` is where in the file the data began."""
