@@ -4,15 +4,17 @@ Asterisk opens the file anew for every record. So a renamed file gets nothing mo
 written is out, and one that was truncated begins again at 0.
 """
 
+import contextlib
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 from threading import Event
 
 from humbug_agent.sources import rotation
-from humbug_agent.sources.place import MARK, OpenFile, Place
+from humbug_agent.sources.place import OpenFile, Place
+from humbug_agent.sources.rotation import Shelf, Stretch
 from humbug_agent.sources.wake import Waker
 
 log = logging.getLogger(__name__)
@@ -34,25 +36,35 @@ class Count(Enum):
 
     ANEW = auto()
     NEXT = auto()
-    """The file's beginning comes right behind the end of the one before."""
+    """The file's beginning comes right behind the end of the one before, unless it is a copy of one."""
+    INSTEAD = auto()
+    """The file was made where the one before has gone from."""
+    ASIDE = auto()
+    """The file sorts before what was read. It is one for itself: the count goes on behind it as if it weren't there."""
     ON = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A moment at which ``file`` may hold something new; ``last``: nothing will be appended to it any more."""
+    """A moment at which ``file`` may hold something new; ``last``: nothing will be appended to it any more.
+
+    ``aside``: what is read here moves the place nowhere; behind the last visit these files are known in it.
+    """
 
     file: OpenFile
     last: bool
     count: Count
+    aside: Sequence[str] | None = None
 
 
 class Follower:
     """Yields visits; the file's own ``offset`` tells how far the visitor came."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._beginnings: set[bytes] = set()
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._path = shelf.path
+        self._ahead: list[Stretch] = []
+        self._known: tuple[str, ...] = ()
         self._broken: set[rotation.Broken] = set()
 
     def visits(self, place: Place | None, stop: Event, *, follow: bool) -> Iterator[Visit | None]:
@@ -60,58 +72,101 @@ class Follower:
 
         None says that there is no file yet. Raises OSError.
         """
-        visited: OpenFile | None = None
+        visited = there = None
         finished = False
-        with Waker(self._path) as waker:
+        with Waker(self._path) as waker, contextlib.ExitStack() as kept:
             while not stop.is_set():
-                file, stretch, found = rotation.open_following(
-                    self._path, place, finished=finished, broken=self._broken
-                )
+                file, stretch, found = self._open_next(place, there, finished=finished)
+                self._say_notes()
                 if file is None or stretch is None:
                     if not follow:
                         return
                     yield None
                     self._await_file(stop, waker)
                     continue
-                if place and place.offset and not found:
-                    self._say_lost(place, visited)
-                with file:
-                    yield Visit(file, False, self._count(file, stretch, found, visited))
+                with contextlib.ExitStack() as opened:
+                    opened.enter_context(file)
+                    if file.packed and file.touched_within(rotation.LATE_SECONDS) and file.breaks_off():
+                        # Somebody is packing it.
+                        self._wait(stop, waker)
+                        continue
+                    if place and place.offset and not found:
+                        self._say_lost(place, file, there)
+                    known = (*self._known, self._shelf.known_as(stretch.entry))
+                    aside = known if stretch.aside else None
+                    yield Visit(file, False, self._count(file, stretch, visited, found=found), aside)
                     visited = file
-                    if stretch.path != self._path:
-                        yield from self._to_its_end(file, stop, waker)
+                    if not stretch.entry.live:
+                        yield from self._to_its_end(file, stop, waker, aside)
                     elif follow:
                         yield from self._live(file, stop, waker, place)
                     else:
                         return
-                    if file.offset:
+                    if place and aside:
+                        place = replace(place, known=aside)
+                    elif file.offset:
                         place, finished = file.place(0, {}), not file.changed
+                        # It stays open until there is another place: no other file has its inode as long as it is.
+                        kept.close()
+                        kept.push(opened.pop_all())
+                        there = file
+                    if file.offset:
+                        self._known = known
                     elif file.broken:
-                        self._broken.add(rotation.given_up(stretch))
+                        self._broken.add(rotation.given_up(stretch.entry))
+                    if file.changed:
+                        self._ahead = []
+
+    def _open_next(
+        self, place: Place | None, there: OpenFile | None, *, finished: bool
+    ) -> tuple[OpenFile | None, Stretch | None, bool]:
+        """The file to read next, and whether the place was found, in the file ``there`` if that is open still.
+
+        A name may stand for another file in a moment.
+        """
+        while True:
+            found = True
+            # Nothing was rotated since it was found out what is ahead, or it will show when the file is opened.
+            if not self._ahead:
+                self._ahead, found = self._shelf.following(place, there, finished=finished, broken=self._broken)
+                self._known = self._ahead[0].known if self._ahead else ()
+            if not self._ahead:
+                return None, None, found
+            stretch, *self._ahead = self._ahead
+            with contextlib.suppress(FileNotFoundError):
+                file = OpenFile(stretch.entry.path, stretch.offset)
+                if self._shelf.is_still(stretch, file):
+                    file.known = self._known
+                    return file, stretch, found
+                file.close()
+            self._ahead = []
 
     def _live(self, file: OpenFile, stop: Event, waker: Waker, place: Place | None) -> Iterator[Visit]:
         """Visit the file for as long as it is the one under its name, and holds what was read."""
         while not (stop.is_set() or file.changed):
             waker.wait(stop)
-            if not file.offset and self._is_elsewhere(place):
+            if not file.offset and self._shelf.something_came(place, self._broken):
+                # A file that was moved away empty has something in it now: its writer has it open still.
                 return
             if self._moved(file):
                 yield from self._to_its_end(file, stop, waker)
                 return
             yield Visit(file, False, Count.ON)
 
-    def _to_its_end(self, file: OpenFile, stop: Event, waker: Waker) -> Iterator[Visit]:
+    def _to_its_end(
+        self, file: OpenFile, stop: Event, waker: Waker, aside: Sequence[str] | None = None
+    ) -> Iterator[Visit]:
         """The last visits to a rotated file. Who opened it just before it was renamed may still be writing."""
-        while not stop.is_set() and file.touched_within(rotation.LATE_SECONDS):
-            yield Visit(file, False, Count.ON)
-            waker.wait(stop)
+        while not (stop.is_set() or file.packed) and file.touched_within(rotation.LATE_SECONDS):
+            yield Visit(file, False, Count.ON, aside)
+            self._wait(stop, waker)
         if not stop.is_set():
-            yield Visit(file, True, Count.ON)
+            yield Visit(file, True, Count.ON, aside)
 
-    def _is_elsewhere(self, place: Place | None) -> bool:
-        """Whether a file that was moved away empty has something in it now: its writer has it open still."""
-        stretch, _ = rotation.following(self._path, place, finished=True, broken=self._broken)
-        return stretch is not None and stretch.path != self._path
+    def _wait(self, stop: Event, waker: Waker) -> None:
+        """Meanwhile there may be other files to read."""
+        waker.wait(stop)
+        self._ahead = []
 
     def _moved(self, file: OpenFile) -> bool:
         try:
@@ -120,16 +175,15 @@ class Follower:
             return False
         return file.key != (status.st_dev, status.st_ino)
 
-    def _count(self, file: OpenFile, stretch: rotation.Stretch, found: bool, visited: OpenFile | None) -> Count:
-        beginning = file.beginning()
-        # Beginning like one that was read, it is a copy of that one, and not more of the same. But a short beginning
-        # proves nothing: equal records may stand on both sides of a rotation.
-        copy = not stretch.offset and len(beginning) == MARK and beginning in self._beginnings
-        self._beginnings.add(beginning)
-        apart = not (stretch.offset or stretch.continues)
-        if visited is None or copy or apart or not found:
-            return Count.ANEW
-        return Count.NEXT if stretch.continues else Count.ON
+    def _count(self, file: OpenFile, stretch: Stretch, visited: OpenFile | None, *, found: bool) -> Count:
+        if not found:
+            # One that was put there has been renamed after it was written.
+            return Count.INSTEAD if stretch.entry.live and file.made_in_place() else Count.ANEW
+        if stretch.aside:
+            return Count.ASIDE
+        if stretch.offset:
+            return Count.ON if visited else Count.ANEW
+        return Count.NEXT if visited and stretch.continues else Count.ANEW
 
     def _await_file(self, stop: Event, waker: Waker) -> None:
         if not self._path.exists():
@@ -137,14 +191,31 @@ class Follower:
         while not self._path.exists() and not stop.is_set():
             waker.wait(stop)
 
-    def _say_lost(self, place: Place, visited: OpenFile | None) -> None:
-        if visited and not visited.changed:
+    def _say_notes(self) -> None:
+        while self._shelf.notes:
+            level, text = self._shelf.notes.pop(0)
+            log.log(level, "%s", text)
+
+    def _say_lost(self, place: Place, file: OpenFile, there: OpenFile | None) -> None:
+        """What was seen of it. Without that nobody knows whether to look for a logrotate or for a disk."""
+        if there and not there.changed:
             log.info("%s: deleted and made anew; reading the new file from its beginning", self._path)
             return
+        size = file.status().st_size
+        if file.path != self._path:
+            seen = "is not the file that was read"
+        elif file.key != (place.device, place.inode) or file.born != place.born != 0:
+            seen = "is another file of the same name"
+        elif size < place.offset:
+            seen = f"was truncated in place (by logrotate's copytruncate?): it has {size:,} bytes"
+        else:
+            seen = "was written anew in place, or truncated (by logrotate's copytruncate?) and filled again"
+        lacking = self._shelf.lacking()
         log.warning(
-            "%s: no longer holds the %d bytes that had been read, nor does any rotated file beside it: truncated "
-            "(copytruncate?) or replaced. Reading what is there from its beginning; calls written just before may be "
-            "missing. Rotate by renaming: see README",
+            "%s: %s. Neither it nor any rotated file beside it holds the %s bytes that had been read%s. Reading what "
+            "is there from its beginning; calls written just before may be missing. Rotate by renaming: see README",
             self._path,
-            place.offset,
+            seen,
+            f"{place.offset:,}",
+            f" ({lacking})" if lacking else "",
         )

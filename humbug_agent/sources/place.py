@@ -2,21 +2,22 @@
 
 An inode is no identity (the next file may get the same one), nor is a name. What was read is: a hash of the file's
 beginning and one of the last bytes before the place. A file that holds both at these offsets is that file, also
-under another name, copied, or compressed.
+under another name, copied, or packed. Of several that hold it, the inode together with the moment in which it was made
+tells which one was read, unless that one was packed or copied since.
 """
 
-import bz2
-import gzip
+import contextlib
+import ctypes
 import io
 import json
-import lzma
 import os
 import time
-import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 from pathlib import Path
+
+from humbug_agent.sources import unpacking
 
 CLOCK_SLACK = 0.1
 """Seconds by which a file system's clock may be behind the process's."""
@@ -24,82 +25,110 @@ CLOCK_SLACK = 0.1
 MARK = 1024
 """Bytes of the beginning, and of what was read last, that a file is recognised by."""
 
-_Compressed = gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
-_OPENERS: dict[str, Callable[[Path], _Compressed]] = {
-    ".gz": gzip.GzipFile,
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
-}
-COMPRESSED = tuple(_OPENERS)
-BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
-
-
-def _is_broken(error: Exception) -> bool:
-    """bz2 says it with an OSError that has no errno."""
-    return isinstance(error, BROKEN) or (isinstance(error, OSError) and error.errno is None)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """How far a file has been read: ``offset`` bytes, which end with a record.
 
-    ``window`` and ``repeats`` are what counting equal records goes on from (see occurrences.py); ``written`` is the
-    file's time of last change then, in seconds since the epoch. ``known`` are the rotated files beside it that were
-    read or are not wanted (see rotation.py). ``clock`` is whose the times in it are, where a reader has to find out
-    (see asterisk/clock.py).
+    ``window``, ``repeats`` and ``last`` are what counting equal records goes on from (see occurrences.py); ``written``
+    is the file's time of last change then, in seconds since the epoch, and ``born`` the moment in which it was made, in
+    nanoseconds, 0 where the file system does not tell. ``known`` are the rotated files beside it that were read or are
+    not wanted (see rotation.py). ``clock`` is whose the times in it are, where a reader has to find out (see
+    asterisk/clock.py).
     """
 
-    device: int
-    inode: int
-    offset: int
-    head: str
-    tail: str
-    window: int
-    repeats: dict[str, int]
-    written: float
+    device: int = 0
+    inode: int = 0
+    born: int = 0
+    offset: int = 0
+    head: str = ""
+    tail: str = ""
+    window: int = 0
+    repeats: dict[str, int] = field(default_factory=dict)
+    last: str = ""
+    written: float = 0.0
     known: Sequence[str] = ()
     clock: str = ""
 
     def dump(self, log: Path) -> str:
         """The cursor of a reader of ``log``."""
-        return json.dumps({"log": os.fspath(log), **asdict(self)}, separators=(",", ":"))
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        return json.dumps({"log": os.fspath(log), **said}, separators=(",", ":"))
 
 
 def load(cursor: str | None, log: Path) -> Place | None:
-    """The place that a reader of ``log`` had reached; None when the cursor is another log's."""
+    """The place that a reader of ``log`` had reached; None when the cursor is another log's.
+
+    An older agent's has not all of the fields, and a younger one's has others.
+    """
     said = json.loads(cursor) if cursor else {}
-    return Place(**said) if said.pop("log", None) == os.fspath(log) else None
+    if said.get("log") != os.fspath(log):
+        return None
+    return Place(**{one.name: said[one.name] for one in fields(Place) if one.name in said})
 
 
 def nowhere(now: float, known: Sequence[str]) -> Place:
     """The place of a reader to whom everything written after ``now`` is new, but for the ``known`` files."""
     written = now - CLOCK_SLACK
-    return Place(device=0, inode=0, offset=0, head="", tail="", window=0, repeats={}, written=written, known=known)
+    return Place(written=written, known=known)
+
+
+def names(log: Path) -> list[Path]:
+    """The log's, and where it is a link that of what it leads to: rotated files may have either."""
+    return [log, Path(os.path.realpath(log))] if log.is_symlink() else [log]
+
+
+def born(descriptor: int) -> int:
+    """When the open file was made, in nanoseconds since the epoch.
+
+    0 where the kernel, the C library or the file system does not tell. Source: statx(2).
+    """
+    answer = (ctypes.c_uint8 * 256)()
+    with contextlib.suppress(AttributeError):
+        if not _libc.statx(descriptor, b"", _AT_EMPTY_PATH, _STATX_BTIME, answer):
+            said = bytes(answer)
+            mask, seconds, nanoseconds = (int.from_bytes(said[a:b], "little") for a, b in ((0, 4), (80, 88), (88, 92)))
+            return seconds * 10**9 + nanoseconds if mask & _STATX_BTIME else 0
+    return 0
+
+
+_libc = ctypes.CDLL(None)
+_AT_EMPTY_PATH, _STATX_BTIME = 0x1000, 0x800
+"""From linux/fcntl.h and linux/stat.h."""
 
 
 class OpenFile:
-    """A file open for reading at an offset, compressed or not. ``changed`` tells that it no longer holds what was read.
+    """A file open for reading at an offset, packed or not. ``changed`` tells that it no longer holds what was read.
 
-    ``known`` goes into its places. Raises OSError; a compressed file that breaks off ends there, with the reason in
-    ``broken``.
+    ``known`` goes into its places. Raises OSError, CantUnpack; a packed file that breaks off ends there, with the
+    reason in ``broken``.
     """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
-        opener = _OPENERS.get(path.suffix)
-        self._stream: io.FileIO | _Compressed = opener(path) if opener else io.FileIO(path)
-        self.compressed = opener is not None
+        self._raw = io.FileIO(path)
+        try:
+            self._stream = unpacking.unpacked(self._raw)
+        except (unpacking.CantUnpack, OSError):
+            self._raw.close()
+            raise
+        self.packed = self._stream is not None
         self.offset = 0
         self.changed = False
         self.broken = ""
         self.known: Sequence[str] = ()
         self._head = self._tail = self._ahead = b""
-        status = os.fstat(self._stream.fileno())
+        status = self.status()
         self.key = (status.st_dev, status.st_ino)
+        self.born = born(self._raw.fileno())
         if offset:
             self._head = self._read(0, min(offset, MARK))
             self._tail = self._read(max(0, offset - MARK), min(offset, MARK))
             self.offset = offset
+
+    def status(self) -> os.stat_result:
+        """Of the file itself, whatever has its name by now."""
+        return os.fstat(self._raw.fileno())
 
     def __enter__(self) -> "OpenFile":
         return self
@@ -108,12 +137,14 @@ class OpenFile:
         self.close()
 
     def close(self) -> None:
-        self._stream.close()
+        if self._stream:
+            self._stream.close()
+        self._raw.close()
 
     def peek(self, size: int) -> bytes:
         """Up to ``size`` bytes that follow; none at the end, or when the file changed under us."""
-        if self.compressed:
-            # Going back in a compressed file means unpacking it from its beginning.
+        if self.packed:
+            # Going back in a packed file means unpacking it from its beginning.
             self._ahead += self._read(self.offset + len(self._ahead), size - len(self._ahead))
             return self._ahead
         data = self._read(self.offset - len(self._tail), len(self._tail) + size)
@@ -130,9 +161,11 @@ class OpenFile:
         self._ahead = self._ahead[len(data) :]
         self.offset += len(data)
 
-    def beginning(self) -> bytes:
-        """The first MARK bytes; fewer of a shorter file."""
-        return self._head if len(self._head) == MARK else (self._head + self.peek(MARK))[:MARK]
+    def beginning(self, size: int = MARK) -> bytes:
+        """The first ``size`` bytes; fewer of a shorter file."""
+        if not self.offset:
+            return self.peek(size)[:size]
+        return self._head[:size] if len(self._head) >= size else self._read(0, size)
 
     def read_again(self, start: int) -> bytes:
         """What stands between ``start`` and the place."""
@@ -140,32 +173,46 @@ class OpenFile:
 
     def unread(self) -> int:
         """Bytes after the place."""
-        if isinstance(self._stream, io.FileIO):
-            return max(0, os.fstat(self._stream.fileno()).st_size - self.offset)
+        if not self._stream:
+            return max(0, self.status().st_size - self.offset)
         try:
             return self._stream.seek(0, io.SEEK_END) - self.offset
-        except (*BROKEN, OSError) as error:
-            if not _is_broken(error):
+        except unpacking.FAILURES as error:
+            if not unpacking.is_broken(error):
                 raise
+            self.broken = _said(error)
             return 0
 
     def written(self) -> float:
         """When it was last written to, in seconds since the epoch; packing keeps that time."""
-        return os.fstat(self._stream.fileno()).st_mtime
+        return self.status().st_mtime
+
+    def breaks_off(self) -> bool:
+        """Whether not all of a packed file can be unpacked."""
+        self.unread()
+        broken, self.broken = self.broken, ""
+        return bool(broken)
 
     def touched_within(self, seconds: float) -> bool:
         """Whether it was written to or renamed so lately; of a clock that was set, no more than one such time."""
-        return not self.compressed and abs(time.time() - os.fstat(self._stream.fileno()).st_ctime) < seconds
+        return abs(time.time() - self.status().st_ctime) < seconds
 
-    def place(self, window: int, repeats: dict[str, int]) -> Place:
+    def made_in_place(self) -> bool:
+        """Whether the last thing that was done to it is that somebody wrote to it: a rename is one more, later."""
+        status = self.status()
+        return status.st_ctime_ns == status.st_mtime_ns
+
+    def place(self, window: int, repeats: dict[str, int], last: str = "") -> Place:
         return Place(
             device=self.key[0],
             inode=self.key[1],
+            born=self.born,
             offset=self.offset,
             head=_hash(self._head),
             tail=_hash(self._tail),
             window=window,
             repeats=repeats,
+            last=last,
             written=self.written(),
             known=self.known,
         )
@@ -177,17 +224,21 @@ class OpenFile:
     def _read(self, start: int, size: int) -> bytes:
         pieces = []
         try:
+            if not self._stream:
+                return os.pread(self._raw.fileno(), size, start)
             self._stream.seek(start)
-            if isinstance(self._stream, io.FileIO):
-                return self._stream.read(size)
             while size and (piece := self._stream.read1(size)):
                 pieces.append(piece)
                 size -= len(piece)
-        except (*BROKEN, OSError) as error:
-            if not _is_broken(error):
+        except unpacking.FAILURES as error:
+            if not unpacking.is_broken(error):
                 raise
-            self.broken = str(error) or type(error).__name__
+            self.broken = _said(error)
         return b"".join(pieces)
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _hash(data: bytes) -> str:

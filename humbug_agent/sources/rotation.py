@@ -1,226 +1,497 @@
 """Which files hold what a log's reader has not read yet, oldest first.
 
-Known are logrotate's names (`Master.csv.1`, `Master.csv.2.gz`, `Master.csv-20261120`) and whatever else is the name
-with digits and their usual separators behind it; files of other accounts, which Asterisk writes beside it, are not.
+A rotated file is one beside the log, or beside what the log is a link to, whose name is the log's with anything behind
+it. Its name need not tell more: what it holds does, and when it was written. Left out are those by whose name somebody
+is still at work on them, and those of other accounts, which a PBX writes beside the log.
 """
 
 import contextlib
+import errno
+import io
 import logging
+import math
+import os
 import re
-from collections.abc import Collection, Iterator, Set
+import stat
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
+from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 
-from humbug_agent.sources.place import COMPRESSED, OpenFile, Place
+from humbug_agent.sources import unpacking
+from humbug_agent.sources.place import CLOCK_SLACK, OpenFile, Place, born, names
 
-log = logging.getLogger(__name__)
+_PACKED = re.compile(rf"[.](?:{'|'.join(unpacking.SUFFIXES)})$", re.IGNORECASE)
 
-_SUFFIX = re.compile(r"[.-]([0-9][0-9._:T-]*?)(" + "|".join(map(re.escape, COMPRESSED)) + r")?")
-_COUNTED = re.compile(r"[0-9]{1,5}")
+_UNFINISHED = re.compile(
+    r"(?:^|[._~-])(?:tmp|temp|part|partial|filepart|download|crdownload|sw[opx]|lock|lck)(?![^._~-])", re.IGNORECASE
+)
+"""What copying, packing and editing programs put behind the name of a file that is not whole yet."""
+
+_COUNTED = re.compile(r"[.-]([0-9]{1,5})")
 """logrotate's own numbers, which no clock can disorder: a file's number is another one after the next rotation."""
+
+_STAMPED = re.compile(r"[.-]([0-9][0-9._:T-]*)")
+"""Names that stay with a file, and of which the cursors of older agents know some."""
+
+_DATED = re.compile(r"[._-]?((?:19|20)[0-9]{2})[._-]?([0-9]{2})[._-]?([0-9]{2})([0-9._:TZ-]*)")
 
 LATE_SECONDS = 1.0
 """How long after a rename somebody may still write who had opened the file before."""
 
+LOOKED_INTO = 64 * 1024
+"""Bytes of the beginning of a file with an unusual name, of which one record must be a call."""
+
+_NO_FILE = errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES
+"""It is gone, or a link that leads nowhere, in a circle, or where we may not go."""
+
 Key = tuple[int, int]
 """Device and inode: a name may stand for another file by now."""
 
-
 Broken = tuple[Path, Key, float]
-"""A compressed file of which not even the beginning can be unpacked, and when it was written."""
+"""A packed file of which not even the beginning can be unpacked, and when it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as it was at one moment. ``stamp`` stands behind the log's name, without what packing put there."""
+
+    path: Path
+    stamp: str
+    live: bool
+    key: Key
+    mode: int
+    written: float
+    size: int
+
+    @property
+    def counted(self) -> bool:
+        return bool(_COUNTED.fullmatch(self.stamp))
+
+    @property
+    def name(self) -> str:
+        """What tells this file from the others for good; blank where the next one will have the same name."""
+        stamped = _STAMPED.fullmatch(self.stamp)
+        if self.counted:
+            return ""
+        return stamped[1] if stamped else self.stamp if _day(self.stamp) else ""
+
+    @property
+    def usual(self) -> bool:
+        """Whether nothing but a rotation makes such a name."""
+        return bool(_STAMPED.fullmatch(self.stamp))
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """``known``: what tells it by its beginning. ``unread`` says why it is not read; blank where it is.
+
+    ``foreign``: it is none of the log's files.
+    """
+
+    known: str
+    empty: bool = False
+    foreign: bool = False
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A file to read from ``offset`` on; ``continues``: its first record comes right behind what was read last.
+    """A file to read from ``offset`` on. ``known`` are the rotated files that need no reading any more.
 
-    ``known`` are the rotated files that need no reading any more, for the places in this one.
+    ``continues``: its first record comes right behind what was read last; ``aside``: it sorts before that, so the place
+    stays where it is.
     """
 
-    path: Path
+    entry: Entry
     offset: int
-    key: Key
     known: tuple[str, ...]
     continues: bool = False
+    aside: bool = False
 
 
-def rotated(path: Path) -> list[Path]:
-    """The rotated files of ``path``, oldest first; of one that is being compressed, the one that is whole."""
+class Shelf:
+    """The files of the log ``path``. ``different`` tells how many different calls stand in a file's beginning.
+
+    What was learnt of a file is remembered for as long as it stays the same file and unchanged. ``notes`` are what the
+    log's reader should say of them, with the level of `logging`.
+    """
+
+    def __init__(self, path: Path, different: Callable[[bytes], int]) -> None:
+        self.path = path
+        self._different = different
+        self._learnt: dict[object, _Learnt] = {}
+        self._last: tuple[object, list[Entry]] = None, []
+        self._considered: list[Entry] = []
+        self._lacking: dict[object, str] = {}
+        self.notes: list[tuple[int, str]] = []
+
+    def entries(self) -> list[Entry]:
+        """Rotated ones, oldest first, and the log, as they were at one moment: a rotation renames one after another."""
+        signed = self._signed()
+        before: list[Entry] | None = None
+        while (now := self._listed()) != before:
+            before = now
+        self._last = signed, now
+        there = {_state(entry) for entry in now}
+        self._learnt = {state: learnt for state, learnt in self._learnt.items() if learnt.foreign or state in there}
+        return now
+
+    def _entries_again(self) -> list[Entry]:
+        """The same. Where no name changed since, only those are looked at that were empty."""
+        signed, entries = self._last
+        if signed is None or signed != self._signed():
+            return self.entries()
+        with contextlib.suppress(FileNotFoundError):
+            return [entry if entry.size else _entry(entry.path, entry.stamp, live=entry.live) for entry in entries]
+        return self.entries()
+
+    def rotated(self) -> list[Entry]:
+        return _rotated(self.entries())
+
+    def all_known(self) -> tuple[str, ...]:
+        """The rotated files that are there now, for a place of which none is wanted."""
+        return tuple(self.known_as(entry) for entry in self.rotated())
+
+    def known_as(self, entry: Entry) -> str:
+        """What tells a rotated file from the others, also when it is packed: its name's date, else its beginning."""
+        return _short(entry.name.encode()) if entry.name else self._look(entry).known
+
+    def trouble(self) -> str:
+        """What keeps some of the files from being read, and what to do; blank when all is well. Raises OSError."""
+        if _is_mounted(self.path):
+            return (
+                f"{self.path}: is mounted as a single file and stays the same one when it is rotated, so that later "
+                f"calls are never seen; mount its directory {self.path.parent} instead"
+            )
+        return self.lacking()
+
+    def lacking(self) -> str:
+        """Of the first rotated file that can't be unpacked here: which, why, and what to do. Raises OSError."""
+        lacking = {}
+        for entry in self.rotated():
+            state = _state(entry)
+            lacking[state] = self._lacking[state] if state in self._lacking else _lacks(entry.path)
+        self._lacking = lacking
+        return next(filter(None, lacking.values()), "")
+
+    def following(
+        self, place: Place | None, opened: OpenFile | None, *, finished: bool, broken: Set[Broken]
+    ) -> tuple[list[Stretch], bool]:
+        """What to read next, and after that as long as nothing is rotated meanwhile; and whether the place was found.
+
+        Nothing when there is no file yet. ``opened`` is the file that the place is in, if it is open still;
+        ``finished``: it has been read to its end, unless it is still the one that grows. Without a place: all files.
+        Where no file holds what had been read, and where a file was rotated while nobody looked and sorts among older
+        ones (its name is of a clock that was set back since): whatever is not known, from its beginning; what had been
+        read of it is recognised later, call by call. ``broken`` are left out. Raises OSError.
+        """
+        entries = self._considered = self.entries()
+        number = self._find(entries, place, opened) if place else None
+        known = self._still_known(entries, place)
+        ahead = []
+        if place and number is not None:
+            entry = entries[number]
+            if not finished or entry.live:
+                return [Stretch(entry, place.offset, known)], True
+            known = (*known, self.known_as(entry))
+        last = number
+        for other in self._rest(entries, number, place):
+            entry = entries[other]
+            if not entry.live and (given_up(entry) in broken or self._is_passed_over(entry)):
+                continue
+            ahead.append(Stretch(entry, 0, known, last is not None and other > last, last is not None and other < last))
+            last = other if last is None else max(last, other)
+        return ahead, number is not None or place is None
+
+    def is_still(self, stretch: Stretch, file: OpenFile) -> bool:
+        """Whether the file, which was opened under its name, is the one that was seen there."""
+        entry = stretch.entry
+        status = file.status()
+        return file.key == entry.key and (
+            entry.live or (status.st_mtime, status.st_size) == (entry.written, entry.size)
+        )
+
+    def something_came(self, place: Place | None, broken: Set[Broken]) -> bool:
+        """Whether a rotated file is to be read that was not there, or was empty, when it was last asked what is."""
+        if _rotated(self._entries_again()) == _rotated(self._considered):
+            return False
+        ahead, _ = self.following(place, None, finished=True, broken=broken)
+        return bool(ahead) and not ahead[0].entry.live
+
+    def is_over(self, file: OpenFile) -> bool:
+        """Whether a younger file, one that is not known, has anything in it."""
+        after = False
+        for entry in self._entries_again():
+            if entry.key == file.key:
+                after = True
+            # What was read already is older, whatever clock its times are of.
+            elif entry.size and (entry.live or not self._is_read(entry, file.known, after=after)):
+                return True
+        return False
+
+    def unread_bytes(self, place: Place | None) -> int:
+        """How many bytes wait; packed files count with what they unpack to."""
+        entries = self.entries()
+        number = self._find(entries, place, None) if place else None
+        begun = _size(entries[number].path, place.offset) if place and number is not None else 0
+        if number is not None and entries[number].live:
+            return begun
+        return begun + sum(_size(entries[other].path, 0) for other in self._rest(entries, number, place))
+
+    def _rest(self, entries: Sequence[Entry], number: int | None, place: Place | None) -> Iterator[int]:
+        """Which are to be read after the one with this number, oldest first. None: the place is in none of them."""
+        for other, entry in enumerate(entries):
+            after = number is not None and other > number
+            read = place and not entry.live and self._is_read(entry, place.known, after=after)
+            # With the place lost, what was written to since may hold what came behind it.
+            written_since = place and number is None and entry.written >= place.written
+            if other != number and (not read or written_since):
+                yield other
+
+    def _is_read(self, entry: Entry, known: Collection[str], *, after: bool) -> bool:
+        """Whether the rotated file needs no reading; ``after``: it sorts behind one that was being read."""
+        # Of two that begin alike one may be known, and the other would be taken for it.
+        return bool(known) and not (after and not entry.name) and self.known_as(entry) in known
+
+    def _still_known(self, entries: Sequence[Entry], place: Place | None) -> tuple[str, ...]:
+        if not place or not place.known:
+            return ()
+        there = Counter(self.known_as(entry) for entry in entries if not entry.live)
+        return tuple((there & Counter(place.known)).elements())
+
+    def _find(self, entries: Sequence[Entry], place: Place, opened: OpenFile | None) -> int | None:
+        """Which of the files the place is in: it holds what had been read.
+
+        As long as it is open no other has its inode. Else the one that was made when it was and has its inode is it;
+        then one that was last written to when it was (packing keeps that time); an inode alone proves nothing. One that
+        was written to before it can only be a copy with another's times.
+        """
+        if opened and not opened.changed:
+            for number, entry in enumerate(entries):
+                if entry.key == opened.key:
+                    return number
+
+        def likely(number: int) -> tuple[bool, bool, bool, bool, int]:
+            entry = entries[number]
+            same = entry.key == (place.device, place.inode)
+            made = _born(entry) if same else 0
+            proven = same and made == place.born != 0
+            earlier = entry.written < place.written - 1e-6
+            return not proven, not _written_then(entry, place), earlier, not (same and 0 in (made, place.born)), number
+
+        order = sorted((likely(number), number) for number in range(len(entries)))
+        holding = (number for _, number in order if self._holds(entries[number], place))
+        first = next(holding, None)
+        if first is None or not likely(first)[0] or not _written_then(entries[first], place):
+            return first
+        # Some may be equal in all of this, of which those that are known were read before it.
+        alike = [first, *(other for other in holding if _written_then(entries[other], place))]
+        return alike[min(Counter(place.known)[self.known_as(entries[first])], len(alike) - 1)]
+
+    def _holds(self, entry: Entry, place: Place) -> bool:
+        try:
+            with OpenFile(entry.path, place.offset) as file:
+                if file.key != entry.key or not file.holds(place):
+                    return False
+                if (*file.key, file.born) == (place.device, place.inode, place.born) or _written_then(entry, place):
+                    return True
+                # Packed or copied since; or another that begins with equal records, and was read before or made after.
+                if entry.written > place.written:
+                    likely = not entry.live or 0 in (file.born, place.born)
+                else:
+                    likely = self.known_as(entry) not in place.known
+                return likely or self._different(file.beginning(LOOKED_INTO)[: place.offset]) > 1
+        except (FileNotFoundError, unpacking.CantUnpack):
+            return False
+
+    def _listed(self) -> list[Entry]:
+        found: dict[Key, Entry] = {}
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            log = _entry(self.path, "", live=True)
+            found[log.key] = log
+        for base in names(self.path):
+            for stamp, path in _beside(base).items():
+                try:
+                    entry = _entry(path, stamp, live=False)
+                except OSError as error:
+                    if error.errno not in _NO_FILE:
+                        raise
+                else:
+                    if stat.S_ISREG(entry.mode) and (entry.usual or not self._look(entry).foreign):
+                        found.setdefault(entry.key, entry)
+        return _in_order(found.values())
+
+    def _is_passed_over(self, entry: Entry) -> bool:
+        """Whether the rotated file can't be read, or nothing was ever written to it: there is no place to remember."""
+        learnt = self._look(entry)
+        return learnt.empty or bool(learnt.unread)
+
+    def _look(self, entry: Entry) -> _Learnt:
+        state = _state(entry)
+        learnt = self._learnt.get(state) or self._looked(entry)
+        if learnt and state not in self._learnt:
+            self._learnt[state] = learnt
+            if learnt.unread:
+                self.notes.append((logging.INFO if learnt.foreign else logging.WARNING, learnt.unread))
+        return learnt or _Learnt("")
+
+    def _looked(self, entry: Entry) -> _Learnt | None:
+        """None: it may be otherwise in a moment."""
+        try:
+            with OpenFile(entry.path) as file:
+                if file.key != entry.key:
+                    return None
+                begins = file.beginning()
+                empty = not (begins or file.broken)
+                if empty and file.touched_within(LATE_SECONDS):
+                    return None
+                known = _short(begins)
+                if entry.usual or empty or self._different(file.beginning(LOOKED_INTO)):
+                    return _Learnt(known, empty)
+                why = f"{entry.path}: no call stands at its beginning, so it is taken for none of {self.path}'s files"
+                return _Learnt(known, foreign=True, unread=why)
+        except unpacking.CantUnpack as error:
+            return _Learnt("", unread=str(error))
+        except FileNotFoundError:
+            return None
+        except PermissionError as error:
+            if entry.usual:
+                raise
+            why = (
+                f"{entry.path}: can't be read ({error.strerror}); if calls stand in it, give the agent's user the right"
+            )
+            return _Learnt("", foreign=True, unread=why)
+
+    def _signed(self) -> object:
+        """What changes when a file comes, goes, or gets another name; None while it may change again unnoticed."""
+        said = []
+        for base in names(self.path):
+            with contextlib.suppress(OSError):
+                status = base.parent.stat()
+                if abs(time.time() - status.st_mtime) < CLOCK_SLACK:
+                    return None
+                said.append((base, status.st_dev, status.st_ino, status.st_mtime_ns))
+        return said
+
+
+def _beside(base: Path) -> dict[str, Path]:
+    """The files that may be rotated ones of ``base``, by stamp; of one that is being packed, the one that is whole."""
+    others = re.compile(re.escape(base.suffix or "/") + r"(?![a-z0-9])", re.IGNORECASE)
     found: dict[str, Path] = {}
     try:
-        names = sorted(entry.name for entry in path.parent.iterdir())
+        listed = sorted(entry.name for entry in os.scandir(base.parent) if entry.name.startswith(base.name))
     except (FileNotFoundError, NotADirectoryError):
-        return []
-    for name in names:
-        suffix = _SUFFIX.fullmatch(name[len(path.name) :]) if name.startswith(path.name) else None
-        if suffix:
-            # The plain name sorts before the compressed one, and stays.
-            found.setdefault(suffix[1], path.with_name(name))
-    return [found[stamp] for stamp in sorted(found, key=_age)]
-
-
-def _age(stamp: str) -> tuple[int, int, str]:
-    if _COUNTED.fullmatch(stamp):
-        return (0, -int(stamp), "")
-    return (1, 0, stamp)
-
-
-def known_as(path: Path, file: Path) -> str:
-    """What tells a rotated file of ``path`` from the others, also when it is packed: its stamp, else its beginning."""
-    suffix = _SUFFIX.fullmatch(file.name[len(path.name) :])
-    said = suffix[1].encode() if suffix else b""
-    if _is_counted(path, file):
-        with contextlib.suppress(FileNotFoundError), OpenFile(file) as opened:
-            said = opened.beginning()
-    return blake2b(said, digest_size=6).hexdigest()
-
-
-def all_known(path: Path) -> tuple[str, ...]:
-    """The rotated files that are there now, for a place of which none is wanted."""
-    return tuple(known_as(path, file) for file in rotated(path))
-
-
-def following(path: Path, place: Place | None, *, finished: bool, broken: Set[Broken]) -> tuple[Stretch | None, bool]:
-    """The file to read next, None when there is none yet, and whether the place was found.
-
-    ``finished``: the file that the place is in has been read to its end, unless it is still the one that grows.
-    Without a place: the oldest file. Where no file holds what had been read, and where a file was rotated while nobody
-    looked and sorts among older ones (its name is of a clock that was set back since): whatever is not known, from its
-    beginning; what had been read of it is recognised later, call by call. ``broken`` are left out. Raises OSError.
-    """
-    files = _snapshot(path)
-    number = _find(files, place) if place else None
-    there = [known_as(path, file) for file, _ in files if file != path]
-    known = tuple(one for one in place.known if one in there) if place else ()
-    if place and number is not None:
-        file, key = files[number]
-        if not finished or file == path:
-            return Stretch(file, place.offset, key, known), True
-        known = (*known, known_as(path, file))
-    found = number is not None or place is None
-    for other in _rest(path, files, number, place):
-        file, key = files[other]
-        if file == path or not ((file, key, _written(file)) in broken or _is_empty(file)):
-            return Stretch(file, 0, key, known, continues=number is not None and other > number), found
-    return None, found
-
-
-def _rest(path: Path, files: list[tuple[Path, Key]], number: int | None, place: Place | None) -> Iterator[int]:
-    """Which files are to be read after the one with this number, oldest first. None: the place is in none of them."""
-    for other, (file, _) in enumerate(files):
-        after = number is not None and other > number
-        read = place and file != path and is_read(path, file, place.known, after=after)
-        # With the place lost, what was written to since may hold what came behind it.
-        written_since = place and number is None and _written(file) >= place.written
-        if other != number and (not read or written_since):
-            yield other
-
-
-def is_read(path: Path, file: Path, known: Collection[str], *, after: bool) -> bool:
-    """Whether the rotated file needs no reading; ``after``: it sorts behind one that was being read."""
-    # Of two that begin alike one may be known, and the other would be taken for it.
-    return known_as(path, file) in known and not (after and _is_counted(path, file))
-
-
-def _is_counted(path: Path, file: Path) -> bool:
-    suffix = _SUFFIX.fullmatch(file.name[len(path.name) :])
-    return bool(suffix and _COUNTED.fullmatch(suffix[1]))
-
-
-def given_up(stretch: Stretch) -> Broken:
-    return stretch.path, stretch.key, _written(stretch.path)
-
-
-def open_following(
-    path: Path, place: Place | None, *, finished: bool, broken: Set[Broken]
-) -> tuple[OpenFile | None, Stretch | None, bool]:
-    """The same, opened. A name may stand for another file from one moment to the next, and an inode too."""
-    while True:
-        stretch, found = following(path, place, finished=finished, broken=broken)
-        if stretch is None:
-            return None, None, found
-        with contextlib.suppress(FileNotFoundError):
-            file = OpenFile(stretch.path, stretch.offset)
-            # As long as it is open no other file has its inode.
-            again = following(path, place, finished=finished, broken=broken)
-            if file.key == stretch.key and again == (stretch, found):
-                file.known = stretch.known
-                return file, stretch, found
-            file.close()
-
-
-def unread_bytes(path: Path, place: Place | None) -> int:
-    """How many bytes wait; compressed files count with what they unpack to."""
-    files = _snapshot(path)
-    number = _find(files, place) if place else None
-    begun = _size(files[number][0], place.offset) if place and number is not None else 0
-    if number is not None and files[number][0] == path:
-        return begun
-    return begun + sum(_size(files[other][0], 0) for other in _rest(path, files, number, place))
-
-
-def _find(files: list[tuple[Path, Key]], place: Place) -> int | None:
-    """Which of the files holds what had been read."""
-    # It was written to when it was or later (packing keeps that time). Of several such, the one with its inode, which
-    # alone proves nothing; else the oldest: to read too much adds nothing, too little loses.
-    same = (place.device, place.inode)
-
-    def likely(number: int) -> tuple[bool, bool, int]:
-        file, key = files[number]
-        return _written(file) < place.written - 1e-6, key != same, number
-
-    for number in sorted(range(len(files)), key=likely):
-        if _holds(*files[number], place):
-            return number
-    return None
-
-
-def _snapshot(path: Path) -> list[tuple[Path, Key]]:
-    """The files, oldest first, as they were at one moment: a rotation renames one after the other."""
-    before: list[tuple[Path, Key]] | None = None
-    while (now := _listed(path)) != before:
-        before = now
-    return now
-
-
-def _listed(path: Path) -> list[tuple[Path, Key]]:
-    found = []
-    for file in [*rotated(path), path]:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            status = file.stat()
-            found.append((file, (status.st_dev, status.st_ino)))
+        return {}
+    for name in listed:
+        behind = name[len(base.name) :]
+        # An account that is called Master.csv.x has its calls in Master.csv.x.csv as well.
+        if behind and not (_UNFINISHED.search(behind) or others.search(behind)):
+            # The plain name sorts before the packed one, and stays.
+            found.setdefault(_PACKED.sub("", behind), base.with_name(name))
     return found
 
 
-def _holds(file: Path, key: Key, place: Place) -> bool:
+def _rotated(entries: Collection[Entry]) -> list[Entry]:
+    return [entry for entry in entries if not entry.live]
+
+
+def _entry(path: Path, stamp: str, *, live: bool) -> Entry:
+    status = path.stat()
+    key = status.st_dev, status.st_ino
+    return Entry(path, stamp, live, key, status.st_mode, status.st_mtime, status.st_size)
+
+
+def _in_order(entries: Collection[Entry]) -> list[Entry]:
+    """Oldest first, by when they were written; but logrotate's numbers, and dates, among themselves by these.
+
+    None of those is younger than the next one, whatever time packing or copying left it.
+    """
+    rotated = sorted(_rotated(entries), key=lambda entry: (_order(entry.stamp), entry.written, entry.stamp))
+    written: dict[Path, float] = {}
+    next_one = (0, math.inf)
+    for entry in reversed(rotated):
+        kind = _order(entry.stamp)[0]
+        at = min(entry.written, next_one[1]) if kind == next_one[0] < _UNTOLD else entry.written
+        written[entry.path] = at
+        next_one = kind, at
+    # Of equal times the order stays.
+    rotated.sort(key=lambda entry: written[entry.path])
+    return [*rotated, *(entry for entry in entries if entry.live)]
+
+
+_UNTOLD = 2
+
+
+def _order(stamp: str) -> tuple[int, int, str]:
+    """What names are ordered by, oldest first: logrotate's numbers, dates, and names that tell no order."""
+    if counted := _COUNTED.fullmatch(stamp):
+        return 0, -int(counted[1]), ""
+    day = _day(stamp)
+    return (1, 0, day) if day else (_UNTOLD, 0, "")
+
+
+def _day(stamp: str) -> str:
+    """What names with a date, and perhaps a time, are ordered by; blank for another name."""
+    dated = _DATED.fullmatch(stamp)
+    if not dated:
+        return ""
+    with contextlib.suppress(ValueError):
+        date(int(dated[1]), int(dated[2]), int(dated[3]))
+        return "".join(dated.groups())
+    return ""
+
+
+def _state(entry: Entry) -> object:
+    """The same as long as it is the same file, unchanged, whatever its name is by now."""
+    return entry.key, entry.written, entry.size, entry.usual
+
+
+def given_up(entry: Entry) -> Broken:
+    return entry.path, entry.key, entry.written
+
+
+def _short(said: bytes) -> str:
+    return blake2b(said, digest_size=6).hexdigest()
+
+
+def _lacks(path: Path) -> str:
+    """Why the file can't be unpacked here; blank where it can be, or need not."""
     try:
-        with OpenFile(file, place.offset) as opened:
-            return opened.key == key and opened.holds(place)
-    except FileNotFoundError:
-        return False
+        with io.FileIO(path) as raw:
+            unpacking.require(raw)
+    except unpacking.CantUnpack as error:
+        return str(error)
+    except (FileNotFoundError, PermissionError):
+        pass
+    return ""
 
 
-def _is_empty(file: Path) -> bool:
-    """Whether nothing was ever written to a rotated file, nor will be: there is no place in it to remember."""
-    try:
-        with OpenFile(file) as opened:
-            return not (opened.touched_within(LATE_SECONDS) or opened.peek(1) or opened.broken)
-    except FileNotFoundError:
-        return False
+def _is_mounted(path: Path) -> bool:
+    """Whether the file itself is a mount point. Source: proc_pid_mountinfo(5), whose fifth field is one, escaped."""
+    points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_bytes().splitlines())
+    here = re.sub(rb"[ \t\n\\]", lambda odd: b"\\%03o" % ord(odd[0]), os.fsencode(os.path.realpath(path)))
+    return path.is_file() and here in points
 
 
-def _written(file: Path) -> float:
-    try:
-        return file.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+def _written_then(entry: Entry, place: Place) -> bool:
+    """Whether it was last written to when the place's file was; some programs that pack keep the seconds only."""
+    return abs(entry.written - place.written) < 1e-6 or entry.written == int(place.written)
 
 
-def _size(file: Path, offset: int) -> int:
+def _born(entry: Entry) -> int:
+    with contextlib.suppress(FileNotFoundError), io.FileIO(entry.path) as raw:
+        return born(raw.fileno())
+    return 0
+
+
+def _size(path: Path, offset: int) -> int:
     """Bytes from ``offset`` to the end."""
     try:
-        with OpenFile(file, offset) as opened:
+        with OpenFile(path, offset) as opened:
             return opened.unread()
-    except FileNotFoundError:
+    except (FileNotFoundError, unpacking.CantUnpack):
         return 0

@@ -8,6 +8,7 @@ cost as much as reading the record does.
 import logging
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -23,6 +24,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from humbug_agent.pace import FLOOD_REST
+from humbug_agent.sources.place import names
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +45,14 @@ _EVENTS = [FileCreatedEvent, FileModifiedEvent, FileMovedEvent, DirModifiedEvent
 
 
 class Waker(FileSystemEventHandler):
-    """Watches ``path``, which need not exist yet, nor its directory."""
+    """Watches ``path`` and what it is a link to. Neither need exist yet, nor its directory."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._name = os.fspath(path)
+        self._names: list[str] = []
         self._hint = Event()
         self._observer: BaseObserver | None = None
-        self._watched: tuple[int, int] | None = None
+        self._watched: list[tuple[str, int, int]] = []
         self._looked = 0.0
         self._hints = 0
         self._busy = False
@@ -102,33 +104,35 @@ class Waker(FileSystemEventHandler):
             self._busy = self._busy and self._looked - self._changed < QUIET_SECONDS
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if self._name in (event.src_path, event.dest_path):
+        if event.src_path in self._names or event.dest_path in self._names:
             self._hints += 1
             self._hint.set()
 
     def _watch(self) -> bool:
-        """Watch the directory that has the name now. Tells whether that is a new one."""
-        try:
-            status = self._path.parent.stat()
-        except OSError:
-            self._unwatch()
-            return False
-        if self._watched == (status.st_dev, status.st_ino):
+        """Watch the directories that have the names now. Tells whether that is anything new."""
+        paths = names(self._path)
+        found = []
+        for directory in dict.fromkeys(path.parent for path in paths):
+            with suppress(OSError):
+                status = directory.stat()
+                found.append((os.fspath(directory), status.st_dev, status.st_ino))
+        if self._watched == found:
             return False
         self._unwatch()
-        self._watched = (status.st_dev, status.st_ino)
+        self._watched, self._names = found, [os.fspath(path) for path in paths]
         observer = Observer()
         try:
-            observer.schedule(self, os.fspath(self._path.parent), event_filter=_EVENTS)
+            for watched, _, _ in found:
+                observer.schedule(self, watched, event_filter=_EVENTS)
             observer.start()
         except OSError as error:
             log.warning("%s: no notice of changes (%s); looking every second instead", self._path.parent, error)
         else:
             self._observer = observer
-        return True
+        return bool(found)
 
     def _unwatch(self) -> None:
         if self._observer:
             self._observer.stop()
             self._observer.join()
-        self._observer = self._watched = None
+        self._observer, self._watched = None, []

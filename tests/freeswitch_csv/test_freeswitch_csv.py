@@ -189,7 +189,7 @@ def test_without_a_file_there_is_nothing_to_read(path: Path) -> None:
 
 def test_a_directory_means_its_master_and_no_other_file(path: Path) -> None:
     path.write_bytes(example(1))
-    for name in ("ACME.csv", "ACME.csv.2026-11-20-16-53-52", "1000.csv", "Master.csv.bak", "Master.csv~"):
+    for name in ("ACME.csv", "ACME.csv.2026-11-20-16-53-52", "1000.csv", "Master.csv.x.csv", "Master.csv.tmp"):
         path.with_name(name).write_bytes(example(2))
     path.with_name(f"Master.csv.{STAMPS[0]}").write_bytes(example(0))
     assert Reader(path.parent).read().dialled == ["0", "1"]

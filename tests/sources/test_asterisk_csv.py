@@ -38,7 +38,12 @@ def test_a_first_start_reads_rotated_files_oldest_first(path: Path, compress: Ca
 
 
 @pytest.mark.parametrize(
-    "name", ["ACME.csv", "Master.csv.bak", "Master.csv-old", "Master.csv~", "Master.csv.1~", "Master.csv.swp", "Mas.1"]
+    "name",
+    [
+        *("ACME.csv", "ACME.csv.1", "Mas.1", "Master.1.csv", ".Master.csv.swp", ".Master.csv.1.gz"),
+        *("Master.csv.x.csv", "Master.csv.x.csv.1", "Master.csv.1.CSV.gz", "Master.csv.csv"),
+        *("Master.csv.swp", "Master.csv.tmp", "Master.csv.1.gz.tmp", "Master.csv.part", "Master.csv.1.filepart"),
+    ],
 )
 def test_files_beside_it_that_are_not_its_own_are_never_read(path: Path, name: str) -> None:
     path.with_name(name).write_bytes(numbered(1))

@@ -8,7 +8,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
@@ -18,8 +18,8 @@ from threading import Event
 from humbug_agent.cdr import CDR, Batch, Reject, digest
 from humbug_agent.config import AsteriskCsvSettings
 from humbug_agent.sources import place as places
-from humbug_agent.sources import rotation
 from humbug_agent.sources.asterisk.clock import Clock
+from humbug_agent.sources.asterisk.counting import Counting
 from humbug_agent.sources.asterisk.csv_clock import CsvClock
 from humbug_agent.sources.asterisk.csv_habits import Habits, layouts
 from humbug_agent.sources.asterisk.csv_layouts import Row
@@ -30,12 +30,19 @@ from humbug_agent.sources.contract import Known, NothingYet, SourceError
 from humbug_agent.sources.following import Count, Follower, Visit, left_out
 from humbug_agent.sources.place import OpenFile, Place
 from humbug_agent.sources.readable import look_whether_readable
+from humbug_agent.sources.rotation import Shelf
 from humbug_agent.text import carried
 
 log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """Bytes read, and so committed, at once; about 1,100 calls."""
+
+OPENING = 20
+"""Records at a file's beginning that mostly show whether it is a copy of one that was read."""
+
+OPENING_BYTES = 64 * 1024
+"""So far it is looked at where it is gone on with."""
 
 CUSTOM_FOLDERS = ("cdr-custom", "cdr_custom")
 OTHER_MAPPING = (
@@ -55,6 +62,8 @@ class AsteriskCsv:
         self._charset = settings.charset
         self.leaves_out = left_out(settings.path, settings.start)
         self._clock = CsvClock(settings, zone, self._identities)
+        # What is asked while somebody else reads.
+        self._shelf = Shelf(settings.path, _different)
 
     def compare_with(self, known: Known) -> None:
         self._clock.known = known
@@ -69,23 +78,21 @@ class AsteriskCsv:
             place = self._end()
             log.info("%s: begins at byte %d; what stands before it is not sent (start = end)", self._path, place.offset)
             yield Batch([], [], place.dump(self._path))
-        counted, habits = Occurrences(), Habits()
-        behind = 0
-        for visit in Follower(self._path).visits(place, stop, follow=follow):
+        counting, habits, here = Counting(place), Habits(), place
+        for visit in Follower(Shelf(self._path, _different)).visits(place, stop, follow=follow):
             if visit is None:
                 yield Batch([], [], None)
                 continue
             if visit.count is not Count.ON:
                 self._clock.new_file()
                 habits.next_file(continues=visit.count is Count.NEXT)
-            if visit.count is Count.ANEW:
-                counted = self._recounted(visit.file, place, habits)
-            elif visit.count is Count.NEXT:
-                counted.next_file(behind)
-            yield from self._drain(visit, counted, habits, stop)
+                counting.next_file(visit.count)
+                if place and visit.file.offset:
+                    self._go_on(counting, visit.file, place, habits)
+            here = yield from self._drain(visit, counting, habits, here, stop)
             if visit.count is not Count.ON and visit.file.path == self._path and not stop.is_set():
                 yield Batch([], [], None)
-            behind = visit.file.offset
+            counting.reached(visit.file.offset, aside=visit.aside is not None)
 
     def again(self, cursor: str) -> str | None:
         return cursor if self._start == "end" else None
@@ -99,7 +106,7 @@ class AsteriskCsv:
         place = places.load(cursor, self._path)
         if place is None and self._start == "end":
             return 0
-        return rotation.unread_bytes(self._path, place)
+        return self._shelf.unread_bytes(place)
 
     def trouble(self) -> str:
         try:
@@ -119,8 +126,10 @@ class AsteriskCsv:
                 f"{self._path}: does not exist; Asterisk makes it with the first call, if cdr.conf has a [csv] "
                 "section with at least one line in it (asterisk -rx 'cdr show status' lists csv)"
             )
-        rotated = rotation.rotated(self._path)
-        look_whether_readable(rotated)
+        rotated = self._shelf.rotated()
+        look_whether_readable([entry.path for entry in rotated])
+        if trouble := self._shelf.trouble():
+            raise SourceError(trouble)
         try:
             with OpenFile(self._path) as file:
                 size = file.unread()
@@ -148,21 +157,35 @@ class AsteriskCsv:
                 end = tail_at + file.peek(size - tail_at).rfind(b"\n") + 1
             if end:
                 with OpenFile(self._path, end) as file:
-                    file.known = rotation.all_known(self._path)
+                    file.known = self._shelf.all_known()
                     return file.place(end, {})
-        return places.nowhere(now, rotation.all_known(self._path))
+        return places.nowhere(now, self._shelf.all_known())
 
-    def _recounted(self, file: OpenFile, place: Place | None, habits: Habits) -> Occurrences:
+    def _go_on(self, counting: Counting, file: OpenFile, place: Place, habits: Habits) -> None:
         """The count as it stood at the place, from the last records before it, which tell their habits, too."""
         counted = Occurrences()
-        if place and file.offset:
-            found, _ = split(file.read_again(place.window), final=True)
-            self._settled(found, self._clock.again(found), habits, counted, "", place.window)
-            counted.set_repeats(place.repeats)
-        return counted
+        found, _ = split(file.read_again(place.window), final=True)
+        self._settled(found, self._clock.again(found), habits, counted, "", place.window)
+        counted.set_repeats(place.repeats)
+        first, _ = split(file.beginning(OPENING_BYTES)[: file.offset], final=False)
+        counting.go_on(counted, self._first(first, self._clock.again(first)))
 
-    def _drain(self, visit: Visit, counted: Occurrences, habits: Habits, stop: Event) -> Iterator[Batch]:
-        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather."""
+    def _first(self, found: Sequence[Row | Junk], clocks: Sequence[Clock]) -> Occurrences:
+        """The first records of a file."""
+        first = Occurrences()
+        self._batch(found[:OPENING], clocks[:OPENING], "", first, 0)
+        if not first.opening():
+            first = Occurrences()
+            self._batch(found, clocks, "", first, 0)
+        return first
+
+    def _drain(
+        self, visit: Visit, counting: Counting, habits: Habits, here: Place | None, stop: Event
+    ) -> Generator[Batch, None, Place | None]:
+        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather.
+
+        ``here`` is the place that was reached before; returns the one that is reached.
+        """
         file, more = visit.file, True
         while more and not stop.is_set():
             data = file.peek(CHUNK)
@@ -175,13 +198,21 @@ class AsteriskCsv:
             if len(clocks) < len(found):
                 # The others are better judged with what comes behind them.
                 found, taken = found[: len(clocks)], found[len(clocks)].at
+            if counting.waits:
+                counting.begin(self._first(found, clocks))
+            counted = counting.now
             batch = self._settled(found, clocks, habits, counted, str(file.path), at)
             file.advance(data[:taken])
-            place = file.place(counted.begins(file.offset), counted.repeats())
-            cursor = replace(place, clock=self._clock.found).dump(self._path)
-            yield Batch(batch.records, batch.rejects, cursor, taken)
+            if visit.aside is None:
+                here = file.place(counted.begins(file.offset), counted.repeats(), counted.last)
+                here = replace(here, clock=self._clock.found)
+            yield Batch(batch.records, batch.rejects, here.dump(self._path) if here else None, taken)
         if visit.last and file.broken:
             yield Batch([], [self._broken(file)], None)
+        if visit.last and here and visit.aside and not stop.is_set():
+            here = replace(here, known=visit.aside)
+            yield Batch([], [], here.dump(self._path))
+        return here
 
     def _broken(self, file: OpenFile) -> Reject:
         reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
@@ -229,6 +260,11 @@ class AsteriskCsv:
             key = counted.identity(digest("reject", self.name, item.text.decode("latin-1")), at)
             rejects.append(Reject(key, item.text, reason, _where(path, at)))
         return Batch(records, rejects, None)
+
+
+def _different(beginning: bytes) -> int:
+    found, _ = split(beginning, final=False)
+    return len({item.text for item in found if isinstance(item, Row)})
 
 
 def _where(path: str, at: int) -> str:

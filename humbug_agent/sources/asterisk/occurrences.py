@@ -21,10 +21,17 @@ class Occurrences:
     def __init__(self) -> None:
         self._seen: dict[bytes, tuple[int, int]] = {}
         self._order: deque[tuple[int, bytes]] = deque()
+        self._last = b""
+
+    @property
+    def last(self) -> str:
+        """The digest (hex) of the last record; blank before the first."""
+        return self._last.hex()
 
     def identity(self, digest: bytes, offset: int) -> bytes:
         """The identity of the record at ``offset``, which comes after all those asked for before."""
         number = self._seen[digest][0] + 1 if digest in self._seen else 1
+        self._last = digest
         self._remember(digest, number, offset)
         while self._order[0][0] < offset - WINDOW:
             old, gone = self._order.popleft()
@@ -41,17 +48,42 @@ class Occurrences:
         return max(0, self._order[0][0]) if self._order else offset
 
     def repeats(self) -> dict[str, int]:
-        """What can't be counted again from the window alone: the digests (hex) seen more than once."""
-        return {digest.hex(): number for digest, (number, offset) in self._seen.items() if number > 1 or offset < 0}
+        """What can't be counted again from the window alone: the digests (hex) seen more than once, and the last."""
+        return {
+            digest.hex(): number
+            for digest, (number, offset) in self._seen.items()
+            if number > 1 or offset < 0 or digest == self._last
+        }
 
     def set_repeats(self, repeats: dict[str, int]) -> None:
-        for hexdigest, number in repeats.items():
+        # They came in this order.
+        for hexdigest, number in reversed(repeats.items()):
             digest = bytes.fromhex(hexdigest)
             if digest in self._seen:
                 self._seen[digest] = (number, self._seen[digest][1])
             else:
                 self._seen[digest] = (number, -1)
                 self._order.appendleft((-1, digest))
+
+    def opening(self) -> tuple[bytes, ...]:
+        """The first records' digests, up to one that differs from the first; nothing where there is none.
+
+        Equal records stand on both sides of a rotation. Two files that begin with the same different ones are copies.
+        """
+        digests = [digest for _, digest in self._order]
+        other = next((at for at, digest in enumerate(digests) if digest != digests[0]), None)
+        return () if other is None else tuple(digests[: other + 1])
+
+    def has_seen(self, opening: tuple[bytes, ...]) -> bool:
+        """Whether these records came just so, one after the other."""
+        if not opening or opening[0] not in self._seen:
+            return False
+        digests = [digest for _, digest in self._order]
+        return any(tuple(digests[at : at + len(opening)]) == opening for at in range(len(digests)))
+
+    def first(self) -> str:
+        """The digest (hex) of the oldest record that is remembered; blank where there is none."""
+        return self._order[0][1].hex() if self._order else ""
 
     def next_file(self, length: int) -> None:
         """The next file goes on where this one ended, ``length`` bytes long: count on across the border."""

@@ -8,8 +8,9 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from threading import Event
@@ -17,7 +18,7 @@ from threading import Event
 from humbug_agent.cdr import CDR, Batch, Reject, digest
 from humbug_agent.config_sources import FreeswitchCsvSettings
 from humbug_agent.sources import place as places
-from humbug_agent.sources import rotation
+from humbug_agent.sources import unpacking
 from humbug_agent.sources.contract import NothingYet, SourceError
 from humbug_agent.sources.following import Count, Visit, left_out
 from humbug_agent.sources.freeswitch.following import FreeswitchFollower
@@ -28,6 +29,7 @@ from humbug_agent.sources.freeswitch.rows import Junk, Row
 from humbug_agent.sources.freeswitch.templates import TEMPLATES
 from humbug_agent.sources.place import OpenFile, Place
 from humbug_agent.sources.readable import look_whether_readable
+from humbug_agent.sources.rotation import Shelf
 from humbug_agent.sources.zone_watch import ZoneWatch
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class FreeswitchCsv:
         self._settings = settings
         self._zone = settings.timezone or zone
         self._zone_watch = ZoneWatch()
+        self._shelves: dict[Path, Shelf] = {}
         self.leaves_out = left_out(settings.path, settings.start)
         self._said = ""
 
@@ -60,16 +63,17 @@ class FreeswitchCsv:
             place = self._end(path)
             log.info("%s: what was written before now is not sent (start = end)", path)
             yield Batch([], [], place.dump(path))
+        here = place
         rows = FileRows(self._settings.template)
         self._learn(rows)
-        for visit in FreeswitchFollower(path).visits(place, stop, follow=follow):
+        for visit in FreeswitchFollower(Shelf(path, self._different)).visits(place, stop, follow=follow):
             if visit is None:
                 yield Batch([], [], None)
                 continue
             if visit.count is not Count.ON:
                 start = max(0, visit.file.offset - MEMORY)
                 rows.begin(_from_a_line(visit.file.read_again(start), start))
-            yield from self._drain(visit, rows, stop)
+            here = yield from self._drain(visit, rows, here, stop)
             if visit.count is not Count.ON and not stop.is_set():
                 yield Batch([], [], None)
 
@@ -86,7 +90,7 @@ class FreeswitchCsv:
         place = places.load(cursor, self._path)
         if place is None and self._settings.start == "end":
             return 0
-        return rotation.unread_bytes(self._path, place)
+        return self._shelf(self._path).unread_bytes(place)
 
     def trouble(self) -> str:
         try:
@@ -107,11 +111,14 @@ class FreeswitchCsv:
             )
         if not os.access(path.parent, os.R_OK | os.X_OK):
             raise SourceError(f"{path.parent}: can't be read; add the user that runs humbug-agent to group freeswitch")
-        rotated = rotation.rotated(path)
-        look_whether_readable(rotated)
+        shelf = self._shelf(path)
+        rotated = shelf.rotated()
+        look_whether_readable([entry.path for entry in rotated])
+        if trouble := shelf.trouble():
+            raise SourceError(trouble)
         if not path.exists() and not rotated:
             raise NothingYet(f"{path}: does not exist; FreeSWITCH makes it with the first call")
-        newest = next(iter(self._newest(path)), None)
+        newest = next(iter(self._newest(shelf)), None)
         if newest is None:
             return f"{path}: empty, {len(rotated)} rotated files beside it"
         try:
@@ -135,10 +142,17 @@ class FreeswitchCsv:
         given = self._settings.path
         return given if given.is_file() or (given.suffix and not given.is_dir()) else given / "Master.csv"
 
-    def _newest(self, path: Path) -> list[Path]:
+    def _shelf(self, path: Path) -> Shelf:
+        """For what is asked while somebody else reads."""
+        return self._shelves.setdefault(path, Shelf(path, self._different))
+
+    def _different(self, beginning: bytes) -> int:
+        found, _ = FileRows(self._settings.template).split(beginning, more=False, final=True)
+        return len({item.text for item in found if isinstance(item, Row)})
+
+    def _newest(self, shelf: Shelf) -> list[Path]:
         """The files that have rows, the newest first: Master.csv, unless it was rotated or moved just now."""
-        files = [path, *reversed(rotation.rotated(path))]
-        return [one for one in files if one.exists() and one.stat().st_size and one.suffix not in places.COMPRESSED]
+        return [entry.path for entry in reversed(shelf.entries()) if entry.size and not unpacking.is_packed(entry.path)]
 
     def _latest(self, file: Path, template: str) -> tuple[Sequence[Row | Junk], int, int]:
         """The last rows of the file, where they end, and its size."""
@@ -168,7 +182,7 @@ class FreeswitchCsv:
 
     def _learn(self, rows: FileRows) -> None:
         """Let it see the last rows of the newest files, which show what others beside them are."""
-        for file in self._newest(self._path)[:RECENT][::-1]:
+        for file in self._newest(self._shelf(self._path))[:RECENT][::-1]:
             # `trouble` says why one can't be read.
             with suppress(OSError), file.open("rb") as opened:
                 start = opened.seek(max(0, file.stat().st_size - MEMORY))
@@ -177,15 +191,21 @@ class FreeswitchCsv:
     def _end(self, path: Path) -> Place:
         """Behind the last row that is there now; where there is none, whatever is written from now on."""
         now = time.time()
-        newest = next(iter(self._newest(path)), None)
+        shelf = self._shelf(path)
+        newest = next(iter(self._newest(shelf)), None)
         if newest and (end := self._latest(newest, self._settings.template)[1]):
             with OpenFile(newest, end) as file:
-                file.known = rotation.all_known(path)
+                file.known = shelf.all_known()
                 return file.place(0, {})
-        return places.nowhere(now, rotation.all_known(path))
+        return places.nowhere(now, shelf.all_known())
 
-    def _drain(self, visit: Visit, rows: FileRows, stop: Event) -> Iterator[Batch]:
-        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather."""
+    def _drain(
+        self, visit: Visit, rows: FileRows, here: Place | None, stop: Event
+    ) -> Generator[Batch, None, Place | None]:
+        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather.
+
+        ``here`` is the place that was reached before; returns the one that is reached.
+        """
         file, more = visit.file, True
         while more and not stop.is_set():
             data = file.peek(CHUNK)
@@ -202,11 +222,17 @@ class FreeswitchCsv:
                 for cdr in [record for record in batch.records[-1:] if isinstance(record, CDR)]:
                     self._zone_watch.ended(cdr.end.timestamp(), file.written())
             file.advance(data[:taken])
-            yield Batch(batch.records, batch.rejects, file.place(0, {}).dump(self._path), taken)
+            if visit.aside is None:
+                here = file.place(0, {})
+            yield Batch(batch.records, batch.rejects, here.dump(self._path) if here else None, taken)
         if visit.last and file.broken:
             reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
             key = digest("broken", self.name, str(file.path), str(file.offset))
             yield Batch([], [Reject(key, b"", reason, _where(str(file.path), file.offset))], None)
+        if visit.last and here and visit.aside and not stop.is_set():
+            here = replace(here, known=visit.aside)
+            yield Batch([], [], here.dump(self._path))
+        return here
 
     def _batch(self, found: Sequence[Row | Junk], path: str, offset: int) -> Batch:
         """``offset`` is where in the file the data began."""
