@@ -4,6 +4,7 @@ The calls were recorded from a real Asterisk 22 (data/demo-Master.csv).
 """
 
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -45,14 +46,18 @@ encryption_key = {encryption_key}
 def run_demo(keep: bool) -> None:
     """Show the way of a call from Master.csv to a receiver. Ends within 15 seconds, with ``keep`` at Ctrl-C."""
     directory = Path(tempfile.mkdtemp(prefix="humbug-demo-"))
+    # A script that starts it in the background has SIGINT ignored, and Python would leave it so.
+    stop = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
     try:
         with closing(Store(directory / "calls.db")) as store:
-            _demonstrate(directory, store, keep)
+            _demonstrate(directory, store, keep, stop)
     finally:
+        signal.signal(signal.SIGINT, before)
         shutil.rmtree(directory)
 
 
-def _demonstrate(directory: Path, store: Store, keep: bool) -> None:
+def _demonstrate(directory: Path, store: Store, keep: bool, stop: threading.Event) -> None:
     with Background(Receiver(store, API_KEY, ENCRYPTION_KEY)) as receiver:
         ini = directory / "agent.ini"
         ini.touch(0o600)
@@ -64,10 +69,10 @@ def _demonstrate(directory: Path, store: Store, keep: bool) -> None:
         thread = threading.Thread(target=agent.run, name="agent")
         thread.start()
         try:
-            written = _grow(directory / "Master.csv", store, keep)
-            arrived = _wait_for(store, written)
-        except KeyboardInterrupt:
-            written = arrived = store.count()
+            written = _grow(directory / "Master.csv", store, keep, stop)
+            arrived = _wait_for(store, written, stop)
+            if stop.is_set():
+                written = arrived = store.count()
         finally:
             agent.stop()
             thread.join()
@@ -78,19 +83,19 @@ def _demonstrate(directory: Path, store: Store, keep: bool) -> None:
     click.echo(_NEXT)
 
 
-def _grow(path: Path, store: Store, keep: bool) -> int:
+def _grow(path: Path, store: Store, keep: bool, stop: threading.Event) -> int:
     """Append record by record, each opened and closed as Asterisk does. Returns how many."""
     until = time.monotonic() + SECONDS / 2
     written = 0
     for record in _records(keep):
-        if not keep and time.monotonic() > until:
+        if stop.is_set() or (not keep and time.monotonic() > until):
             break
         with open(path, "ab") as master:
             master.write(record)
         written += 1
-        if keep and _wait_for(store, written) == written:
+        if keep and _wait_for(store, written, stop) == written:
             _print_last(store)
-        time.sleep(PAUSE)
+        stop.wait(PAUSE)
     return written
 
 
@@ -107,10 +112,10 @@ def _records(keep: bool) -> Iterator[bytes]:
         yield now.join([columns[0], *(stamp + rest[8:] for rest in columns[1:])])
 
 
-def _wait_for(store: Store, number: int) -> int:
-    """Until so many calls have arrived, or some seconds have passed. Returns how many have."""
+def _wait_for(store: Store, number: int, stop: threading.Event) -> int:
+    """Until so many calls have arrived, some seconds have passed, or it is to end. Returns how many have."""
     deadline = time.monotonic() + 3
-    while store.count() < number and time.monotonic() < deadline:
+    while store.count() < number and time.monotonic() < deadline and not stop.is_set():
         time.sleep(0.02)
     return store.count()
 

@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from host import API_KEY, PROGRAM, Host, wait_until
 
 from humbug_agent.receiver import Background, Receiver, Store
@@ -168,8 +169,9 @@ def test_the_demo_shows_every_call_and_ends_by_itself() -> None:
     assert done.stderr == ""
 
 
-def test_the_demo_goes_on_with_keep_until_it_is_interrupted() -> None:
-    command = [PROGRAM, "demo", "--keep"]
+@pytest.mark.parametrize("started", ["", 'trap "" INT; '], ids=["by hand", "in the background"])
+def test_the_demo_goes_on_with_keep_until_it_is_interrupted(started: str) -> None:
+    command = ["sh", "-c", f'{started}exec "$0" demo --keep', PROGRAM]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
