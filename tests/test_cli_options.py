@@ -268,5 +268,5 @@ def test_choices_beside_a_rejects_id_are_refused_and_drop_nothing(host: Host) ->
         for command in (["replay"], ["purge", "--yes"]):
             host.run("outbox", *command, "r1", *options, code=2)
             assert "r1 is a reject" in host.errors
-    assert host.json("status")["rejects"] == 1
+    assert host.status()["rejects"] == 1
     assert host.run("outbox", "purge", "r1", "--state", "rejected", "--yes") == "1 dropped\n"

@@ -129,7 +129,7 @@ def test_what_was_done_is_done_where_it_can_not_be_said(full: Host) -> None:
     for words in (["outbox", "replay", "2"], ["outbox", "purge", "3", "--yes"]):
         with open("/dev/full", "w") as nowhere, started(full, words, nowhere.fileno()) as process:
             process.communicate(timeout=60)
-    assert full.json("status")["deliveries"] == {"waiting": 1, "sent": 1, "dead": 1997}
+    assert full.status()["deliveries"] == {"waiting": 1, "sent": 1, "dead": 1997}
 
 
 def test_a_closed_standard_output_is_a_line_too(full: Host) -> None:

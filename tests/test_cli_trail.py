@@ -96,8 +96,8 @@ def test_rejects_are_those_that_are_there_now(host: Host) -> None:
     host.run("run", "--once")
 
     def told() -> list[int]:
-        status = host.json("status")
-        people = host.run("status")
+        status = host.status()
+        people = host.run("status", code=1)
         column = re.search(r"^master-csv +\S+ +\d+ +(\d+) ", people, re.MULTILINE)
         line = re.search(r"^rejects +(\d+)$", people, re.MULTILINE)
         assert column
@@ -125,7 +125,7 @@ def test_each_source_has_its_own_rejects(host: Host) -> None:
     with Outbox(host.folder / "outbox.db") as outbox:
         outbox.accept("master-csv", Batch([], [reject(b"one"), reject(b"two")], ""), ["humbug"])
         outbox.accept("former", Batch([], [reject(b"three")], ""), ["humbug"])
-    status = host.json("status")
+    status = host.status()
     assert (status["rejects"], status["sources"]["master-csv"]["rejects"]) == (3, 2)
 
 
@@ -157,10 +157,10 @@ def test_a_running_daemon_sends_a_replayed_success_again_and_both_are_seen(host:
     daemon = host.daemon()
     try:
         wait_until(lambda: host.store.count() == 1, 30)
-        wait_until(lambda: host.json("status")["deliveries"]["sent"] == 1, 30)
+        wait_until(lambda: host.status()["deliveries"]["sent"] == 1, 30)
         host.run("outbox", "replay", "1")
         wait_until(lambda: host.store.repeats() == 1, 30)
-        wait_until(lambda: host.json("status")["deliveries"]["sent"] == 1, 30)
+        wait_until(lambda: host.status()["deliveries"]["sent"] == 1, 30)
         trail = host.json("outbox", "show", "1")
         assert [one["state"] for one in (*trail["replays"], *trail["deliveries"])] == ["sent", "sent"]
     finally:
