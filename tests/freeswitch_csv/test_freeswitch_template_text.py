@@ -16,6 +16,7 @@ from humbug_agent.cdr import CDR, Disposition
 from humbug_agent.config import load
 from humbug_agent.config_template import parsed
 from humbug_agent.ini import ConfigError
+from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.rows import Row, Rows
 from humbug_agent.sources.freeswitch.templates import TEMPLATES
 
@@ -226,3 +227,20 @@ def test_check_names_it_and_says_when_the_rows_are_others(tmp_path: Path) -> Non
         "has rows of template opencdrrate, and not of the one in agent.ini"
         in source(tmp_path, template=FRONT).trouble()
     )
+
+
+def test_another_text_than_freeswitchs_makes_no_name_of_a_column(tmp_path: Path) -> None:
+    for text, other in (
+        (EXAMPLE, FRONT),
+        (FRONT, SHAPES["both"].replace('"${context}"', '"${context}","${domain_name}"')),
+    ):
+        reader = read(tmp_path, text, rows_of(other, *(values(number) for number in range(20))))
+        assert not reader.records
+        with pytest.raises(SourceError, match=r"template"):
+            reader.source.check()
+
+
+def test_a_name_with_a_comma_is_plain_between_quotes(tmp_path: Path) -> None:
+    text = '"${caller_id_name}",${caller_id_number},${destination_number},${start_epoch},${billsec},"${uuid}"'
+    (record,) = read(tmp_path, text, rows_of(text, values(1, caller_id_name=b"Smith, John"))).records
+    assert record.clid == '"Smith, John" <1001>'

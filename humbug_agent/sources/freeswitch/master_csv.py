@@ -23,7 +23,7 @@ from humbug_agent.sources.contract import NothingYet, SourceError
 from humbug_agent.sources.following import Count, Visit, left_out
 from humbug_agent.sources.freeswitch.following import FreeswitchFollower
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
-from humbug_agent.sources.freeswitch.own_columns import MEMORY, OWN, FileRows
+from humbug_agent.sources.freeswitch.own_columns import MEMORY, OTHER, OWN, FileRows
 from humbug_agent.sources.freeswitch.row_leg import made
 from humbug_agent.sources.freeswitch.rows import Junk, Row
 from humbug_agent.sources.freeswitch.templates import TEMPLATES
@@ -127,7 +127,7 @@ class FreeswitchCsv:
             rows = [item for item in found if isinstance(item, Row)]
             if found and not rows:
                 reason = calls.rejects[-1].reason
-                raise SourceError(f"{newest}: {reason if reason == OWN else self._unlike(newest)}")
+                raise SourceError(f"{newest}: {reason if reason in (OWN, OTHER) else self._unlike(newest)}")
         except OSError as error:
             hint = "; is the user in group freeswitch?" if error.errno == errno.EACCES else ""
             raise SourceError(f"{newest}: {error.strerror}{hint}") from error

@@ -28,6 +28,11 @@ OWN = (
     "template's text as it stands in cdr_csv.conf.xml"
 )
 
+OTHER = (
+    "has more columns than the template in agent.ini, or a caller's name with quotes and commas in it; is the template "
+    "in cdr_csv.conf.xml the same?"
+)
+
 _GAP = re.compile(rb'", ?"')
 _NUMBER = re.compile(rb"\+?[\d*#().-]+|(?i:anonymous|unknown|restricted|private|unavailable|withheld)")
 _LOOKS = {
@@ -80,6 +85,7 @@ class FileRows:
         known = template in TEMPLATES
         bases = (TEMPLATES[template],) if known else TEMPLATES.values() if template == "auto" else ()
         self._bases = [base for base in bases if base.end.endswith(b"\n")]
+        self._doubt = OWN if self._bases else OTHER
         self._own_rows: Rows | None = None
         self._before = b""
         self.own: Template | None = None
@@ -155,11 +161,12 @@ class FileRows:
 
     def _without_doubt(self, item: Row | Junk, wide: Set[int]) -> Row | Junk:
         """``wide`` are the places of the lines that have more columns than a template that is known."""
-        if isinstance(item, Row) and (item.template not in self._bases or not _has_gaps(item)):
-            return item
-        if isinstance(item, Junk) and item.at not in wide:
-            return item
-        return Junk(item.at, item.text.rstrip(b"\r\n"), OWN)
+        if isinstance(item, Row):
+            # Of the one without line breaks nobody has a copy: it is what FreeSWITCH has where another one is missing.
+            sure = item.template == self.own or not item.template.end.endswith(b"\n") or not _has_gaps(item)
+        else:
+            sure = item.at not in wide
+        return item if sure else Junk(item.at, item.text.rstrip(b"\r\n"), self._doubt)
 
 
 def _is_odd(item: Row | Junk) -> bool:
@@ -167,8 +174,10 @@ def _is_odd(item: Row | Junk) -> bool:
 
 
 def _has_gaps(item: Row) -> bool:
-    """Whether a text in it has what stands between two columns."""
-    return item.template.gaps[0] == BETWEEN and any(map(_GAP.search, item.values.values()))
+    """Whether a text in it has what stands between two columns, and its own columns are not plain all the same."""
+    gaps = set(item.template.gaps[:-1])
+    odd = any(_GAP.search(value) or any(gap in value for gap in gaps) for value in item.values.values())
+    return odd and not item.template.plain.fullmatch(item.text)
 
 
 def _line(line: bytes, at: int, base: Template) -> _Line | None:
