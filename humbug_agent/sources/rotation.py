@@ -1,43 +1,23 @@
 """Which files hold what a log's reader has not read yet, oldest first.
 
-A rotated file is one beside the log, or beside what the log is a link to, whose name is the log's with anything behind
-it. Its name need not tell more: what it holds does, and when it was written. Left out are those by whose name somebody
-is still at work on them, and those of other accounts, which a PBX writes beside the log.
+A rotated file's name need not tell more than whose it is (see rotated.py): what it holds does, and when it was written.
 """
 
 import contextlib
-import errno
 import io
 import logging
-import math
 import os
 import re
-import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
-from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 
 from humbug_agent.sources import unpacking
 from humbug_agent.sources.place import CLOCK_SLACK, OpenFile, Place, born, names
-
-_PACKED = re.compile(rf"[.](?:{'|'.join(unpacking.SUFFIXES)})$", re.IGNORECASE)
-
-_UNFINISHED = re.compile(
-    r"(?:^|[._~-])(?:tmp|temp|part|partial|filepart|download|crdownload|sw[opx]|lock|lck)(?![^._~-])", re.IGNORECASE
-)
-"""What copying, packing and editing programs put behind the name of a file that is not whole yet."""
-
-_COUNTED = re.compile(r"[.-]([0-9]{1,5})")
-"""logrotate's own numbers, which no clock can disorder: a file's number is another one after the next rotation."""
-
-_STAMPED = re.compile(r"[.-]([0-9][0-9._:T-]*)")
-"""Names that stay with a file, and of which the cursors of older agents know some."""
-
-_DATED = re.compile(r"[._-]?((?:19|20)[0-9]{2})[._-]?([0-9]{2})[._-]?([0-9]{2})([0-9._:TZ-]*)")
+from humbug_agent.sources.rotated import Entry, Key, in_order, listed, rotated
 
 LATE_SECONDS = 1.0
 """How long after a rename somebody may still write who had opened the file before."""
@@ -45,44 +25,8 @@ LATE_SECONDS = 1.0
 LOOKED_INTO = 64 * 1024
 """Bytes of the beginning of a file with an unusual name, of which one record must be a call."""
 
-_NO_FILE = errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES
-"""It is gone, or a link that leads nowhere, in a circle, or where we may not go."""
-
-Key = tuple[int, int]
-"""Device and inode: a name may stand for another file by now."""
-
 Broken = tuple[Path, Key, float]
 """A packed file of which not even the beginning can be unpacked, and when it was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file as it was at one moment. ``stamp`` stands behind the log's name, without what packing put there."""
-
-    path: Path
-    stamp: str
-    live: bool
-    key: Key
-    mode: int
-    written: float
-    size: int
-
-    @property
-    def counted(self) -> bool:
-        return bool(_COUNTED.fullmatch(self.stamp))
-
-    @property
-    def name(self) -> str:
-        """What tells this file from the others for good; blank where the next one will have the same name."""
-        stamped = _STAMPED.fullmatch(self.stamp)
-        if self.counted:
-            return ""
-        return stamped[1] if stamped else self.stamp if _day(self.stamp) else ""
-
-    @property
-    def usual(self) -> bool:
-        """Whether nothing but a rotation makes such a name."""
-        return bool(_STAMPED.fullmatch(self.stamp))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +90,11 @@ class Shelf:
         if signed is None or signed != self._signed():
             return self.entries()
         with contextlib.suppress(FileNotFoundError):
-            return [entry if entry.size else _entry(entry.path, entry.stamp, live=entry.live) for entry in entries]
+            return [entry if entry.size else entry.again() for entry in entries]
         return self.entries()
 
     def rotated(self) -> list[Entry]:
-        return _rotated(self.entries())
+        return rotated(self.entries())
 
     def all_known(self) -> tuple[str, ...]:
         """The rotated files that are there now, for a place of which none is wanted."""
@@ -217,7 +161,7 @@ class Shelf:
 
     def something_came(self, place: Place | None, broken: Set[Broken]) -> bool:
         """Whether a rotated file is to be read that was not there, or was empty, when it was last asked what is."""
-        if _rotated(self._entries_again()) == _rotated(self._considered):
+        if rotated(self._entries_again()) == rotated(self._considered):
             return False
         ahead, _ = self.following(place, None, finished=True, broken=broken)
         return bool(ahead) and not ahead[0].entry.live
@@ -310,20 +254,10 @@ class Shelf:
 
     def _listed(self) -> list[Entry]:
         found: dict[Key, Entry] = {}
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            log = _entry(self.path, "", live=True)
-            found[log.key] = log
-        for base in names(self.path):
-            for stamp, path in _beside(base).items():
-                try:
-                    entry = _entry(path, stamp, live=False)
-                except OSError as error:
-                    if error.errno not in _NO_FILE:
-                        raise
-                else:
-                    if stat.S_ISREG(entry.mode) and (entry.usual or not self._look(entry).foreign):
-                        found.setdefault(entry.key, entry)
-        return _in_order(found.values())
+        for entry in listed(self.path):
+            if entry.live or entry.usual or not self._look(entry).foreign:
+                found.setdefault(entry.key, entry)
+        return in_order(found.values())
 
     def _is_passed_over(self, entry: Entry) -> bool:
         """Whether the rotated file can't be read, or nothing was ever written to it: there is no place to remember."""
@@ -376,73 +310,6 @@ class Shelf:
                     return None
                 said.append((base, status.st_dev, status.st_ino, status.st_mtime_ns))
         return said
-
-
-def _beside(base: Path) -> dict[str, Path]:
-    """The files that may be rotated ones of ``base``, by stamp; of one that is being packed, the one that is whole."""
-    others = re.compile(re.escape(base.suffix or "/") + r"(?![a-z0-9])", re.IGNORECASE)
-    found: dict[str, Path] = {}
-    try:
-        listed = sorted(entry.name for entry in os.scandir(base.parent) if entry.name.startswith(base.name))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    for name in listed:
-        behind = name[len(base.name) :]
-        # An account that is called Master.csv.x has its calls in Master.csv.x.csv as well.
-        if behind and not (_UNFINISHED.search(behind) or others.search(behind)):
-            # The plain name sorts before the packed one, and stays.
-            found.setdefault(_PACKED.sub("", behind), base.with_name(name))
-    return found
-
-
-def _rotated(entries: Collection[Entry]) -> list[Entry]:
-    return [entry for entry in entries if not entry.live]
-
-
-def _entry(path: Path, stamp: str, *, live: bool) -> Entry:
-    status = path.stat()
-    key = status.st_dev, status.st_ino
-    return Entry(path, stamp, live, key, status.st_mode, status.st_mtime, status.st_size)
-
-
-def _in_order(entries: Collection[Entry]) -> list[Entry]:
-    """Oldest first, by when they were written; but logrotate's numbers, and dates, among themselves by these.
-
-    None of those is younger than the next one, whatever time packing or copying left it.
-    """
-    rotated = sorted(_rotated(entries), key=lambda entry: (_order(entry.stamp), entry.written, entry.stamp))
-    written: dict[Path, float] = {}
-    next_one = (0, math.inf)
-    for entry in reversed(rotated):
-        kind = _order(entry.stamp)[0]
-        at = min(entry.written, next_one[1]) if kind == next_one[0] < _UNTOLD else entry.written
-        written[entry.path] = at
-        next_one = kind, at
-    # Of equal times the order stays.
-    rotated.sort(key=lambda entry: written[entry.path])
-    return [*rotated, *(entry for entry in entries if entry.live)]
-
-
-_UNTOLD = 2
-
-
-def _order(stamp: str) -> tuple[int, int, str]:
-    """What names are ordered by, oldest first: logrotate's numbers, dates, and names that tell no order."""
-    if counted := _COUNTED.fullmatch(stamp):
-        return 0, -int(counted[1]), ""
-    day = _day(stamp)
-    return (1, 0, day) if day else (_UNTOLD, 0, "")
-
-
-def _day(stamp: str) -> str:
-    """What names with a date, and perhaps a time, are ordered by; blank for another name."""
-    dated = _DATED.fullmatch(stamp)
-    if not dated:
-        return ""
-    with contextlib.suppress(ValueError):
-        date(int(dated[1]), int(dated[2]), int(dated[3]))
-        return "".join(dated.groups())
-    return ""
 
 
 def _state(entry: Entry) -> object:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from battle import Field, check_end, drain, field
+from battle import PATIENCE_SECONDS, Field, check_end, drain, field
 from mortal import CONNECTIONS, Mortal
 from rude_proxy import EATING, HARSH, KIND, LOCKED_OUT, REFUSED, USUAL
 from writer import Writer
@@ -65,14 +65,14 @@ def refuse_for_good(there: Field, number: int) -> None:
     there.proxy.be(REFUSED)
     for _ in range(number):
         there.master.add()
-    there.agent.await_status(lambda found: len(there.master.written) == found["calls"], 20)
-    found = there.agent.await_status(there.agent.nothing_left, 20)
+    there.agent.await_status(lambda found: len(there.master.written) == found["calls"], PATIENCE_SECONDS)
+    found = there.agent.await_status(there.agent.nothing_left, PATIENCE_SECONDS)
     new = len(there.master.written) - there.received()
     assert new >= number
     assert found["deliveries"]["dead"] == new
     there.proxy.be(KIND)
     assert there.agent.ask("outbox", "replay")["count"] == new
-    there.agent.await_status(there.agent.nothing_left, 20)
+    there.agent.await_status(there.agent.nothing_left, PATIENCE_SECONDS)
 
 
 @pytest.mark.timeout(600)

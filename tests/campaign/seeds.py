@@ -1,0 +1,53 @@
+"""Fights the kill campaign with one random seed after another, and stops at the first that loses or doubles a call.
+
+    python tests/campaign/seeds.py --runs 200
+
+A run is a line: its number, its seed, how it ended and how many seconds it took. Of the one that fails, what the test
+said follows. Exit status: 0 when all went well, 1 otherwise. README.md tells more.
+"""
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+LONG = "hundred_kills"
+"""The longest of the campaign's tests, and the one that rotates while it kills."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=200, help="how many seeds (200)")
+    parser.add_argument("--only", default=LONG, metavar="EXPRESSION", help=f"which tests, as pytest's -k ({LONG})")
+    parser.add_argument("--seed", type=int, action="append", help="this seed and no random one; may be repeated")
+    options = parser.parse_args()
+    seeds = options.seed or [random.SystemRandom().randrange(10**6) for _ in range(options.runs)]
+    for number, seed in enumerate(seeds, 1):
+        began = time.monotonic()
+        done = fight(seed, options.only)
+        ended = "ok" if done.returncode == 0 else "FAILED"
+        print(f"{number} of {len(seeds)}: KILL_SEED={seed} {ended}, {time.monotonic() - began:.0f} s", flush=True)
+        if done.returncode:
+            print(done.stdout, end="")
+            return 1
+    return 0
+
+
+def fight(seed: int, only: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", only, HERE / "test_kill.py"]
+    return subprocess.run(
+        command,
+        cwd=HERE.parent.parent,
+        env=os.environ | {"KILL_SEED": str(seed)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
