@@ -108,7 +108,7 @@ class OpenFile:
         self.path = path
         self._raw = io.FileIO(path)
         try:
-            self._stream = unpacking.unpacked(self._raw)
+            self._stream = unpacking.unpacked(self._raw, path)
         except (unpacking.CantUnpack, OSError):
             self._raw.close()
             raise

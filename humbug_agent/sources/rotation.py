@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -70,7 +71,6 @@ class Shelf:
         self._learnt: dict[object, _Learnt] = {}
         self._last: tuple[object, list[Entry]] = None, []
         self._considered: list[Entry] = []
-        self._lacking: dict[object, str] = {}
         self.notes: list[tuple[int, str]] = []
 
     def entries(self) -> list[Entry]:
@@ -81,7 +81,9 @@ class Shelf:
             before = now
         self._last = signed, now
         there = {_state(entry) for entry in now}
-        self._learnt = {state: learnt for state, learnt in self._learnt.items() if learnt.foreign or state in there}
+        self._learnt = {
+            state: learnt for state, learnt in list(self._learnt.items()) if learnt.foreign or state in there
+        }
         return now
 
     def _entries_again(self) -> list[Entry]:
@@ -115,12 +117,13 @@ class Shelf:
 
     def lacking(self) -> str:
         """Of the first rotated file that can't be unpacked here: which, why, and what to do. Raises OSError."""
-        lacking = {}
         for entry in self.rotated():
-            state = _state(entry)
-            lacking[state] = self._lacking[state] if state in self._lacking else _lacks(entry.path)
-        self._lacking = lacking
-        return next(filter(None, lacking.values()), "")
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                try:
+                    unpacking.require(_packed_by(entry.path, entry.key, entry.written), entry.path)
+                except unpacking.CantUnpack as error:
+                    return str(error)
+        return ""
 
     def following(
         self, place: Place | None, opened: OpenFile | None, *, finished: bool, broken: Set[Broken]
@@ -325,16 +328,11 @@ def _short(said: bytes) -> str:
     return blake2b(said, digest_size=6).hexdigest()
 
 
-def _lacks(path: Path) -> str:
-    """Why the file can't be unpacked here; blank where it can be, or need not."""
-    try:
-        with io.FileIO(path) as raw:
-            unpacking.require(raw)
-    except unpacking.CantUnpack as error:
-        return str(error)
-    except (FileNotFoundError, PermissionError):
-        pass
-    return ""
+@lru_cache(maxsize=10_000)
+def _packed_by(path: Path, _key: Key, _written: float) -> str:
+    """Each page and each status asks this of each file."""
+    with io.FileIO(path) as raw:
+        return unpacking.kind(raw)
 
 
 def _is_mounted(path: Path) -> bool:

@@ -119,22 +119,21 @@ def is_packed(path: Path) -> bool:
         return bool(kind(raw))
 
 
-def require(raw: io.FileIO) -> str:
-    """How it is packed; blank where it is not. Raises CantUnpack where that can't be undone here."""
-    packed = kind(raw)
-    if packed:
-        _, opener, command = _KINDS[packed]
+def require(kind: str, path: Path) -> None:
+    """Raises CantUnpack where nothing here unpacks a file that is packed so; blank is not packed."""
+    if kind:
+        _, opener, command = _KINDS[kind]
         if not (opener or shutil.which(command[0])):
             raise CantUnpack(
-                f"{raw.name!s}: can't be unpacked, so its calls are not read: it is packed by {packed}, and "
-                f"the program {command[0]} is not here; {INSTALL.get(packed, f'install {command[0]}')}"
+                f"{path}: can't be unpacked, so its calls are not read: it is packed by {kind}, and the program "
+                f"{command[0]} is not here; {INSTALL.get(kind, f'install {command[0]}')}"
             )
-    return packed
 
 
-def unpacked(raw: io.FileIO) -> Unpacked | None:
+def unpacked(raw: io.FileIO, path: Path) -> Unpacked | None:
     """What the file holds; None where it is not packed. Raises CantUnpack."""
-    packed = require(raw)
+    packed = kind(raw)
+    require(packed, path)
     if not packed:
         return None
     _, opener, command = _KINDS[packed]

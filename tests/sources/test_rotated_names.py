@@ -174,6 +174,27 @@ def test_one_that_is_being_packed_is_read_once_and_whole(path: Path, packer: str
     assert not reader.rejects
 
 
+@pytest.mark.parametrize("program", ["zstd", "lz4"])
+def test_a_program_unpacks_what_nothing_else_here_does(
+    path: Path, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    magic, _, command = unpacking._KINDS[program]
+    monkeypatch.setitem(unpacking._KINDS, program, (magic, None, command))
+    data = b"".join(numbered(number) for number in range(20_000))
+    packed = subprocess.run([program, "-qc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    beside(path, ".2").write_bytes(packed)
+    beside(path, ".1").write_bytes(packed[: len(packed) // 2])
+    append(path, numbered(50_000))
+    first = Store(path)
+    reading = first.batches()
+    next(reading)
+    reading.close()
+    then = Store(path, cursor=first.cursor).read()
+    assert set(first.dialled + then.dialled) == {*range(20_000), 50_000}
+    assert len({*first.identities, *then.identities}) == 20_001
+    assert ["breaks off" in reject.reason for reject in then.rejects[-1:]] == [True]
+
+
 @pytest.mark.parametrize("packer", [".zst", ".gz"])
 def test_of_one_that_breaks_off_what_can_be_unpacked_arrives_and_a_reject(path: Path, packer: str) -> None:
     data = PACKERS[packer](b"".join(numbered(number) for number in range(20_000)))
