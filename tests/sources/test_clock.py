@@ -139,6 +139,57 @@ def test_one_record_of_a_long_call_changes_nothing(tmp_path: Path, clock: Clock)
     assert starts(calls(csv(path))) == [*made[:4], made[4] + later, *made[5:]]
 
 
+@pytest.mark.parametrize("zone", ZONES, ids=lambda zone: zone.key)
+@pytest.mark.parametrize("clock", list(Clock))
+def test_a_long_call_changes_nothing_whenever_its_records_are_read(
+    tmp_path: Path, zone: ZoneInfo, clock: Clock
+) -> None:
+    """Its second record begins just as much behind its uniqueid as the zone is away from UTC; read one by one."""
+    path = tmp_path / "Master.csv"
+    away = abs(zone.utcoffset(datetime.fromtimestamp(BEGIN, zone)) or timedelta(0)).total_seconds()
+    made = [BEGIN + 60 * number for number in range(8)]
+    laters = [0, 0, 0, int(away) + 15, 0, 0, int(away), 0]
+    source, cursor, found = csv(path, zone), None, []
+    for one, later in zip(made, laters, strict=True):
+        uniqueid = f"{one - (60 if later else 0)}.1"
+        with path.open("ab") as file:
+            file.write(written(one - (60 if later else 0), clock, zone, later=later, uniqueid=uniqueid))
+        aged(path, BEGIN + 10**6)
+        for batch in batches(source, cursor):
+            cursor = batch.cursor
+            found += [record.start.timestamp() for record in batch.records if isinstance(record, CDR)]
+    assert found == [one - (60 if later else 0) + later for one, later in zip(made, laters, strict=True)]
+
+
+@pytest.mark.parametrize("late_first", [False, True])
+def test_no_record_begins_before_its_channel_was_made(tmp_path: Path, late_first: bool) -> None:
+    """One that would tells more than one that would merely begin late."""
+    path = tmp_path / "Master.csv"
+    right = written(BEGIN, Clock.UTC)
+    late = written(BEGIN + 60, Clock.UTC, later=3600)
+    path.write_bytes(late + right if late_first else right + late)
+    aged(path, BEGIN + 10**6)
+    assert sorted(starts(calls(csv(path)))) == [BEGIN, BEGIN + 3660]
+    path.write_bytes(b"".join(written(BEGIN + n * 60, Clock.UTC, later=3600 * (n % 2)) for n in range(8)))
+    aged(path, BEGIN + 10**6)
+    assert starts(calls(csv(path))) == [BEGIN + n * 60 + 3600 * (n % 2) for n in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "begun"), [("Europe/London", "2026-03-29 01:20"), ("Europe/Dublin", "2026-03-29 01:59")]
+)
+def test_a_time_that_no_clock_there_ever_showed_is_of_utc(tmp_path: Path, zone: str, begun: str) -> None:
+    """In winter these zones are UTC."""
+    path = tmp_path / "Master.csv"
+    moment = datetime.fromisoformat(f"{begun}:00+00:00").timestamp()
+    path.write_bytes(written(moment, Clock.UTC, ZoneInfo(zone)))
+    source = csv(path, ZoneInfo(zone))
+    (found,) = calls(source)
+    assert found.start.timestamp() == moment
+    assert found.start.utcoffset() == timedelta(hours=1)
+    assert source.doubt() == ""
+
+
 @pytest.mark.parametrize("clock", list(Clock))
 def test_a_change_of_cdr_conf_is_followed_from_its_first_record_on(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "Master.csv"

@@ -8,13 +8,14 @@ say, and anew where enough of them in a row say something else: cdr.conf was cha
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from functools import lru_cache
 
-from humbug_agent.sources.wall_clock import UNIQUEID
+from humbug_agent.sources.wall_clock import UNIQUEID, is_left_out
 
 NEAR_SECONDS = 900
 """How far behind its uniqueid a record may start, and how long ago a record just written may have ended (cdr.conf's
@@ -23,11 +24,23 @@ batch mode holds records for five minutes). No zone is nearer to UTC than this, 
 SLACK_SECONDS = 5
 """By which a start may stand before its uniqueid: a clock that was corrected in between."""
 
-SWITCH = 2.5
-"""What it takes to believe that cdr.conf was changed: three uniqueids in a row. One costs 1."""
+DAY_SECONDS = 86400
+"""A uniqueid that is further away is none of Asterisk's making."""
 
-NEW_FILE = 0.5
-"""The same at the beginning of a file, where the file before says little: one uniqueid."""
+LATE = 1.0
+"""What a record tells that would begin long after its channel was made: the second one of a long call does."""
+
+EARLY = 3.0
+"""What one tells that would begin before its channel was made, or at a time that no clock ever showed. It can't be."""
+
+SWITCH = 2.5
+"""What it takes to believe that cdr.conf was changed: three records that would be late, or one that can't be."""
+
+REMEMBERED = 64
+"""Uniqueids. All records of a channel but its first tell nothing new; they stand near each other."""
+
+NEW_FILE = 1.5
+"""The same at the beginning of a file, where the file before says less."""
 
 JUST_WRITTEN = 3.0
 """What a file tells that is being written to, and the end of its last record: more than a change takes."""
@@ -72,12 +85,16 @@ class Judge:
         self._against = {Clock.UTC: 0.0, Clock.LOCAL: 0.0}
         if clock:
             self._against[clock.other] = SWITCH
-        self._last_uniqueid = ""
+        self._seen: deque[str] = deque(maxlen=REMEMBERED)
 
     def new_file(self) -> None:
         """What comes is of another file."""
         if self.clock:
             self._against = {self.clock: 0.0, self.clock.other: NEW_FILE}
+
+    def remember(self, records: Sequence[Stamps]) -> None:
+        """These came before: what follows may be of the same channels."""
+        self._seen.extend(record.uniqueid for record in records)
 
     def settle(self, clock: Clock) -> None:
         """Something else has told the clock."""
@@ -92,7 +109,7 @@ class Judge:
         ``written`` is given where the last of them is the last of its file. With ``more`` to come, those at the end
         that may be the first ones of another clock are left to be judged with what comes.
         """
-        before = (self.clock, dict(self._against), self._last_uniqueid)
+        before = (self.clock, dict(self._against), self._seen.copy())
         votes = [self._vote(record) for record in records]
         if records and written and (written.just or self.clock):
             votes[-1] = _sum(votes[-1], self._by_end(records[-1], written))
@@ -101,7 +118,7 @@ class Judge:
         clocks = self._most_likely(votes)
         sure = len(records)
         if more and 0 < (turn := _turn(votes, clocks[-1])) < sure:
-            self.clock, self._against, self._last_uniqueid = before
+            self.clock, self._against, self._seen = before
             return self.judge(records[:turn], None, more=False)
         return clocks, sure
 
@@ -135,13 +152,20 @@ class Judge:
         return found[::-1]
 
     def _vote(self, record: Stamps) -> dict[Clock, float]:
-        """What the uniqueid speaks against. The records of one channel tell the same thing, once."""
+        """What the uniqueid speaks against; nothing, where it was there before."""
         made = UNIQUEID.fullmatch(record.uniqueid)
-        if not made or record.uniqueid == self._last_uniqueid:
+        if not made or record.uniqueid in self._seen:
             return {}
-        self._last_uniqueid = record.uniqueid
-        begun = int(made[1])
-        return self._against_the_far(record.start, begun - SLACK_SECONDS, begun + NEAR_SECONDS, 1.0)
+        self._seen.append(record.uniqueid)
+        kinds = [_kind(each, int(made[1])) for each in moments(record.start, self._zone)]
+        found = dict(zip(Clock, kinds, strict=True))
+        for clock, kind in found.items():
+            if kind != found[clock.other] and {kind, found[clock.other]} <= {"near", "late", "early"}:
+                if kind == "early":
+                    return {clock: EARLY if found[clock.other] == "near" else LATE}
+                if kind == "late" and found[clock.other] == "near":
+                    return {clock: LATE}
+        return {}
 
     def _by_end(self, record: Stamps, written: Written) -> dict[Clock, float]:
         weight = JUST_WRITTEN if written.just else WRITTEN
@@ -159,6 +183,16 @@ class Judge:
         return {clock: weight for clock in Clock if not near[clock]}
 
 
+def _kind(starts: Sequence[float], made: int) -> str:
+    """How a start that may be any of these moments stands to the second in which its channel was made."""
+    behind = [moment - made for moment in starts]
+    if any(-SLACK_SECONDS <= seconds <= NEAR_SECONDS for seconds in behind):
+        return "near"
+    if any(NEAR_SECONDS < seconds <= DAY_SECONDS for seconds in behind):
+        return "late"
+    return "early" if all(seconds >= -DAY_SECONDS for seconds in behind) else "far"
+
+
 def matters(stamp: str, zone: tzinfo) -> bool:
     """Whether it makes a difference whose clock a stamp is of."""
     utc, local = moments(stamp, zone)
@@ -167,7 +201,10 @@ def matters(stamp: str, zone: tzinfo) -> bool:
 
 @lru_cache(maxsize=4096)
 def moments(stamp: str, zone: tzinfo) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The moments (seconds since the epoch) that a stamp can mean in UTC, and in ``zone``; none of what is no stamp."""
+    """The moments (seconds since the epoch) that a stamp can mean in UTC, and in ``zone``.
+
+    None of what is no stamp, nor in ``zone`` of what clocks there never showed, since they were put forward over it.
+    """
     try:
         naive = datetime.fromisoformat(stamp).replace(tzinfo=None)
         if not 1900 <= naive.year < 9000:
@@ -175,6 +212,8 @@ def moments(stamp: str, zone: tzinfo) -> tuple[tuple[float, ...], tuple[float, .
         local = {naive.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1)}
     except ValueError:
         return (), ()
+    if is_left_out(stamp, zone):
+        local = set()
     return ((naive.replace(tzinfo=UTC).timestamp(),), tuple(sorted(local)))
 
 

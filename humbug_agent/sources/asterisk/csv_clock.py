@@ -85,6 +85,7 @@ class CsvClock:
     def again(self, found: Found) -> list[Clock]:
         """The same of records that were read before the place from which a reading goes on."""
         judge = Judge(self._zone, self._judge.clock)
+        self._judge.remember([_stamps(item) for item in found if _is_csvs(item)])
         return self._judged(found, judge, None, more=False) or [Clock.LOCAL] * len(found)
 
     def alone(self, found: Found) -> list[Clock]:

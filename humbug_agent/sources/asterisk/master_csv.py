@@ -84,7 +84,8 @@ class AsteriskCsv:
                 yield Batch([], [], None)
                 continue
             if visit.count is not Count.ON:
-                self._clock.new_file()
+                if not visit.file.offset:
+                    self._clock.new_file()
                 habits.next_file(continues=visit.count is Count.NEXT)
                 counting.next_file(visit.count)
                 if place and visit.file.offset:
