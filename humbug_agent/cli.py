@@ -71,7 +71,8 @@ class _Group(click.Group):
 @click.option(
     "--config",
     "path",
-    type=click.Path(path_type=Path),
+    # Who can't read it is told so by the command, in its own way.
+    type=click.Path(path_type=Path, readable=False),
     envvar="HUMBUG_AGENT_CONFIG",
     default=DEFAULT_PATH,
     show_default=True,
@@ -146,6 +147,7 @@ def _run(config: Config) -> None:
 
 
 @main.command()
+@config_option
 def reload() -> None:
     """Have the running daemon read agent.ini again; exit code 2 says that it is refused, and all goes on as before."""
     from humbug_agent.reloading import reload as reload_now
@@ -192,7 +194,12 @@ def status(as_json: bool, nagios: bool) -> None:
         line, level = answer(config_path())
         click.echo(line)
         sys.exit(level)
-    found = overview.overview(config_path())
+    try:
+        found = overview.overview(config_path())
+    except ConfigError:
+        if os.access(config_path(), os.R_OK) and not as_json:
+            show.pairs([("agent", "not running")])
+        raise
     if as_json:
         show.as_json(found.found)
     else:

@@ -20,7 +20,8 @@ def _take_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> N
 config_option = click.option(
     "--config",
     "path",
-    type=click.Path(path_type=Path),
+    # Who can't read it is told so by the command, in its own way.
+    type=click.Path(path_type=Path, readable=False),
     expose_value=False,
     callback=_take_config,
     help="Another agent.ini; the same as in front of the command.",

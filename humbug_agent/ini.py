@@ -149,6 +149,9 @@ def read(path: Path, mistakes: list[str]) -> configparser.ConfigParser:
     """The file's sections; of a section or key that stands there twice, the last one, and a mistake."""
     try:
         text = path.read_text("utf-8-sig")
+    except PermissionError as error:
+        who = "the user that runs humbug-agent must be able to read it (chgrp to its group, chmod 0640)"
+        raise ConfigError([f"{path}: {error.strerror}; {who}"]) from None
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}; agent.ini.example shows what belongs into it"]) from None
     except UnicodeDecodeError as error:

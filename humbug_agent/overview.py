@@ -78,7 +78,9 @@ def compared(
 
     Blank where all is well, the word where no daemon runs that could tell.
     """
-    if config and (went is None or went.is_of(config)):
+    # What the daemon may not read can say just what it had taken.
+    refused = went is not None and path.exists() and path.stat().st_ctime <= went.refused and went.was_unreadable
+    if config and (went is None or (went.is_of(config) and not refused)):
         return "taken" if went else "", ""
     wrong = f"has mistakes: {'; '.join(mistakes)}"
     if went is None:

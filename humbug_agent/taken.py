@@ -3,6 +3,7 @@
 It is a row of the outbox's table of healths, part ``agent.ini``, whose message is JSON.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -47,6 +48,11 @@ class Taken:
     def is_of(self, config: Config) -> bool:
         """Whether agent.ini says now what was taken."""
         return self.digest == _digest(config.said, self.salt)
+
+    @property
+    def was_unreadable(self) -> bool:
+        """Whether what was refused is that the daemon's user may not read agent.ini."""
+        return any(mistake.startswith(f"{self.path}: {os.strerror(errno.EACCES)}") for mistake in self.mistakes)
 
     def but_refused(self, mistakes: Sequence[str]) -> "Taken":
         return replace(self, refused=time.time(), mistakes=mistakes)

@@ -11,6 +11,9 @@ import pytest
 from host import PROGRAM, Host, wait_until
 from served import Page, running
 
+from humbug_agent import taken
+from humbug_agent.config import load
+from humbug_agent.outbox import Outbox
 from humbug_agent.receiver import Misbehaviour
 
 UNIT = Path(__file__).parents[2] / "systemd" / "humbug-agent.service"
@@ -107,6 +110,31 @@ def test_a_comment_is_no_change_and_a_secret_in_a_file_of_its_own_is_one(host: H
         assert found["status"]["message"] == f"HTTP on 127.0.0.1:{page.port}, with a password"
         raw = b"".join(file.read_bytes() for file in host.folder.glob("outbox.db*"))
         assert b"-word" not in raw
+
+
+def test_one_that_the_daemon_may_not_read_is_refused_though_it_says_the_same(host: Host) -> None:
+    """The daemon of a test is root, who may read all: what another one would write down is written here."""
+    with running(host):
+        wait_until(lambda: agent_ini(host) == ("taken", ""), 20)
+        config = load(host.ini)
+        with Outbox(config.agent.outbox) as outbox:
+            went = taken.read_back(config.agent.outbox, host.status()["pid"])
+            assert went
+            mistake = f"{host.ini}: Permission denied; the user that runs humbug-agent must be able to read it"
+            taken.write_down(outbox, went.but_refused([mistake]))
+        state, said = agent_ini(host)
+        assert state == "refused"
+        assert "Permission denied" in said
+        assert "going on with the one read at" in said
+        host.ini.chmod(0o640)
+        assert agent_ini(host) == ("taken", "")
+
+
+def test_reload_takes_config_behind_it_too(host: Host) -> None:
+    with running(host):
+        wait_until(lambda: agent_ini(host) == ("taken", ""), 20)
+        done = subprocess.run([PROGRAM, "reload", "--config", str(host.ini)], capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_an_outbox_that_can_not_be_used_is_refused(host: Host) -> None:

@@ -1,5 +1,6 @@
 """`status`: its exit code, what it says of page and board, and the line for Nagios."""
 
+import os
 import re
 import socket
 import subprocess
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from ami_server import AmiServer
+from click.testing import CliRunner
 from host import PROGRAM, Host, wait_until
 from ipps_host import free
 from served import Page, running
 
+from humbug_agent.cli import main
 from humbug_agent.outbox import Outbox
 from humbug_agent.receiver import Misbehaviour
 
@@ -224,3 +227,23 @@ def test_nagios_gets_unknown_where_nothing_can_be_told(host: Host) -> None:
     outbox = host.folder / "outbox.db"
     outbox.write_bytes(b"no database at all" * 1000)
     assert nagios(host, 3)[0].startswith("UNKNOWN - outbox ")
+
+
+def test_nagios_gets_unknown_where_agent_ini_may_not_be_read(host: Host) -> None:
+    """In this process, since another user may not be able to read the program of a test either."""
+    host.ini.chmod(0o600)
+    os.setresuid(65534, 65534, 0)
+    try:
+        done = CliRunner().invoke(main, ["status", "--nagios", "--config", str(host.ini)])
+    finally:
+        os.setresuid(0, 0, 0)
+    assert done.exit_code == 3
+    assert done.stdout.startswith("UNKNOWN - ")
+    assert "Permission denied" in done.stdout
+
+
+def test_status_says_that_nothing_runs_also_where_agent_ini_has_mistakes(host: Host) -> None:
+    with host.ini.open("a") as ini:
+        ini.write("[agentt]\n")
+    assert host.run("status", code=2).split() == ["agent", "not", "running"]
+    assert "[agentt]: is not known" in host.errors
