@@ -172,11 +172,11 @@ def test_whatever_is_mapped_each_call_is_what_master_csv_says(pbx: Callable[...,
     there = pbx(csv="debian", mappings=lines)
     with Daemon(host, there) as agent:
         one_call(there)
-        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 2} in host.json("status")["sightings"], 20)
+        wait_until(lambda: {"sources": ["ami", "master-csv"], "calls": 2} in host.status()["sightings"], 20)
         wait_until(lambda: host.store.count() == 2)
         agent.end()
     assert received(host.store.rows()) == written(there)
-    assert host.json("status")["rejects"] == 0
+    assert host.status()["rejects"] == 0
 
 
 def test_an_asterisk_that_hangs_for_a_while_loses_nothing(pbx: Callable[..., Pbx], host: Host) -> None:
