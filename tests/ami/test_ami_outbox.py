@@ -55,10 +55,10 @@ def test_a_flood_beyond_all_room_is_bounded_and_what_it_cost_is_said(ami: AmiSer
         with locked(pbx):
             ami.play(flood, PIECES)
             ami.wait_until_read()
-        daemon.says("events found no room while the outbox could not be written", 20)
+        daemon.says("events found no room while the outbox could not be written", 60)
         lost = sum(int(found.replace(",", "")) for found in re.findall(r"([\d,]+) events found no room", daemon.log))
         assert lost > 0
-        wait_until(lambda: accepted(pbx) + lost == total, 30)
+        wait_until(lambda: accepted(pbx) + lost == total, 90)
         assert daemon.peak() - before < 100_000_000
         assert daemon.times("found no room") == 1, daemon.log
         ami.play(events(total))
