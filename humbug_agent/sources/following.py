@@ -125,9 +125,9 @@ class Follower:
         A name may stand for another file in a moment.
         """
         while True:
-            found = True
+            found, fresh = True, not self._ahead
             # Nothing was rotated since it was found out what is ahead, or it will show when the file is opened.
-            if not self._ahead:
+            if fresh:
                 self._ahead, found = self._shelf.following(place, there, finished=finished, broken=self._broken)
                 self._known = self._ahead[0].known if self._ahead else ()
             if not self._ahead:
@@ -135,7 +135,7 @@ class Follower:
             stretch, *self._ahead = self._ahead
             with contextlib.suppress(FileNotFoundError):
                 file = OpenFile(stretch.entry.path, stretch.offset)
-                if self._shelf.is_still(stretch, file):
+                if _is_still(stretch, file, fresh=fresh):
                     file.known = self._known
                     return file, stretch, found
                 file.close()
@@ -219,3 +219,10 @@ class Follower:
             f"{place.offset:,}",
             f" ({lacking})" if lacking else "",
         )
+
+
+def _is_still(stretch: Stretch, file: OpenFile, *, fresh: bool) -> bool:
+    """Whether the file that was opened is the one that was seen under its name; ``fresh``: just before."""
+    entry, status = stretch.entry, file.status()
+    unchanged = (status.st_mtime, status.st_size) == (entry.written, entry.size)
+    return file.key == entry.key and (fresh or entry.live or unchanged)

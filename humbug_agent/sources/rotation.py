@@ -76,9 +76,10 @@ class Shelf:
     def entries(self) -> list[Entry]:
         """Rotated ones, oldest first, and the log, as they were at one moment: a rotation renames one after another."""
         signed = self._signed()
-        before: list[Entry] | None = None
-        while (now := self._listed()) != before:
-            before = now
+        before, now = None, self._listed()
+        # Not their sizes: while they grow no two looks are alike.
+        while before is None or _names(before) != _names(now):
+            before, now = now, self._listed()
         self._last = signed, now
         there = {_state(entry) for entry in now}
         self._learnt = {
@@ -153,14 +154,6 @@ class Shelf:
             ahead.append(Stretch(entry, 0, known, last is not None and other > last, last is not None and other < last))
             last = other if last is None else max(last, other)
         return ahead, number is not None or place is None
-
-    def is_still(self, stretch: Stretch, file: OpenFile) -> bool:
-        """Whether the file, which was opened under its name, is the one that was seen there."""
-        entry = stretch.entry
-        status = file.status()
-        return file.key == entry.key and (
-            entry.live or (status.st_mtime, status.st_size) == (entry.written, entry.size)
-        )
 
     def something_came(self, place: Place | None, broken: Set[Broken]) -> bool:
         """Whether a rotated file is to be read that was not there, or was empty, when it was last asked what is."""
@@ -318,6 +311,10 @@ class Shelf:
 def _state(entry: Entry) -> object:
     """The same as long as it is the same file, unchanged, whatever its name is by now."""
     return entry.key, entry.written, entry.size, entry.usual
+
+
+def _names(entries: Sequence[Entry]) -> list[tuple[Path, Key]]:
+    return [(entry.path, entry.key) for entry in entries]
 
 
 def given_up(entry: Entry) -> Broken:

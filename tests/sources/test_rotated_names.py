@@ -401,3 +401,20 @@ def test_a_file_that_we_may_not_read_is_told_where_it_may_hold_calls(path: Path)
 
     with patch.object(unpacking.io, "FileIO", refuse):
         assert Store(path).read().dialled == [1]
+
+
+def test_what_grows_all_the_time_keeps_nobody_from_reading(path: Path) -> None:
+    """FreeSWITCH writes on to a file that was renamed, and a PBX at its busiest several records a listing."""
+    append(path, numbered(1))
+    append(beside(path, ".1"), numbered(2))
+    real = os.stat
+
+    def stat(name: Path, **how: bool) -> os.stat_result:
+        if Path(name).name.startswith("Master.csv"):
+            append(Path(name), numbered(3))
+        return real(name, **how)
+
+    shelf = Shelf(path, lambda _: 1)
+    with patch.object(os, "stat", stat):
+        ahead, _ = shelf.following(None, None, finished=False, broken=set())
+    assert [stretch.entry.path for stretch in ahead] == [beside(path, ".1"), path]
