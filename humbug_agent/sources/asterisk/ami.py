@@ -118,11 +118,11 @@ class AsteriskAmi:
 
     def _call(self, heard: Heard) -> CDR:
         charset = self._settings.charset
-        columns = ami_events.call_columns(heard.block, charset)
+        columns, others = ami_events.told(heard.block, charset)
         cdr = make_cdr(columns, self._zone, partial(self._number, heard), charset=charset)
         if heard.at:
             self._watch.ended(cdr.end.timestamp(), heard.at)
-        return replace(cdr, extra={**ami_events.mapped(heard.block, charset), **cdr.extra})
+        return replace(cdr, extra={**others, **cdr.extra}) if others else cdr
 
     def _number(self, heard: Heard, of: bytes) -> bytes:
         """The n-th equal event of one connection is the n-th such call."""

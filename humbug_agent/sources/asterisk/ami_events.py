@@ -89,21 +89,22 @@ def _ends_like_one(lines: bytes) -> bool:
 
 def call_columns(block: bytes, charset: str = AUTO) -> dict[str, str]:
     """The columns of a Cdr event, as Master.csv names them, `carried`. Raises ValueError with what is wrong."""
+    return told(block, charset)[0]
+
+
+def told(block: bytes, charset: str = AUTO) -> tuple[dict[str, str], dict[str, str]]:
+    """The same, and what else an admin has mapped in it, by the header's own name.
+
+    What a stock header is called is that already.
+    """
     columns, rest = _columns(block, charset)
+    others = {}
     for header, value in _mapped(rest):
         if (column := header.lower()) in _MAPPED:
             columns[column] = carried(value, charset)
-    return columns
-
-
-def mapped(block: bytes, charset: str = AUTO) -> dict[str, str]:
-    """What else an admin has mapped in it, by the header's own name: what a stock header is called is that already."""
-    _, rest = _columns(block, charset)
-    return {
-        header: text(value, charset)
-        for header, value in _mapped(rest)
-        if header not in _HEADERS and header.lower() not in _MAPPED
-    }
+        elif header not in _HEADERS:
+            others[header] = text(value, charset)
+    return columns, others
 
 
 def _columns(block: bytes, charset: str) -> tuple[dict[str, str], bytes]:
