@@ -23,8 +23,9 @@ FIELDS = (
 
 Call = tuple[str, ...]
 
-_EPOCH = 1795190000
+_EPOCH = 1795188800
 _FIRST = datetime(2026, 11, 20, 16, 33, 20)
+"""The same moment in Zurich, where the agent of a campaign is: no record begins before its channel was made."""
 _NAMES = ("Desk 101", "Müller & Söhne", 'Jörg "Joe" Huber', "山田 太郎", "50% off; a=b+c", "O'Neill, Pat", "")
 _USERFIELDS = (
     "",
