@@ -3,7 +3,9 @@
 import contextlib
 import os
 import sqlite3
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -24,7 +26,7 @@ class OutboxError(Exception):
 
 
 class OutboxDamaged(OutboxError):
-    """The file is no sound database; the next start moves it aside and begins a new one."""
+    """The file is no sound database; the daemon moves it aside and begins a new one with what can be read of it."""
 
 
 class OutboxFull(OutboxError):
@@ -114,7 +116,10 @@ def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
 
 
 def check(path: Path) -> str | None:
-    """Look through the whole file. None when it is sound or absent, else what is wrong with it. Raises OutboxError."""
+    """Look through the whole file. None when it is sound or absent, else what is wrong with it. Raises OutboxError.
+
+    What the indexes hold is not compared with their tables: `compare_indexes` does, and takes several times as long.
+    """
     if not path.exists() or not path.stat().st_size:
         return None
     try:
@@ -132,6 +137,23 @@ def check(path: Path) -> str | None:
     return None if found == "ok" else str(found)
 
 
+def compare_indexes(path: Path, stop: threading.Event) -> None:
+    """Look through the whole file and whether each index holds what its table does; ``stop`` ends it early.
+
+    It keeps nobody from writing. Raises OutboxDamaged, OutboxError.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+            conn.set_progress_handler(stop.is_set, 100_000)
+            found = str(conn.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        if not stop.is_set():
+            raise reported(error, path) from error
+        return
+    if found != "ok" and not stop.is_set():
+        raise OutboxDamaged(f"outbox {path}: damaged ({found})")
+
+
 def written(path: Path) -> float:
     """When the outbox was written to last, in seconds since the epoch; 0 where there is none.
 
@@ -141,26 +163,80 @@ def written(path: Path) -> float:
     return max((file.stat().st_mtime for file in files), default=0.0)
 
 
-def move_aside(path: Path, again: Again = lambda source, cursor: None) -> tuple[Path, Salvage]:
+def move_aside(
+    path: Path, again: Again = lambda source, cursor: None, destinations: Sequence[str] = ()
+) -> tuple[Path, Salvage]:
     """Give a damaged outbox another name and begin a new one with what can still be read of the old.
 
     Nothing is deleted. Calls not delivered yet go on waiting, delivered ones are not sent twice, and each source is
-    read from where ``again`` says, for what could not be read. Killed in between, the next start finishes it
-    (`finish_move`). Returns the old file's new name, and what was salvaged.
+    read from where ``again`` says, for what could not be read. A call of whose deliveries nothing can be read is sent
+    to ``destinations``. Killed in between, the next start finishes it (`finish_move`). Returns the old file's new name,
+    and what was salvaged.
     """
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    aside = named_now(path, "damaged")
     fresh = _fresh(path)
-    fresh.unlink(missing_ok=True)
+    _unlink(fresh)
     db = connect(fresh, durable=True)
     with contextlib.closing(sqlite3.connect(path)) as old, db.atomic():
-        found = salvage(path, old, db.conn, again)
+        found = salvage(path, old, db.conn, again, destinations)
     db.close()
+    _rename(path, aside)
+    finish_move(path)
+    return aside, found
+
+
+def room_for(path: Path) -> None:
+    """Make the directory of the outbox, and see whether a file can be made in it. Raises OutboxError."""
+    try:
+        path.parent.mkdir(mode=0o750, exist_ok=True)
+    except OSError as error:
+        raise OutboxError(f"{path.parent}: can't be made again: {error.strerror}") from error
+    _unlink(_fresh(path))
+    create(_fresh(path))
+
+
+def put_back(held: sqlite3.Connection, path: Path) -> Path | None:
+    """Write the outbox of which ``held`` is a connection to ``path``, from which it was taken away while in use.
+
+    What stands there now gets another name, which is returned; None where there is nothing. Raises OutboxError.
+    """
+    room_for(path)
+    try:
+        with contextlib.closing(sqlite3.connect(_fresh(path))) as new:
+            new.execute("PRAGMA synchronous = FULL")
+            held.backup(new)
+    except sqlite3.DatabaseError as error:
+        raise reported(error, path) from error
+    found = named_now(path, "found") if path.exists() else None
+    if found:
+        _rename(path, found)
+    else:
+        # Its log, of which all is in the new file, may have been left behind.
+        _unlink(path)
+    finish_move(path)
+    return found
+
+
+def named_now(path: Path, what: str) -> Path:
+    """The outbox's path with ``what`` and the time (UTC) behind it, such as nothing has: two may come in a second."""
+    at = time.time()
+    while True:
+        name = path.with_name(f"{path.name}.{what}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(at))}")
+        if not name.exists():
+            return name
+        at += 1
+
+
+def _rename(path: Path, to: Path) -> None:
     # The log first: one that is left behind would be taken for the new file's.
     for suffix in ("-wal", "-shm", ""):
         with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    finish_move(path)
-    return aside, found
+            path.with_name(path.name + suffix).rename(to.with_name(to.name + suffix))
+
+
+def _unlink(path: Path) -> None:
+    for suffix in ("-wal", "-shm", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def finish_move(path: Path) -> None:
