@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from humbug_agent import rows
@@ -23,6 +24,9 @@ PIECE = 256
 
 MOST_UNREAD_IDS = 2_000_000
 """Ids between what could be read from a table's beginning and from its end that are asked for at most."""
+
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged file raises; the latter where SQLite's own message quotes bytes of it."""
 
 STATES = ("waiting", "sent", "dead")
 
@@ -41,6 +45,11 @@ class Salvage:
     accepted: Mapping[str, float]
 
 
+def lenient(data: bytes) -> str:
+    """Text of a damaged file: a byte that is no UTF-8 costs a character, and not the row."""
+    return data.decode(errors="replace")
+
+
 def salvage(
     path: Path, damaged: sqlite3.Connection, new: sqlite3.Connection, again: Again, destinations: Sequence[str]
 ) -> Salvage:
@@ -57,7 +66,7 @@ def salvage(
             names = old.columns(table)
             _insert(new, table, names, old.rows(table, f"SELECT {', '.join(names)} FROM {table}") if names else ())
     new.execute("DELETE FROM replays WHERE call NOT IN (SELECT call FROM deliveries)")
-    _insert(new, "forgotten", ["identity"], old.identities())
+    _insert(new, "forgotten", ['"identity"'], old.identities())
     for source, cursor in new.execute("SELECT source, cursor FROM cursors").fetchall():
         after = again(source, cursor)
         if after is None:
@@ -74,15 +83,15 @@ def _read_deliveries(old: "_Damaged", new: sqlite3.Connection) -> None:
     is not.
     """
     new.execute(
-        "CREATE TEMP TABLE told (call INTEGER, destination TEXT, state TEXT, attempts INTEGER DEFAULT 0, "
-        "due REAL DEFAULT 0, tried REAL, status INTEGER, reply TEXT DEFAULT '', error TEXT DEFAULT '', "
-        "PRIMARY KEY (call, destination)) WITHOUT ROWID"
+        "CREATE TEMP TABLE told (call INTEGER, destination TEXT, state TEXT NOT NULL, "
+        "attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0, tried REAL, status INTEGER, "
+        "reply TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '', PRIMARY KEY (call, destination)) WITHOUT ROWID"
     )
     new.execute("CREATE TEMP TABLE first (destination TEXT PRIMARY KEY, call INTEGER)")
     names = old.columns("deliveries")
-    if names:
-        found = old.by_id("deliveries", "call", names)
-        _insert(new, "told", names, (row for row in found if _is_delivery(dict(zip(names, row, strict=True)))))
+    at = names.index('"state"') if names else 0
+    found = old.by_id("deliveries", "call", names) if names else ()
+    _insert(new, "told", names, (row for row in found if row[at] in STATES))
     indexed = old.rows(
         "deliveries",
         "SELECT call, destination, state FROM deliveries INDEXED BY deliveries_state WHERE state <> 'sent'",
@@ -90,20 +99,9 @@ def _read_deliveries(old: "_Damaged", new: sqlite3.Connection) -> None:
     new.executemany(
         "INSERT INTO told (call, destination, state) VALUES (?, ?, ?) ON CONFLICT (call, destination) "
         "DO UPDATE SET state = excluded.state WHERE state = 'sent'",
-        (row for row in indexed if _is_delivery(dict(zip(('"call"', '"destination"', '"state"'), row, strict=True)))),
+        (row for row in indexed if isinstance(row[0], int) and isinstance(row[1], str) and row[2] in STATES),
     )
     new.execute("INSERT INTO first SELECT destination, min(call) FROM told GROUP BY destination")
-
-
-def _is_delivery(row: Mapping[str, Any]) -> bool:
-    """A page whose bytes are wrong can look sound to SQLite."""
-    numbers = [row.get(name) for name in ('"attempts"', '"due"', '"tried"', '"status"')]
-    return (
-        isinstance(row['"call"'], int)
-        and isinstance(row['"destination"'], str)
-        and row['"state"'] in STATES
-        and all(number is None or isinstance(number, int | float) for number in numbers)
-    )
 
 
 def _bring_calls(
@@ -191,9 +189,20 @@ def _is_call(new: sqlite3.Connection, call: int) -> bool:
 
 
 def _insert(new: sqlite3.Connection, table: str, names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> int:
-    """Returns how many of these rows the table took; those that it can't have, or has, are left out."""
+    """Returns how many of these rows the table took; those that it has, or that are none of its rows, are left out."""
+    kinds = {
+        f'"{row[1]}"': _kinds(row[2], bool(row[3] or row[5])) for row in new.execute(f"PRAGMA table_info({table})")
+    }
     sql = f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-    return new.executemany(sql, found).rowcount if names else 0
+    columns = [kinds[name] for name in names]
+    sound = (row for row in found if all(isinstance(value, kind) for value, kind in zip(row, columns, strict=True)))
+    return new.executemany(sql, sound).rowcount if names else 0
+
+
+def _kinds(declared: str, not_null: bool) -> tuple[type, ...]:
+    """What a column holds: SQLite itself takes anything for a value of any type."""
+    held = {"INTEGER": (int,), "REAL": (float, int), "TEXT": (str,), "BLOB": (bytes,)}[declared]
+    return held if not_null else (*held, NoneType)
 
 
 class _Damaged:
@@ -202,8 +211,7 @@ class _Damaged:
     def __init__(self, path: Path, conn: sqlite3.Connection) -> None:
         self._path = path
         self._conn = conn
-        # A byte that is no UTF-8 costs a character, and not the row.
-        conn.text_factory = lambda data: data.decode(errors="replace")
+        conn.text_factory = lenient
         self.unreadable: set[str] = set()
 
     def has(self, table: str) -> bool:
@@ -220,7 +228,7 @@ class _Damaged:
         """As far as they can be read."""
         try:
             yield from self._conn.execute(sql, parameters)
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             self._failed(table, error)
 
     def by_id(self, table: str, key: str, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -239,7 +247,7 @@ class _Damaged:
                     yield row
                 if order == "":
                     return
-            except sqlite3.DatabaseError as error:
+            except UNREADABLE as error:
                 self._failed(table, error)
         if not last or not all(isinstance(number, int) for number in (*first, *last)):
             return
@@ -250,7 +258,7 @@ class _Damaged:
     def _piece(self, table: str, sql: str, begin: int, end: int) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._conn.execute(sql, (begin, end)).fetchall()
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             for number in range(begin, end + 1):
                 yield from self.rows(table, sql, number, number)
 
@@ -261,7 +269,7 @@ class _Damaged:
             yield from self._conn.execute(
                 "SELECT identity FROM forgotten WHERE identity BETWEEN ? AND ?", (low, high)
             ).fetchall()
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             self._failed("forgotten", error)
             if len(low) < 2:
                 for byte in range(256):
@@ -272,7 +280,7 @@ class _Damaged:
         found = list(self.rows("sqlite_sequence", "SELECT seq FROM sqlite_sequence WHERE name = 'calls'"))
         return max((row[0] for row in found if isinstance(row[0], int)), default=0)
 
-    def _failed(self, table: str, error: sqlite3.DatabaseError) -> None:
+    def _failed(self, table: str, error: Exception) -> None:
         if table not in self.unreadable:
             self.unreadable.add(table)
             log.warning("%s: its %s can be read only in part (%s)", self._path, table, error)

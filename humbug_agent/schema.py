@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from humbug_agent.migrations import migrations
-from humbug_agent.salvage import Again, Salvage, salvage
+from humbug_agent.salvage import Again, Salvage, lenient, salvage
 
 BUSY_SECONDS = 30
 INCREMENTAL = 2
@@ -104,8 +104,10 @@ def _migrate(db: Database, path: Path) -> None:
 def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
     """The same error in an admin's words."""
     code = getattr(error, "sqlite_errorcode", None) or 0
-    if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return OutboxDamaged(f"outbox {path}: damaged ({error}); a restart moves it aside and reads the calls again")
+    # What we write breaks no rule of ours; where it does, an index lacks what its table has.
+    broken = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
+    if code & 0xFF in broken or str(error).startswith("Could not decode to UTF-8"):
+        return OutboxDamaged(f"outbox {path}: damaged ({error}); the daemon moves it aside and reads the calls again")
     if code & 0xFF == sqlite3.SQLITE_FULL:
         return OutboxError(f"outbox {path}: its disk is full; free some space there, nothing is lost meanwhile")
     if code & 0xFF == sqlite3.SQLITE_BUSY:
@@ -124,11 +126,15 @@ def check(path: Path) -> str | None:
         return None
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+            conn.text_factory = lenient
             found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found == "ok":
             # There is damage that it does not see.
             connect(path, durable=False).close()
     except OutboxDamaged as error:
+        return str(error)
+    except UnicodeDecodeError as error:
+        # A message of SQLite's that quotes what it read.
         return str(error)
     except sqlite3.DatabaseError as error:
         if isinstance(reported(error, path), OutboxDamaged):
@@ -144,6 +150,7 @@ def compare_indexes(path: Path, stop: threading.Event) -> None:
     """
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+            conn.text_factory = lenient
             conn.set_progress_handler(stop.is_set, 100_000)
             found = str(conn.execute("PRAGMA integrity_check(1)").fetchone()[0])
     except sqlite3.DatabaseError as error:
