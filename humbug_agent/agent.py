@@ -10,18 +10,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from humbug_agent import taken
+from humbug_agent import schema, taken
 from humbug_agent.config import Config, ConfigError, load
 from humbug_agent.delivery import Delivery
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations.contract import Destination
 from humbug_agent.gaps import Gaps
-from humbug_agent.lock import AgentError, locked
+from humbug_agent.lock import AgentError, Held, locked
 from humbug_agent.outbox import Outbox
 from humbug_agent.pace import LONGEST_WAIT, Flood
 from humbug_agent.schema import OutboxDamaged, OutboxError
@@ -29,7 +29,7 @@ from humbug_agent.sources import make_sources as make_sources
 from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.supervisor import Brought, Supervisor, pump
 from humbug_agent.systemd import notify
-from humbug_agent.upkeep import keep_house, max_bytes, prepare
+from humbug_agent.upkeep import keep_house, look_through, max_bytes, prepare
 
 if TYPE_CHECKING:
     from humbug_agent.serving import Serving
@@ -41,6 +41,8 @@ LOOK_SECONDS = 10.0
 TICK_SECONDS = 1.0
 STOP_SECONDS = 12.0
 LIVE_SECONDS = 30.0
+DAMAGES_AN_HOUR = 3
+"""More of them are none that a new outbox mends."""
 
 
 class Ask(Enum):
@@ -55,69 +57,143 @@ def make_destinations(config: Config) -> list[Destination]:
     return [DESTINATIONS[settings.type](settings, zone, numbers) for settings in config.destinations]
 
 
+def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Config], None]) -> None:
+    """One Agent after the other, until it is asked to stop; ``read_again`` hears of each agent.ini but the first.
+
+    The outbox is this process's from the first to the last, also between two of them. Raises AgentError, OutboxError.
+    """
+    held = ExitStack()
+    lock = held.enter_context(locked(config.agent.outbox, config.path))
+    damages: list[float] = []
+    damage = ""
+    try:
+        while True:
+            try:
+                after = Agent(config, asked, damage).run()
+                damage = ""
+            except OutboxDamaged as error:
+                after, damage = config, str(error)
+                damages = [at for at in damages if time.monotonic() - at < 3600] + [time.monotonic()]
+                if len(damages) > DAMAGES_AN_HOUR:
+                    raise AgentError(
+                        f"{error}, for the {len(damages)}th time within an hour: is its disk sound?"
+                    ) from None
+            if after is None:
+                return
+            if after.agent.outbox != config.agent.outbox or not lock.is_there():
+                new = ExitStack()
+                lock = new.enter_context(locked(after.agent.outbox, after.path))
+                held.close()
+                held = new
+            if after is not config:
+                config = after
+                read_again(config)
+    finally:
+        held.close()
+
+
 class Agent:
-    """The daemon, for one reading of agent.ini.
+    """The daemon, for one reading of agent.ini; whoever runs it has the outbox locked.
 
     ``asked`` outlives it: what is asked between two agents is for the next one. Unlike an Event, a signal handler may
-    put something into it while the thread that it interrupts waits for it.
+    put something into it while the thread that it interrupts waits for it. ``damage`` is what the one before it found
+    wrong with the outbox.
     """
 
-    def __init__(self, config: Config, asked: SimpleQueue[Ask] | None = None) -> None:
+    def __init__(self, config: Config, asked: SimpleQueue[Ask], damage: str = "") -> None:
         self._config = config
-        self._asked: SimpleQueue[Ask] = asked or SimpleQueue()
+        self._asked = asked
+        self._damage = damage
         self._stop = threading.Event()
         self._in_haste = threading.Event()
         self._broken: list[str] = []
+        self._damages: list[OutboxDamaged] = []
+        self._missed = ""
         self._gaps = Gaps(config)
         self._taken = taken.taken_now(config, os.getpid(), max_bytes(config))
 
     def run(self) -> Config | None:
-        """Until SIGTERM or SIGINT; or until SIGHUP, when agent.ini has changed for good: that is returned.
+        """Until SIGTERM or SIGINT; or until another Agent is to go on, with the agent.ini that is returned.
 
-        Raises AgentError, OutboxError.
+        That is after SIGHUP, when agent.ini has changed for good, and with the same one when the outbox was taken away
+        and has been put back. Raises AgentError, OutboxError; OutboxDamaged where another Agent can mend it.
         """
-        path, after = self._config.agent.outbox, None
-        with locked(path, self._config.path), self._signals():
-            prepare(self._config)
-            deliveries = [Delivery(destination) for destination in make_destinations(self._config)]
-            names = [delivery.name for delivery in deliveries]
-            flood = Flood()
-
-            def wake(brought: Brought) -> None:
-                # What ended long ago is read late: the PBX is not busy with it now.
-                live = time.time() - brought.latest < LIVE_SECONDS
-                held = flood.hold(brought.new if live else 0, time.monotonic())
-                for delivery in deliveries:
-                    delivery.wake(held)
-
-            threads = [self._thread(f"destination {d.name}", self._deliver, d) for d in deliveries]
-            sources = make_sources(self._config)
-            for source in sources:
-                supervisor = Supervisor(source, path, max_bytes(self._config), wake, self._gaps.outage)
-                threads.append(self._thread(f"source {source.name}", supervisor.run, names, self._stop))
-            self._write_down([thread.name for thread in threads])
-            serving = self._serving(sources, deliveries)
-            for thread in threads:
-                thread.start()
-            notify("READY=1")
-            log.info("%s", self._doing())
-            try:
-                after = self._watch_over()
-            finally:
-                notify("RELOADING=1" if after else "STOPPING=1")
-                self._stop.set()
-                for delivery in deliveries:
-                    delivery.wake()
-                if serving:
-                    serving.stop()
-                deadline = time.monotonic() + STOP_SECONDS
-                for thread in threads:
-                    thread.join(max(0.0, deadline - time.monotonic()))
-                    if thread.is_alive():
-                        # Beside a new one it would send things twice: this process must end.
-                        self._broken.append(f"{thread.name}: does not end")
+        path = self._config.agent.outbox
+        with self._signals():
+            prepare(self._config, self._damage)
+            # What the others have written is not lost with the file's name as long as a connection of ours is open.
+            with closing(Held(path, path)) as file, Outbox(path) as held:
+                try:
+                    after = self._work(file)
+                finally:
+                    if not file.is_there():
+                        self._put_back(held)
         if self._broken:
             raise AgentError(self._broken[0])
+        if self._damages:
+            raise self._damages[0]
+        return after
+
+    def _put_back(self, held: Outbox) -> None:
+        """Raises OutboxError; AgentError where another daemon has its place by now."""
+        path = held.path
+        try:
+            if path.exists():
+                Held(path, path).close()
+        except AgentError as error:
+            left = schema.named_now(path, "left")
+            schema.put_back(held.db.conn, left)
+            raise AgentError(
+                f"{error}; this one's outbox was taken away while in use, what it held is {left}"
+            ) from None
+        found = schema.put_back(held.db.conn, path)
+        log.critical(
+            "outbox %s: it was deleted or replaced while in use; what it held is in its place again%s",
+            path,
+            f", what was found there is {found}" if found else "",
+        )
+
+    def _work(self, file: Held) -> Config | None:
+        """What `run` returns. When it returns, nobody else works for this Agent."""
+        path, after = self._config.agent.outbox, None
+        deliveries = [Delivery(destination) for destination in make_destinations(self._config)]
+        names = [delivery.name for delivery in deliveries]
+        flood = Flood()
+
+        def wake(brought: Brought) -> None:
+            # What ended long ago is read late: the PBX is not busy with it now.
+            live = time.time() - brought.latest < LIVE_SECONDS
+            held = flood.hold(brought.new if live else 0, time.monotonic())
+            for delivery in deliveries:
+                delivery.wake(held)
+
+        threads = [self._thread(f"destination {d.name}", self._deliver, d) for d in deliveries]
+        sources = make_sources(self._config)
+        for source in sources:
+            supervisor = Supervisor(source, path, max_bytes(self._config), wake, self._gaps.outage)
+            threads.append(self._thread(f"source {source.name}", supervisor.run, names, self._stop))
+        self._write_down([thread.name for thread in threads])
+        threads.append(self._thread("look through the outbox", look_through, path, self._stop))
+        serving = self._serving(sources, deliveries)
+        for thread in threads:
+            thread.start()
+        notify("READY=1")
+        log.info("%s", self._doing())
+        try:
+            after = self._watch_over(file)
+        finally:
+            notify("RELOADING=1" if after else "STOPPING=1")
+            self._stop.set()
+            for delivery in deliveries:
+                delivery.wake()
+            if serving:
+                serving.stop()
+            deadline = time.monotonic() + STOP_SECONDS
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+                if thread.is_alive():
+                    # Beside a new one it would send things twice: this process must end.
+                    self._broken.append(f"{thread.name}: does not end")
         return after
 
     def _write_down(self, parts: Sequence[str]) -> None:
@@ -166,7 +242,8 @@ class Agent:
             try:
                 work(*arguments)
             except OutboxDamaged as error:
-                self._fail(str(error))
+                self._damages.append(error)
+                self.stop()
             except Exception as error:
                 log.exception("%s: stopped by a fault of this program", name)
                 self._fail(f"{name}: {type(error).__name__}: {error}")
@@ -191,13 +268,15 @@ class Agent:
                     log.error("%s; nothing is sent to %s meanwhile", trouble, delivery.name)
                 self._stop.wait(LONGEST_WAIT)
 
-    def _watch_over(self) -> Config | None:
-        """Until it is to stop, or to go on with another agent.ini, which is returned."""
+    def _watch_over(self, file: Held) -> Config | None:
+        """As `run`."""
         next_look, next_house = time.monotonic() + LOOK_SECONDS, 0.0
         while Ask.STOP not in (asked := self._next_asked()):
             notify("WATCHDOG=1")
             if Ask.RELOAD in asked and (config := self._read_again()):
                 return config
+            if not file.is_there() and self._may_be_put_back():
+                return self._config
             now = time.monotonic()
             if now < min(next_look, next_house):
                 continue
@@ -210,11 +289,23 @@ class Agent:
                         next_look = now + LOOK_SECONDS
                         self._gaps.look(outbox)
             except OutboxDamaged as error:
-                self._fail(str(error))
+                self._damages.append(error)
+                return None
             except OutboxError as error:
                 # Ending now would forget which calls were sent and could not be marked.
                 log.error("%s", error)
         return None
+
+    def _may_be_put_back(self) -> bool:
+        """Whether the outbox can be written to its place again, now that it is no longer there."""
+        try:
+            schema.room_for(self._config.agent.outbox)
+            return True
+        except OutboxError as error:
+            if str(error) != self._missed:
+                self._missed = str(error)
+                log.critical("%s. The outbox was taken away while in use: it is lost when this process ends", error)
+            return False
 
     def _next_asked(self) -> set[Ask]:
         """All that was asked by now; if nothing was, what is within a tick."""

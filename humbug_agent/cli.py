@@ -134,16 +134,18 @@ def _run(config: Config) -> None:
     import signal
     from queue import SimpleQueue
 
-    from humbug_agent.agent import Agent, Ask
+    from humbug_agent.agent import Ask, run_daemon
 
     asked: SimpleQueue[Ask] = SimpleQueue()
     # Between two agents nobody else listens to it, and it would end the process.
     signal.signal(signal.SIGHUP, lambda *_: asked.put(Ask.RELOAD))
-    while after := Agent(config, asked).run():
-        config = after
+
+    def read_again(config: Config) -> None:
         set_up_logging(config.agent.log_level)
         log.info("%s: read again", config.path)
         _warn(config)
+
+    run_daemon(config, asked, read_again)
 
 
 @main.command()

@@ -13,12 +13,13 @@ from contextlib import closing
 from importlib.resources import files
 from itertools import cycle
 from pathlib import Path
+from queue import SimpleQueue
 
 import click
 
 from humbug_agent import config as configuration
 from humbug_agent import show
-from humbug_agent.agent import Agent
+from humbug_agent.agent import Ask, run_daemon
 from humbug_agent.receiver import Background, Receiver, Store
 
 API_KEY = "demo-api-key"
@@ -65,8 +66,10 @@ def _demonstrate(directory: Path, store: Store, keep: bool, stop: threading.Even
         ini.write_text(AGENT_INI.format(**values))
         click.echo(f"A receiver takes calls on {receiver.url}, encoded, and keeps them.")
         click.echo(f"humbug-agent follows {directory}/Master.csv, to which Asterisk's recorded calls are written:\n")
-        agent = Agent(configuration.load(ini))
-        thread = threading.Thread(target=agent.run, name="agent")
+        asked: SimpleQueue[Ask] = SimpleQueue()
+        thread = threading.Thread(
+            target=run_daemon, args=(configuration.load(ini), asked, lambda _: None), name="agent"
+        )
         thread.start()
         try:
             written = _grow(directory / "Master.csv", store, keep, stop)
@@ -74,7 +77,7 @@ def _demonstrate(directory: Path, store: Store, keep: bool, stop: threading.Even
             if stop.is_set():
                 written = arrived = store.count()
         finally:
-            agent.stop()
+            asked.put(Ask.STOP)
             thread.join()
         _print_arrived(store)
     click.echo(f"\n{written} calls were written, {arrived} have arrived, {store.repeats()} of them twice.")

@@ -1,4 +1,7 @@
-"""One agent an outbox: a second daemon is refused. The lock's file says whose it is: the pid, and its agent.ini."""
+"""One agent an outbox: a second daemon is refused. The lock's file says whose it is: the pid, and its agent.ini.
+
+A daemon locks the outbox itself, too, since nobody misses the lock's file when it is removed.
+"""
 
 import fcntl
 import os
@@ -23,24 +26,54 @@ class Running:
     outbox: Path
 
 
+class Held:
+    """A file that is locked, by this process alone, until it is closed.
+
+    An outbox's own must be closed after the last of this process's connections to it: to close any descriptor of a
+    file drops the locks that SQLite has on it.
+    """
+
+    def __init__(self, path: Path, outbox: Path) -> None:
+        """Raises AgentError naming who has it."""
+        self._path = path
+        self.handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            _take(self.handle, outbox)
+        except AgentError:
+            self.close()
+            raise
+
+    def is_there(self) -> bool:
+        """Whether its path still leads to it."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self.handle))
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        os.close(self.handle)
+
+
 @contextmanager
-def locked(outbox: Path, config: Path | None = None) -> Iterator[None]:
+def locked(outbox: Path, config: Path | None = None) -> Iterator[Held]:
     """Be the only one who reads and delivers for this outbox. Raises AgentError naming the other, OutboxError.
 
     ``config`` is the agent.ini that says so, by which `daemon_of` finds who has the lock.
     """
     path = outbox.with_name(outbox.name + ".lock")
     schema.create(path)
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    held = Held(path, outbox)
     try:
-        _take(handle, outbox)
+        if outbox.exists():
+            # The lock's file may be a new one.
+            Held(outbox, outbox).close()
         # Whoever reads it meanwhile finds no empty file.
         said = b"%d\n%s\n" % (os.getpid(), os.fsencode(config.absolute()) if config else b"")
-        os.pwrite(handle, said, 0)
-        os.ftruncate(handle, len(said))
-        yield
+        os.pwrite(held.handle, said, 0)
+        os.ftruncate(held.handle, len(said))
+        yield held
     finally:
-        os.close(handle)
+        held.close()
 
 
 def _take(handle: int, outbox: Path) -> None:
@@ -51,8 +84,10 @@ def _take(handle: int, outbox: Path) -> None:
             return
         except OSError:
             if not patience:
-                pid = os.pread(handle, 20, 0).decode(errors="replace").partition("\n")[0]
-                raise AgentError(f"outbox {outbox}: another humbug-agent is running on it, pid {pid}") from None
+                pid = running(outbox)
+                raise AgentError(
+                    f"outbox {outbox}: another humbug-agent is running on it" + (f", pid {pid}" if pid else "")
+                ) from None
             time.sleep(0.05)
 
 

@@ -12,7 +12,7 @@ import click
 from humbug_agent import agent, history, lock, upkeep
 from humbug_agent.config import Config
 from humbug_agent.outbox import Outbox
-from humbug_agent.schema import OutboxError, OutboxFull
+from humbug_agent.schema import OutboxDamaged, OutboxError, OutboxFull
 from humbug_agent.sources.contract import Source, SourceError
 
 log = logging.getLogger(__name__)
@@ -29,13 +29,11 @@ def run_once(config: Config) -> int:
         signal.signal(number, lambda *_: stop.set())
     with lock.locked(config.agent.outbox, config.path):
         upkeep.prepare(config)
-        sent = 0
-        while True:
-            new, troubles = _read(config, stop)
-            sent += _deliver(config, stop)
-            # What was delivered may go, and make room for the rest.
-            if not (new and any(isinstance(trouble, OutboxFull) for trouble in troubles)):
-                break
+        try:
+            sent, troubles = _read_and_deliver(config, stop)
+        except OutboxDamaged as error:
+            upkeep.prepare(config, str(error))
+            sent, troubles = _read_and_deliver(config, stop)
         with Outbox(config.agent.outbox) as outbox:
             totals, read = history.totals(outbox), history.read_so_far(outbox)
     for trouble in troubles:
@@ -54,6 +52,20 @@ def run_once(config: Config) -> int:
         if left:
             click.echo(f"{left:,} {words}: humbug-agent outbox list --state {state} shows why", err=True)
     return 1 if troubles or waiting or dead else 0
+
+
+def _read_and_deliver(config: Config, stop: threading.Event) -> tuple[int, Sequence[Exception]]:
+    """How many deliveries were made, and why not all was read. Raises OutboxDamaged, OutboxError."""
+    sent = 0
+    while True:
+        new, troubles = _read(config, stop)
+        for trouble in troubles:
+            if isinstance(trouble, OutboxDamaged):
+                raise trouble
+        sent += _deliver(config, stop)
+        # What was delivered may go, and make room for the rest.
+        if not (new and any(isinstance(trouble, OutboxFull) for trouble in troubles)):
+            return sent, troubles
 
 
 def _read(config: Config, stop: threading.Event) -> tuple[int, Sequence[Exception]]:

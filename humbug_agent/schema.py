@@ -3,13 +3,15 @@
 import contextlib
 import os
 import sqlite3
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from humbug_agent.migrations import migrations
-from humbug_agent.salvage import Again, Salvage, salvage
+from humbug_agent.salvage import Again, Salvage, lenient, salvage
 
 BUSY_SECONDS = 30
 INCREMENTAL = 2
@@ -24,7 +26,7 @@ class OutboxError(Exception):
 
 
 class OutboxDamaged(OutboxError):
-    """The file is no sound database; the next start moves it aside and begins a new one."""
+    """The file is no sound database; the daemon moves it aside and begins a new one with what can be read of it."""
 
 
 class OutboxFull(OutboxError):
@@ -102,8 +104,10 @@ def _migrate(db: Database, path: Path) -> None:
 def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
     """The same error in an admin's words."""
     code = getattr(error, "sqlite_errorcode", None) or 0
-    if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return OutboxDamaged(f"outbox {path}: damaged ({error}); a restart moves it aside and reads the calls again")
+    # What we write breaks no rule of ours; where it does, an index lacks what its table has.
+    broken = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
+    if code & 0xFF in broken or str(error).startswith("Could not decode to UTF-8"):
+        return OutboxDamaged(f"outbox {path}: damaged ({error}); the daemon moves it aside and reads the calls again")
     if code & 0xFF == sqlite3.SQLITE_FULL:
         return OutboxError(f"outbox {path}: its disk is full; free some space there, nothing is lost meanwhile")
     if code & 0xFF == sqlite3.SQLITE_BUSY:
@@ -114,22 +118,47 @@ def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
 
 
 def check(path: Path) -> str | None:
-    """Look through the whole file. None when it is sound or absent, else what is wrong with it. Raises OutboxError."""
+    """Look through the whole file. None when it is sound or absent, else what is wrong with it. Raises OutboxError.
+
+    What the indexes hold is not compared with their tables: `compare_indexes` does, and takes several times as long.
+    """
     if not path.exists() or not path.stat().st_size:
         return None
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+            conn.text_factory = lenient
             found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found == "ok":
             # There is damage that it does not see.
             connect(path, durable=False).close()
     except OutboxDamaged as error:
         return str(error)
+    except UnicodeDecodeError as error:
+        # A message of SQLite's that quotes what it read.
+        return str(error)
     except sqlite3.DatabaseError as error:
         if isinstance(reported(error, path), OutboxDamaged):
             return str(error)
         raise reported(error, path) from error
     return None if found == "ok" else str(found)
+
+
+def compare_indexes(path: Path, stop: threading.Event) -> None:
+    """Look through the whole file and whether each index holds what its table does; ``stop`` ends it early.
+
+    It keeps nobody from writing. Raises OutboxDamaged, OutboxError.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+            conn.text_factory = lenient
+            conn.set_progress_handler(stop.is_set, 100_000)
+            found = str(conn.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        if not stop.is_set():
+            raise reported(error, path) from error
+        return
+    if found != "ok" and not stop.is_set():
+        raise OutboxDamaged(f"outbox {path}: damaged ({found})")
 
 
 def written(path: Path) -> float:
@@ -141,26 +170,80 @@ def written(path: Path) -> float:
     return max((file.stat().st_mtime for file in files), default=0.0)
 
 
-def move_aside(path: Path, again: Again = lambda source, cursor: None) -> tuple[Path, Salvage]:
+def move_aside(
+    path: Path, again: Again = lambda source, cursor: None, destinations: Sequence[str] = ()
+) -> tuple[Path, Salvage]:
     """Give a damaged outbox another name and begin a new one with what can still be read of the old.
 
     Nothing is deleted. Calls not delivered yet go on waiting, delivered ones are not sent twice, and each source is
-    read from where ``again`` says, for what could not be read. Killed in between, the next start finishes it
-    (`finish_move`). Returns the old file's new name, and what was salvaged.
+    read from where ``again`` says, for what could not be read. A call of whose deliveries nothing can be read is sent
+    to ``destinations``. Killed in between, the next start finishes it (`finish_move`). Returns the old file's new name,
+    and what was salvaged.
     """
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    aside = named_now(path, "damaged")
     fresh = _fresh(path)
-    fresh.unlink(missing_ok=True)
+    _unlink(fresh)
     db = connect(fresh, durable=True)
     with contextlib.closing(sqlite3.connect(path)) as old, db.atomic():
-        found = salvage(path, old, db.conn, again)
+        found = salvage(path, old, db.conn, again, destinations)
     db.close()
+    _rename(path, aside)
+    finish_move(path)
+    return aside, found
+
+
+def room_for(path: Path) -> None:
+    """Make the directory of the outbox, and see whether a file can be made in it. Raises OutboxError."""
+    try:
+        path.parent.mkdir(mode=0o750, exist_ok=True)
+    except OSError as error:
+        raise OutboxError(f"{path.parent}: can't be made again: {error.strerror}") from error
+    _unlink(_fresh(path))
+    create(_fresh(path))
+
+
+def put_back(held: sqlite3.Connection, path: Path) -> Path | None:
+    """Write the outbox of which ``held`` is a connection to ``path``, from which it was taken away while in use.
+
+    What stands there now gets another name, which is returned; None where there is nothing. Raises OutboxError.
+    """
+    room_for(path)
+    try:
+        with contextlib.closing(sqlite3.connect(_fresh(path))) as new:
+            new.execute("PRAGMA synchronous = FULL")
+            held.backup(new)
+    except sqlite3.DatabaseError as error:
+        raise reported(error, path) from error
+    found = named_now(path, "found") if path.exists() else None
+    if found:
+        _rename(path, found)
+    else:
+        # Its log, of which all is in the new file, may have been left behind.
+        _unlink(path)
+    finish_move(path)
+    return found
+
+
+def named_now(path: Path, what: str) -> Path:
+    """The outbox's path with ``what`` and the time (UTC) behind it, such as nothing has: two may come in a second."""
+    at = time.time()
+    while True:
+        name = path.with_name(f"{path.name}.{what}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(at))}")
+        if not name.exists():
+            return name
+        at += 1
+
+
+def _rename(path: Path, to: Path) -> None:
     # The log first: one that is left behind would be taken for the new file's.
     for suffix in ("-wal", "-shm", ""):
         with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    finish_move(path)
-    return aside, found
+            path.with_name(path.name + suffix).rename(to.with_name(to.name + suffix))
+
+
+def _unlink(path: Path) -> None:
+    for suffix in ("-wal", "-shm", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def finish_move(path: Path) -> None:

@@ -4,25 +4,33 @@ import logging
 import threading
 import time
 from datetime import datetime
+from pathlib import Path
 
 from humbug_agent import history, schema
 from humbug_agent.config import Config
 from humbug_agent.outbox import Outbox
+from humbug_agent.politeness import step_far_back
 from humbug_agent.sources import make_sources
 
 log = logging.getLogger(__name__)
+
+FIRST_LOOK_SECONDS = 5.0
+LOOK_SECONDS = 7 * 86400.0
 
 
 def max_bytes(config: Config) -> int:
     return config.agent.max_size_mb * 2**20
 
 
-def prepare(config: Config) -> None:
-    """Look through the outbox before anything relies on it; a damaged one is moved aside. Raises OutboxError."""
+def prepare(config: Config, damage: str = "") -> None:
+    """Look through the outbox before anything relies on it; a damaged one is moved aside. Raises OutboxError.
+
+    ``damage`` is what was found wrong with it while it was used: a look through it need not find that.
+    """
     path = config.agent.outbox
     schema.finish_move(path)
     written = schema.written(path)
-    wrong = schema.check(path)
+    wrong = damage or schema.check(path)
     if wrong:
         _replace(config, wrong, written)
     with Outbox(path) as outbox:
@@ -57,7 +65,7 @@ def _replace(config: Config, wrong: str, written: float) -> None:
             again.add(name)
         return after
 
-    aside, found = schema.move_aside(path, begins)
+    aside, found = schema.move_aside(path, begins, [destination.name for destination in config.destinations])
     # Whose cursor can't be read begins as at its first start.
     forgotten = sources.keys() - known if "cursors" in found.unreadable else set()
     again |= {name for name in forgotten if sources[name].again("") is None}
@@ -77,6 +85,12 @@ def _replace(config: Config, wrong: str, written: float) -> None:
             aside,
             f"{found.lost:,} of the calls that waited or were dead" if found.lost else "some of its calls",
         )
+    if found.unsure:
+        log.critical(
+            "outbox %s: of %s calls it can't be read whether they were delivered: they are sent, perhaps again",
+            path,
+            f"{found.unsure:,}",
+        )
     for name in sorted(forgotten):
         if left_out := sources[name].leaves_out:
             since = datetime.fromtimestamp(found.accepted.get(name, written), zone)
@@ -88,6 +102,24 @@ def _replace(config: Config, wrong: str, written: float) -> None:
                 since.strftime("%Y-%m-%d %H:%M:%S"),
                 left_out,
             )
+
+
+def look_through(path: Path, stop: threading.Event) -> None:
+    """Compare the outbox's indexes with its tables, soon after the start and then once a week, until ``stop``.
+
+    Raises OutboxDamaged: what a look at the start does not see is met later, and by chance.
+    """
+    # It is the only thing that reads the whole file: anything else comes first.
+    step_far_back()
+    wait = FIRST_LOOK_SECONDS
+    while not stop.wait(wait):
+        wait = LOOK_SECONDS
+        try:
+            schema.compare_indexes(path, stop)
+        except schema.OutboxDamaged:
+            raise
+        except schema.OutboxError as error:
+            log.warning("%s; it was not looked through", error)
 
 
 def keep_house(outbox: Outbox, config: Config, stop: threading.Event) -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from humbug_agent.receiver import Background, Store
 
@@ -56,8 +56,8 @@ class Host:
         """`status --json`, whatever its exit code says."""
         return json.loads(self.run("status", "--json", code=None))
 
-    def daemon(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([PROGRAM, "--config", str(self.ini), "run"], stderr=subprocess.PIPE)
+    def daemon(self, stderr: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([PROGRAM, "--config", str(self.ini), "run"], stderr=stderr)
 
 
 def wait_until(true: Callable[[], object], seconds: float = 30) -> None:

@@ -86,7 +86,7 @@ MAY_IMPORT = {
         "tally",
         "web",
     },
-    "upkeep": {"config", "outbox", "history", "schema", "sources"},
+    "upkeep": {"config", "outbox", "history", "politeness", "schema", "sources"},
     "agent": {
         "config",
         "outbox",

@@ -307,7 +307,7 @@ def test_a_damaged_file_is_moved_aside_and_what_it_had_is_neither_lost_nor_sent_
         assert [due.record for due in outbox.take("humbug", 1, time.time())] == [call(1000)]
 
 
-def test_what_can_not_be_read_of_a_damaged_file_is_read_again(path: Path) -> None:
+def test_calls_of_whose_deliveries_nothing_can_be_read_are_sent(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with Outbox(path) as outbox:
         outbox.accept("csv", batch(*range(3000)), TO)
         outbox.mark("humbug", [Mark(number, "sent", 1.0) for number in range(1, 3001)])
@@ -315,7 +315,9 @@ def test_what_can_not_be_read_of_a_damaged_file_is_read_again(path: Path) -> Non
     upkeep.prepare(config_for(path, "beginning"))
     with Outbox(path) as outbox:
         # Which ones had been delivered nobody can tell any more: at least once, then.
-        assert outbox.accept("csv", batch(*range(3000)), TO) == 3000
+        assert states(outbox)["waiting"] == 3000
+        assert outbox.accept("csv", batch(*range(3000)), TO) == 0
+    assert "of 3,000 calls it can't be read whether they were delivered: they are sent, perhaps again" in caplog.text
 
 
 def test_a_file_that_is_no_database_is_moved_aside(path: Path) -> None:

@@ -44,12 +44,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "outbox.db"
 
 
-def config_for(path: Path, sources: dict[str, str] = SOURCES) -> Config:
+def config_for(path: Path, sources: dict[str, str] = SOURCES, to: list[str] = TO) -> Config:
     ini = path.with_name("agent.ini")
     ini.write_text(
         f"[agent]\noutbox = {path}\ntimezone = Europe/Berlin\n"
         + "".join(f"[source {name}]\n{lines}\n" for name, lines in sources.items())
-        + "[destination humbug]\ntype = humbug\napi_key = k\n"
+        + "".join(f"[destination {name}]\ntype = humbug\napi_key = k\n" for name in to)
     )
     ini.chmod(0o600)
     return load(ini)
@@ -166,7 +166,9 @@ def test_the_table_and_its_index_each_say_what_waits(path: Path, name: str) -> N
     upkeep.prepare(config_for(path))
     with Outbox(path) as outbox:
         waiting = {due.record.identity for due in outbox.take("humbug", 2 * CALLS, time.time())}
-        assert waiting == {call(one).identity for one in range(SENT, CALLS - 1)}
+        # Of the others the table's page said that they were sent, and nothing else does.
+        unsure = range(SENT) if name == "deliveries" else ()
+        assert waiting == {call(one).identity for one in (*unsure, *range(SENT, CALLS - 1))}
         if name != "deliveries":
             assert outbox.accept("csv-all", batch(*range(CALLS)), TO) == 0
 

@@ -1,0 +1,152 @@
+"""The outbox is deleted, replaced or damaged while the daemon uses it: nothing that it holds is lost or sent twice."""
+
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from host import Host, wait_until
+
+NOBODY = "http://127.0.0.1:1/"
+
+
+@pytest.fixture
+def kept(host: Host) -> Iterator[Host]:
+    """A host whose outbox stands in a directory of its own, which is what one deletes."""
+    (host.folder / "state").mkdir()
+    host.ini.write_text(host.ini.read_text().replace("outbox.db", "state/outbox.db"))
+    return host
+
+
+@contextmanager
+def running(host: Host) -> Iterator[subprocess.Popen[bytes]]:
+    with open(host.folder / "log", "ab") as log, host.daemon(stderr=log) as daemon:
+        try:
+            wait_until(lambda: "reading master-csv" in said(host))
+            yield daemon
+        finally:
+            daemon.kill()
+
+
+def said(host: Host) -> str:
+    return (host.folder / "log").read_text()
+
+
+def state(host: Host) -> Path:
+    return host.folder / "state"
+
+
+def waiting(host: Host) -> int | None:
+    try:
+        return int(host.status()["deliveries"].get("waiting", 0))
+    except ValueError:
+        # It is not there at this moment, and that is said.
+        return None
+
+
+def delete(folder: Path) -> None:
+    (folder / "outbox.db").unlink()
+
+
+def delete_all(folder: Path) -> None:
+    for file in folder.glob("outbox.db*"):
+        file.unlink()
+
+
+def delete_directory(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def replace_directory(folder: Path) -> None:
+    folder.rename(folder.with_name("away"))
+    folder.mkdir()
+
+
+def put_copy(folder: Path) -> None:
+    """An older one: without the calls that came since."""
+    (folder / "copy").rename(folder / "outbox.db")
+
+
+WAYS: list[Callable[[Path], None]] = [delete, delete_all, delete_directory, replace_directory, put_copy]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_it_held_is_put_back_within_seconds(kept: Host, way: Callable[[Path], None]) -> None:
+    url = kept.receiver.url
+    kept.ini.write_text(kept.ini.read_text().replace(url, NOBODY))
+    with running(kept) as daemon:
+        with (
+            closing(sqlite3.connect(state(kept) / "outbox.db")) as db,
+            closing(sqlite3.connect(state(kept) / "copy")) as copy,
+        ):
+            db.backup(copy)
+        kept.write()
+        wait_until(lambda: waiting(kept) == 126)
+        way(state(kept))
+        wait_until(lambda: "it was deleted or replaced while in use" in said(kept), 10)
+        wait_until(lambda: waiting(kept) == 126, 10)
+        assert kept.status()["pid"] == daemon.pid
+        kept.ini.write_text(kept.ini.read_text().replace(NOBODY, url))
+        daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: kept.store.count() == 126)
+        daemon.terminate()
+        assert daemon.wait(15) == 0
+    assert kept.store.repeats() == 0
+    with closing(sqlite3.connect(state(kept) / "outbox.db")) as db:
+        assert db.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall() == [("sent", 126)]
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    # What stood in its place is kept.
+    assert bool(list(state(kept).glob("outbox.db.found-*"))) == (way is put_copy)
+
+
+def test_one_that_is_stopped_right_then_leaves_it_behind(kept: Host) -> None:
+    with running(kept) as daemon:
+        kept.write()
+        wait_until(lambda: kept.store.count() == 126)
+        wait_until(lambda: waiting(kept) == 0)
+        delete_all(state(kept))
+        daemon.terminate()
+        assert daemon.wait(15) == 0
+    assert kept.json("status", code=1)["calls"] == 126
+
+
+def test_a_second_one_is_refused_also_without_the_locks_file(kept: Host) -> None:
+    with running(kept):
+        (state(kept) / "outbox.db.lock").unlink()
+        kept.run("run", "--once", code=1)
+        assert "another humbug-agent is running on it" in kept.errors
+
+
+def test_damage_that_no_start_sees_is_mended_while_it_runs(kept: Host) -> None:
+    with running(kept) as daemon:
+        kept.write()
+        wait_until(lambda: kept.store.count() == 126)
+        wait_until(lambda: waiting(kept) == 0)
+        daemon.terminate()
+        assert daemon.wait(15) == 0
+    path = state(kept) / "outbox.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA writable_schema = 1")
+        # The index lacks what its table has.
+        db.execute("UPDATE sqlite_master SET sql = sql || ' WHERE id < 0' WHERE name = 'calls_start'")
+        db.commit()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("REINDEX calls_start")
+        db.execute("PRAGMA writable_schema = 1")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, ' WHERE id < 0', '') WHERE name = 'calls_start'")
+        db.commit()
+        assert db.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    with running(kept) as daemon:
+        wait_until(lambda: "Moved to" in said(kept))
+        wait_until(lambda: kept.status()["sources"]["master-csv"]["state"] == "ok")
+        assert kept.status()["pid"] == daemon.pid
+        daemon.terminate()
+        assert daemon.wait(15) == 0
+    assert kept.store.count() == 126
+    assert kept.store.repeats() == 0
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
