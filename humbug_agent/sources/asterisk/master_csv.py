@@ -15,7 +15,7 @@ from datetime import tzinfo
 from functools import partial
 from threading import Event
 
-from humbug_agent.cdr import CDR, Batch, Reject, digest
+from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
 from humbug_agent.config import AsteriskCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources.asterisk.clock import Clock
@@ -252,10 +252,12 @@ class AsteriskCsv:
             reason = item.reason if isinstance(item, Junk) else ""
             if isinstance(item, Row):
                 try:
-                    columns = {name: carried(value, self._charset) for name, value in item.values.items()}
-                    number = partial(counted.identity, offset=at)
-                    records.append(make_cdr(columns, self._zone, number, utc=clock is Clock.UTC, charset=self._charset))
-                    continue
+                    with OneRecord():
+                        columns = {name: carried(value, self._charset) for name, value in item.values.items()}
+                        number = partial(counted.identity, offset=at)
+                        utc = clock is Clock.UTC
+                        records.append(make_cdr(columns, self._zone, number, utc=utc, charset=self._charset))
+                        continue
                 except ValueError as error:
                     reason = str(error)
             key = counted.identity(digest("reject", self.name, item.text.decode("latin-1")), at)
