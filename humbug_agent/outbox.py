@@ -302,7 +302,7 @@ class Outbox:
             conn.execute(
                 "INSERT INTO health VALUES (?, ?, ?, ?) ON CONFLICT (part) DO UPDATE SET state = excluded.state, "
                 "message = excluded.message, since = iif(state = excluded.state, since, excluded.since)",
-                (part, state, message, time.time()),
+                (part, state, rows.as_text(message), time.time()),
             )
 
     def doubt(self, source: str, said: str) -> None:
