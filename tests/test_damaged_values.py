@@ -7,15 +7,17 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
-from calls import batch, call, reject
+from calls import START, call, reject
 from click.testing import CliRunner, Result
 from host import Host
 
 from humbug_agent import agent, history, standing, upkeep
-from humbug_agent.cdr import Batch
+from humbug_agent.cdr import CDR, Batch
 from humbug_agent.cli import main
 from humbug_agent.config import Config, load
 from humbug_agent.outbox import Mark, Outbox
@@ -78,11 +80,19 @@ def wrong(outbox: Path, table: str) -> list[tuple[str, str]]:
     return [(name, value) for name in names for value in (VALUES[:1] if name in unique else VALUES)]
 
 
+def answered(number: int) -> CDR:
+    """A call of a PBX whose clock is known."""
+    start, zone = START + timedelta(seconds=number), ZoneInfo("Europe/Berlin")
+    moments = {"start": start, "answer": start + timedelta(seconds=3), "end": start + timedelta(seconds=10)}
+    return call(number, **{name: moment.astimezone(zone) for name, moment in moments.items()})
+
+
 def test_a_damaged_call_is_dead_and_the_others_are_delivered(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     config, path = load(host.ini), host.folder / "outbox.db"
     with Outbox(path) as outbox:
         several = wrong(path, "calls")
-        outbox.accept("master-csv", batch(*range(len(several) + GOOD)), ["humbug"])
+        calls = [answered(number) for number in range(len(several) + GOOD)]
+        outbox.accept("master-csv", Batch(calls, [], "c"), ["humbug"])
     put_wrong(path, "calls", several)
     upkeep.prepare(config)
     sent = delivered(config)
@@ -95,9 +105,8 @@ def test_a_damaged_call_is_dead_and_the_others_are_delivered(host: Host, caplog:
     assert host.store.count() == sent
     for number, (column, value) in enumerate(several, 1):
         if column in ("start", "end", "duration", "disposition", "direction", "event") or "FF" in value:
-            # Of which source it came is no part of the call, and this one was not answered.
-            free = "source", "also", "accepted", "answer_offset"
-            assert entries[number].state == "dead" or column in free, (column, value)
+            # Of which source it came is no part of the call.
+            assert entries[number].state == "dead" or column in ("source", "also", "accepted"), (column, value)
     for entry in dead:
         assert entry.error.startswith("the outbox is damaged: ")
         assert f"call {entry.id}: the outbox is damaged: " in caplog.text

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from calls import call
 from click.testing import CliRunner
-from conftest import a_call
 from rude import Act, Rude
 
 from humbug_agent import agent, upkeep
@@ -58,7 +58,7 @@ def log() -> Iterator[io.StringIO]:
 @pytest.fixture
 def kept(config: Config, log: io.StringIO) -> Config:
     """Calls, a notice and a reject, refused by a receiver that answers so."""
-    calls = [a_call(n, src=EVIL, clid=EVIL, uniqueid=f"1.{n}{EVIL}", extra={EVIL: EVIL}) for n in (1, 2)]
+    calls = [call(n, src=EVIL, clid=EVIL, uniqueid=f"1.{n}{EVIL}", extra={EVIL: EVIL}) for n in (1, 2)]
     notice = Notice(identity=b"n" * 16, event="Alarm", at=calls[0].start, fields={"Alarm": EVIL})
     reject = Reject(b"r" * 16, EVIL.encode(), f"is {EVIL}", f"file {EVIL}")
     upkeep.prepare(config)
