@@ -9,6 +9,15 @@ from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from hashlib import blake2b
 
+YEARS = range(1900, 9000)
+"""Of every time that is taken for a call's: so far from where Python's end, any zone's clock can show it."""
+
+MOMENTS = range(-2_208_988_800, 221_845_392_000)
+"""The same in seconds since the epoch."""
+
+LONGEST = 10_000_000_000
+"""Seconds. More is no length of a call, not even with a clock that was set wrongly; any file can hold less."""
+
 
 class Disposition(StrEnum):
     """How a call ended, in the words of Asterisk and of Humbug's page (its CONGENSTION spelt right).
@@ -44,6 +53,8 @@ class CDR:
     any other call, even one that looks alike. ``start``, ``answer`` and ``end`` are aware and in the zone of the PBX's
     clock, so that they show what it showed (see `wall_clock`); ``answer`` is None for a call nobody answered.
     ``duration`` and ``billsec`` are whole seconds. ``extra`` holds whatever else the PBX said, by its own names.
+
+    Whatever is made can be stored, read back, shown and sent: of what can't, making it raises ValueError.
     """
 
     identity: bytes
@@ -68,6 +79,22 @@ class CDR:
     linkedid: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # Every record of every source passes here, and again when it is read back: no loops where none is needed.
+        if self.start.year not in YEARS or self.end.year not in YEARS:
+            raise ValueError(f"it is said to be from {self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}, which no call is")
+        if self.answer and self.answer.year not in YEARS:
+            raise ValueError(f"it is said to have been answered on {self.answer:%Y-%m-%d}, which no call is")
+        as_length("duration", self.duration)
+        as_length("billsec", self.billsec)
+        texts = (
+            self.src, self.dst, self.dcontext, self.clid, self.channel, self.dstchannel, self.lastapp, self.lastdata,
+            self.accountcode, self.uniqueid, self.userfield, self.linkedid,
+        )  # fmt: skip
+        _be_text("".join(texts))
+        if self.extra:
+            _be_text("".join(self.extra), "".join(self.extra.values()))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
@@ -81,8 +108,22 @@ class Notice:
     at: datetime
     fields: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _be_text(self.event, *self.fields, *self.fields.values())
+
 
 Record = CDR | Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """What stands in the outbox where a call or a notice stood: a disk, or somebody, has changed it since.
+
+    ``values`` are those that are there, by their columns; ``reason`` is what can't be.
+    """
+
+    values: Mapping[str, object]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +152,36 @@ class Batch:
     rejects: Sequence[Reject]
     cursor: str | None
     size: int = 0
+
+
+class OneRecord:
+    """A block in which a record is made: whatever is raised there is a ValueError, which makes a reject of it.
+
+    One record that nobody expected must not stop the others. A parser's own words are a ValueError from the beginning.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, ValueError):
+            raise ValueError(f"can't be understood ({type(error).__name__}: {error})") from error
+
+
+def as_length(name: str, seconds: int) -> int:
+    """``seconds``, if a call can be so long. Raises ValueError."""
+    if not -LONGEST < seconds < LONGEST:
+        raise ValueError(f"{name} {str(seconds)[:20]} is no length of a call")
+    return seconds
+
+
+def _be_text(*texts: str) -> None:
+    for said in texts:
+        if not said.isascii():
+            try:
+                said.encode()
+            except UnicodeEncodeError:
+                raise ValueError("holds half of a character, which is no text") from None
 
 
 def wall_clock(moment: datetime, zone: tzinfo) -> datetime:

@@ -16,6 +16,7 @@ from humbug_agent.outbox import Outbox
 from humbug_agent.overview import compared, daemon
 from humbug_agent.schema import OutboxError
 from humbug_agent.sources.contract import NothingYet, SourceError
+from humbug_agent.text import printable
 
 WORDS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
 
@@ -63,6 +64,7 @@ def check(path: Path) -> list[Finding]:
                 found.append(Finding("warning", "warn", f"source {source.name}: {doubt}"))
     for destination in agent.make_destinations(config):
         found.append(_tried(f"destination {destination.name}", destination.check))
+        destination.close()
     return found
 
 
@@ -133,4 +135,4 @@ def print_for_people(found: list[Finding]) -> None:
     width = max(len(one.part) for one in found)
     for one in found:
         word, colour = WORDS[one.level]
-        click.echo(f"{click.style(word, fg=colour)}  {one.part.ljust(width)}  {one.message}")
+        click.echo(f"{click.style(word, fg=colour)}  {printable(f'{one.part.ljust(width)}  {one.message}')}")

@@ -18,6 +18,7 @@ from humbug_agent.cli_outbox import outbox
 from humbug_agent.cli_receiver import receiver
 from humbug_agent.config import DEFAULT_PATH, Config, ConfigError
 from humbug_agent.politeness import step_back
+from humbug_agent.text import printable
 from humbug_agent.text import text as decoded
 
 log = logging.getLogger("humbug_agent")
@@ -56,10 +57,10 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except ConfigError as error:
             for mistake in error.mistakes:
-                click.echo(f"{click.style('Error:', fg='red')} {mistake}", err=True)
+                click.echo(f"{click.style('Error:', fg='red')} {printable(mistake)}", err=True)
             ctx.exit(2)
         except (AgentError, DeliveryError, OutboxError, SourceError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(str(error))) from error
         except PermissionError as error:
             raise click.ClickException(
                 f"{error.filename}: {error.strerror}; run it as root or as the user that the daemon runs as"
@@ -84,10 +85,21 @@ def main(ctx: click.Context, path: Path) -> None:
     ctx.obj = path
 
 
+class _Printable(logging.Formatter):
+    """A message may quote what others wrote: it stays one line, and no terminal obeys it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, error: Any) -> str:
+        return "\n".join(map(printable, super().formatException(error).split("\n")))
+
+
 def set_up_logging(level: str) -> None:
     """To standard error; for the journal with its priority, which it asks for by JOURNAL_STREAM, else with the time."""
 
-    class Journal(logging.Formatter):
+    class Journal(_Printable):
         def format(self, record: logging.LogRecord) -> str:
             priority = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}[record.levelname]
             return f"<{priority}>" + super().format(record).replace("\n", f"\n<{priority}>")
@@ -96,7 +108,7 @@ def set_up_logging(level: str) -> None:
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(Journal("%(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # What they have to say we notice ourselves, and say in an admin's words.
     for library in ("urllib3", "watchdog", "panoramisk"):
@@ -207,7 +219,7 @@ def status(as_json: bool, nagios: bool) -> None:
     else:
         standing.print_for_people(found.found)
     for mistake in found.mistakes:
-        click.echo(f"{click.style('Error:', fg='red')} {mistake}", err=True)
+        click.echo(f"{click.style('Error:', fg='red')} {printable(mistake)}", err=True)
     sys.exit(found.exit_code)
 
 
@@ -264,9 +276,10 @@ def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]
             show.pairs(sent["parameters"].items())
             click.echo(f"\n{sent['body']}\n")
     for reject in rejects:
-        click.echo(f"Not a call: {reject['reason']}\n  {show.printable(reject['text'])}", err=True)
+        show.say(f"Not a call: {reject['reason']}", err=True)
+        show.say(f"  {reject['text']}", err=True)
     if why_none:
-        click.echo(f"Not a call: {why_none}", err=True)
+        show.say(f"Not a call: {why_none}", err=True)
 
 
 @main.command()

@@ -2,15 +2,16 @@
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from humbug_agent.cdr import Damaged
 from humbug_agent.cli_common import charset_of, config_option, configured, json_option, left_out, open_outbox
 from humbug_agent.cli_filters import chosen, filters, ids_of, only_rejects
-from humbug_agent.text import text
+from humbug_agent.text import printable, text
 
 if TYPE_CHECKING:
     from humbug_agent.config import Config
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 SHOWN = 50
 TITLES = {"deliveries": "delivery", "failures": "failure", "replays": "before a replay"}
 """The parts of a call's trail of which there may be several, and how each of them is headed."""
+
+
+EXPORTED = (
+    "id", "uniqueid", "source", "start", "src", "dst", "disposition", "destination", "state", "attempts", "due",
+    "last_error", "linkedid", "answer", "end", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata",
+    "duration", "billsec", "direction", "accountcode", "userfield", "extra", "identity",
+)  # fmt: skip
+"""The columns of `export`; of a notice, its fields are in ``extra``."""
 
 
 @click.group()
@@ -68,7 +77,7 @@ def _list_for_people(box: "Outbox", wanted: "Filter", limit: int, zone: tzinfo) 
         ("ID", "START", "SRC", "DST", "DISPOSITION", "UNIQUEID", "DESTINATION", "STATE", "TRIES", "LAST ERROR"),
         [
             (
-                e["id"], e["start"][:19].replace("T", " "), e["src"], e["dst"], e["disposition"],
+                e["id"], str(e["start"])[:19].replace("T", " "), e["src"], e["dst"], e["disposition"],
                 e["uniqueid"], e["destination"], e["state"], e["attempts"], e["last_error"],
             )
             for e in (show.entry(found, zone) for found in entries)
@@ -143,23 +152,25 @@ def replay(ids: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -
             show.as_json({"count": count, "dry_run": dry_run, "bodies": list(bodies)})
             return
         for one in bodies:
-            click.echo(f"{one['destination']}  {one['id']}  {one['body']}")
+            show.say(f"{one['destination']}  {one['id']}  {one['body']}")
     click.echo(f"{count:,} would be sent again" if dry_run else f"{count:,} wait to be sent again")
 
 
 def _bodies(config: "Config", box: "Outbox", wanted: "Filter") -> Iterator[dict[str, str]]:
-    from humbug_agent import agent, history
+    from humbug_agent import agent, history, show
 
     destinations = {destination.name: destination for destination in agent.make_destinations(config)}
     for entry in history.entries(box, wanted):
-        if entry.destination in destinations:
+        if isinstance(entry.record, Damaged):
+            show.say(f"{entry.id}: would not be sent, the outbox is damaged: {entry.record.reason}", err=True)
+        elif entry.destination in destinations:
             body = destinations[entry.destination].preview(entry.record).body
             yield {"id": str(entry.id), "destination": entry.destination, "body": body}
 
 
 def _read_again(config: "Config", box: "Outbox", ids: tuple[int, ...], *, dry_run: bool) -> int:
     """Give rejects another chance with today's parser. Returns how many are calls now."""
-    from humbug_agent import agent, history
+    from humbug_agent import agent, history, show
 
     sources = {source.name: source for source in agent.make_sources(config)}
     understood = []
@@ -173,7 +184,7 @@ def _read_again(config: "Config", box: "Outbox", ids: tuple[int, ...], *, dry_ru
             reason = "its source is no longer configured"
             if batch:
                 reason = batch.rejects[0].reason if batch.rejects else left_out(config, kept.source)
-            click.echo(f"r{kept.id}: still no call: {reason}", err=True)
+            show.say(f"r{kept.id}: still no call: {reason}", err=True)
     if not dry_run:
         history.drop_rejects(box, understood)
     return len(understood)
@@ -233,7 +244,9 @@ def _export(box: "Outbox", wanted: "Filter", zone: tzinfo, form: str, file: IO[s
 
     from humbug_agent import history, show
 
-    writer: Any = None
+    shown: Callable[[str], str] = printable if file.isatty() else str
+    writer = csv.DictWriter(file, EXPORTED, lineterminator="\n", extrasaction="ignore")
+    begun = False
     bar = click.progressbar(
         history.entries(box, wanted),
         length=history.count(box, wanted),
@@ -246,10 +259,12 @@ def _export(box: "Outbox", wanted: "Filter", zone: tzinfo, form: str, file: IO[s
         for entry in entries:
             line = show.entry(entry, zone) | show.record(entry.record, zone)
             if form == "json":
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.write(show.json_text(line) + "\n")
                 continue
-            if writer is None:
-                writer = csv.DictWriter(file, line.keys(), lineterminator="\n")
+            if not begun:
+                begun = True
                 writer.writeheader()
-            writer.writerow(line | {"extra": json.dumps(line["extra"], ensure_ascii=False)})
+            extra = line.get("extra", line.get("fields", ""))
+            said = line | {"extra": extra if isinstance(extra, str) else json.dumps(extra, ensure_ascii=False)}
+            writer.writerow({name: shown(str(value)) for name, value in said.items() if value is not None})
     file.flush()

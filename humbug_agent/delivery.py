@@ -12,8 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-from humbug_agent.destinations.contract import Answer, DeliveryError, Destination, Later, Misconfigured, Refused
-from humbug_agent.outbox import Due, Mark, Outbox
+from humbug_agent.destinations.contract import (
+    Answer,
+    DeliveryError,
+    Destination,
+    Later,
+    Misconfigured,
+    Refused,
+    Unsendable,
+)
+from humbug_agent.outbox import Due, Lost, Mark, Outbox
 from humbug_agent.pace import Pace, retry_in
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.tally import Tally
@@ -154,8 +162,8 @@ class Delivery:
         """The oldest call; every other time the newest, in case the oldest ones fail by their own fault."""
         if self._pace.failures % 2:
             without = self._under_way | self._put_back.keys() | {due.id for due in self._ready}
-            if newest := outbox.take_newest(self.name, without):
-                return newest
+            if newest := self._whole(outbox, lambda: outbox.take_newest(self.name, without)):
+                return newest[0]
         return self._ready.popleft()
 
     def _fetch(self, outbox: Outbox) -> None:
@@ -165,11 +173,22 @@ class Delivery:
         self._fetched = time.monotonic()
         limit = max(16, 8 * self._destination.connections)
         without = self._under_way | self._put_back.keys()
-        self._ready.extend(outbox.take(self.name, limit, time.time(), without))
+        self._ready.extend(self._whole(outbox, lambda: outbox.take(self.name, limit, time.time(), without)))
         if not self._ready or len(self._put_back) > MOST_PUT_BACK:
             waiting = outbox.still_waiting(self.name, self._put_back)
             self._ready.extend(due for due, _ in self._put_back.values() if due.id in waiting)
             self._put_back.clear()
+
+    def _whole(self, outbox: Outbox, take: Callable[[], list[Due | Lost]]) -> list[Due]:
+        """What ``take`` finds; those of it that are no calls any more are dead, whatever the destination answers."""
+        while True:
+            found = take()
+            lost = [one for one in found if isinstance(one, Lost)]
+            if not lost:
+                return [one for one in found if isinstance(one, Due)]
+            now = time.time()
+            self._unmarked += [self._dead(one, now, Unsendable(f"the outbox is damaged: {one.reason}")) for one in lost]
+            self._write(outbox)
 
     def _hire(self) -> Jobs:
         jobs: Jobs = SimpleQueue()
@@ -221,6 +240,8 @@ class Delivery:
             self._put_back[sent.due.id] = (sent.due, outcome)
             self._pace.failed(time.monotonic(), outcome.reason, probe=sent.probe, pause=True)
             return []
+        if isinstance(outcome, Unsendable):
+            return [self._dead(sent.due, now, outcome)]
         if isinstance(outcome, DeliveryError) and not isinstance(outcome, Refused):
             asked = outcome.retry_after if isinstance(outcome, Later) else None
             if not self._may_be_its_own_fault(sent, outcome, asked):
@@ -228,13 +249,7 @@ class Delivery:
             return [_mark(sent.due, "waiting", now, outcome.answer, outcome.reason, now + retry_in(attempts, asked))]
         self._pace.succeeded()
         if isinstance(outcome, Refused):
-            log.error(
-                "call %d: refused for good: %s; see humbug-agent outbox show %d",
-                sent.due.id,
-                outcome.reason,
-                sent.due.id,
-            )
-            mark = _mark(sent.due, "dead", now, outcome.answer, outcome.reason)
+            mark = self._dead(sent.due, now, outcome)
         else:
             mark = _mark(sent.due, "sent", now, outcome, "")
         return [mark, *self._blamed(now)]
@@ -242,6 +257,10 @@ class Delivery:
     def _may_be_its_own_fault(self, sent: Sent, outcome: DeliveryError, asked: float | None) -> bool:
         """It has failed before, others pass, and the receiver is there: no reason to hold up the others."""
         return not self._pace.probing and sent.due.attempts > 0 and outcome.answer.status is not None and asked is None
+
+    def _dead(self, due: Due | Lost, now: float, error: DeliveryError) -> Mark:
+        log.error("call %d: %s; see humbug-agent outbox show %d", due.id, error.reason, due.id)
+        return _mark(due, "dead", now, error.answer, error.reason)
 
     def _blamed(self, now: float) -> list[Mark]:
         """Another call got through: what was put back may have failed on its own account, and waits a while."""
@@ -254,7 +273,12 @@ class Delivery:
 
     def _write(self, outbox: Outbox) -> None:
         if self._unmarked:
-            outbox.mark(self.name, self._unmarked)
+            if not outbox.mark(self.name, self._unmarked):
+                log.error(
+                    "outbox %s: damaged: its list of what waits named calls that did not, and was made anew; look "
+                    "after its disk",
+                    outbox.path,
+                )
             self._unmarked = []
 
     def _tell(self, outbox: Outbox) -> None:
@@ -296,5 +320,5 @@ class Delivery:
             worker.join(max(0.0, deadline - time.monotonic()))
 
 
-def _mark(due: Due, state: str, now: float, answer: Answer, error: str, again: float = 0.0) -> Mark:
+def _mark(due: Due | Lost, state: str, now: float, answer: Answer, error: str, again: float = 0.0) -> Mark:
     return Mark(due.id, state, now, again, answer.status, answer.text, error)

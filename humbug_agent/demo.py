@@ -125,7 +125,7 @@ def _wait_for(store: Store, number: int, stop: threading.Event) -> int:
 
 def _print_last(store: Store) -> None:
     *_, last = store.rows()
-    click.echo("  ".join(show.printable(str(last[name])) for name in _SHOWN))
+    show.say("  ".join(str(last[name]) for name in _SHOWN))
 
 
 _SHOWN = ("StartTime", "Source", "Destination", "Disposition", "BillableSeconds", "CallerID", "UniqueID")

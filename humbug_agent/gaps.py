@@ -27,8 +27,8 @@ Sightings = Counter[tuple[str, ...]]
 def sightings(outbox: Outbox, since: float, ended: tuple[float, float] = (0.0, float("inf"))) -> Sightings:
     """Of the calls accepted ``since`` that ``ended`` between two times; all are seconds since the epoch."""
     found = outbox.select(
-        "SELECT source, also, count(*) AS n FROM calls WHERE accepted >= ? AND event = 'Cdr' "
-        'AND "end" BETWEEN ? AND ? GROUP BY source, also',
+        "SELECT CAST(source AS TEXT) AS source, CAST(also AS TEXT) AS also, count(*) AS n FROM calls "
+        "WHERE accepted >= ? AND event = 'Cdr' AND \"end\" BETWEEN ? AND ? GROUP BY calls.source, calls.also",
         since,
         *ended,
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from humbug_agent import rows
-from humbug_agent.cdr import Record
+from humbug_agent.cdr import Damaged, Record
 from humbug_agent.outbox import Outbox, forget
 
 STATES = ("waiting", "sent", "dead")
@@ -67,7 +67,7 @@ class Entry:
     status: int | None
     reply: str
     error: str
-    record: Record
+    record: Record | Damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ class KeptReject:
 
 
 _ENTRY = (
-    "SELECT calls.id, source, accepted, destination, state, attempts, due, tried, status, reply, error, "
-    f"{rows.COLUMNS} FROM calls JOIN deliveries ON call = calls.id WHERE "
+    f"SELECT calls.id, {rows.as_texts('source destination state reply error')}, accepted, hex(destination) AS place, "
+    f"attempts, due, tried, status, {rows.COLUMNS} FROM calls JOIN deliveries ON call = calls.id WHERE "
 )
 
 
@@ -113,14 +113,15 @@ def entries(outbox: Outbox, wanted: Filter) -> Iterator[Entry]:
     """The deliveries that ``wanted`` means, in the order in which their calls came."""
     where, parameters = wanted.where()
     after: tuple[int, str] = (0, "")
+    # By hex: what is no text in a damaged file can't be said again.
+    sql = f"{_ENTRY} {where} AND (calls.id, hex(destination)) > (?, ?) ORDER BY calls.id, hex(destination) LIMIT ?"
     while True:
         # In pieces: a reader that takes its time would keep SQLite from tidying up its log.
-        sql = f"{_ENTRY} {where} AND (calls.id, destination) > (?, ?) ORDER BY calls.id, destination LIMIT ?"
-        found = [_entry(row) for row in outbox.select(sql, *parameters, *after, CHUNK)]
-        yield from found
+        found = outbox.select(sql, *parameters, *after, CHUNK)
+        yield from map(_entry, found)
         if len(found) < CHUNK:
             return
-        after = (found[-1].id, found[-1].destination)
+        after = (found[-1]["id"], found[-1]["place"])
 
 
 def newest(outbox: Outbox, wanted: Filter, limit: int) -> list[Entry]:
@@ -143,13 +144,14 @@ def count(outbox: Outbox, wanted: Filter) -> int:
 
 def failures(outbox: Outbox, call: int) -> list[Failure]:
     """The last failed attempts at delivering a call, oldest first."""
-    sql = "SELECT at, destination, status, reply, error FROM failures WHERE call = ? ORDER BY id"
+    sql = f"SELECT at, {rows.as_texts('destination reply error')}, status FROM failures WHERE call = ? ORDER BY id"
     return [Failure(**row) for row in outbox.select(sql, call)]
 
 
 def replays(outbox: Outbox, call: int) -> list[Replay]:
     """The replays of a call that had been tried, oldest first."""
-    sql = "SELECT at, destination, state, attempts, tried, status, reply, error FROM replays WHERE call = ? ORDER BY id"
+    texts = rows.as_texts("destination state reply error")
+    sql = f"SELECT at, {texts}, attempts, tried, status FROM replays WHERE call = ? ORDER BY id"
     return [Replay(**row) for row in outbox.select(sql, call)]
 
 
@@ -193,7 +195,8 @@ def purge(outbox: Outbox, wanted: Filter) -> int:
 
 def rejects(outbox: Outbox, ids: Sequence[int] = (), limit: int = -1) -> list[KeptReject]:
     where = f"id IN ({', '.join('?' * len(ids))})" if ids else "1"
-    sql = f"SELECT id, source, at, place, reason, text FROM rejects WHERE {where} ORDER BY id LIMIT ?"
+    texts = rows.as_texts("source place reason")
+    sql = f"SELECT id, {texts}, at, CAST(text AS BLOB) AS text FROM rejects WHERE {where} ORDER BY id LIMIT ?"
     return [KeptReject(**row) for row in outbox.select(sql, *ids, limit)]
 
 
@@ -221,7 +224,8 @@ class Totals:
 
 def destinations(outbox: Outbox) -> list[str]:
     """All to which the outbox holds deliveries, whether agent.ini has them or not."""
-    return [row["destination"] for row in outbox.select("SELECT DISTINCT destination FROM deliveries ORDER BY 1")]
+    found = outbox.select(f"SELECT DISTINCT {rows.as_texts('destination')} FROM deliveries ORDER BY 1")
+    return [row["destination"] for row in found]
 
 
 # Without what is no call; it has an index of its own, being rare.
@@ -230,19 +234,24 @@ CALLS = "SELECT count(*) - (SELECT count(*) FROM calls WHERE event <> 'Cdr') AS 
 
 def totals(outbox: Outbox) -> Totals:
     deliveries: dict[str, dict[str, int]] = {}
-    for row in outbox.select("SELECT destination, state, count(*) AS n FROM deliveries GROUP BY destination, state"):
+    for row in outbox.select(
+        f"SELECT {rows.as_texts('destination state')}, count(*) AS n FROM deliveries "
+        "GROUP BY deliveries.destination, deliveries.state"
+    ):
         deliveries.setdefault(row["destination"], dict.fromkeys(STATES, 0))[row["state"]] = row["n"]
     oldest = outbox.select(
-        "SELECT destination, accepted FROM calls JOIN (SELECT destination, min(call) AS first FROM deliveries "
-        "WHERE state = 'waiting' GROUP BY destination) ON id = first"
+        "SELECT destination, CAST(accepted AS REAL) AS accepted FROM calls JOIN (SELECT destination, min(call) AS "
+        "first FROM deliveries WHERE state = 'waiting' GROUP BY destination) ON id = first"
     )
     errors = outbox.select(
-        "SELECT destination, at, error FROM failures WHERE id IN (SELECT max(failures.id) FROM failures "
-        "JOIN deliveries USING (call, destination) WHERE state <> 'sent' GROUP BY destination)"
+        f"SELECT {rows.as_texts('destination error')}, at FROM failures WHERE id IN "
+        "(SELECT max(failures.id) FROM failures JOIN deliveries USING (call, destination) WHERE state <> 'sent' "
+        "GROUP BY destination)"
     )
+    rejected = f"SELECT {rows.as_texts('source')}, count(*) AS n FROM rejects GROUP BY rejects.source"
     return Totals(
         int(outbox.select(CALLS)[0]["n"]),
-        {row["source"]: row["n"] for row in outbox.select("SELECT source, count(*) AS n FROM rejects GROUP BY source")},
+        {row["source"]: row["n"] for row in outbox.select(rejected)},
         deliveries,
         {row["destination"]: row["accepted"] for row in oldest},
         {row["destination"]: (row["at"], row["error"]) for row in errors},
@@ -264,5 +273,8 @@ class ReadSoFar:
 
 
 def read_so_far(outbox: Outbox) -> dict[str, ReadSoFar]:
-    found = outbox.select("SELECT source, cursor, at, calls, rejects FROM cursors")
+    found = outbox.select(
+        f"SELECT {rows.as_texts('source cursor')}, CAST(at AS REAL) AS at, CAST(calls AS INTEGER) AS calls, "
+        "CAST(rejects AS INTEGER) AS rejects FROM cursors"
+    )
     return {row["source"]: ReadSoFar(row["cursor"], row["at"], row["calls"], row["rejects"]) for row in found}

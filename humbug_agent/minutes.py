@@ -6,7 +6,6 @@ A minute is one since the epoch.
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import datetime
 
 from humbug_agent.migrations import SENT_MINUTES
 
@@ -28,6 +27,10 @@ def count(conn: sqlite3.Connection, destination: str, sent: Iterable[float]) -> 
 
 def counted(select: Callable[..., list[sqlite3.Row]], destination: str) -> tuple[dict[int, int], float]:
     """Minute -> how many, for those that had some; and when the outbox was made, in seconds since the epoch."""
-    found = select("SELECT minute, sent FROM sent_minutes WHERE destination = ?", destination)
-    (made,) = select("SELECT min(applied_at) AS at FROM _sqlite_migrations")
-    return {row["minute"]: row["sent"] for row in found}, datetime.fromisoformat(made["at"]).timestamp()
+    found = select(
+        "SELECT CAST(minute AS INTEGER) AS minute, CAST(sent AS INTEGER) AS sent FROM sent_minutes "
+        "WHERE destination = ?",
+        destination,
+    )
+    (made,) = select("SELECT CAST(strftime('%s', min(applied_at)) AS INTEGER) AS at FROM _sqlite_migrations")
+    return {row["minute"]: row["sent"] for row in found}, float(made["at"] or 0)

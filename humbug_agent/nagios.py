@@ -11,7 +11,8 @@ from typing import Any
 from humbug_agent.config import ConfigError
 from humbug_agent.overview import overview
 from humbug_agent.schema import OutboxError
-from humbug_agent.show import age, printable
+from humbug_agent.show import age
+from humbug_agent.text import printable
 from humbug_agent.troubles import NEAR_FULL, Level
 
 LONGEST = 200

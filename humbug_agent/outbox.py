@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from itertools import zip_longest
 from pathlib import Path
 
 from humbug_agent import minutes, rows, schema
-from humbug_agent.cdr import Batch, Record
+from humbug_agent.cdr import MOMENTS, Batch, Damaged, Record
 
 KEPT_FAILURES = 20
 PURGE_CHUNK = 1000
@@ -35,6 +35,15 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """The same of a call that is none any more, and why not."""
+
+    id: int
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """What became of one attempt at delivering call ``id``.
 
@@ -50,6 +59,12 @@ class Mark:
     error: str = ""
 
 
+_MARK = (
+    "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ?, tried = ?, status = ?, reply = ?, error = ? "
+    "WHERE call = ? AND destination = ?"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """What the daemon last said of a part of it ("source NAME" or "destination NAME"), and since when."""
@@ -58,6 +73,9 @@ class Health:
     state: str
     message: str
     since: float
+
+    def is_of(self, kind: str) -> bool:
+        return self.part.startswith(f"{kind} ")
 
 
 class Outbox:
@@ -94,15 +112,22 @@ class Outbox:
 
     def select(self, sql: str, *parameters: object) -> list[sqlite3.Row]:
         try:
-            return self.db.conn.execute(sql, parameters).fetchall()
+            return rows.leniently(self.db.conn, lambda: self.db.conn.execute(sql, parameters).fetchall())
         except sqlite3.DatabaseError as error:
             raise schema.reported(error, self.path) from error
 
     # What sources and the pump need.
 
     def cursor(self, source: str) -> str | None:
-        found = self.select("SELECT cursor FROM cursors WHERE source = ?", source)
+        found = self.select("SELECT CAST(cursor AS TEXT) AS cursor FROM cursors WHERE source = ?", source)
         return str(found[0]["cursor"]) if found else None
+
+    def forget_cursor(self, source: str) -> datetime:
+        """Begin anew with the source. Returns when it was read last, in UTC."""
+        with self.transaction() as conn:
+            conn.execute("UPDATE cursors SET cursor = '' WHERE source = ?", (source,))
+            (at,) = conn.execute("SELECT CAST(at AS REAL) FROM cursors WHERE source = ?", (source,)).fetchone()
+            return datetime.fromtimestamp(at if MOMENTS.start <= at < MOMENTS.stop else 0.0, UTC)
 
     def accept(self, source: str, batch: Batch, destinations: Sequence[str]) -> int:
         """Put a batch on disk, with its cursor, all or nothing. Returns how many of the calls were new.
@@ -138,7 +163,10 @@ class Outbox:
             conn.executemany(
                 "INSERT INTO rejects (key, source, at, place, reason, text) SELECT ?, ?, ?, ?, ?, ? "
                 "WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE identity = ?) ON CONFLICT (key) DO NOTHING",
-                ((r.key, source, now, r.where, r.reason, r.text, r.key) for r in batch.rejects),
+                (
+                    (r.key, source, now, rows.as_text(r.where), rows.as_text(r.reason), r.text, r.key)
+                    for r in batch.rejects
+                ),
             )
             calls = int(conn.execute("SELECT count(*) FROM calls WHERE id > ?", (newest,)).fetchone()[0])
             conn.execute(
@@ -160,7 +188,7 @@ class Outbox:
 
     # What delivery needs.
 
-    def take(self, destination: str, limit: int, now: float, without: Iterable[int] = ()) -> list[Due]:
+    def take(self, destination: str, limit: int, now: float, without: Iterable[int] = ()) -> list[Due | Lost]:
         """Up to ``limit`` deliveries that are due at ``now``, except those ``without``.
 
         Calls not tried yet, in the order in which they came, and repeats whose time has come take turns: neither a
@@ -171,35 +199,41 @@ class Outbox:
         fresh = self._due(destination, "due = 0", "call", (), limit, skip)
         return [due for pair in zip_longest(fresh, again) for due in pair if due][:limit]
 
-    def take_newest(self, destination: str, without: set[int]) -> Due | None:
-        """The newest call that was not tried yet, except those ``without``."""
-        found = self._due(destination, "due = 0", "call DESC", (), 1, without)
-        return found[0] if found else None
+    def take_newest(self, destination: str, without: set[int]) -> list[Due | Lost]:
+        """The newest call that was not tried yet, except those ``without``, if there is one."""
+        return self._due(destination, "due = 0", "call DESC", (), 1, without)
 
     def _due(
         self, destination: str, when: str, order: str, parameters: tuple[float, ...], limit: int, skip: set[int]
-    ) -> list[Due]:
+    ) -> list[Due | Lost]:
         found = self.select(
-            f"SELECT call, attempts, {rows.COLUMNS} FROM deliveries JOIN calls ON calls.id = call WHERE "
-            f"destination = ? AND state = 'waiting' AND {when} ORDER BY {order} LIMIT ?",
+            f"SELECT call, CAST(attempts AS INTEGER) AS attempts, {rows.COLUMNS} FROM deliveries "
+            f"JOIN calls ON calls.id = call WHERE destination = ? AND state = 'waiting' AND {when} ORDER BY {order} "
+            "LIMIT ?",
             destination,
             *parameters,
             limit + len(skip),
         )
-        return [Due(row["call"], row["attempts"], rows.record(row)) for row in found if row["call"] not in skip][:limit]
+        return [_due(row) for row in found if row["call"] not in skip][:limit]
 
-    def mark(self, destination: str, marks: Sequence[Mark]) -> None:
-        """Write down what became of these attempts, all in one transaction."""
+    def mark(self, destination: str, marks: Sequence[Mark]) -> bool:
+        """Write down what became of these attempts, all in one transaction.
+
+        False: some of them were offered by a damaged index, which is made anew; they are written down all the same.
+        """
         with self.transaction() as conn:
-            conn.executemany(
-                "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ?, tried = ?, status = ?, reply = ?, "
-                "error = ? WHERE call = ? AND destination = ? AND state = 'waiting'",
-                ((m.state, m.due, m.tried, m.status, m.reply, m.error, m.id, destination) for m in marks),
-            )
+            values = [(m.state, m.due, m.tried, m.status, m.reply, m.error, m.id, destination) for m in marks]
+            written = conn.executemany(f"{_MARK} AND state = 'waiting'", values).rowcount
+            # Those that are missing may have been purged meanwhile. What is offered all the same would be so for ever.
+            misled = self._misled(conn, destination, [m.id for m in marks]) if written < len(marks) else set()
+            if misled:
+                self._make_list_anew(conn, destination)
+                again = (one for one, m in zip(values, marks, strict=True) if m.id in misled)
+                conn.executemany(f"{_MARK} AND state = 'waiting'", again)
             minutes.count(conn, destination, (m.tried for m in marks if m.state == "sent"))
             failed = [m for m in marks if m.state != "sent"]
             if not failed:
-                return
+                return not misled
             conn.executemany(
                 "INSERT INTO failures (call, destination, at, status, reply, error) "
                 "SELECT call, destination, ?, ?, ?, ? FROM deliveries WHERE call = ? AND destination = ?",
@@ -210,6 +244,42 @@ class Outbox:
                 "(SELECT id FROM failures WHERE call = ? AND destination = ? ORDER BY id DESC LIMIT ?)",
                 ((m.id, destination, m.id, destination, KEPT_FAILURES) for m in failed),
             )
+            return not misled
+
+    def _misled(self, conn: sqlite3.Connection, destination: str, calls: Sequence[int]) -> set[int]:
+        """Which of these calls the index tells to wait, and the table does not."""
+        found = conn.execute(
+            "SELECT call FROM deliveries INDEXED BY deliveries_due WHERE destination = ? AND state = 'waiting' "
+            f"AND call IN ({', '.join(map(str, calls))})",
+            (destination,),
+        )
+        of_table = "SELECT 1 FROM deliveries WHERE call = ? AND destination = ? AND +state = 'waiting'"
+        return {call for (call,) in found.fetchall() if not conn.execute(of_table, (call, destination)).fetchone()}
+
+    def _make_list_anew(self, conn: sqlite3.Connection, destination: str) -> None:
+        """The indices of deliveries. What they told to wait, and is in no state in the table, waits."""
+        stateless = conn.execute(
+            "SELECT call FROM deliveries NOT INDEXED WHERE destination = ? "
+            "AND +state NOT IN ('waiting', 'sent', 'dead')",
+            (destination,),
+        ).fetchall()
+        waited = self._misled(conn, destination, [call for (call,) in stateless])
+        conn.execute("REINDEX deliveries")
+        conn.executemany(
+            "UPDATE deliveries SET state = 'waiting' WHERE call = ? AND destination = ?",
+            ((call, destination) for call in waited),
+        )
+
+    def bury_damaged(self) -> int:
+        """Deliveries that are in no state that there is are dead from now on: nobody would ever look at them again.
+
+        Returns how many.
+        """
+        with self.transaction() as conn:
+            return conn.execute(
+                "UPDATE deliveries SET error = 'the outbox is damaged: its state was ' || quote(state), state = 'dead' "
+                "WHERE state <> 'sent' AND state NOT IN ('waiting', 'dead')"
+            ).rowcount
 
     def sent_minutes(self, destination: str) -> tuple[dict[int, int], float]:
         """As in `minutes.counted`."""
@@ -232,7 +302,7 @@ class Outbox:
             conn.execute(
                 "INSERT INTO health VALUES (?, ?, ?, ?) ON CONFLICT (part) DO UPDATE SET state = excluded.state, "
                 "message = excluded.message, since = iif(state = excluded.state, since, excluded.since)",
-                (part, state, message, time.time()),
+                (part, state, rows.as_text(message), time.time()),
             )
 
     def doubt(self, source: str, said: str) -> None:
@@ -241,8 +311,8 @@ class Outbox:
 
     def doubts(self) -> dict[str, str]:
         """Source -> what seems wrong with its times; only those of which something does."""
-        found = self.select("SELECT substr(part, 7) AS name, message FROM health WHERE part LIKE 'clock %'")
-        return {row["name"]: row["message"] for row in found if row["message"]}
+        health = self.health().values()
+        return {one.part.removeprefix("clock "): one.message for one in health if one.message and one.is_of("clock")}
 
     def forget_health(self) -> None:
         """What an earlier daemon said is not how things are."""
@@ -250,7 +320,8 @@ class Outbox:
             conn.execute("DELETE FROM health")
 
     def health(self) -> dict[str, Health]:
-        return {row["part"]: Health(**row) for row in self.select("SELECT part, state, message, since FROM health")}
+        found = self.select(f"SELECT {rows.as_texts('part state message')}, since FROM health")
+        return {row["part"]: Health(**row) for row in found}
 
     def used_bytes(self) -> int:
         """What the file holds, without the room that dropped calls left in it."""
@@ -286,15 +357,21 @@ class Outbox:
         Returns how many they were; call again while it is not 0. An earlier version did not write it down.
         """
 
-        def offset(seconds: float | None) -> int | None:
-            shift = None if seconds is None else datetime.fromtimestamp(seconds, zone).utcoffset()
+        def known(column: str) -> str:
+            # What is no time is none by any clock, and must not be asked for again.
+            bounds = f"BETWEEN {MOMENTS.start} AND {MOMENTS.stop - 1}"
+            offset = f'iif(typeof("{column}") = \'real\' AND "{column}" {bounds}, clock_offset("{column}"), 0)'
+            return f'iif("{column}" IS NULL, NULL, {offset})'
+
+        def offset(seconds: float) -> int | None:
+            shift = datetime.fromtimestamp(seconds, zone).utcoffset()
             return None if shift is None else round(shift.total_seconds())
 
         with self.transaction() as conn:
             conn.create_function("clock_offset", 1, offset, deterministic=True)
             return conn.execute(
-                "UPDATE calls SET start_offset = clock_offset(start), answer_offset = clock_offset(answer), "
-                'end_offset = clock_offset("end") WHERE id IN (SELECT id FROM calls WHERE start_offset IS NULL '
+                f"UPDATE calls SET start_offset = {known('start')}, answer_offset = {known('answer')}, "
+                f"end_offset = {known('end')} WHERE id IN (SELECT id FROM calls WHERE start_offset IS NULL "
                 "AND event = 'Cdr' LIMIT ?)",
                 (CLOCK_CHUNK,),
             ).rowcount
@@ -305,6 +382,11 @@ class Outbox:
             self.db.conn.execute("PRAGMA incremental_vacuum").fetchall()
         except sqlite3.DatabaseError as error:
             raise schema.reported(error, self.path) from error
+
+
+def _due(row: sqlite3.Row) -> Due | Lost:
+    record, call, attempts = rows.record(row), row["call"], row["attempts"]
+    return Lost(call, attempts, record.reason) if isinstance(record, Damaged) else Due(call, attempts, record)
 
 
 def forget(conn: sqlite3.Connection) -> int:

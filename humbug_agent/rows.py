@@ -1,4 +1,4 @@
-"""A call, or a notice, as a row of the outbox, and back.
+"""A call, or a notice, as a row of the outbox, and back; or what a damaged row is instead.
 
 The columns are the CDR's own fields, which event it is, and how far the PBX's clock was from UTC then: what the clock
 showed is kept as it was written, and moves with no setting. Times are seconds since the epoch, offsets seconds east of
@@ -9,11 +9,12 @@ says something.
 import dataclasses
 import json
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any
 
-from humbug_agent.cdr import CDR, Direction, Disposition, Notice, Record
+from humbug_agent.cdr import CDR, Damaged, Direction, Disposition, Notice, Record
 
 FIELDS = tuple(field.name for field in dataclasses.fields(CDR))
 CALL = "Cdr"
@@ -21,6 +22,12 @@ CALL = "Cdr"
 
 OFFSETS = {"start": "start_offset", "answer": "answer_offset", "end": "end_offset"}
 """A time's column -> that of its offset, which is NULL where it is not known how the clock stood."""
+
+_KINDS = {"identity": bytes, "start": float, "answer": float, "end": float, "duration": int, "billsec": int}
+"""What a column holds that is no text. SQLite itself keeps anything in any column."""
+_WITHOUT_ANSWER = [type(None) if name == "answer" else _KINDS.get(name, str) for name in FIELDS]
+_WITH_ANSWER = [_KINDS.get(name, str) for name in FIELDS]
+_OF_A_NOTICE = {"identity", "start", "end", "extra"}
 
 COLUMNS = ", ".join((*FIELDS, "event", *OFFSETS.values()))
 PLACES = ", ".join("?" * (len(FIELDS) + 1 + len(OFFSETS)))
@@ -69,21 +76,87 @@ def _call(cdr: CDR) -> tuple[object, ...]:
     )
 
 
-def record(row: sqlite3.Row) -> Record:
+def as_texts(names: str) -> str:
+    """SQL: these columns as texts, and what a damaged file has there, too."""
+    return ", ".join(f"CAST({name} AS TEXT) AS {name}" for name in names.split())
+
+
+class NoText(str):
+    """What a damaged file has in the place of a text: its bytes, those that are no UTF-8 shown as ``\\xff``."""
+
+    __slots__ = ()
+
+
+def stored_text(raw: bytes) -> str:
+    """A text of a file that may be damaged."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return NoText(raw.decode("utf-8", "backslashreplace"))
+
+
+def as_text(said: str) -> str:
+    """What can be stored of it: a file's name may hold bytes that are no text."""
+    return said if said.isascii() else said.encode("utf-8", "backslashreplace").decode()
+
+
+def leniently(conn: sqlite3.Connection, ask: Callable[[], list[Any]]) -> list[Any]:
+    """What ``ask`` finds over ``conn``, whatever bytes stand where a text should: SQLite looks at none of them."""
+    try:
+        return ask()
+    except sqlite3.OperationalError as error:
+        # Python's own, of which there is no code.
+        if "Could not decode to UTF-8" not in str(error):
+            raise
+    # From now on, for it is five times slower: most files have no such byte.
+    conn.text_factory = stored_text
+    return ask()
+
+
+def record(row: sqlite3.Row) -> Record | Damaged:
     """The call or the notice of a row that has ``COLUMNS``; its times show what the PBX's clock showed.
 
     A time of which that is not known is in UTC, and so is a notice's.
     """
-    if row["event"] != CALL:
-        fields = json.loads(row["extra"])
-        return Notice(identity=row["identity"], event=row["event"], at=_moment(row["start"]), fields=fields)
     got: dict[str, Any] = {name: row[name] for name in FIELDS}
+    kinds = list(map(type, got.values()))
+    try:
+        if kinds not in (_WITH_ANSWER, _WITHOUT_ANSWER):
+            raise ValueError(_wrong_kind(got))
+        return _record(row, got)
+    except (ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
+        return Damaged({name: row[name] for name in (*FIELDS, "event", *OFFSETS.values())}, str(error))
+
+
+def _record(row: sqlite3.Row, got: dict[str, Any]) -> Record:
+    if row["event"] != CALL:
+        if said := [name for name, value in got.items() if value and name not in _OF_A_NOTICE]:
+            raise ValueError(f"its event is {row['event']!r}, which has no {said[0]}")
+        fields = _texts(got["extra"])
+        return Notice(identity=got["identity"], event=row["event"], at=_moment(got["start"]), fields=fields)
     for name, offset in OFFSETS.items():
         got[name] = None if got[name] is None else _moment(got[name], _clock(row[offset]))
     got["disposition"] = Disposition(got["disposition"])
     got["direction"] = Direction(got["direction"])
-    got["extra"] = json.loads(got["extra"]) if got["extra"] else {}
+    got["extra"] = _texts(got["extra"]) if got["extra"] else {}
     return CDR(**got)
+
+
+def _wrong_kind(got: dict[str, Any]) -> str:
+    name, value = next(
+        (name, value)
+        for name, value in got.items()
+        if type(value) is not _KINDS.get(name, str) and not (name == "answer" and value is None)
+    )
+    return f"its {name} is {str(value)[:40]!r}"
+
+
+def _texts(said: str) -> dict[str, str]:
+    """Raises ValueError."""
+    found = json.loads(said)
+    if not isinstance(found, dict) or {*map(type, found.values())} - {str}:
+        raise ValueError(f"its extra is {said[:40]!r}")
+    return found
 
 
 def _moment(seconds: float, clock: tzinfo = UTC) -> datetime:

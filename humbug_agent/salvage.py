@@ -13,6 +13,7 @@ from types import NoneType
 from typing import Any
 
 from humbug_agent import rows
+from humbug_agent.cdr import Damaged
 
 log = logging.getLogger(__name__)
 
@@ -181,11 +182,7 @@ def _is_call(new: sqlite3.Connection, call: int) -> bool:
     """A page whose bytes are wrong can look sound to SQLite."""
     cursor = new.execute(f"SELECT {rows.COLUMNS} FROM calls WHERE id = ?", (call,))
     cursor.row_factory = sqlite3.Row
-    try:
-        rows.record(cursor.fetchone())
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        return False
-    return True
+    return not isinstance(rows.record(cursor.fetchone()), Damaged)
 
 
 def _insert(new: sqlite3.Connection, table: str, names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> int:

@@ -1,6 +1,7 @@
 """What the command line prints: aligned tables for people, JSON for machines, times in the PBX's zone."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -8,9 +9,9 @@ from unicodedata import combining, east_asian_width
 
 import click
 
-from humbug_agent.cdr import CDR, Notice, Record, wall_clock
+from humbug_agent.cdr import CDR, Damaged, Notice, Record, wall_clock
 from humbug_agent.history import Entry, Failure, KeptReject, Replay
-from humbug_agent.text import AUTO, text
+from humbug_agent.text import AUTO, printable, text
 
 
 def table(header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
@@ -32,35 +33,54 @@ def pairs(values: Iterable[tuple[str, object]]) -> None:
 
 
 def as_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    click.echo(json_text(value, indent=2))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """A line that may hold what others wrote."""
+    click.echo(printable(text), err=err)
 
 
 def json_list(values: Iterable[object]) -> None:
     """A JSON list that is written while it is made, however long it is."""
     first = True
     for value in values:
-        click.echo(("[\n" if first else ",\n") + json.dumps(value, ensure_ascii=False), nl=False)
+        click.echo(("[\n" if first else ",\n") + json_text(value), nl=False)
         first = False
     click.echo("[]" if first else "\n]")
 
 
-def printable(text: str) -> str:
-    """Line breaks and control characters, which a caller may have chosen, shown and not obeyed."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def json_text(value: object, indent: int | None = None) -> str:
+    """JSON, of whose texts a terminal obeys nothing either: all that is not printable is an escape of JSON's own.
+
+    What a damaged file has in the place of something else is there as text.
+    """
+    said = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return _UNPRINTABLE.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], said)
+
+
+_UNPRINTABLE = re.compile(r"[^\n -~]")
 
 
 def moment(seconds: float | None, zone: tzinfo) -> str:
     """``2026-11-20 17:01:25`` in the PBX's zone; nothing for None and 0."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if seconds else ""
+    return (iso(seconds, zone) or "")[:19].replace("T", " ")
 
 
 def iso(seconds: float | None, zone: tzinfo) -> str | None:
-    """ISO 8601 with the zone's offset, for JSON."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat(timespec="seconds") if seconds else None
+    """ISO 8601 with the zone's offset, for JSON; what a damaged outbox has in the place of a time as it is."""
+    if not seconds:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat(timespec="seconds")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return str(seconds)
 
 
-def record(found: Record, zone: tzinfo) -> dict[str, object]:
-    """Every field of a call or notice by name, for JSON and for `show`."""
+def record(found: Record | Damaged, zone: tzinfo) -> dict[str, object]:
+    """Every field of a call or notice by name, for JSON and for `show`; of a damaged one what is there."""
+    if isinstance(found, Damaged):
+        return {"damaged": found.reason, **{name: _as_it_is(value) for name, value in found.values.items()}}
     if isinstance(found, Notice):
         at = found.at.astimezone(zone).isoformat()
         return {"event": found.event, "at": at, "fields": dict(found.fields), "identity": found.identity.hex()}
@@ -93,20 +113,31 @@ def call(cdr: CDR, zone: tzinfo) -> dict[str, object]:
     }
 
 
-def _outline(found: Record) -> tuple[str, datetime, str, str, str]:
+def _as_it_is(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _outline(found: Record | Damaged, zone: tzinfo) -> tuple[object, ...]:
+    if isinstance(found, Damaged):
+        one = {name: _as_it_is(value) for name, value in found.values.items()}
+        return one["uniqueid"], one["start"], one["src"], one["dst"], one["disposition"]
     if isinstance(found, Notice):
-        return "", found.at, "", "", found.event
-    return found.uniqueid, found.start, found.src, found.dst, found.disposition.value
+        return "", found.at.astimezone(zone).isoformat(), "", "", found.event
+    start = wall_clock(found.start, zone).isoformat()
+    return found.uniqueid, start, found.src, found.dst, found.disposition.value
 
 
 def entry(found: Entry, zone: tzinfo) -> dict[str, Any]:
-    """A line of `outbox list --json`. A notice has its name where a call has its disposition."""
-    uniqueid, start, src, dst, disposition = _outline(found.record)
+    """A line of `outbox list --json`. A notice has its name where a call has its disposition.
+
+    One that is damaged has what there is, and why it is no call.
+    """
+    uniqueid, start, src, dst, disposition = _outline(found.record, zone)
     return {
         "id": found.id,
         "uniqueid": uniqueid,
         "source": found.source,
-        "start": wall_clock(start, zone).isoformat(),
+        "start": start,
         "src": src,
         "dst": dst,
         "disposition": disposition,
@@ -114,7 +145,7 @@ def entry(found: Entry, zone: tzinfo) -> dict[str, Any]:
         "state": found.state,
         "attempts": found.attempts,
         "due": iso(found.due, zone),
-        "last_error": found.error,
+        "last_error": found.error or (f"damaged: {found.record.reason}" if isinstance(found.record, Damaged) else ""),
     }
 
 

@@ -12,6 +12,7 @@ from humbug_agent import gaps, history, show, taken
 from humbug_agent.config import Config
 from humbug_agent.outbox import Health, Outbox
 from humbug_agent.sources.contract import Source, SourceError
+from humbug_agent.text import printable
 
 SEEN_HOURS = 24
 """For how long `status` looks back when it says which source saw which calls."""
@@ -129,8 +130,9 @@ def _source(
 def _without_token(cursor: str) -> str:
     try:
         found = json.loads(cursor)
-    except ValueError:
-        return cursor
+    except (ValueError, RecursionError):
+        # A damaged one may hold a token all the same.
+        return "***" if "token" in cursor else cursor
     if not isinstance(found, dict) or "token" not in found:
         return cursor
     return json.dumps(found | {"token": "***"})
@@ -203,13 +205,13 @@ def print_for_people(found: dict[str, Any]) -> None:
         ],
     )  # fmt: skip
     if ini["message"]:
-        click.echo(f"\n{show.printable(ini['message'])}")
+        click.echo(f"\n{printable(ini['message'])}")
     if page and page["message"]:
-        click.echo(f"\npage: {show.printable(page['message'])}")
+        click.echo(f"\npage: {printable(page['message'])}")
     for kind in ("board", "source", "destination"):
         for name, one in found[f"{kind}s"].items():
             if one["message"]:
-                click.echo(f"\n{kind} {name}: {show.printable(one['message'])}")
+                click.echo(f"\n{kind} {name}: {printable(one['message'])}")
             if one.get("last_error"):
                 at = _clock(one["last_error_at"])
-                click.echo(f"\n{kind} {name}, last error, {at}: {show.printable(one['last_error'])}")
+                click.echo(f"\n{kind} {name}, last error, {at}: {printable(one['last_error'])}")

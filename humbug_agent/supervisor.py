@@ -11,7 +11,7 @@ from humbug_agent.cdr import Batch, Notice
 from humbug_agent.outbox import Outbox
 from humbug_agent.pace import growing, jittered
 from humbug_agent.schema import OutboxDamaged, OutboxError
-from humbug_agent.sources.contract import Comparing, Holding, Source, SourceError
+from humbug_agent.sources.contract import Comparing, CursorError, Holding, Source, SourceError
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def pump(
     if isinstance(source, Comparing):
         source.compare_with(outbox.known)
     told = outbox.doubts().get(source.name, "")
-    for batch in source.read(outbox.cursor(source.name), stop, follow=follow):
+    for batch in _read(source, outbox, stop, follow=follow):
         if batch.records or batch.rejects or batch.cursor:
             yield Brought(outbox.accept(source.name, batch, destinations), batch.size, _latest(batch))
             if batch.rejects:
@@ -63,6 +63,24 @@ def pump(
             told = doubt
             outbox.doubt(source.name, doubt)
             log.warning("source %s: %s", source.name, doubt or "its times are right again")
+
+
+def _read(source: Source, outbox: Outbox, stop: threading.Event, *, follow: bool) -> Iterator[Batch]:
+    """From its cursor on; from where a first start begins, and said once, if that can't be read any more."""
+    try:
+        yield from source.read(outbox.cursor(source.name), stop, follow=follow)
+        return
+    except CursorError as error:
+        moved = outbox.forget_cursor(source.name)
+        missing = f"calls from {moved:%Y-%m-%d %H:%M:%S} UTC to now may be missing, for {source.leaves_out}"
+        log.critical(
+            "source %s: outbox %s is damaged: %s. It begins as at its first start; %s",
+            source.name,
+            outbox.path,
+            error,
+            missing if source.leaves_out else "what is known is not sent twice",
+        )
+    yield from source.read(None, stop, follow=follow)
 
 
 def _latest(batch: Batch) -> float:

@@ -120,6 +120,13 @@ def keeps_ascii(charset: str) -> bool:
 _PROBES = (rb"\u0041", b"\x1b$B0!", bytes(range(128)))
 
 
+def printable(said: str) -> str:
+    """For a terminal or a log: line breaks, and what controls or turns around, which others may have chosen, shown."""
+    if said.isprintable():
+        return said
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in said)
+
+
 def _kinds(raw: bytes) -> list[str]:
     return [found.lastgroup or "" for found in _KINDS.finditer(raw)]
 

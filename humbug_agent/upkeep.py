@@ -11,6 +11,7 @@ from humbug_agent.config import Config
 from humbug_agent.outbox import Outbox
 from humbug_agent.politeness import step_far_back
 from humbug_agent.sources import make_sources
+from humbug_agent.sources.contract import CursorError
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,13 @@ def prepare(config: Config, damage: str = "") -> None:
         _replace(config, wrong, written)
     with Outbox(path) as outbox:
         outbox.forget_health()
+        if buried := outbox.bury_damaged():
+            log.error(
+                "outbox %s: damaged: %d deliveries were in no state that there is, and are dead now; see humbug-agent "
+                "outbox list --state dead",
+                path,
+                buried,
+            )
         while outbox.keep_wall_clock(config.agent.timezone):
             pass
         names = {destination.name for destination in config.destinations}
@@ -56,10 +64,15 @@ def _replace(config: Config, wrong: str, written: float) -> None:
     sources = {source.name: source for source in make_sources(config)}
     known: set[str] = set()
     again: set[str] = set()
+    damaged: set[str] = set()
 
     def begins(name: str, cursor: str) -> str | None:
         # That of a source that is not in agent.ini now waits for it to come back.
-        after = sources[name].again(cursor) if name in sources else cursor
+        try:
+            after = sources[name].again(cursor) if name in sources else cursor
+        except CursorError:
+            damaged.add(name)
+            return None
         known.add(name)
         if after != cursor:
             again.add(name)
@@ -67,7 +80,7 @@ def _replace(config: Config, wrong: str, written: float) -> None:
 
     aside, found = schema.move_aside(path, begins, [destination.name for destination in config.destinations])
     # Whose cursor can't be read begins as at its first start.
-    forgotten = sources.keys() - known if "cursors" in found.unreadable else set()
+    forgotten = sources.keys() - known if "cursors" in found.unreadable else damaged
     again |= {name for name in forgotten if sources[name].again("") is None}
     log.critical(
         "outbox %s: damaged (%s). Moved to %s; what it still holds goes on. Read again: %s; going on from where they "

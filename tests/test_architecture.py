@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "config_template": set(),
     "config_sources": {"config_apis", "config_contract", "config_template", "ini", "text"},
     "config": {"cdr", "ini", "config_contract", "config_sources", "config_status"},
-    "salvage": {"rows"},
+    "salvage": {"cdr", "rows"},
     "migrations": set(),
     "minutes": {"migrations"},
     "schema": {"cdr", "migrations", "salvage"},

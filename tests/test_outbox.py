@@ -421,3 +421,9 @@ def test_only_one_agent_runs_on_an_outbox(path: Path) -> None:
             pass
         assert lock.running(path)
     assert lock.running(path) is None
+
+
+def test_what_is_no_text_can_be_told_of(outbox: Outbox) -> None:
+    """The name of a file may be any bytes."""
+    outbox.report("source s", "failing", "/var/a\udcff: can't be read")
+    assert outbox.health()["source s"].message == "/var/a\\udcff: can't be read"

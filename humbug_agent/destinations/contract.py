@@ -1,7 +1,8 @@
-"""What a destination is, and the three ways in which it says no.
+"""What a destination is, and the ways in which it says no.
 
 DeliveryError
 ├── Refused        this call, for good: it becomes a dead letter and waits for a replay
+├── Unsendable     the same, said by ourselves, with nothing sent: nothing is known of the destination by that
 ├── Later          not now: the call is tried again, and the destination is spared meanwhile
 └── Misconfigured  nothing would get through: no call is blamed, the destination pauses
 """
@@ -38,6 +39,10 @@ class DeliveryError(Exception):
 
 
 class Refused(DeliveryError):
+    pass
+
+
+class Unsendable(DeliveryError):
     pass
 
 

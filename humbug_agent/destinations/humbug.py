@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 from humbug_agent import __version__
 from humbug_agent.cdr import CDR, Direction, Notice, Record, wall_clock
 from humbug_agent.config import HumbugSettings, NumbersSettings
-from humbug_agent.destinations.contract import Answer, Later, Preview, Refused
+from humbug_agent.destinations.contract import Answer, Later, Preview, Refused, Unsendable
 from humbug_agent.destinations.http import Poster, judge
 from humbug_agent.numbers import e164
 
@@ -44,9 +44,12 @@ class Humbug:
         )
 
     def send(self, record: Record) -> Answer:
-        body = self.body(record, self._event_time(record))
+        try:
+            body = self.body(record, self._event_time(record)).encode("ascii")
+        except (ValueError, TypeError, OverflowError) as error:
+            raise Unsendable(f"can't be said in Humbug's parameters: {error}") from error
         # Humbug knows no such header; a receiver that does can tell a repeat from two calls that look alike.
-        response = self._poster.post(body.encode("ascii"), {"Idempotency-Key": record.identity.hex()})
+        response = self._poster.post(body, {"Idempotency-Key": record.identity.hex()})
         text = self._scrub(response.text)
         answer = judge(response.status, text, response.retry_after, self._poster.place)
         self._judge_text(text, answer, response.whole)

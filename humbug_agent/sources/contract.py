@@ -1,8 +1,9 @@
 """What a source is. Each one is a file of its own in this folder and a line in SOURCES."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence, Set
 from threading import Event
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from humbug_agent.cdr import Batch
 
@@ -20,6 +21,41 @@ class SourceError(Exception):
 
 class NothingYet(SourceError):
     """There is nothing to read so far, which may be as it should be: a new PBX has had no call."""
+
+
+class CursorError(SourceError):
+    """The cursor is none of any source: the outbox was damaged. Whoever reads begins as at a first start."""
+
+
+Made = TypeVar("Made")
+
+
+def loaded(cursor: str | None, make: Callable[[dict[str, Any]], Made]) -> Made:
+    """What ``make`` makes of the JSON object that the cursor is; without one, of an empty one.
+
+    ``make`` may raise whatever comes of an object that is not as this source wrote it. Raises CursorError.
+    """
+    try:
+        found = json.loads(cursor) if cursor else {}
+        if not isinstance(found, dict):
+            raise ValueError("is no object")
+        return make(found)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+        raise CursorError(f"how far it was read can't be read of the outbox ({error})") from error
+
+
+def whole(name: str, value: object, among: range) -> int:
+    """A whole number of a cursor's object, if it is one ``among`` these. Raises ValueError."""
+    if type(value) is not int or value not in among:
+        raise ValueError(f"its {name} is {str(value)[:40]}")
+    return value
+
+
+def texts(name: str, value: object) -> list[str]:
+    """The same of a list of texts."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"its {name} is {str(value)[:40]}")
+    return value
 
 
 Known = Callable[[Sequence[bytes]], Set[bytes]]
@@ -41,7 +77,7 @@ class Source(Protocol):
         The code after a ``yield`` runs only when that batch is on disk: the generator's resumption is the
         acknowledgement. An empty batch without a cursor says that the source can be read. With ``follow`` it goes on
         until ``stop`` is set; without, it ends when everything that is there now has been read. Raises SourceError,
-        OSError.
+        OSError; CursorError before anything else.
         """
         ...
 
@@ -49,6 +85,7 @@ class Source(Protocol):
         """From where to go on when calls from before ``cursor`` may be lost: at best from where a first start began.
 
         What that left out is never sent by it. None is a first start; ``cursor`` itself where nothing is told again.
+        Raises CursorError.
         """
         ...
 
@@ -57,7 +94,7 @@ class Source(Protocol):
         ...
 
     def unread(self, cursor: str | None) -> int | None:
-        """How much waits after ``cursor``; None where the source can't know."""
+        """How much waits after ``cursor``; None where the source can't know. Raises CursorError."""
         ...
 
     def trouble(self) -> str:

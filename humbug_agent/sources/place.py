@@ -10,14 +10,17 @@ import contextlib
 import ctypes
 import io
 import json
+import math
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from humbug_agent.sources import unpacking
+from humbug_agent.sources.contract import loaded, texts, whole
 
 CLOCK_SLACK = 0.1
 """Seconds by which a file system's clock may be behind the process's."""
@@ -57,14 +60,27 @@ class Place:
 
 
 def load(cursor: str | None, log: Path) -> Place | None:
-    """The place that a reader of ``log`` had reached; None when the cursor is another log's.
+    """The place that a reader of ``log`` had reached; None when the cursor is another log's. Raises CursorError.
 
     An older agent's has not all of the fields, and a younger one's has others.
     """
-    said = json.loads(cursor) if cursor else {}
-    if said.get("log") != os.fspath(log):
-        return None
-    return Place(**{one.name: said[one.name] for one in fields(Place) if one.name in said})
+    return loaded(cursor, lambda said: _place(said) if said.get("log") == os.fspath(log) else None)
+
+
+def _place(said: dict[str, Any]) -> Place:
+    """Raises ValueError where it is none that was ever dumped."""
+    found = Place(**{one.name: said[one.name] for one in fields(Place) if one.name in said})
+    for name in ("device", "inode", "born", "offset", "window"):
+        whole(name, getattr(found, name), range(2**64))
+    whole("offset", found.offset, range(found.window, 2**62))
+    texts("known", list(found.known))
+    texts("texts", [found.head, found.tail, found.last, found.clock])
+    for digest, number in found.repeats.items():
+        bytes.fromhex(digest)
+        whole("repeats", number, range(2**62))
+    if not math.isfinite(found.written):
+        raise ValueError(f"its written is {found.written}")
+    return found
 
 
 def nowhere(now: float, known: Sequence[str]) -> Place:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
+from humbug_agent.cdr import YEARS
+
 UNIQUEID = re.compile(r"(?:.*-)?([0-9]{9,10})\.[0-9]+")
 """Asterisk's, which begins with the second in which the channel was made."""
 
@@ -40,7 +42,7 @@ def _moment(stamp: str, zone: tzinfo) -> tuple[datetime, bool]:
         moment = datetime.fromisoformat(stamp).replace(tzinfo=zone)
     except ValueError:
         raise ValueError(f"{stamp!r} is not a time") from None
-    if not 1900 <= moment.year < 9000:
+    if moment.year not in YEARS:
         raise ValueError(f"{stamp!r} is no time of a call")
     return moment, moment.utcoffset() > moment.replace(fold=1).utcoffset()  # type: ignore[operator]
 

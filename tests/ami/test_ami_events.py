@@ -148,7 +148,9 @@ def test_each_value_is_decoded_by_itself(raw: bytes, said: str) -> None:
     ("column", "value", "reason"),
     [
         ("disposition", b"MAYBE", "disposition 'MAYBE' is none of"),
-        ("duration", b"", "invalid literal"),
+        ("duration", b"", "no whole number"),
+        ("duration", b"9" * 18, "no length of a call"),
+        ("duration", b"9" * 25, "no whole number"),
         ("start", b"yesterday", "'yesterday' is not a time"),
         ("end", b"0001-01-01 00:00:00", "is no time of a call"),
     ],

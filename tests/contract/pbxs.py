@@ -46,6 +46,8 @@ class Pbx:
     """The setting with which a first start leaves out what is there already; blank: it reads all there is."""
     holds_it = False
     """Whether what does not come onto the disk is told again by the PBX itself, which waits for the answer."""
+    says: tuple[str, ...] = ()
+    """The numbers, times and texts of a record that `odd` can change."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -62,6 +64,14 @@ class Pbx:
 
     def record(self, number: int) -> bytes:
         """The text of one call's record, always the same."""
+        raise NotImplementedError
+
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        """The text of a record that says something else than `record`."""
+        raise NotImplementedError
+
+    def tell(self, *records: bytes) -> None:
+        """Of such texts, as the PBX does it."""
         raise NotImplementedError
 
     def end(self, *numbers: int) -> None:
@@ -90,6 +100,13 @@ class Pbx:
         raise NotImplementedError
 
 
+VARIABLES = (
+    "start_uepoch", "answer_uepoch", "end_uepoch", "start_epoch", "end_epoch", "start_stamp", "duration", "billsec",
+    "mduration", "hangup_cause", "accountcode",
+)  # fmt: skip
+"""Of FreeSWITCH's channels."""
+
+
 def by_uuid(cdr: CDR) -> int:
     return uuid.UUID(cdr.uniqueid).int
 
@@ -107,8 +124,11 @@ class Logged(Pbx):
         return f"path = {self.path}"
 
     def end(self, *numbers: int) -> None:
+        self.tell(*map(self.record, numbers))
+
+    def tell(self, *records: bytes) -> None:
         with self.path.open("ab") as file:
-            file.write(b"".join(map(self.record, numbers)))
+            file.write(b"".join(records))
 
     def wrong(self) -> None:
         with self.path.open("ab") as file:
@@ -120,21 +140,31 @@ class Logged(Pbx):
 
 class AsteriskCsvPbx(Logged):
     type = "asterisk_csv"
+    says = ("start", "answer", "end", "duration", "billsec", "disposition", "clid", "uniqueid")
 
     def record(self, number: int) -> bytes:
         return ami_calls.line(a_call(number))
 
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        return ami_calls.line(a_call(number) | _as_bytes(said))
+
 
 class FreeswitchCsvPbx(Logged):
     type = "freeswitch_csv"
+    says = ("start_stamp", "answer_stamp", "end_stamp", "duration", "billsec", "hangup_cause", "caller_id_name")
 
     def record(self, number: int) -> bytes:
         return mod_cdr_csv.rows("safe", number)
+
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        changed = {"destination_number": b"%d" % number} | _as_bytes(said)
+        return mod_cdr_csv.row("safe", mod_cdr_csv.call(number, **changed))
 
 
 class AsteriskAmiPbx(Pbx):
     type = "asterisk_ami"
     tells_again = False
+    says = AsteriskCsvPbx.says
 
     def __enter__(self) -> Self:
         self.server = AmiServer().__enter__()
@@ -149,8 +179,14 @@ class AsteriskAmiPbx(Pbx):
     def record(self, number: int) -> bytes:
         return ami_calls.event(a_call(number))
 
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        return ami_calls.event(a_call(number) | _as_bytes(said))
+
+    def tell(self, *records: bytes) -> None:
+        self.server.play(b"".join(records))
+
     def end(self, *numbers: int) -> None:
-        self.server.play(b"".join(map(self.record, numbers)))
+        self.tell(*map(self.record, numbers))
 
     def wrong(self) -> None:
         self.server.play(b"Event: Cdr\r\nPrivilege: cdr,all\r\nAccountCode: \r\n\r\n")
@@ -168,6 +204,7 @@ class AsteriskAmiPbx(Pbx):
 class FreeswitchEslPbx(Pbx):
     type = "freeswitch_esl"
     tells_again = False
+    says = tuple(f"variable_{name}" for name in VARIABLES)
 
     def __enter__(self) -> Self:
         self.server = EslServer().__enter__()
@@ -182,8 +219,14 @@ class FreeswitchEslPbx(Pbx):
     def record(self, number: int) -> bytes:
         return esl_calls.hangup(number).partition(b"\n\n")[2]
 
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        return json.dumps(json.loads(self.record(number)) | said, separators=(",", ":")).encode()
+
+    def tell(self, *records: bytes) -> None:
+        self.server.play(b"".join(map(esl_server.event, records)))
+
     def end(self, *numbers: int) -> None:
-        self.server.play(b"".join(map(esl_server.event, map(self.record, numbers))))
+        self.tell(*map(self.record, numbers))
 
     def wrong(self) -> None:
         self.server.play(esl_server.event(b'{"Event-Name":"CHANNEL_HANGUP_COMPLETE"}'))
@@ -203,6 +246,7 @@ class FreeswitchEslPbx(Pbx):
 class FreeswitchJsonPbx(Pbx):
     type = "freeswitch_json"
     after = "keep"
+    says = VARIABLES
 
     @property
     def path(self) -> Path:
@@ -217,6 +261,16 @@ class FreeswitchJsonPbx(Pbx):
 
     def record(self, number: int) -> bytes:
         return fs_folder.numbered(number)[1]
+
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        return a_document(self.record(number), said)
+
+    def tell(self, *records: bytes) -> None:
+        for record in records:
+            half = self.path / f"a_{uuid.uuid4()}.half"
+            half.write_bytes(record)
+            # Of a document that was written just now the other half might come.
+            fs_folder.old(half).rename(half.with_suffix(".cdr.json"))
 
     def end(self, *numbers: int) -> None:
         fs_folder.write(self.path, *numbers)
@@ -236,6 +290,7 @@ class FreeswitchJsonPbx(Pbx):
 class FreeswitchHttpPbx(Pbx):
     type = "freeswitch_http"
     tells_again = False
+    says = VARIABLES
     holds_it = True
 
     def __enter__(self) -> Self:
@@ -249,9 +304,15 @@ class FreeswitchHttpPbx(Pbx):
     def record(self, number: int) -> bytes:
         return fs_folder.numbered(number)[1]
 
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        return a_document(self.record(number), said)
+
+    def tell(self, *records: bytes) -> None:
+        for record in records:
+            wait_until(lambda record=record: self._posted(record), 20)  # type: ignore[misc]
+
     def end(self, *numbers: int) -> None:
-        for number in numbers:
-            wait_until(lambda number=number: self._posted(self.record(number)), 20)  # type: ignore[misc]
+        self.tell(*map(self.record, numbers))
 
     def wrong(self) -> None:
         wait_until(lambda: self._posted(b'{"variables":'))
@@ -314,11 +375,25 @@ class Hosted(Pbx):
         raise NotImplementedError
 
     def add(self, number: int, ended: float) -> None:
-        raise NotImplementedError
+        self.rows().append(self.a_row(number, ended))
 
     def ini(self) -> str:
         since = f"since = {datetime.fromtimestamp(self.began, UTC):%Y-%m-%d %H:%M}" if self.began else ""
         return f"url = {self.server.url}\npoll_seconds = 1\ntimezone = UTC\n{self.account()}\n{since}"
+
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        """Of a call that has not ended yet."""
+        return a_json(self.a_row(number, time.time() - 60) | said)
+
+    def a_row(self, number: int, ended: float) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def tell(self, *records: bytes) -> None:
+        for record in records:
+            self.rows().append(json.loads(record))
+
+    def rows(self) -> list[dict[str, Any]]:
+        raise NotImplementedError
 
     def end(self, *numbers: int, ago: float = 60) -> None:
         for number in numbers:
@@ -336,6 +411,7 @@ class Hosted(Pbx):
 
 class While1Pbx(Hosted):
     type = "while1"
+    says = ("time", "time_end", "duration", "bill_duration", "call_status", "source", "uniqueid")
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -347,8 +423,11 @@ class While1Pbx(Hosted):
     def ini(self) -> str:
         return super().ini().replace("timezone = UTC\n", "")
 
-    def add(self, number: int, ended: float) -> None:
-        self._while1.rows.append(while1_server.row(number, ended))
+    def a_row(self, number: int, ended: float) -> dict[str, Any]:
+        return while1_server.row(number, ended)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return self._while1.rows
 
     def record(self, number: int) -> bytes:
         return a_json(next(row for row in self._while1.rows if int(row["id"]) == number))
@@ -362,6 +441,7 @@ class While1Pbx(Hosted):
 
 class BoxisPbx(Hosted):
     type = "boxis"
+    says = ("start", "answer", "end", "duration", "billsec", "disposition", "clid")
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -374,8 +454,11 @@ class BoxisPbx(Hosted):
             f"username = {boxis_server.USERNAME}\nuser_key = {boxis_server.USER_KEY}\ntenants = {boxis_server.TENANT}"
         )
 
-    def add(self, number: int, ended: float) -> None:
-        self._rows.append(boxis_server.a_row(number, ended, zone=UTC))
+    def a_row(self, number: int, ended: float) -> dict[str, Any]:
+        return boxis_server.a_row(number, ended, zone=UTC)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return self._rows
 
     def record(self, number: int) -> bytes:
         return a_json(next(row for row in self._rows if row["sequence"] == str(number)))
@@ -389,6 +472,7 @@ class BoxisPbx(Hosted):
 
 class FusionpbxPbx(Hosted):
     type = "fusionpbx"
+    says = ("start_epoch", "answer_epoch", "end_epoch", "billsec", "hangup_cause", "caller_id_name")
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -401,8 +485,11 @@ class FusionpbxPbx(Hosted):
             f"domains = {fusionpbx_server.DOMAIN}"
         )
 
-    def add(self, number: int, ended: float) -> None:
-        self._rows.append(fusionpbx_server.a_row(number, ended))
+    def a_row(self, number: int, ended: float) -> dict[str, Any]:
+        return fusionpbx_server.a_row(number, ended)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return self._rows
 
     def record(self, number: int) -> bytes:
         return a_json(next(row for row in self._rows if row["xml_cdr_uuid"] == str(uuid.UUID(int=number))))
@@ -411,6 +498,16 @@ class FusionpbxPbx(Hosted):
         self._rows.append(fusionpbx_server.a_row(9000, time.time() - 60, billsec="long"))
 
     number = staticmethod(by_uuid)
+
+
+def a_document(document: bytes, said: dict[str, str]) -> bytes:
+    found = json.loads(document)
+    found["variables"] |= said
+    return json.dumps(found).encode()
+
+
+def _as_bytes(said: dict[str, str]) -> dict[str, bytes]:
+    return {name: value.encode("utf-8", "replace") for name, value in said.items()}
 
 
 def a_json(row: dict[str, Any]) -> bytes:

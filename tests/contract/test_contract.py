@@ -21,8 +21,6 @@ from humbug_agent.outbox import Mark, Outbox
 from humbug_agent.schema import OutboxError
 from humbug_agent.sources import SOURCES, make_sources
 from humbug_agent.sources.contract import Source
-from humbug_agent.sources.freeswitch import directory
-from humbug_agent.sources.pull import boxis, fusionpbx, polling, while1
 
 TO = ["humbug"]
 STOP_SECONDS = 4.0
@@ -31,30 +29,6 @@ STOP_SECONDS = 4.0
 
 def test_every_type_of_source_is_tried_here() -> None:
     assert PBXS.keys() == SOURCES.keys()
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits that are short enough for a test."""
-    monkeypatch.setattr(supervisor, "FIRST_WAIT", 0.05)
-    monkeypatch.setattr(supervisor, "LONGEST_WAIT", 0.1)
-    monkeypatch.setattr(directory, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(polling, "jittered", lambda seconds: 0.05)
-    for api in (boxis, fusionpbx, while1):
-        monkeypatch.setattr(api, "PAUSE", 0.0)
-
-
-@pytest.fixture(params=PBXS)
-def pbx(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pbx]:
-    folder = tmp_path / "pbx"
-    folder.mkdir()
-    with PBXS[request.param](folder) as one:
-        yield one
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Path:
-    return tmp_path / "outbox.db"
 
 
 def configured(pbx: Pbx, outbox: Path, more: str = "") -> Config:

@@ -254,7 +254,7 @@ def test_a_cursor_of_another_server_or_type_is_not_used() -> None:
         server.spread(10, time.time() - 60, time.time())
         other.spread(500, time.time() - 60, time.time())
         theirs = Reader().once(a_source(other)).cursor
-        for cursor in (theirs, "12345", '{"token": "x"}', "[]", "{", '{"of": 5}'):
+        for cursor in (theirs, '{"token": "x"}', '{"of": 5}'):
             assert Reader(cursor).once(a_source(server)).ids == [*range(1, 11)]
             assert a_source(server).unread(cursor) > DAY - 60
 

@@ -16,7 +16,7 @@ from humbug_agent.ami.inbox import Heard, Inbox
 from humbug_agent.ami.link import Link
 from humbug_agent.ami.listener import Listener
 from humbug_agent.ami.messages import END, divide, of_cdr
-from humbug_agent.cdr import CDR, Batch, Notice, Record, Reject, digest
+from humbug_agent.cdr import CDR, Batch, Notice, OneRecord, Record, Reject, digest
 from humbug_agent.config import AsteriskAmiSettings
 from humbug_agent.sources.asterisk import ami_events
 from humbug_agent.sources.asterisk.ami_check import check
@@ -109,11 +109,16 @@ class AsteriskAmi:
             if self._calls and of_cdr(one.block):
                 for block in ami_events.cdr_events(one.block):
                     try:
-                        records.append(self._call(replace(one, block=block)))
+                        with OneRecord():
+                            records.append(self._call(replace(one, block=block)))
                     except ValueError as error:
                         rejects.append(self._reject(replace(one, block=block), str(error)))
             elif event in self._notices:
-                records.append(self._notice(one, event))
+                try:
+                    with OneRecord():
+                        records.append(self._notice(one, event))
+                except ValueError as error:
+                    rejects.append(self._reject(one, str(error)))
         return Batch(records, rejects, None, sum(len(one.block) for one in heard))
 
     def _call(self, heard: Heard) -> CDR:

@@ -15,7 +15,7 @@ from datetime import tzinfo
 from functools import partial
 from threading import Event
 
-from humbug_agent.cdr import CDR, Batch, Reject, digest
+from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
 from humbug_agent.config import AsteriskCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources.asterisk.clock import Clock
@@ -26,7 +26,7 @@ from humbug_agent.sources.asterisk.csv_layouts import Row
 from humbug_agent.sources.asterisk.csv_records import Junk, split
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
-from humbug_agent.sources.contract import Known, NothingYet, SourceError
+from humbug_agent.sources.contract import Known, NothingYet, SourceError, loaded
 from humbug_agent.sources.following import Count, Follower, Visit, left_out
 from humbug_agent.sources.place import OpenFile, Place
 from humbug_agent.sources.readable import look_whether_readable
@@ -73,7 +73,7 @@ class AsteriskCsv:
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         place = places.load(cursor, self._path)
-        self._clock.go_on(place.clock if place else "")
+        loaded(cursor, lambda _: self._clock.go_on(place.clock if place else ""))
         if place is None and self._start == "end":
             place = self._end()
             log.info("%s: begins at byte %d; what stands before it is not sent (start = end)", self._path, place.offset)
@@ -252,10 +252,12 @@ class AsteriskCsv:
             reason = item.reason if isinstance(item, Junk) else ""
             if isinstance(item, Row):
                 try:
-                    columns = {name: carried(value, self._charset) for name, value in item.values.items()}
-                    number = partial(counted.identity, offset=at)
-                    records.append(make_cdr(columns, self._zone, number, utc=clock is Clock.UTC, charset=self._charset))
-                    continue
+                    with OneRecord():
+                        columns = {name: carried(value, self._charset) for name, value in item.values.items()}
+                        number = partial(counted.identity, offset=at)
+                        utc = clock is Clock.UTC
+                        records.append(make_cdr(columns, self._zone, number, utc=utc, charset=self._charset))
+                        continue
                 except ValueError as error:
                     reason = str(error)
             key = counted.identity(digest("reject", self.name, item.text.decode("latin-1")), at)

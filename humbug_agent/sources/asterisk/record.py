@@ -6,10 +6,11 @@ are the wall-clock times as they stand: a default Master.csv has no uniqueid, an
 So are its texts: the bytes, whatever charset they are said to be in.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 
-from humbug_agent.cdr import CDR, Disposition, digest
+from humbug_agent.cdr import CDR, Disposition, as_length, digest
 from humbug_agent.sources.wall_clock import times
 from humbug_agent.text import AUTO, mended
 
@@ -33,6 +34,8 @@ SHARED = (
 )
 """The columns of every Master.csv, in its order; what a call is recognised by."""
 
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
+
 
 def make_cdr(
     columns: Mapping[str, str],
@@ -50,7 +53,7 @@ def make_cdr(
     shared = [_recognised(columns[name]) for name in SHARED]
     columns = {name: mended(value, charset) for name, value in columns.items()}
     disposition = Disposition(columns["disposition"])
-    duration, billsec = int(columns["duration"]), int(columns["billsec"])
+    duration, billsec = (_whole(name, columns[name]) for name in ("duration", "billsec"))
     start, answer, end = times(columns, UTC if utc else zone, duration, billsec)
     if utc:
         start, end = start.astimezone(zone), end.astimezone(zone)
@@ -79,6 +82,12 @@ def make_cdr(
         linkedid=columns.get("linkedid", ""),
         extra={name: columns[name] for name in ("amaflags", "peeraccount", "sequence") if name in columns},
     )
+
+
+def _whole(name: str, said: str) -> int:
+    if not _WHOLE.fullmatch(said):
+        raise ValueError(f"{name} is {said[:40]!r}, which is no whole number that a call has")
+    return as_length(name, int(said))
 
 
 def _recognised(carried: str) -> str:

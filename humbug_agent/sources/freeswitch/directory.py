@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from threading import Event
 
-from humbug_agent.cdr import CDR, Batch, Reject, digest
+from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
 from humbug_agent.config_sources import FreeswitchJsonSettings
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch import fusionpbx_import as fusionpbx
@@ -53,9 +53,11 @@ class FreeswitchJson:
 
     def parse(self, text: bytes) -> Batch:
         try:
-            found = self.call(text)
+            with OneRecord():
+                found = self.call(text)
         except ValueError as error:
-            return Batch([], [Reject(digest("reject", self.name, text.decode("latin-1")), text, str(error), "")], None)
+            key = digest("reject", self.name, text.decode("latin-1"))
+            return Batch([], [Reject(key, text, str(error), "")], None)
         return Batch([found] if found else [], [], None)
 
     def unread(self, cursor: str | None) -> int:
@@ -101,7 +103,9 @@ class FreeswitchJson:
         reason = ""
         for found in sample:
             try:
-                leg(found.path.read_bytes(), self._zone, self._settings.charset)
+                raw = found.path.read_bytes()
+                with OneRecord():
+                    call(leg(raw, self._zone, self._settings.charset))
             except (ValueError, OSError) as error:
                 reason = reason or str(error)
             else:

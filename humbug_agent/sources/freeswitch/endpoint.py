@@ -9,7 +9,7 @@ from datetime import tzinfo
 from threading import Event
 from typing import TYPE_CHECKING
 
-from humbug_agent.cdr import CDR, Batch, Reject, digest
+from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
 from humbug_agent.config_sources import FreeswitchHttpSettings
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.desk import Desk, Door
@@ -120,12 +120,13 @@ class FreeswitchHttp:
         rejects: list[Reject] = []
         for body, uuid in documents:
             try:
-                found = leg(body, self._zone, self._settings.charset)
+                with OneRecord():
+                    found = leg(body, self._zone, self._settings.charset)
+                    look(self._zone_watch, found)
+                    if wanted(found, self._settings.legs, drop_doubles=self._settings.drop_doubles):
+                        records.append(call(found))
             except ValueError as error:
                 key = digest("reject", self.name, body.decode("latin-1"))
-                rejects.append(Reject(key, body, str(error), f"{self._settings.where}, uuid={uuid}" if uuid else ""))
-            else:
-                look(self._zone_watch, found)
-                if wanted(found, self._settings.legs, drop_doubles=self._settings.drop_doubles):
-                    records.append(call(found))
+                where = f"{self._settings.where}, uuid={uuid}" if uuid else ""
+                rejects.append(Reject(key, body, str(error), where))
         return Batch(records, rejects, None, sum(len(body) for body, _ in documents))

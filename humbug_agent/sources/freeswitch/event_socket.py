@@ -11,7 +11,7 @@ from datetime import tzinfo
 from threading import Event
 
 from humbug_agent.ami.inbox import Heard, Inbox
-from humbug_agent.cdr import Batch, Record, Reject, digest
+from humbug_agent.cdr import Batch, OneRecord, Record, Reject, digest
 from humbug_agent.config_sources import FreeswitchEslSettings
 from humbug_agent.esl.client import PULSE, Client, EslError, connect
 from humbug_agent.esl.link import Link
@@ -112,13 +112,13 @@ class FreeswitchEsl:
         rejects: list[Reject] = []
         for one in heard:
             try:
-                told = leg(one.block, self._zone, self._settings.charset)
+                with OneRecord():
+                    told = leg(one.block, self._zone, self._settings.charset)
+                    if told:
+                        look(self._zone_watch, told)
+                    if told and wanted(told, self._settings.legs, drop_doubles=self._settings.drop_doubles):
+                        records.append(call(told))
             except ValueError as error:
                 key = digest("reject", self.name, one.block.decode("latin-1"))
                 rejects.append(Reject(key, one.block, str(error), self._settings.where))
-            else:
-                if told:
-                    look(self._zone_watch, told)
-                if told and wanted(told, self._settings.legs, drop_doubles=self._settings.drop_doubles):
-                    records.append(call(told))
         return Batch(records, rejects, None, sum(len(one.block) for one in heard))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from humbug_agent.cdr import CDR, Reject, digest
+from humbug_agent.cdr import CDR, OneRecord, Reject, digest
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.forms import MOST_BYTES
 
@@ -81,7 +81,8 @@ class Reader:
                 self.denied[name] = error
             return None
         try:
-            read = Read(path, name, state, len(raw), self._parse(raw), None)
+            with OneRecord():
+                read = Read(path, name, state, len(raw), self._parse(raw), None)
         except ValueError as error:
             if not self._final(name, state, written):
                 return None

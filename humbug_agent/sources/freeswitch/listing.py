@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
+
+from humbug_agent.sources.contract import loaded, texts, whole
 
 SLACK_NS = 2_000_000_000
 """By which marks are set back, for file systems that stamp less exactly."""
@@ -137,9 +140,17 @@ class Memory:
 
 
 def remembered(cursor: str | None, base: Path) -> Memory:
-    """Empty for a cursor of another directory, or of another way of reading."""
-    found = json.loads(cursor) if cursor else {}
-    if found.get("path") != os.fspath(base):
-        return Memory()
-    known = {sub: Known(inode, mark, below, set(keys)) for sub, (inode, mark, below, keys) in found["known"].items()}
-    return Memory(known, set(found["owed"]))
+    """Empty for a cursor of another directory, or of another way of reading. Raises CursorError."""
+    return loaded(cursor, lambda found: _memory(found) if found.get("path") == os.fspath(base) else Memory())
+
+
+def _memory(found: dict[str, Any]) -> Memory:
+    known = {sub: _known(sub, *said) for sub, said in found["known"].items()}
+    return Memory(known, set(texts("owed", found["owed"])))
+
+
+def _known(sub: str, inode: object, mark: object, below: object, keys: object) -> Known:
+    numbers = range(-(2**63), 2**64)
+    return Known(
+        whole(sub, inode, numbers), whole(sub, mark, numbers), whole(sub, below, numbers), set(texts(sub, keys))
+    )

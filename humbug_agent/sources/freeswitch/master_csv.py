@@ -15,7 +15,7 @@ from datetime import tzinfo
 from pathlib import Path
 from threading import Event
 
-from humbug_agent.cdr import CDR, Batch, Reject, digest
+from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
 from humbug_agent.config_sources import FreeswitchCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources import unpacking
@@ -242,7 +242,8 @@ class FreeswitchCsv:
             reason = item.reason if isinstance(item, Junk) else ""
             if isinstance(item, Row):
                 try:
-                    leg, cdr = made(item, self._zone, self._settings.charset)
+                    with OneRecord():
+                        leg, cdr = made(item, self._zone, self._settings.charset)
                 except ValueError as error:
                     reason = str(error)
                 else:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from humbug_agent.cdr import YEARS, as_length
 from humbug_agent.sources.wall_clock import times as by_clock
 
 MICROSECONDS = 1_000_000
@@ -28,10 +29,6 @@ _LENGTHS = {
 
 _USUAL = range(631_152_000, 4_102_444_800)
 """Seconds since the epoch from 1990 to 2100: who counts in another unit than the name says is far from there."""
-
-_YEARS = range(1900, 9000)
-_LONGEST = 10_000_000_000
-"""Seconds. More is no length of a call, not even with a clock that was set wrongly."""
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
@@ -82,7 +79,7 @@ def shown(stamp: str, zone: tzinfo) -> datetime | None:
         moment = datetime.fromisoformat(stamp).replace(tzinfo=zone)
     except ValueError:
         return None
-    return moment if moment.year in _YEARS else None
+    return moment if moment.year in YEARS else None
 
 
 class _Clock:
@@ -136,7 +133,7 @@ def _moment(count: int, unit: int, zone: tzinfo) -> datetime:
         moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise ValueError(f"{seconds} seconds since the epoch are no time") from error
-    if moment.year not in _YEARS:
+    if moment.year not in YEARS:
         raise ValueError(f"{seconds} seconds since the epoch are no time of a call")
     return (moment + timedelta(microseconds=rest * MICROSECONDS // unit)).astimezone(zone)
 
@@ -151,10 +148,7 @@ def _length(variables: Mapping[str, str], name: str) -> int | None:
     """Whole seconds, which FreeSWITCH subtracts; None where nothing tells."""
     for one, unit in _LENGTHS[name].items():
         if said := variables.get(one):
-            length = _whole("a duration", said) // unit
-            if abs(length) >= _LONGEST:
-                raise ValueError(f"{one} is {said}, which is no length of a call")
-            return length
+            return as_length(one, _whole("a duration", said) // unit)
     return None
 
 

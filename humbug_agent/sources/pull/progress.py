@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from humbug_agent.cdr import digest
-from humbug_agent.sources.pull.windows import Reached, Sweep
+from humbug_agent.cdr import MOMENTS, digest
+from humbug_agent.sources.contract import loaded, whole
+from humbug_agent.sources.pull.windows import SWEEPS, Reached, Sweep
 
 
 @dataclass
@@ -31,14 +32,15 @@ def account(url: str, user: str) -> str:
 
 
 def remembered(cursor: str | None, of: str) -> Progress:
-    """Nothing, if the cursor is another server's or account's, or another type of source's."""
-    try:
-        found = json.loads(cursor or "{}")
-    except ValueError:
-        return Progress(of)
-    if not isinstance(found, dict) or found.get("of") != of:
-        return Progress(of)
-    return Progress(of, found.get("token", ""), {place: _reached(one) for place, one in found["reached"].items()})
+    """Nothing, if the cursor is another server's or account's, or another type of source's. Raises CursorError."""
+    return loaded(cursor, lambda found: _progress(found, of) if found.get("of") == of else Progress(of))
+
+
+def _progress(found: dict[str, Any], of: str) -> Progress:
+    token = found.get("token", "")
+    if not isinstance(token, str):
+        raise ValueError("its token is no text")
+    return Progress(of, token, {place: _reached(one) for place, one in found["reached"].items()})
 
 
 def anew(cursor: str, of: str) -> str | None:
@@ -52,4 +54,8 @@ def anew(cursor: str, of: str) -> str | None:
 
 
 def _reached(found: dict[str, Any]) -> Reached:
-    return Reached(**found | {"sweeps": tuple(Sweep(**one) for one in found["sweeps"])})
+    sweeps = tuple(Sweep(**{name: whole(name, at, MOMENTS) for name, at in one.items()}) for one in found["sweeps"])
+    if len(sweeps) != len(SWEEPS):
+        raise ValueError(f"it has {len(sweeps)} sweeps")
+    moments = {name: whole(name, at, MOMENTS) for name, at in found.items() if name != "sweeps"}
+    return Reached(**moments, sweeps=sweeps)

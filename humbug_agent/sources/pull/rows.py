@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import tzinfo
 from typing import Any
 
-from humbug_agent.cdr import CDR, Batch, Direction, Reject, digest
+from humbug_agent.cdr import CDR, Batch, Direction, OneRecord, Reject, digest
 from humbug_agent.sources.wall_clock import UNIQUEID
 from humbug_agent.sources.zone_watch import ZoneWatch, in_hours
 from humbug_agent.text import carried, mended
@@ -131,11 +131,12 @@ class Rows:
         rejects: dict[bytes, Reject] = {}
         for one in values:
             try:
-                if record := self._call(Row(one)):
-                    records[record.identity] = record
-                    if made := UNIQUEID.fullmatch(record.uniqueid):
-                        self._watch.began(record.start.timestamp(), int(made[1]))
-            except (ValueError, OverflowError) as error:
+                with OneRecord():
+                    if record := self._call(Row(one)):
+                        records[record.identity] = record
+                        if made := UNIQUEID.fullmatch(record.uniqueid):
+                            self._watch.began(record.start.timestamp(), int(made[1]))
+            except ValueError as error:
                 shown = json.dumps(one, ensure_ascii=False).encode()
                 key = digest("reject", self._source, shown.decode())
                 rejects[key] = Reject(key, shown, str(error), where)

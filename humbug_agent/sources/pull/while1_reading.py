@@ -13,7 +13,8 @@ from itertools import pairwise
 from threading import Event
 from typing import Any
 
-from humbug_agent.cdr import Batch
+from humbug_agent.cdr import MOMENTS, Batch
+from humbug_agent.sources.contract import loaded, whole
 from humbug_agent.sources.pull.asking import Asker, TooMuch
 from humbug_agent.sources.pull.php import Value
 from humbug_agent.sources.pull.polling import DAY
@@ -56,13 +57,13 @@ class Reached:
 
 
 def reached(cursor: str | None, of: str) -> Reached | None:
-    """None when it is none, or that of another server or type of source."""
-    try:
-        found = json.loads(cursor or "{}")
-    except ValueError:
-        return None
-    if not isinstance(found, dict) or found.pop("of", None) != of:
-        return None
+    """None when it is none, or that of another server or type of source. Raises CursorError."""
+    return loaded(cursor, lambda found: _reached(found) if found.pop("of", None) == of else None)
+
+
+def _reached(found: dict[str, Any]) -> Reached:
+    for name, value in found.items():
+        whole(name, value, range(10**18) if name == "id" else MOMENTS)
     return Reached(**found)
 
 

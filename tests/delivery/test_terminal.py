@@ -1,0 +1,144 @@
+"""What a receiver answers, or a caller calls himself, is shown by no way out as what a terminal would obey."""
+
+import io
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from calls import call
+from click.testing import CliRunner
+from rude import Act, Rude
+
+from humbug_agent import agent, upkeep
+from humbug_agent.cdr import Batch, Notice, Reject
+from humbug_agent.cli import main, set_up_logging
+from humbug_agent.cli_outbox import _export
+from humbug_agent.config import Config, load
+from humbug_agent.history import Filter
+from humbug_agent.outbox import Outbox
+from humbug_agent.sources.contract import SourceError
+
+EVIL = "\x1b]0;owned\x07\x9b31m\u202egnp.exe\u2066\r<3>forged\u2028\x7f\U000e0041"
+"""Escapes in two ways, text turned around, lines that are none, and tags that nobody sees."""
+
+
+def obeyed(shown: str) -> list[str]:
+    return [c for c in shown if not c.isprintable() and c != "\n"]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    ini = tmp_path / "agent.ini"
+    ini.touch(0o600)
+    ini.write_text(
+        f"[agent]\noutbox = {tmp_path}/outbox.db\ntimezone = UTC\n[source csv]\ntype = asterisk_csv\n"
+        f"path = {tmp_path}/Master.csv\n[destination humbug]\ntype = humbug\nurl = http://127.0.0.1:9/\napi_key = k\n"
+    )
+    return load(ini)
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What the program logs, as it sets it up itself."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    written = io.StringIO()
+    set_up_logging("debug")
+    for handler in root.handlers:
+        handler.setStream(written)  # type: ignore[attr-defined]
+    yield written
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+@pytest.fixture
+def kept(config: Config, log: io.StringIO) -> Config:
+    """Calls, a notice and a reject, refused by a receiver that answers so."""
+    calls = [call(n, src=EVIL, clid=EVIL, uniqueid=f"1.{n}{EVIL}", extra={EVIL: EVIL}) for n in (1, 2)]
+    notice = Notice(identity=b"n" * 16, event="Alarm", at=calls[0].start, fields={"Alarm": EVIL})
+    reject = Reject(b"r" * 16, EVIL.encode(), f"is {EVIL}", f"file {EVIL}")
+    upkeep.prepare(config)
+    with Outbox(config.agent.outbox) as outbox:
+        outbox.accept("csv", Batch([*calls, notice], [reject], "{}"), ["humbug"])
+        with Rude(lambda request: Act(status=400, body=EVIL.encode())) as server:
+            config.path.write_text(config.path.read_text().replace("http://127.0.0.1:9/", server.url))
+            agent.deliver_once(load(config.path), outbox, threading.Event(), lambda _: None)
+        outbox.report("source csv", "failing", EVIL)
+    return config
+
+
+def test_the_log_is_a_line_for_each_message(kept: Config, log: io.StringIO) -> None:
+    shown = log.getvalue()
+    assert shown.count("answered 400") == 3
+    assert not obeyed(shown)
+    try:
+        raise SourceError(EVIL)
+    except SourceError:
+        logging.getLogger("humbug_agent").exception("%s", EVIL)
+    assert "Traceback" in log.getvalue()
+    assert not obeyed(log.getvalue())
+    assert "\n<3>" not in log.getvalue()
+
+
+def test_no_command_shows_what_a_terminal_obeys(kept: Config) -> None:
+    for words in (
+        ["outbox", "list"], ["outbox", "list", "--state", "rejected"], ["outbox", "show", "1"], ["outbox", "show", "3"],
+        ["outbox", "show", "r1"], ["outbox", "replay", "--dry-run"],
+        ["status"], ["status", "--nagios"], ["check"], ["explain", EVIL],
+    ):  # fmt: skip
+        found = CliRunner().invoke(main, ["--config", str(kept.path), *words])
+        assert "owned" in found.output or words in (["check"], ["status", "--nagios"]), words
+        assert not obeyed(found.output), words
+
+
+def test_json_holds_the_same_data_escaped(kept: Config) -> None:
+    for words in (["outbox", "list"], ["outbox", "show", "1"], ["status"], ["explain", EVIL]):
+        found = CliRunner().invoke(main, ["--config", str(kept.path), *words, "--json"])
+        assert not obeyed(found.output), words
+        json.loads(found.stdout)
+    lines = CliRunner().invoke(main, ["--config", str(kept.path), "outbox", "export", "--format", "json"]).stdout
+    assert not obeyed(lines)
+    first = json.loads(lines.splitlines()[0])
+    assert (first["src"], first["extra"]) == (EVIL, {EVIL: EVIL})
+    assert "\\udb40\\udc41" in lines
+
+
+def test_an_export_is_exact_in_a_file_and_harmless_on_a_terminal(kept: Config) -> None:
+    runner = CliRunner()
+    there = kept.path.with_name("calls.csv")
+    assert runner.invoke(main, ["--config", str(kept.path), "outbox", "export", "--output", str(there)]).exit_code == 0
+    with there.open(newline="", encoding="utf-8") as file:
+        assert EVIL in file.read()
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb") as screen, os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+        with Outbox(kept.agent.outbox) as outbox:
+            _export(outbox, Filter(ids=(1,)), kept.agent.timezone, "csv", terminal)
+        shown = b""
+        while shown.count(b"\n") < 2:
+            shown += os.read(screen.fileno(), 65536)
+    assert b"\\x1b" in shown
+    assert not obeyed(shown.decode().replace("\r\n", "\n"))
+
+
+def test_what_a_command_ends_with_is_harmless(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise SourceError(EVIL)
+
+    monkeypatch.setattr(agent, "make_sources", fails)
+    found = CliRunner().invoke(main, ["--config", str(config.path), "explain", "x"])
+    assert found.exit_code == 1
+    assert "owned" in found.output
+    assert not obeyed(found.output)
+
+
+def test_check_shows_harmlessly_what_it_is_answered(config: Config) -> None:
+    with Rude(lambda request: Act(status=400, body=EVIL.encode())) as server:
+        config.path.write_text(config.path.read_text().replace("http://127.0.0.1:9/", server.url))
+        found = CliRunner().invoke(main, ["--config", str(config.path), "check"])
+    assert "answered 400" in found.output
+    assert "owned" in found.output
+    assert not obeyed(found.output)
