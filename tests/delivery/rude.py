@@ -37,7 +37,8 @@ class Act:
 
     ``framing``: length, chunked, eof, or a number that Content-Length pretends. ``raw`` goes out instead of HTTP.
     ``cut_at``: only that many bytes of the answer, then close. ``big``: so many bytes of body, streamed. ``drip``:
-    headers or body, a byte at a time without an end. ``hold``: no answer before it is set.
+    headers or body, a byte at a time without an end. ``hold``: no answer before it is set. ``wire``: goes out as it
+    stands, piece by piece, an event being waited for, and the connection goes on.
     """
 
     status: int = 200
@@ -45,6 +46,7 @@ class Act:
     body: bytes = b"ok"
     framing: str | int = "length"
     raw: bytes | None = None
+    wire: tuple[bytes | threading.Event, ...] = ()
     cut_at: int | None = None
     big: int = 0
     drip: str = ""
@@ -202,6 +204,13 @@ class Rude:
             self._stopping.wait()
         if act.hang or act.silent:
             return False
+        for piece in act.wire:
+            if isinstance(piece, threading.Event):
+                until(lambda piece=piece: piece.is_set() or self._stopping.is_set(), 30, "the next piece's release")  # type: ignore[misc]
+            else:
+                sock.sendall(piece)
+        if act.wire:
+            return True
         head, body = self._text(act)
         if act.drip:
             sock.sendall(head[:-2] + b"X-Drip: " if act.drip == "headers" else head + body)
