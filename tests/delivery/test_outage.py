@@ -1,5 +1,6 @@
 """What the destination as a whole does to the delivery: away, misconfigured, overloaded; and how it all ends."""
 
+import socket
 import sqlite3
 import threading
 import time
@@ -250,3 +251,31 @@ def test_what_was_purged_while_the_receiver_was_away_is_not_sent_nor_taken_for_a
         with Rude(lambda _: Act(), port=free_port) as server:
             until(lambda: ask(STATES) == [("sent", 67)], 20, "the new ones")
             assert sorted(server.arrived()) == sorted(keys)
+
+
+def test_a_reload_while_a_name_is_looked_up_sends_nothing_twice(
+    humbug: Make, running: Running, filled: Filled, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "STOP_SECONDS", 0.2)
+    looked_up, known = socket.getaddrinfo, threading.Event()
+
+    def look_up(host: str, *arguments: Any) -> Any:
+        if host == "localhost" and socket.AI_NUMERICHOST not in arguments:
+            known.wait(30)
+        return looked_up(host, *arguments)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    keys = filled(10)
+    with Rude() as server:
+        with running(humbug(f"http://localhost:{server.port}/", connections=4)) as before:
+            until(lambda: any(thread.name == "humbug-3" for thread in threading.enumerate()), 5, "four under way")
+            began = time.monotonic()
+            before.stop.set()
+            before.thread.join(10)
+            assert time.monotonic() - began < 4
+        with running(humbug(server.url, connections=4)):
+            until(lambda: ask(STATES) == [("sent", 10)], 5, "all sent")
+            known.set()
+            until(lambda: not any(t.name == "name localhost" for t in threading.enumerate()), 5, "the look-up's end")
+            never(lambda: len(server.requests) > 10, 0.3, "the old one sends, too")
+    assert sorted(server.arrived()) == keys
