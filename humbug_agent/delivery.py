@@ -259,21 +259,19 @@ class Delivery:
 
     def _tell(self, outbox: Outbox) -> None:
         """Say it once when the destination stops taking calls, and once when it takes them again."""
-        state = "paused" if self._pace.paused else "failing" if self._pace.failures else "ok"
-        if (state, self._pace.reason) == self._told:
+        spared = self._pace.spares(time.monotonic())
+        state = "paused" if self._pace.paused else "failing" if self._pace.failures or spared else "ok"
+        reason = spared or self._pace.reason
+        if (state, reason) == self._told:
             return
-        outbox.report(f"destination {self.name}", state, self._pace.reason)
-        before, self._told = self._told[0], (state, self._pace.reason)
+        outbox.report(f"destination {self.name}", state, reason)
+        before, self._told = self._told[0], (state, reason)
         if state == before:
             return
         if state == "paused":
-            log.error(
-                "destination %s: paused: %s. All calls are kept, one is tried now and then",
-                self.name,
-                self._pace.reason,
-            )
+            log.error("destination %s: paused: %s. All calls are kept, one is tried now and then", self.name, reason)
         elif state == "failing":
-            log.warning("destination %s: %s. All calls are kept and tried again", self.name, self._pace.reason)
+            log.warning("destination %s: %s. All calls are kept and tried again", self.name, reason)
         elif before:
             log.info("destination %s: takes calls again", self.name)
 

@@ -5,11 +5,10 @@ order is beyond doubt, and nothing leaves on one whose time is over.
 """
 
 import logging
+import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPResponse
 from io import BufferedReader
 from ssl import SSLWantReadError
@@ -19,7 +18,6 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
-from urllib3.util.wait import wait_for_read
 
 from humbug_agent import names
 
@@ -92,28 +90,22 @@ def begin(watch: Watch) -> None:
     _thread.watch = watch
 
 
-@contextmanager
-def _at_once(sock: socket.socket) -> Iterator[None]:
-    """Within it, reading does not wait."""
+def _unasked(sock: socket.socket) -> bytes | None:
+    """The beginning of what waits to be read there; blank: only its end does; None: nothing."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    if not poll.poll(0):
+        return None
     patience = sock.gettimeout()
     sock.settimeout(0)
     try:
-        yield
+        return sock.recv(16)
+    except NOTHING_YET:
+        return None
+    except OSError:
+        return b""
     finally:
         sock.settimeout(patience)
-
-
-def _unasked(sock: socket.socket) -> bytes | None:
-    """The beginning of what waits to be read there; blank: only its end does; None: nothing."""
-    if not wait_for_read(sock, 0):
-        return None
-    with _at_once(sock):
-        try:
-            return sock.recv(16)
-        except NOTHING_YET:
-            return None
-        except OSError:
-            return b""
 
 
 class _Reader(BufferedReader):
@@ -131,13 +123,15 @@ class _Reader(BufferedReader):
 
     def close(self) -> None:
         if not self.closed:
-            with _at_once(self._sock):
-                try:
-                    self.behind = self.peek(1)
-                except NOTHING_YET:
-                    self.behind = b""
-                except OSError:
-                    self.behind = None
+            patience = self._sock.gettimeout()
+            self._sock.settimeout(0)
+            try:
+                self.behind = self.peek(1)
+            except NOTHING_YET:
+                self.behind = b""
+            except OSError:
+                self.behind = None
+            self._sock.settimeout(patience)
         super().close()
 
 
@@ -157,14 +151,16 @@ class _Answer(HTTPResponse):
         self.will_close = self.will_close or self._doubtful()
 
     def _doubtful(self) -> bool:
-        lengths, codings = (self.headers.get_all(name, []) for name in ("Content-Length", "Transfer-Encoding"))
-        if self.status == 101 or self.headers.defects or len(lengths) + len(codings) > 1:
+        said = [name.lower() for name in self.headers]
+        lengths, codings = said.count("content-length"), said.count("transfer-encoding")
+        if self.status == 101 or self.headers.defects or lengths + codings > 1:
             return True
+        length = self.headers["Content-Length"] if lengths else "0"
         if self.status in (204, 304):
-            return bool(codings) or lengths not in ([], ["0"])
+            return bool(codings) or length != "0"
         if codings:
-            return self.version < 11 or codings[0].lower() != "chunked"
-        return not all(length.isascii() and length.isdigit() for length in lengths)
+            return self.version < 11 or self.headers["Transfer-Encoding"].lower() != "chunked"
+        return not (length.isascii() and length.isdigit())
 
 
 class _Connection(HTTPConnection):

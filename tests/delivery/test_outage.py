@@ -76,6 +76,25 @@ def test_an_overloaded_receiver_is_left_alone_as_long_as_it_asks(
     assert ask("SELECT attempts FROM deliveries WHERE call = 1") == [2]
 
 
+def test_a_receiver_that_asks_to_be_left_alone_for_long_is_seen_to(
+    outbox: Outbox, filled: Filled, humbug: Make, running: Running, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(20)
+    said = "answered 503; asks for 60 minutes without a call"
+    with Rude(lambda _: Act(status=503, headers=(("Retry-After", "86400"),))) as server:
+        with running(humbug(server.url, connections=16)):
+            until(lambda: len(server.requests) == 16, 10, "all connections are used")
+            until(lambda: ask(HEALTH) == [("failing", f"{server.url}: {said}")], 5, "the health")
+            never(lambda: len(server.requests) > 16, 0.2, "more requests")
+        # `run --once` begins anew, and does not wait for it.
+        delivery.Delivery(humbug(server.url)).run_until_idle(outbox, threading.Event(), lambda _: None)
+        assert len(server.requests) == 17
+    assert [said in record.getMessage() for record in caplog.records] == [True, True]
+    due = ask("SELECT due FROM deliveries WHERE due > 0")
+    assert len(due) == 17
+    assert max(due) <= time.time() + pace.LONGEST_RETRY * 1.25 + 3300
+
+
 def test_an_answer_to_another_call_does_not_undo_what_an_overloaded_receiver_asked(
     filled: Filled, humbug: Make, running: Running, ask: Ask
 ) -> None:
