@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 from humbug_agent.destinations.contract import Answer, DeliveryError, Destination, Later, Misconfigured, Refused
 from humbug_agent.outbox import Due, Mark, Outbox
 from humbug_agent.pace import Pace, retry_in
+from humbug_agent.sayings import Sayings, to
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.tally import Tally
 
@@ -31,6 +32,9 @@ OUTBOX_SECONDS = 10.0
 
 PATIENT_PROBES, PATIENT_SECONDS = 2, 5.0
 """After how many failed probes in a row, or for how long a wait, `run_until_idle` gives up on the destination."""
+
+CALM_SECONDS = 60.0
+"""What comes and goes at shorter intervals is not said each time."""
 
 MOST_PUT_BACK = 100
 FRESH_SECONDS = 1.0
@@ -67,6 +71,7 @@ class Delivery:
         self._workers: list[threading.Thread] = []
         self._told = ("", "")
         self._held = 0.0
+        self._sayings = Sayings(to(log))
         self.tally = Tally(time.time())
 
     # What the agent calls.
@@ -88,14 +93,14 @@ class Delivery:
                 try:
                     self.step(outbox, IDLE_SECONDS)
                     if trouble:
-                        log.info("outbox %s: can be used again", outbox.path)
+                        self._of_outbox(logging.INFO, f"outbox {outbox.path}: can be used again")
                     trouble = ""
                 except OutboxDamaged:
                     raise
                 except OutboxError as error:
                     if str(error) != trouble:
                         trouble = str(error)
-                        log.error("%s; nothing is sent to %s meanwhile", trouble, self.name)
+                        self._of_outbox(logging.ERROR, f"{trouble}; nothing is sent to {self.name} meanwhile")
                     stop.wait(OUTBOX_SECONDS)
         finally:
             self._finish(outbox)
@@ -124,6 +129,7 @@ class Delivery:
         self._unmarked += [mark for sent in came for mark in self._judged(sent, now)]
         self._write(outbox)
         self._tell(outbox)
+        self._sayings.tick()
         return len(came)
 
     # How it does it.
@@ -228,12 +234,9 @@ class Delivery:
             return [_mark(sent.due, "waiting", now, outcome.answer, outcome.reason, now + retry_in(attempts, asked))]
         self._pace.succeeded()
         if isinstance(outcome, Refused):
-            log.error(
-                "call %d: refused for good: %s; see humbug-agent outbox show %d",
-                sent.due.id,
-                outcome.reason,
-                sent.due.id,
-            )
+            number = sent.due.id
+            said = f"call {number}: refused for good: {outcome.reason}; see humbug-agent outbox show {number}"
+            self._sayings.say("refused", logging.ERROR, said, kind=str(outcome.answer.status))
             mark = _mark(sent.due, "dead", now, outcome.answer, outcome.reason)
         else:
             mark = _mark(sent.due, "sent", now, outcome, "")
@@ -268,12 +271,17 @@ class Delivery:
         before, self._told = self._told[0], (state, reason)
         if state == before:
             return
-        if state == "paused":
-            log.error("destination %s: paused: %s. All calls are kept, one is tried now and then", self.name, reason)
-        elif state == "failing":
-            log.warning("destination %s: %s. All calls are kept and tried again", self.name, reason)
-        elif before:
-            log.info("destination %s: takes calls again", self.name)
+        said = {
+            "paused": (logging.ERROR, f"paused: {reason}. All calls are kept, one is tried now and then"),
+            "failing": (logging.WARNING, f"{reason}. All calls are kept and tried again"),
+            "ok": (logging.INFO, "takes calls again"),
+        }
+        if before or state != "ok":
+            level, text = said[state]
+            self._sayings.say("state", level, f"destination {self.name}: {text}", kind=state, calm=CALM_SECONDS)
+
+    def _of_outbox(self, level: int, text: str) -> None:
+        self._sayings.say("outbox", level, text, kind=text, calm=CALM_SECONDS)
 
     def _finish(self, outbox: Outbox) -> None:
         """Wait a little for the answers to what is under way, so that as few calls as can be stay in doubt."""
@@ -292,6 +300,7 @@ class Delivery:
         deadline = time.monotonic() + 1.0
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
+        self._sayings.end()
 
 
 def _mark(due: Due, state: str, now: float, answer: Answer, error: str, again: float = 0.0) -> Mark:

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "uvicorn_settings": set(),
     "politeness": set(),
     "pace": set(),
+    "sayings": set(),
     "numbers": {"cdr"},
     "config_status": {"ini"},
     "config_contract": set(),
@@ -69,13 +70,13 @@ MAY_IMPORT = {
     "destinations": {"cdr", "config", "http_client", "numbers"},
     "receiver": {"cdr", "uvicorn_settings"},
     # Delivery knows what a destination is, and none in particular.
-    "delivery": {"cdr", "outbox", "schema", "pace", "tally", "destinations"},
+    "delivery": {"cdr", "outbox", "sayings", "schema", "pace", "tally", "destinations"},
     # The board and the outbox are shown, and only read.
     "web": {"board", "config", "config_status", "ini", "countries", "schema", "show", "tally", "uvicorn_settings"},
     "lock": {"schema"},
     "taken": {"config", "ini", "outbox"},
     "gaps": {"config", "outbox"},
-    "supervisor": {"cdr", "outbox", "pace", "schema", "sources"},
+    "supervisor": {"cdr", "outbox", "pace", "sayings", "schema", "sources"},
     "serving": {
         "board",
         "config",
@@ -96,6 +97,7 @@ MAY_IMPORT = {
         "gaps",
         "upkeep",
         "lock",
+        "sayings",
         "schema",
         "delivery",
         "serving",

@@ -298,3 +298,23 @@ def test_a_reload_while_a_name_is_looked_up_sends_nothing_twice(
             until(lambda: not any(t.name == "name localhost" for t in threading.enumerate()), 5, "the look-up's end")
             never(lambda: len(server.requests) > 10, 0.3, "the old one sends, too")
     assert sorted(server.arrived()) == keys
+
+
+def test_refused_calls_and_a_receiver_that_comes_and_goes_are_said_once_and_counted(
+    filled: Filled, humbug: Make, running: Running, ask: Ask, hasty: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    filled(100)
+    # Two failures in a row make it fail; a refusal is an answer.
+    with Rude(lambda request: Act(status=(503, 503, 400, 400, 413)[request.number % 5])) as server:
+        with running(humbug(server.url)):
+            until(lambda: len(ask("SELECT 1 FROM deliveries WHERE state = 'dead'")) >= 30, 20, "some refused")
+        dead = len(ask("SELECT 1 FROM deliveries WHERE state = 'dead'"))
+    said = [record.getMessage() for record in caplog.records]
+    refused = [line for line in said if "refused for good" in line]
+    assert len(refused) == 3
+    assert ["answered 400" in line for line in refused[:2]] == [True, False]
+    assert refused[2].endswith(f"({dead - 2} more within 1 min)")
+    assert sum("All calls are kept and tried again" in line for line in said) <= 2
+    assert sum("takes calls again" in line for line in said) <= 2
+    assert len(said) <= 6
