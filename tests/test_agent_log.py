@@ -1,0 +1,42 @@
+"""What the agent says when its outbox is away: once, however often it looks."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from host import wait_until
+
+from humbug_agent import agent
+from humbug_agent.config import load
+
+
+def test_an_outbox_whose_directory_is_missing_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks: list[object] = []
+    monkeypatch.setattr(agent, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(agent, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(agent, "notify", looks.append)
+    folder, ini = tmp_path / "lib", tmp_path / "agent.ini"
+    folder.mkdir()
+    ini.touch(0o600)
+    ini.write_text(
+        f"[agent]\noutbox = {folder}/outbox.db\n[source a]\ntype = asterisk_csv\npath = {tmp_path}/Master.csv\n"
+        "[destination humbug]\ntype = humbug\nurl = http://127.0.0.1:9/\napi_key = x\n"
+    )
+    running = agent.Agent(load(ini))
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    try:
+        wait_until(lambda: len(looks) > 5)
+        folder.rename(tmp_path / "away")
+        wait_until(lambda: "its directory must exist" in caplog.text)
+        before = len(looks)
+        # Each of these is a tick, and the outbox is looked for at every fifth.
+        wait_until(lambda: len(looks) > before + 50)
+        assert caplog.text.count("its directory must exist") == 1
+    finally:
+        (tmp_path / "away").rename(folder)
+        running.stop()
+        thread.join(20)
+    assert not thread.is_alive()
