@@ -45,12 +45,16 @@ Jobs = SimpleQueue[tuple[Due, bool] | None]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A job that came back: what was answered, or the error. ``probe`` as in Pace.failed, ``by`` whose it was."""
+    """A job that came back: what was answered, or the error. ``probe`` as in Pace.failed, ``by`` whose it was.
+
+    ``doubted``: the call before it, where it is doubtful by now whether the answer was to that.
+    """
 
     due: Due
     probe: bool
     outcome: Answer | DeliveryError
     by: Jobs
+    doubted: Due | None
 
 
 class Delivery:
@@ -68,6 +72,7 @@ class Delivery:
         self._under_way: set[int] = set()
         self._put_back: dict[int, tuple[Due, Misconfigured]] = {}
         self._unmarked: list[Mark] = []
+        self._doubted: list[int] = []
         self._workers: list[threading.Thread] = []
         self._told = ("", "")
         self._held = 0.0
@@ -188,6 +193,7 @@ class Delivery:
         return jobs
 
     def _work(self, jobs: Jobs) -> None:
+        last: Due | None = None
         while job := jobs.get():
             due, probe = job
             try:
@@ -197,7 +203,8 @@ class Delivery:
             except Exception as error:
                 log.exception("call %d: could not be sent to %s", due.id, self.name)
                 outcome = Later(f"{type(error).__name__}: {error}")
-            self._done.put(Sent(due, probe, outcome, jobs))
+            self._done.put(Sent(due, probe, outcome, jobs, last if self._destination.doubts_last() else None))
+            last = due
 
     def _collect(self, wait: float) -> list[Sent]:
         """What came back by now; if nothing has, what comes within ``wait`` seconds."""
@@ -210,6 +217,7 @@ class Delivery:
                 if more := self._done.get_nowait():
                     came.append(more)
         except Empty:
+            self._doubted += [sent.doubted.id for sent in came if sent.doubted]
             return came
 
     def _patience(self, wait: float) -> float:
@@ -259,6 +267,9 @@ class Delivery:
         if self._unmarked:
             outbox.mark(self.name, self._unmarked)
             self._unmarked = []
+        if self._doubted:
+            outbox.doubt_answers(self.name, self._doubted, time.time())
+            self._doubted = []
 
     def _tell(self, outbox: Outbox) -> None:
         """Say it once when the destination stops taking calls, and once when it takes them again."""
@@ -300,7 +311,17 @@ class Delivery:
         deadline = time.monotonic() + 1.0
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
+        self._write_late(outbox)
         self._sayings.end()
+
+    def _write_late(self, outbox: Outbox) -> None:
+        """What was answered at the last moment. What failed then, failed because it was cut, and just waits."""
+        answered = [sent for sent in self._collect(0) if isinstance(sent.outcome, Answer | Refused)]
+        self._unmarked += [mark for sent in answered for mark in self._judged(sent, time.time())]
+        try:
+            self._write(outbox)
+        except OutboxError as error:
+            log.error("%s", error)
 
 
 def _mark(due: Due, state: str, now: float, answer: Answer, error: str, again: float = 0.0) -> Mark:

@@ -128,6 +128,8 @@ class HttpClient:
                     if watch.cut:
                         raise NoAnswer(late, slow=True)
                     body, whole = _beginning(response, limit)
+                    if watch.connection and watch.connection.answered_twice():
+                        raise NoAnswer(f"{where}: answered more than once, so that one may be another request's")
                     whole = whole and not (watch.cut and _ends_with_connection(response))
                     slow = not whole and watch.over()
                     return Response(response.status_code, body, whole, slow, retry_after(response), date(response))
@@ -152,6 +154,11 @@ class HttpClient:
             except (LocationParseError, OSError) as error:
                 # A name that can't be one, a ca_file that is gone: RequestException is an OSError too.
                 raise NoAnswer(f"{where}: {words(error)}; check url, proxy and ca_file", lasting=True) from error
+
+    def doubts_last(self) -> bool:
+        """Whether the answer that this thread got before the last request may have been another request's."""
+        watch: Watch | None = getattr(self._mine, "watch", None)
+        return watch is not None and watch.doubted
 
     def close(self) -> None:
         """Ends what is under way in any thread, and keeps no connection of this one."""
@@ -179,6 +186,7 @@ class HttpClient:
                     self._watchman = threading.Thread(target=self._keep_time, name="deadlines", daemon=True)
                     self._watchman.start()
         begin(watch)
+        watch.doubted = False
         watch.stop = stop
         watch.cut, watch.until = self._common.closed.is_set(), self._common.now() + self._timeout
         try:

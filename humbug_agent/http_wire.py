@@ -57,6 +57,9 @@ class Watch:
         self.stop: threading.Event | None = None
         self.sock: socket.socket | None = None
         self.cut = False
+        self.connection: _Connection | None = None
+        self.doubted = False
+        """The answer before this request's may have been to an earlier request."""
 
     def left(self) -> float:
         """Seconds; nought and less: it is late."""
@@ -165,6 +168,8 @@ class _Answer(HTTPResponse):
 
 class _Connection(HTTPConnection):
     _answer: _Answer | None = None
+    _asked = 0
+    """How many requests have left over it."""
 
     def response_class(self, *args: Any, **kwargs: Any) -> _Answer:  # type: ignore[override]
         self._answer = _Answer(*args, **kwargs)
@@ -180,8 +185,12 @@ class _Connection(HTTPConnection):
             behind = _unasked(self.sock)
             if behind is None:
                 return True
-        self._doubt(behind)
+        self._watch.doubted = self._doubt(behind)
         return False
+
+    def answered_twice(self) -> bool:
+        """Something came behind the answer, now that it is read, and it may be that which is this request's."""
+        return self._answer is not None and self._doubt(self._answer.reader.behind)
 
     def _new_conn(self) -> socket.socket:
         watch = self._watch
@@ -205,6 +214,7 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         super().connect()
+        self._asked = 0
         self._watch.uses(self.sock)
 
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
@@ -212,14 +222,16 @@ class _Connection(HTTPConnection):
         if self.sock is None:
             self.connect()
         watch = self._watch
+        watch.connection = self
         # From here on, whoever ends the watch either is seen now, or shuts the connection before anything leaves.
         watch.uses(self.sock)
         if watch.over():
             raise NotSent("too late")
         behind = _unasked(self.sock)
         if behind is not None:
-            self._doubt(behind)
+            watch.doubted = self._doubt(behind)
             raise NotSent("answered before it was asked" if behind else "the connection was closed")
+        self._asked += 1
         super().endheaders(*args, **kwargs)
 
     @property
@@ -227,13 +239,19 @@ class _Connection(HTTPConnection):
         watch: Watch = _thread.watch
         return watch
 
-    def _doubt(self, behind: bytes | None) -> None:
-        """Whoever says more than it was asked is asked once a connection: else an answer might be to another call."""
-        if behind and behind[8:12] != IDLE_TOO_LONG and not self._watch.common.apart:
+    def _doubt(self, behind: bytes | None) -> bool:
+        """Whether what came behind an answer makes it doubtful whose that was: not the first one's of a connection.
+
+        Whoever says more than it was asked is asked once a connection from then on.
+        """
+        if not behind or behind[8:12] == IDLE_TOO_LONG:
+            return False
+        if not self._watch.common.apart:
             self._watch.common.apart = True
             log.warning(
                 "%s: says more than it is asked; from now on each request has a connection of its own", self.host
             )
+        return self._asked > 1
 
 
 class _SecureConnection(_Connection, HTTPSConnection):

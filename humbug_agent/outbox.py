@@ -215,6 +215,21 @@ class Outbox:
                 ((m.id, destination, m.id, destination, KEPT_FAILURES) for m in failed),
             )
 
+    def doubt_answers(self, destination: str, ids: Sequence[int], now: float) -> None:
+        """Have these calls sent again: what seemed to be the answer to them may have been to others."""
+        said = "what was taken for its answer may have been another call's; sent again"
+        with self.transaction() as conn:
+            for number in ids:
+                if conn.execute(
+                    "UPDATE deliveries SET state = 'waiting', due = ?, error = ? WHERE call = ? AND destination = ? "
+                    "AND state <> 'waiting'",
+                    (now, said, number, destination),
+                ).rowcount:
+                    conn.execute(
+                        "INSERT INTO failures (call, destination, at, reply, error) VALUES (?, ?, ?, '', ?)",
+                        (number, destination, now, said),
+                    )
+
     def sent_minutes(self, destination: str) -> tuple[dict[int, int], float]:
         """As in `minutes.counted`."""
         return minutes.counted(self.select, destination)

@@ -1,5 +1,6 @@
 """A real HTTP server for tests that is as rude as its script says, and remembers all it was asked."""
 
+import select
 import socket
 import ssl
 import struct
@@ -118,6 +119,11 @@ class Rude:
             thread.join(5)
             assert not thread.is_alive(), "a thread of the test's server hangs"
         self._listener.close()
+
+    def unread(self) -> bool:
+        """Something has come that it did not read yet."""
+        with self._lock:
+            return bool(select.select(self._open, (), (), 0)[0])
 
     def arrived(self) -> list[str]:
         return [request.key for request in self.requests]

@@ -149,6 +149,35 @@ def test_an_answer_that_is_beyond_doubt_keeps_its_connection(
         assert server.connections == 1
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_call_that_got_the_late_answer_to_another_one_is_sent_again(
+    outbox: Outbox, filled: Filled, humbug: Make, ask: Ask, hasty: None, at_once: bool
+) -> None:
+    second, own = threading.Event(), threading.Event()
+    keys = filled(6)
+    # It answers the first call twice: the second time when it has the second call, which it does not store.
+    late = OK + NO if at_once else OK
+    with Rude([Act(wire=(OK, second, late)), Act(status=503, hold=own)]) as server:
+        delivery = Delivery(humbug(server.url))
+
+        def tried(number: int) -> bool:
+            return delivery.step(outbox, 0.1) > 0 and ask("SELECT count(*) FROM deliveries WHERE attempts") == [number]
+
+        until(lambda: tried(1), 5, "the first call's mark")
+        delivery.step(outbox, 0)
+        until(server.unread, 5, "the second call")
+        second.set()
+        until(lambda: tried(2), 5, "the second call's mark")
+        own.set()
+        until(lambda: len(server.requests) == 2 and not server.under_way, 5, "the second call's own answer")
+        sent = "SELECT count(*) FROM deliveries WHERE state = 'sent'"
+        until(lambda: delivery.step(outbox, 0.1) >= 0 and ask(sent) == [6], 10, "all sent")
+        delivery.run_until_idle(outbox, threading.Event(), lambda _: None)
+    assert Counter(server.arrived()) == Counter([*keys, keys[1]])
+    said = "may be another request's" if at_once else "another call's; sent again"
+    assert ask("SELECT error FROM failures WHERE call = 2")[-1].endswith(said)
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_no_call_is_marked_sent_that_its_server_did_not_store(
     outbox: Outbox, filled: Filled, humbug: Make, ask: Ask, hasty: None, seed: int
