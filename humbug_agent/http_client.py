@@ -128,7 +128,7 @@ class HttpClient:
                     if watch.cut:
                         raise NoAnswer(late, slow=True)
                     body, whole = _beginning(response, limit)
-                    if watch.connection and watch.connection.answered_twice():
+                    if whole and watch.connection and watch.connection.answered_twice():
                         raise NoAnswer(f"{where}: answered more than once, so that one may be another request's")
                     whole = whole and not (watch.cut and _ends_with_connection(response))
                     slow = not whole and watch.over()

@@ -10,8 +10,8 @@ import socket
 import threading
 import time
 from http.client import HTTPResponse
-from io import BufferedReader
-from ssl import SSLWantReadError
+from io import BufferedReader, RawIOBase
+from ssl import SSLSocket, SSLWantReadError
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -93,11 +93,9 @@ def begin(watch: Watch) -> None:
     _thread.watch = watch
 
 
-def _unasked(sock: socket.socket) -> bytes | None:
+def _unasked(sock: socket.socket, poll: select.poll) -> bytes | None:
     """The beginning of what waits to be read there; blank: only its end does; None: nothing."""
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    if not poll.poll(0):
+    if not poll.poll(0) and not (isinstance(sock, SSLSocket) and sock.pending()):
         return None
     patience = sock.gettimeout()
     sock.settimeout(0)
@@ -111,49 +109,61 @@ def _unasked(sock: socket.socket) -> bytes | None:
         sock.settimeout(patience)
 
 
+class _Raw(RawIOBase):
+    """What comes over a socket, until it ``ended``."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._read = sock.makefile("rb", buffering=0)
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        return None if self.ended else self._read.readinto(buffer)
+
+    def close(self) -> None:
+        super().close()
+        self._read.close()
+
+
 class _Reader(BufferedReader):
-    """Reads one answer.
+    """Reads one answer. ``behind``, once it is closed, was read along with the answer and is not of it."""
 
-    ``behind``, once it is closed: what had come by then, in the kernel, in TLS or along with the answer, and is not of
-    it. None: it broke.
-    """
+    behind = b""
 
-    behind: bytes | None = None
-
-    def __init__(self, sock: socket.socket, raw: Any) -> None:
-        super().__init__(raw)
-        self._sock = sock
+    def __init__(self, sock: socket.socket) -> None:
+        self._raw = _Raw(sock)
+        super().__init__(self._raw)
 
     def close(self) -> None:
         if not self.closed:
-            patience = self._sock.gettimeout()
-            self._sock.settimeout(0)
-            try:
-                self.behind = self.peek(1)
-            except NOTHING_YET:
-                self.behind = b""
-            except OSError:
-                self.behind = None
-            self._sock.settimeout(patience)
+            self._raw.ended = True
+            self.behind = self.peek(1)
         super().close()
 
 
 class _Answer(HTTPResponse):
-    """``doubtful``: where it ends can be read in more than one way, or what comes behind it is no HTTP."""
+    """Passes over what only says that it is still to come; where its end is in doubt, the connection ends with it."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = self.reader = _Reader(sock, self.fp.detach())
+        self._sock = sock
+        # All that it wants of a socket is `makefile`.
+        super().__init__(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    def makefile(self, _: str) -> BufferedReader:
+        self.reader = _Reader(self._sock)
+        return self.reader
 
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200 and self.status != 101:
-            # It says that the answer is still to come.
             self.headers = None  # type: ignore[assignment]
             super().begin()
         self.will_close = self.will_close or self._doubtful()
 
     def _doubtful(self) -> bool:
+        """Its end can be read in more than one way, or what comes behind it is no HTTP."""
         said = [name.lower() for name in self.headers]
         lengths, codings = said.count("content-length"), said.count("transfer-encoding")
         if self.status == 101 or self.headers.defects or lengths + codings > 1:
@@ -180,11 +190,9 @@ class _Connection(HTTPConnection):
         """Whether it may be used again."""
         if self.sock is None or self._answer is None or self._watch.common.apart:
             return False
-        behind = self._answer.reader.behind
-        if behind == b"":
-            behind = _unasked(self.sock)
-            if behind is None:
-                return True
+        behind = self._answer.reader.behind or _unasked(self.sock, self._poll)
+        if behind is None:
+            return True
         self._watch.doubted = self._doubt(behind)
         return False
 
@@ -215,6 +223,8 @@ class _Connection(HTTPConnection):
     def connect(self) -> None:
         super().connect()
         self._asked = 0
+        self._poll = select.poll()
+        self._poll.register(self.sock, select.POLLIN)
         self._watch.uses(self.sock)
 
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
@@ -227,7 +237,7 @@ class _Connection(HTTPConnection):
         watch.uses(self.sock)
         if watch.over():
             raise NotSent("too late")
-        behind = _unasked(self.sock)
+        behind = _unasked(self.sock, self._poll)
         if behind is not None:
             watch.doubted = self._doubt(behind)
             raise NotSent("answered before it was asked" if behind else "the connection was closed")
@@ -239,7 +249,7 @@ class _Connection(HTTPConnection):
         watch: Watch = _thread.watch
         return watch
 
-    def _doubt(self, behind: bytes | None) -> bool:
+    def _doubt(self, behind: bytes) -> bool:
         """Whether what came behind an answer makes it doubtful whose that was: not the first one's of a connection.
 
         Whoever says more than it was asked is asked once a connection from then on.
