@@ -24,6 +24,7 @@ from humbug_agent.gaps import Gaps
 from humbug_agent.lock import AgentError, Held, locked
 from humbug_agent.outbox import Outbox
 from humbug_agent.pace import LONGEST_WAIT, Flood
+from humbug_agent.sayings import Sayings, to
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.sources import make_sources as make_sources
 from humbug_agent.sources.contract import Source, SourceError
@@ -271,6 +272,7 @@ class Agent:
     def _watch_over(self, file: Held) -> Config | None:
         """As `run`."""
         next_look, next_house = time.monotonic() + LOOK_SECONDS, 0.0
+        sayings = Sayings(to(log))
         while Ask.STOP not in (asked := self._next_asked()):
             notify("WATCHDOG=1")
             if Ask.RELOAD in asked and (config := self._read_again()):
@@ -278,22 +280,27 @@ class Agent:
             if not file.is_there() and self._may_be_put_back():
                 return self._config
             now = time.monotonic()
-            if now < min(next_look, next_house):
+            sayings.tick()
+            look, house = now >= next_look, now >= next_house
+            if not (look or house):
                 continue
+            # Before that is tried: it is tried again no sooner.
+            if look:
+                next_look = now + LOOK_SECONDS
+            if house:
+                next_house = now + KEEP_HOUSE_SECONDS
             try:
                 with Outbox(self._config.agent.outbox) as outbox:
-                    if now >= next_house:
-                        next_house = now + KEEP_HOUSE_SECONDS
+                    if house:
                         keep_house(outbox, self._config, self._in_haste)
-                    if now >= next_look:
-                        next_look = now + LOOK_SECONDS
+                    if look:
                         self._gaps.look(outbox)
             except OutboxDamaged as error:
                 self._damages.append(error)
                 return None
             except OutboxError as error:
                 # Ending now would forget which calls were sent and could not be marked.
-                log.error("%s", error)
+                sayings.say("outbox", logging.ERROR, str(error), kind=str(error))
         return None
 
     def _may_be_put_back(self) -> bool:
@@ -352,13 +359,16 @@ def read_once(config: Config, outbox: Outbox, stop: threading.Event, progress: C
     names = [destination.name for destination in config.destinations]
     new = 0
     failed: list[SourceError] = []
+    sayings = Sayings(to(log))
     for source in make_sources(config):
         try:
-            for brought in pump(source, outbox, names, stop, follow=False):
+            for brought in pump(source, outbox, names, stop, sayings, follow=False):
                 new += brought.new
                 progress(brought.size)
         except (SourceError, OSError) as error:
             failed.append(SourceError(f"source {source.name}: {error}"))
+        finally:
+            sayings.end()
     if failed:
         raise ExceptionGroup("not all sources could be read", failed)
     return new

@@ -23,6 +23,7 @@ from humbug_agent.destinations.contract import (
 )
 from humbug_agent.outbox import Due, Lost, Mark, Outbox
 from humbug_agent.pace import Pace, retry_in
+from humbug_agent.sayings import Sayings, to
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.tally import Tally
 
@@ -40,6 +41,9 @@ OUTBOX_SECONDS = 10.0
 PATIENT_PROBES, PATIENT_SECONDS = 2, 5.0
 """After how many failed probes in a row, or for how long a wait, `run_until_idle` gives up on the destination."""
 
+CALM_SECONDS = 60.0
+"""What comes and goes at shorter intervals is not said each time."""
+
 MOST_PUT_BACK = 100
 FRESH_SECONDS = 1.0
 """For how long what was fetched may be handed out: a call that was purged meanwhile must not be sent."""
@@ -49,12 +53,16 @@ Jobs = SimpleQueue[tuple[Due, bool] | None]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A job that came back: what was answered, or the error. ``probe`` as in Pace.failed, ``by`` whose it was."""
+    """A job that came back: what was answered, or the error. ``probe`` as in Pace.failed, ``by`` whose it was.
+
+    ``doubted``: the call before it, where it is doubtful by now whether the answer was to that.
+    """
 
     due: Due
     probe: bool
     outcome: Answer | DeliveryError
     by: Jobs
+    doubted: Due | None
 
 
 class Delivery:
@@ -72,9 +80,11 @@ class Delivery:
         self._under_way: set[int] = set()
         self._put_back: dict[int, tuple[Due, Misconfigured]] = {}
         self._unmarked: list[Mark] = []
+        self._doubted: list[int] = []
         self._workers: list[threading.Thread] = []
         self._told = ("", "")
         self._held = 0.0
+        self._sayings = Sayings(to(log))
         self.tally = Tally(time.time())
 
     # What the agent calls.
@@ -96,14 +106,14 @@ class Delivery:
                 try:
                     self.step(outbox, IDLE_SECONDS)
                     if trouble:
-                        log.info("outbox %s: can be used again", outbox.path)
+                        self._of_outbox(logging.INFO, f"outbox {outbox.path}: can be used again")
                     trouble = ""
                 except OutboxDamaged:
                     raise
                 except OutboxError as error:
                     if str(error) != trouble:
                         trouble = str(error)
-                        log.error("%s; nothing is sent to %s meanwhile", trouble, self.name)
+                        self._of_outbox(logging.ERROR, f"{trouble}; nothing is sent to {self.name} meanwhile")
                     stop.wait(OUTBOX_SECONDS)
         finally:
             self._finish(outbox)
@@ -132,6 +142,7 @@ class Delivery:
         self._unmarked += [mark for sent in came for mark in self._judged(sent, now)]
         self._write(outbox)
         self._tell(outbox)
+        self._sayings.tick()
         return len(came)
 
     # How it does it.
@@ -201,6 +212,7 @@ class Delivery:
         return jobs
 
     def _work(self, jobs: Jobs) -> None:
+        last: Due | None = None
         while job := jobs.get():
             due, probe = job
             try:
@@ -210,7 +222,8 @@ class Delivery:
             except Exception as error:
                 log.exception("call %d: could not be sent to %s", due.id, self.name)
                 outcome = Later(f"{type(error).__name__}: {error}")
-            self._done.put(Sent(due, probe, outcome, jobs))
+            self._done.put(Sent(due, probe, outcome, jobs, last if self._destination.doubts_last() else None))
+            last = due
 
     def _collect(self, wait: float) -> list[Sent]:
         """What came back by now; if nothing has, what comes within ``wait`` seconds."""
@@ -223,6 +236,7 @@ class Delivery:
                 if more := self._done.get_nowait():
                     came.append(more)
         except Empty:
+            self._doubted += [sent.doubted.id for sent in came if sent.doubted]
             return came
 
     def _patience(self, wait: float) -> float:
@@ -259,7 +273,9 @@ class Delivery:
         return not self._pace.probing and sent.due.attempts > 0 and outcome.answer.status is not None and asked is None
 
     def _dead(self, due: Due | Lost, now: float, error: DeliveryError) -> Mark:
-        log.error("call %d: %s; see humbug-agent outbox show %d", due.id, error.reason, due.id)
+        refused = "refused for good: " if isinstance(error, Refused) else ""
+        said = f"call {due.id}: {refused}{error.reason}; see humbug-agent outbox show {due.id}"
+        self._sayings.say("refused", logging.ERROR, said, kind=str(error.answer.status))
         return _mark(due, "dead", now, error.answer, error.reason)
 
     def _blamed(self, now: float) -> list[Mark]:
@@ -280,26 +296,32 @@ class Delivery:
                     outbox.path,
                 )
             self._unmarked = []
+        if self._doubted:
+            outbox.doubt_answers(self.name, self._doubted, time.time())
+            self._doubted = []
 
     def _tell(self, outbox: Outbox) -> None:
         """Say it once when the destination stops taking calls, and once when it takes them again."""
-        state = "paused" if self._pace.paused else "failing" if self._pace.failures else "ok"
-        if (state, self._pace.reason) == self._told:
+        spared = self._pace.spares(time.monotonic())
+        state = "paused" if self._pace.paused else "failing" if self._pace.failures or spared else "ok"
+        reason = spared or self._pace.reason
+        if (state, reason) == self._told:
             return
-        outbox.report(f"destination {self.name}", state, self._pace.reason)
-        before, self._told = self._told[0], (state, self._pace.reason)
+        outbox.report(f"destination {self.name}", state, reason)
+        before, self._told = self._told[0], (state, reason)
         if state == before:
             return
-        if state == "paused":
-            log.error(
-                "destination %s: paused: %s. All calls are kept, one is tried now and then",
-                self.name,
-                self._pace.reason,
-            )
-        elif state == "failing":
-            log.warning("destination %s: %s. All calls are kept and tried again", self.name, self._pace.reason)
-        elif before:
-            log.info("destination %s: takes calls again", self.name)
+        said = {
+            "paused": (logging.ERROR, f"paused: {reason}. All calls are kept, one is tried now and then"),
+            "failing": (logging.WARNING, f"{reason}. All calls are kept and tried again"),
+            "ok": (logging.INFO, "takes calls again"),
+        }
+        if before or state != "ok":
+            level, text = said[state]
+            self._sayings.say("state", level, f"destination {self.name}: {text}", kind=state, calm=CALM_SECONDS)
+
+    def _of_outbox(self, level: int, text: str) -> None:
+        self._sayings.say("outbox", level, text, kind=text, calm=CALM_SECONDS)
 
     def _finish(self, outbox: Outbox) -> None:
         """Wait a little for the answers to what is under way, so that as few calls as can be stay in doubt."""
@@ -318,6 +340,17 @@ class Delivery:
         deadline = time.monotonic() + 1.0
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
+        self._write_late(outbox)
+        self._sayings.end()
+
+    def _write_late(self, outbox: Outbox) -> None:
+        """What was answered at the last moment. What failed then, failed because it was cut, and just waits."""
+        answered = [sent for sent in self._collect(0) if isinstance(sent.outcome, Answer | Refused)]
+        self._unmarked += [mark for sent in answered for mark in self._judged(sent, time.time())]
+        try:
+            self._write(outbox)
+        except OutboxError as error:
+            log.error("%s", error)
 
 
 def _mark(due: Due | Lost, state: str, now: float, answer: Answer, error: str, again: float = 0.0) -> Mark:

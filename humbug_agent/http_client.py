@@ -12,18 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import BadStatusLine
 from pathlib import Path
-from socket import SHUT_RDWR, socket
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, LocationParseError
 
 from humbug_agent import http_scheme
+from humbug_agent.http_wire import Adapter, Common, Watch, begin
 from humbug_agent.http_words import cause, date, retry_after, words
+
+LOOK_SECONDS = 0.5
+"""How often somebody looks whose time is over."""
 
 
 class NoAnswer(Exception):
@@ -59,68 +58,6 @@ class Response:
         return self.body.decode("utf-8", "replace")
 
 
-class _Watch:
-    """The connection that a thread's request uses, and until when (time.monotonic) it may."""
-
-    def __init__(self) -> None:
-        self.until: float | None = None
-        self.stop: threading.Event | None = None
-        self.sock: socket | None = None
-        self.cut = False
-
-    def late(self) -> bool:
-        # Taken once: the request's own thread may end meanwhile and set it to None.
-        until = self.until
-        return until is not None and time.monotonic() > until
-
-    def end(self) -> None:
-        self.cut = True
-        # Taken once, too.
-        sock = self.sock
-        if sock is not None:
-            try:
-                # Not the method of an SSLSocket, which would take the TLS state from under the reading thread.
-                socket.shutdown(sock, SHUT_RDWR)
-            except OSError:
-                self.sock = None
-
-
-_watched = threading.local()
-
-
-class _Connection(HTTPConnection):
-    def connect(self) -> None:
-        super().connect()
-        _watched.now.sock = self.sock
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _watched.now.sock = self.sock
-        super().request(*args, **kwargs)
-
-
-class _SecureConnection(_Connection, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-        return manager
-
-
 class HttpClient:
     """``timeout`` (seconds) is for a request as a whole; ``proxy`` is a URL."""
 
@@ -132,8 +69,8 @@ class HttpClient:
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity", "Accept": "*/*"}
         self._mine = threading.local()
-        self._watches: list[_Watch] = []
-        self._closed = threading.Event()
+        self._common = Common()
+        self._watches: list[Watch] = []
         self._watchman: threading.Thread | None = None
         self._starting = threading.Lock()
         # What is wrong with the URL's scheme, once that was asked.
@@ -156,7 +93,7 @@ class HttpClient:
         try:
             response = self._send(prepared, body, headers, limit, stop)
         except NoAnswer as error:
-            if error.odd and self._wrong is None and not (self._proxies or self._closed.is_set()):
+            if error.odd and self._wrong is None and not (self._proxies or self._common.closed.is_set()):
                 self._wrong = http_scheme.said_of(url, silent=error.slow)
             if not (error.odd and self._wrong):
                 raise
@@ -191,8 +128,10 @@ class HttpClient:
                     if watch.cut:
                         raise NoAnswer(late, slow=True)
                     body, whole = _beginning(response, limit)
+                    if whole and watch.connection and watch.connection.answered_twice():
+                        raise NoAnswer(f"{where}: answered more than once, so that one may be another request's")
                     whole = whole and not (watch.cut and _ends_with_connection(response))
-                    slow = not whole and (watch.cut or watch.late())
+                    slow = not whole and watch.over()
                     return Response(response.status_code, body, whole, slow, retry_after(response), date(response))
             except requests.exceptions.SSLError as error:
                 if isinstance(cause(error), ssl.SSLEOFError | ssl.SSLZeroReturnError):
@@ -210,48 +149,61 @@ class HttpClient:
                 raise NoAnswer(late, slow=True, odd=odd) from error
             except requests.exceptions.ConnectionError as error:
                 odd = isinstance(cause(error), BadStatusLine | ConnectionResetError)
-                raise NoAnswer(late if watch.cut else f"{where}: {words(error)}", slow=watch.cut, odd=odd) from error
+                over = watch.over()
+                raise NoAnswer(late if over else f"{where}: {words(error)}", slow=over, odd=odd) from error
             except (LocationParseError, OSError) as error:
                 # A name that can't be one, a ca_file that is gone: RequestException is an OSError too.
                 raise NoAnswer(f"{where}: {words(error)}; check url, proxy and ca_file", lasting=True) from error
 
+    def doubts_last(self) -> bool:
+        """Whether the answer that this thread got before the last request may have been another request's."""
+        watch: Watch | None = getattr(self._mine, "watch", None)
+        return watch is not None and watch.doubted
+
     def close(self) -> None:
         """Ends what is under way in any thread, and keeps no connection of this one."""
-        self._closed.set()
+        self._common.closed.set()
         for watch in self._watches:
             watch.end()
         if adapter := getattr(self._mine, "adapter", None):
             adapter.close()
 
-    def _adapter(self) -> _Adapter:
+    def _adapter(self) -> Adapter:
         """This thread's connection. A Session on top of it would only add redirects, cookies and the environment."""
-        adapter: _Adapter | None = getattr(self._mine, "adapter", None)
+        adapter: Adapter | None = getattr(self._mine, "adapter", None)
         if adapter is None:
-            adapter = self._mine.adapter = _Adapter(max_retries=0)
+            adapter = self._mine.adapter = Adapter(max_retries=0)
         return adapter
 
     @contextmanager
-    def _watch(self, stop: threading.Event | None) -> Iterator[_Watch]:
-        watch: _Watch | None = getattr(self._mine, "watch", None)
+    def _watch(self, stop: threading.Event | None) -> Iterator[Watch]:
+        watch: Watch | None = getattr(self._mine, "watch", None)
         if watch is None:
-            watch = self._mine.watch = _Watch()
+            watch = self._mine.watch = Watch(self._common)
             with self._starting:
                 self._watches.append(watch)
                 if self._watchman is None:
                     self._watchman = threading.Thread(target=self._keep_time, name="deadlines", daemon=True)
                     self._watchman.start()
-        _watched.now = watch
+        begin(watch)
+        watch.doubted = False
         watch.stop = stop
-        watch.cut, watch.until = self._closed.is_set(), time.monotonic() + self._timeout
+        watch.cut, watch.until = self._common.closed.is_set(), self._common.now() + self._timeout
         try:
             yield watch
         finally:
             watch.until = watch.sock = None
 
     def _keep_time(self) -> None:
-        while not self._closed.wait(0.5):
+        looked = time.monotonic()
+        while not self._common.closed.wait(LOOK_SECONDS):
+            before, looked = looked, time.monotonic()
+            if (stood := looked - before - LOOK_SECONDS) > LOOK_SECONDS:
+                # Stopped, or asleep with the whole machine. What came meanwhile is to be read before anybody judges.
+                self._common.stood += stood
+                continue
             for watch in self._watches:
-                if watch.until is not None and (watch.late() or (watch.stop and watch.stop.is_set())):
+                if watch.until is not None and (watch.left() <= 0 or (watch.stop and watch.stop.is_set())):
                     watch.end()
 
 

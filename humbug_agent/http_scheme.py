@@ -1,11 +1,12 @@
 """Whether a port speaks TLS or plain HTTP: to tell an admin that a URL begins with the wrong one of http and https."""
 
 import re
-import socket
 import ssl
 import time
 from contextlib import suppress
 from urllib.parse import urlsplit
+
+from humbug_agent import names
 
 SECONDS = 1.0
 """For each of two short questions."""
@@ -59,7 +60,7 @@ def _answer(where: tuple[str, int], said: bytes) -> bytes:
     """The first byte of it; blank: none came."""
     until = time.monotonic() + SECONDS
     try:
-        with socket.create_connection(where, SECONDS) as connection:
+        with names.connect(*where, lambda: until - time.monotonic()) as connection:
             connection.settimeout(max(0.01, until - time.monotonic()))
             connection.sendall(said)
             return connection.recv(1)

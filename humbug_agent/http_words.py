@@ -39,10 +39,11 @@ def retry_after(response: requests.Response) -> float | None:
     if said.isascii() and said.isdigit():
         return min(float(said[:9]), LONGEST_RETRY_AFTER)
     try:
-        seconds = parsedate_to_datetime(said).timestamp() - time.time()
+        until = parsedate_to_datetime(said).timestamp()
     except (ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    # By the clock of whoever says it, where that is told: ours may be wrong.
+    return min(max(until - (date(response) or time.time()), 0.0), LONGEST_RETRY_AFTER)
 
 
 def date(response: requests.Response) -> float | None:

@@ -21,8 +21,12 @@ CLOCK_CHUNK = 10_000
 """Calls in one transaction, a tenth of a second: others wait for their turn to write."""
 KNOWN_CHUNK = 500
 """Identities in one query; SQLite takes at most 32,766 parameters."""
-LONGEST_WAIT = 2 * 3600
+LONGEST_WAIT = 3660
 """Seconds. No delivery is put off for longer; one that is due later was put off by a clock since set back."""
+
+
+CLOCK_SECONDS = 1.0
+"""By so much a clock is slewed and nobody minds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +285,21 @@ class Outbox:
                 "WHERE state <> 'sent' AND state NOT IN ('waiting', 'dead')"
             ).rowcount
 
+    def doubt_answers(self, destination: str, ids: Sequence[int], now: float) -> None:
+        """Have these calls sent again: what seemed to be the answer to them may have been to others."""
+        said = "what was taken for its answer may have been another call's; sent again"
+        with self.transaction() as conn:
+            for number in ids:
+                if conn.execute(
+                    "UPDATE deliveries SET state = 'waiting', due = ?, error = ? WHERE call = ? AND destination = ? "
+                    "AND state <> 'waiting'",
+                    (now, said, number, destination),
+                ).rowcount:
+                    conn.execute(
+                        "INSERT INTO failures (call, destination, at, reply, error) VALUES (?, ?, ?, '', ?)",
+                        (number, destination, now, said),
+                    )
+
     def sent_minutes(self, destination: str) -> tuple[dict[int, int], float]:
         """As in `minutes.counted`."""
         return minutes.counted(self.select, destination)
@@ -347,9 +366,12 @@ class Outbox:
             return forget(conn)
 
     def clock_was_set_back(self, now: float) -> None:
-        """Make due what a wrong clock has put off beyond any back-off there is."""
+        """Make due what a wrong clock has put off: beyond any wait there is, or at a time that is still to come."""
         with self.transaction() as conn:
-            conn.execute("UPDATE deliveries SET due = ? WHERE state = 'waiting' AND due > ?", (now, now + LONGEST_WAIT))
+            conn.execute(
+                "UPDATE deliveries SET due = ? WHERE state = 'waiting' AND due > ? AND (due > ? OR tried > ?)",
+                (now, now, now + LONGEST_WAIT, now + CLOCK_SECONDS),
+            )
 
     def keep_wall_clock(self, zone: tzinfo) -> int:
         """Write down for up to ten thousand calls, of which that is not known, that the PBX's clock was ``zone``'s.

@@ -56,6 +56,8 @@ class Pace:
     reason: str = ""
     asked_until: float = 0.0
     """The latest Retry-After: a success of what was under way does not undo it."""
+    asked: str = ""
+    """What was said with it, where it asked for longer than LONGEST_WAIT."""
     paused: bool = field(default=False)
     """The last failure says that nothing would get through."""
 
@@ -66,6 +68,10 @@ class Pace:
         if not self.probing:
             return self.connections - under_way
         return 1 if now >= self.not_before and not under_way else 0
+
+    def spares(self, now: float) -> str:
+        """Why nothing is sent for long, because the receiver asked for it; blank: it did not."""
+        return self.asked if now < self.asked_until or self.probing else ""
 
     def succeeded(self) -> None:
         self.failures, self.probing, self.paused, self.reason, self.not_before = 0, False, False, "", 0.0
@@ -79,14 +85,19 @@ class Pace:
 
         What was already under way when the first one failed says nothing new. ``asked`` is a Retry-After in seconds.
         """
+        if now >= self.asked_until:
+            self.asked = ""
         if probe:
             self.failures += 1
             first, longest = (FIRST_PAUSE, LONGEST_PAUSE) if pause else (FIRST_WAIT, LONGEST_WAIT)
             self.not_before = max(self.not_before, now + jittered(growing(self.failures, first, longest)))
             self.paused, self.reason = pause, reason
         if asked:
-            self.asked_until = max(self.asked_until, now + asked)
             self.reason = reason
+            if now + asked > self.asked_until:
+                self.asked_until = now + asked
+                long = asked > LONGEST_WAIT
+                self.asked = f"{reason}; asks for {asked / 60:,.0f} minutes without a call" if long else ""
         self.probing = True
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from humbug_agent.cdr import Batch, Notice
 from humbug_agent.outbox import Outbox
 from humbug_agent.pace import growing, jittered
+from humbug_agent.sayings import Sayings, to
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.sources.contract import Comparing, CursorError, Holding, Source, SourceError
 
@@ -19,7 +20,7 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 """Seconds from a failure to the next try."""
 
 CALM_SECONDS = 60.0
-"""A source that fails again within so long, by the same, comes and goes: that is not said each time."""
+"""What fails again within so long, by the same, comes and goes: that is not said each time."""
 
 Away = Callable[[str, float, float], None]
 """Hears that a source could not be read between two times, seconds since the epoch."""
@@ -38,7 +39,13 @@ class Brought:
 
 
 def pump(
-    source: Source, outbox: Outbox, destinations: Sequence[str], stop: threading.Event, *, follow: bool
+    source: Source,
+    outbox: Outbox,
+    destinations: Sequence[str],
+    stop: threading.Event,
+    sayings: Sayings,
+    *,
+    follow: bool,
 ) -> Iterator[Brought]:
     """Bring what the source reads into the outbox, batch by batch, and say once where its times seem to be wrong."""
     if isinstance(source, Comparing):
@@ -49,20 +56,18 @@ def pump(
             yield Brought(outbox.accept(source.name, batch, destinations), batch.size, _latest(batch))
             if batch.rejects:
                 first = batch.rejects[0]
-                log.warning(
-                    "source %s: %d records kept as rejects, the first at %s: %s; see humbug-agent outbox list "
-                    "--state rejected",
-                    source.name,
-                    len(batch.rejects),
-                    first.where,
-                    first.reason,
+                said = (
+                    f"source {source.name}: {len(batch.rejects)} records kept as rejects, the first at {first.where}: "
+                    f"{first.reason}; see humbug-agent outbox list --state rejected"
                 )
+                sayings.say("rejects", logging.WARNING, said, number=len(batch.rejects))
         else:
             yield Brought(0, 0, 0.0)
         if (doubt := source.doubt()) != told:
             told = doubt
             outbox.doubt(source.name, doubt)
-            log.warning("source %s: %s", source.name, doubt or "its times are right again")
+            said = f"source {source.name}: {doubt or 'its times are right again'}"
+            sayings.say("times", logging.WARNING, said, kind=said, calm=CALM_SECONDS)
 
 
 def _read(source: Source, outbox: Outbox, stop: threading.Event, *, follow: bool) -> Iterator[Batch]:
@@ -101,17 +106,16 @@ class Supervisor:
         self._away = away
         self._failures = 0
         self._failed = 0.0
-        self._calm = float("-inf")
-        # What the outbox was told last, what the log was, and whether the log was spared it this time.
+        # What the outbox was told last.
         self._told = ""
-        self._logged = ""
-        self._spared = False
+        self._sayings = Sayings(to(log))
 
     def run(self, destinations: Sequence[str], stop: threading.Event) -> None:
         """Until ``stop``. Raises OutboxDamaged."""
         try:
             self._read(destinations, stop)
         finally:
+            self._sayings.end()
             # Also where the outbox could not even be opened for the last try: another Agent may follow this one.
             if isinstance(self._source, Holding) and (lost := self._source.let_go()):
                 log.error(
@@ -128,7 +132,7 @@ class Supervisor:
             stopping = stop.is_set()
             try:
                 with Outbox(self._path, durable=True, max_bytes=self._max_bytes) as outbox:
-                    for brought in pump(self._source, outbox, destinations, stop, follow=True):
+                    for brought in pump(self._source, outbox, destinations, stop, self._sayings, follow=True):
                         self._works(outbox)
                         if brought.new:
                             self._wake(brought)
@@ -139,13 +143,12 @@ class Supervisor:
                 stop.wait(self._fails(error))
 
     def _works(self, outbox: Outbox) -> None:
+        self._sayings.tick()
         if self._told and not self._failures:
             return
         outbox.report(f"source {self._source.name}", "ok")
         if self._failures:
-            if not self._spared:
-                log.info("source %s: reading again", self._source.name)
-            self._calm = time.monotonic()
+            self._say(logging.INFO, "reading again", "ok")
             self._away(self._source.name, self._failed, time.time())
         self._failures, self._told = 0, "ok"
 
@@ -156,10 +159,7 @@ class Supervisor:
         self._failures += 1
         if str(error) != self._told:
             self._told = str(error)
-            self._spared = self._told == self._logged and time.monotonic() - self._calm < CALM_SECONDS
-            self._logged = self._told
-            if not self._spared:
-                log.error("source %s: %s. Trying again", self._source.name, self._told)
+            self._say(logging.ERROR, f"{self._told}. Trying again", self._told)
             self._report()
         own = error.wait if isinstance(error, SourceError) else None
         return jittered(growing(self._failures, FIRST_WAIT, LONGEST_WAIT)) if own is None else own
@@ -169,4 +169,7 @@ class Supervisor:
             with Outbox(self._path) as outbox:
                 outbox.report(f"source {self._source.name}", "failing", self._told)
         except OutboxError as error:
-            log.error("%s", error)
+            self._sayings.say("outbox", logging.ERROR, str(error), kind=str(error), calm=CALM_SECONDS)
+
+    def _say(self, level: int, text: str, kind: str) -> None:
+        self._sayings.say("state", level, f"source {self._source.name}: {text}", kind=kind, calm=CALM_SECONDS)

@@ -67,6 +67,10 @@ class Destination(Protocol):
         """Deliver one call or notice; returning means that it was accepted. Raises DeliveryError."""
         ...
 
+    def doubts_last(self) -> bool:
+        """Whether the last `send` has found out that what the one before was told, in this thread, may not be so."""
+        ...
+
     def preview(self, record: Record) -> Preview:
         """What `send` would send now. Sends nothing."""
         ...

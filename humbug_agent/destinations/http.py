@@ -32,6 +32,9 @@ class Poster:
     def get(self) -> Response:
         return self._ask("GET", None, {})
 
+    def doubts_last(self) -> bool:
+        return self._client.doubts_last()
+
     def close(self) -> None:
         self._client.close()
 

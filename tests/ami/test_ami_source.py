@@ -19,6 +19,7 @@ from humbug_agent import supervisor
 from humbug_agent.ami import inbox
 from humbug_agent.cdr import CDR, Batch, Notice, Record
 from humbug_agent.outbox import Outbox
+from humbug_agent.sayings import Sayings
 from humbug_agent.sources.contract import SourceError
 
 
@@ -170,7 +171,7 @@ def test_the_pump_brings_it_into_a_real_outbox_and_counts_each_call_once(ami: Am
     told = events(*range(300))
     listening = source(port=ami.port)
     with Outbox(tmp_path / "outbox.db", durable=True) as outbox:
-        pumping = supervisor.pump(listening, outbox, ["humbug"], stop, follow=True)
+        pumping = supervisor.pump(listening, outbox, ["humbug"], stop, Sayings(lambda *_: None), follow=True)
         assert next(pumping).new == 0
         wait_until(lambda: ami.listeners)
         ami.play(told, (14_000, 3), apart=True)
@@ -180,7 +181,7 @@ def test_the_pump_brings_it_into_a_real_outbox_and_counts_each_call_once(ami: Am
             new += next(pumping).new
         with pytest.raises(SourceError):
             next(pumping)
-        pumping = supervisor.pump(listening, outbox, ["humbug"], stop, follow=True)
+        pumping = supervisor.pump(listening, outbox, ["humbug"], stop, Sayings(lambda *_: None), follow=True)
         assert next(pumping).new == 0
         wait_until(lambda: ami.listeners)
         ami.play(told, (65536,), apart=True)

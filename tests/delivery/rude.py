@@ -1,5 +1,6 @@
 """A real HTTP server for tests that is as rude as its script says, and remembers all it was asked."""
 
+import select
 import socket
 import ssl
 import struct
@@ -37,7 +38,8 @@ class Act:
 
     ``framing``: length, chunked, eof, or a number that Content-Length pretends. ``raw`` goes out instead of HTTP.
     ``cut_at``: only that many bytes of the answer, then close. ``big``: so many bytes of body, streamed. ``drip``:
-    headers or body, a byte at a time without an end. ``hold``: no answer before it is set.
+    headers or body, a byte at a time without an end. ``hold``: no answer before it is set. ``wire``: goes out as it
+    stands, piece by piece, an event being waited for, and the connection goes on.
     """
 
     status: int = 200
@@ -45,6 +47,7 @@ class Act:
     body: bytes = b"ok"
     framing: str | int = "length"
     raw: bytes | None = None
+    wire: tuple[bytes | threading.Event, ...] = ()
     cut_at: int | None = None
     big: int = 0
     drip: str = ""
@@ -116,6 +119,11 @@ class Rude:
             thread.join(5)
             assert not thread.is_alive(), "a thread of the test's server hangs"
         self._listener.close()
+
+    def unread(self) -> bool:
+        """Something has come that it did not read yet."""
+        with self._lock:
+            return bool(select.select(self._open, (), (), 0)[0])
 
     def arrived(self) -> list[str]:
         return [request.key for request in self.requests]
@@ -202,6 +210,13 @@ class Rude:
             self._stopping.wait()
         if act.hang or act.silent:
             return False
+        for piece in act.wire:
+            if isinstance(piece, threading.Event):
+                until(lambda piece=piece: piece.is_set() or self._stopping.is_set(), 30, "the next piece's release")  # type: ignore[misc]
+            else:
+                sock.sendall(piece)
+        if act.wire:
+            return True
         head, body = self._text(act)
         if act.drip:
             sock.sendall(head[:-2] + b"X-Drip: " if act.drip == "headers" else head + body)

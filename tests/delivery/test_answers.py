@@ -94,6 +94,18 @@ def test_retry_after_is_heard(
         assert low <= error.retry_after <= high
 
 
+@pytest.mark.parametrize("wrong", [-3000, 3000, 86400])
+def test_a_time_to_wait_for_is_by_the_clock_of_whoever_says_it(
+    call: Call, humbug: Make, failure: Failure, wrong: int
+) -> None:
+    now = time.time() + wrong
+    said = (("Retry-After", formatdate(now + 90, usegmt=True)), ("Date", formatdate(now, usegmt=True)))
+    with Rude([Act(status=503, headers=said)]) as server:
+        error = failure(humbug(server.url), call())
+    assert isinstance(error, Later)
+    assert error.retry_after == pytest.approx(90, abs=1)
+
+
 def test_the_answer_can_be_compressed_all_the_same(call: Call, humbug: Make) -> None:
     gzipped = (("Content-Encoding", "gzip"),)
     acts = [Act(headers=gzipped, body=gzip.compress(b"stored")), Act(headers=gzipped, body=b"no gzip")]

@@ -206,16 +206,18 @@ def test_what_could_not_be_written_down_is_written_down_later_and_not_sent_again
 def test_what_a_clock_since_set_back_has_put_off_is_delivered(
     outbox: Outbox, filled: Filled, humbug: Make, ask: Ask
 ) -> None:
-    filled(3)
+    filled(4)
     now = time.time()
     with outbox.transaction() as conn:
         conn.execute("UPDATE deliveries SET due = ? WHERE call = 1", (now + 30 * 86400,))
-        conn.execute("UPDATE deliveries SET due = ? WHERE call = 2", (now + LONGEST_WAIT - 60,))
+        conn.execute("UPDATE deliveries SET due = ?, tried = ? WHERE call = 2", (now + LONGEST_WAIT - 60, now - 1))
+        # Tried while the clock was an hour ahead.
+        conn.execute("UPDATE deliveries SET due = ?, tried = ? WHERE call = 4", (now + 3500, now + 3490))
     with Rude() as server:
         assert deliver(humbug(server.url), outbox) == 1
         outbox.clock_was_set_back(now)
-        assert deliver(humbug(server.url), outbox) == 1
-    assert ask("SELECT call, state FROM deliveries ORDER BY call") == [(1, "sent"), (2, "waiting"), (3, "sent")]
+        assert deliver(humbug(server.url), outbox) == 2
+    assert ask("SELECT state FROM deliveries ORDER BY call") == ["sent", "waiting", "sent", "sent"]
 
 
 @pytest.mark.parametrize("key", [None, "zebra crossing"])

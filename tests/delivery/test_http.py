@@ -1,14 +1,18 @@
 """One request over real sockets: connections, deadlines, what each answer and each failure is taken for."""
 
+import ctypes
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rude import Act, Rude, until
@@ -234,3 +238,127 @@ def test_a_200_whose_text_breaks_off_before_it_could_match_reject_pattern_is_not
 @pytest.mark.parametrize("url", ["http://a..b/", f"http://{'a' * 64}.example/"])
 def test_a_host_name_that_cannot_be_is_a_misconfiguration(call: Call, humbug: Make, failure: Failure, url: str) -> None:
     assert isinstance(failure(humbug(url), call()), Misconfigured)
+
+
+# Names.
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., threading.Event]]:
+    """Has the system know the name ``pbx.example``: told the ports of loopback, and that it waits before it says so."""
+    looked_up, waits = socket.getaddrinfo, threading.Event()
+
+    def know(*ports: int, at_once: bool = True) -> threading.Event:
+        def look_up(host: str, *arguments: Any) -> Any:
+            if host != "pbx.example" or socket.AI_NUMERICHOST in arguments:
+                return looked_up(host, *arguments)
+            waits.wait(30)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        if at_once:
+            waits.set()
+        return waits
+
+    yield know
+    waits.set()
+
+
+def test_the_timeout_covers_the_look_up_of_the_name(
+    call: Call, humbug: Make, failure: Failure, names: Callable[..., threading.Event]
+) -> None:
+    with Rude() as server:
+        known = names(server.port, at_once=False)
+        destination = humbug("http://pbx.example/r", timeout=1)
+        began = time.monotonic()
+        error = failure(destination, call())
+        assert time.monotonic() - began < 2
+        assert isinstance(error, Later)
+        assert error.reason == "http://pbx.example/r: no answer within 1 s"
+        failure(destination, call())
+        # However often it is asked for, it is looked up once at a time.
+        assert sum(thread.name == "name pbx.example" for thread in threading.enumerate()) == 1
+        known.set()
+        until(lambda: destination.send(call()).status == 200, 5, "the answer")
+        assert len(server.requests) == 1
+
+
+def test_an_address_that_takes_no_connection_leaves_time_for_the_next(
+    call: Call, humbug: Make, deaf: int, names: Callable[..., threading.Event]
+) -> None:
+    with Rude() as server:
+        names(deaf, server.port)
+        assert humbug("http://pbx.example/r", timeout=1).send(call()).status == 200
+
+
+def test_an_address_that_refuses_is_passed_over(
+    call: Call, humbug: Make, free_port: int, names: Callable[..., threading.Event]
+) -> None:
+    with Rude() as server:
+        names(free_port, server.port)
+        assert humbug("http://pbx.example/r").send(call()).status == 200
+
+
+def test_what_is_ended_while_it_looks_up_a_name_sends_nothing(
+    call: Call, humbug: Make, failure: Failure, names: Callable[..., threading.Event]
+) -> None:
+    with Rude() as server, ThreadPoolExecutor(1) as pool:
+        known = names(server.port, at_once=False)
+        destination = humbug("http://pbx.example/r", timeout=30)
+        sending = pool.submit(failure, destination, call())
+        until(lambda: any(thread.name == "name pbx.example" for thread in threading.enumerate()), 5, "the look-up")
+        destination.close()
+        known.set()
+        assert isinstance(sending.result(5), Later)
+    assert server.requests == []
+
+
+def connecting(port: int) -> int:
+    """How many connections to ``port`` of loopback are being made."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(line[2].endswith(f":{port:04X}") and line[3] == "02" for line in lines)
+
+
+def test_what_is_ended_while_it_connects_sends_nothing(call: Call, humbug: Make, failure: Failure, deaf: int) -> None:
+    others = connecting(deaf)
+    with ThreadPoolExecutor(1) as pool:
+        destination = humbug(f"http://127.0.0.1:{deaf}/", timeout=30)
+        sending = pool.submit(failure, destination, call())
+        until(lambda: connecting(deaf) > others, 5, "the connection is being made")
+        destination.close()
+        assert isinstance(sending.result(5), Later)
+    assert connecting(deaf) == others
+
+
+# A process that stands still.
+
+SLOW = """
+import socket, time
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+connections = [listener.accept()[0] for _ in range(8)]
+for connection in connections:
+    connection.recv(65536)
+print("asked", flush=True)
+time.sleep(0.2)
+for connection in connections:
+    connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+input()
+"""
+
+
+def test_an_answer_that_came_while_the_process_stood_still_is_one(call: Call, humbug: Make) -> None:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-S", "-c", SLOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as server,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        assert server.stdout
+        destination = humbug(f"http://127.0.0.1:{int(server.stdout.readline())}/", timeout=1)
+        sending = [pool.submit(destination.send, call(number)) for number in range(8)]
+        assert server.stdout.readline() == "asked\n"
+        # Whoever keeps the interpreter's lock stops all threads, as SIGSTOP does.
+        ctypes.PyDLL(None).usleep(1_700_000)
+        assert [sent.result(5).status for sent in sending] == [200] * 8
+        destination.close()

@@ -1,5 +1,6 @@
 """What the destination as a whole does to the delivery: away, misconfigured, overloaded; and how it all ends."""
 
+import socket
 import sqlite3
 import threading
 import time
@@ -73,6 +74,25 @@ def test_an_overloaded_receiver_is_left_alone_as_long_as_it_asks(
     assert second.at - first.at >= 0.99
     assert len(server.requests) == 11
     assert ask("SELECT attempts FROM deliveries WHERE call = 1") == [2]
+
+
+def test_a_receiver_that_asks_to_be_left_alone_for_long_is_seen_to(
+    outbox: Outbox, filled: Filled, humbug: Make, running: Running, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(20)
+    said = "answered 503; asks for 60 minutes without a call"
+    with Rude(lambda _: Act(status=503, headers=(("Retry-After", "86400"),))) as server:
+        with running(humbug(server.url, connections=16)):
+            until(lambda: len(server.requests) == 16, 10, "all connections are used")
+            until(lambda: ask(HEALTH) == [("failing", f"{server.url}: {said}")], 5, "the health")
+            never(lambda: len(server.requests) > 16, 0.2, "more requests")
+        # `run --once` begins anew, and does not wait for it.
+        delivery.Delivery(humbug(server.url)).run_until_idle(outbox, threading.Event(), lambda _: None)
+        assert len(server.requests) == 17
+    assert [said in record.getMessage() for record in caplog.records] == [True, True]
+    due = ask("SELECT due FROM deliveries WHERE due > 0")
+    assert len(due) == 17
+    assert max(due) <= time.time() + pace.LONGEST_RETRY * 1.25 + 3300
 
 
 def test_an_answer_to_another_call_does_not_undo_what_an_overloaded_receiver_asked(
@@ -250,3 +270,51 @@ def test_what_was_purged_while_the_receiver_was_away_is_not_sent_nor_taken_for_a
         with Rude(lambda _: Act(), port=free_port) as server:
             until(lambda: ask(STATES) == [("sent", 67)], 20, "the new ones")
             assert sorted(server.arrived()) == sorted(keys)
+
+
+def test_a_reload_while_a_name_is_looked_up_sends_nothing_twice(
+    humbug: Make, running: Running, filled: Filled, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "STOP_SECONDS", 0.2)
+    looked_up, known = socket.getaddrinfo, threading.Event()
+
+    def look_up(host: str, *arguments: Any) -> Any:
+        if host == "localhost" and socket.AI_NUMERICHOST not in arguments:
+            known.wait(30)
+        return looked_up(host, *arguments)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    keys = filled(10)
+    with Rude() as server:
+        with running(humbug(f"http://localhost:{server.port}/", connections=4)) as before:
+            until(lambda: any(thread.name == "humbug-3" for thread in threading.enumerate()), 5, "four under way")
+            began = time.monotonic()
+            before.stop.set()
+            before.thread.join(10)
+            assert time.monotonic() - began < 4
+        with running(humbug(server.url, connections=4)):
+            until(lambda: ask(STATES) == [("sent", 10)], 5, "all sent")
+            known.set()
+            until(lambda: not any(t.name == "name localhost" for t in threading.enumerate()), 5, "the look-up's end")
+            never(lambda: len(server.requests) > 10, 0.3, "the old one sends, too")
+    assert sorted(server.arrived()) == keys
+
+
+def test_refused_calls_and_a_receiver_that_comes_and_goes_are_said_once_and_counted(
+    filled: Filled, humbug: Make, running: Running, ask: Ask, hasty: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    filled(100)
+    # Two failures in a row make it fail; a refusal is an answer.
+    with Rude(lambda request: Act(status=(503, 503, 400, 400, 413)[request.number % 5])) as server:
+        with running(humbug(server.url)):
+            until(lambda: len(ask("SELECT 1 FROM deliveries WHERE state = 'dead'")) >= 30, 20, "some refused")
+        dead = len(ask("SELECT 1 FROM deliveries WHERE state = 'dead'"))
+    said = [record.getMessage() for record in caplog.records]
+    refused = [line for line in said if "refused for good" in line]
+    assert len(refused) == 3
+    assert ["answered 400" in line for line in refused[:2]] == [True, False]
+    assert refused[2].endswith(f"({dead - 2} more within 1 min)")
+    assert sum("All calls are kept and tried again" in line for line in said) <= 2
+    assert sum("takes calls again" in line for line in said) <= 2
+    assert len(said) <= 6

@@ -74,6 +74,24 @@ def test_a_success_that_was_under_way_does_not_undo_a_retry_after() -> None:
     assert p.room(130.0, 0) >= 1
 
 
+def test_a_long_retry_after_is_told_until_it_is_over_and_a_call_got_through() -> None:
+    p = Pace(4)
+    p.failed(100.0, "answered 429", probe=False, asked=pace.LONGEST_WAIT)
+    assert p.spares(100.0) == ""
+    p.failed(100.0, "answered 429", probe=False, asked=1800.0)
+    said = p.spares(100.0)
+    assert said == "answered 429; asks for 30 minutes without a call"
+    p.failed(101.0, "answered 429", probe=False, asked=5.0)
+    p.succeeded()
+    assert p.spares(1899.0) == said
+    p.failed(1899.0, "away", probe=False)
+    assert p.spares(1901.0) == said
+    p.succeeded()
+    assert p.spares(1901.0) == ""
+    p.failed(1902.0, "away", probe=False)
+    assert p.spares(1902.0) == ""
+
+
 def test_a_short_retry_after_does_not_shorten_the_wait() -> None:
     p = Pace(4)
     for _ in range(20):
