@@ -44,6 +44,9 @@ PATIENT_PROBES, PATIENT_SECONDS = 2, 5.0
 CALM_SECONDS = 60.0
 """What comes and goes at shorter intervals is not said each time."""
 
+MOST_DOUBTFUL = 100
+"""So many accepted calls that were followed by one that failed are remembered for each connection."""
+
 MOST_PUT_BACK = 100
 FRESH_SECONDS = 1.0
 """For how long what was fetched may be handed out: a call that was purged meanwhile must not be sent."""
@@ -55,14 +58,14 @@ Jobs = SimpleQueue[tuple[Due, bool] | None]
 class Sent:
     """A job that came back: what was answered, or the error. ``probe`` as in Pace.failed, ``by`` whose it was.
 
-    ``doubted``: the call before it, where it is doubtful by now whether the answer was to that.
+    ``doubted``: calls before it, of which it is doubtful by now whether the answer was to them.
     """
 
     due: Due
     probe: bool
     outcome: Answer | DeliveryError
     by: Jobs
-    doubted: Due | None
+    doubted: list[int]
 
 
 class Delivery:
@@ -212,7 +215,7 @@ class Delivery:
         return jobs
 
     def _work(self, jobs: Jobs) -> None:
-        last: Due | None = None
+        asked, taken, doubtful = 0, list[int](), deque[tuple[int, int]](maxlen=MOST_DOUBTFUL)
         while job := jobs.get():
             due, probe = job
             try:
@@ -222,8 +225,14 @@ class Delivery:
             except Exception as error:
                 log.exception("call %d: could not be sent to %s", due.id, self.name)
                 outcome = Later(f"{type(error).__name__}: {error}")
-            self._done.put(Sent(due, probe, outcome, jobs, last if self._destination.doubts_last() else None))
-            last = due
+            doubted: list[int] = []
+            if count := self._destination.doubted():
+                doubted = [number for at, number in doubtful if at > asked - count] + taken
+            self._done.put(Sent(due, probe, outcome, jobs, doubted))
+            if not isinstance(outcome, Answer):
+                # Were the answers late by one, it is this one that was to the call before.
+                doubtful.extend((asked, number) for number in taken)
+            asked, taken = asked + 1, [due.id] if isinstance(outcome, Answer) else []
 
     def _collect(self, wait: float) -> list[Sent]:
         """What came back by now; if nothing has, what comes within ``wait`` seconds."""
@@ -236,7 +245,7 @@ class Delivery:
                 if more := self._done.get_nowait():
                     came.append(more)
         except Empty:
-            self._doubted += [sent.doubted.id for sent in came if sent.doubted]
+            self._doubted += [number for sent in came for number in sent.doubted]
             return came
 
     def _patience(self, wait: float) -> float:

@@ -128,7 +128,8 @@ class HttpClient:
                     if watch.cut:
                         raise NoAnswer(late, slow=True)
                     body, whole = _beginning(response, limit)
-                    if whole and watch.connection and watch.connection.answered_twice():
+                    # An earlier doubt stands where this answer gives none.
+                    if whole and not watch.doubted and watch.connection and watch.connection.answered_twice():
                         raise NoAnswer(f"{where}: answered more than once, so that one may be another request's")
                     whole = whole and not (watch.cut and _ends_with_connection(response))
                     slow = not whole and watch.over()
@@ -155,10 +156,10 @@ class HttpClient:
                 # A name that can't be one, a ca_file that is gone: RequestException is an OSError too.
                 raise NoAnswer(f"{where}: {words(error)}; check url, proxy and ca_file", lasting=True) from error
 
-    def doubts_last(self) -> bool:
-        """Whether the answer that this thread got before the last request may have been another request's."""
+    def doubted(self) -> int:
+        """How many of the answers that this thread got, up to the last request's, may have been other requests'."""
         watch: Watch | None = getattr(self._mine, "watch", None)
-        return watch is not None and watch.doubted
+        return watch.doubted if watch else 0
 
     def close(self) -> None:
         """Ends what is under way in any thread, and keeps no connection of this one."""
@@ -186,7 +187,7 @@ class HttpClient:
                     self._watchman = threading.Thread(target=self._keep_time, name="deadlines", daemon=True)
                     self._watchman.start()
         begin(watch)
-        watch.doubted = False
+        watch.doubted = 0
         watch.stop = stop
         watch.cut, watch.until = self._common.closed.is_set(), self._common.now() + self._timeout
         try:

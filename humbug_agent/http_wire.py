@@ -58,8 +58,8 @@ class Watch:
         self.sock: socket.socket | None = None
         self.cut = False
         self.connection: _Connection | None = None
-        self.doubted = False
-        """The answer before this request's may have been to an earlier request."""
+        self.doubted = 0
+        """So many answers before this request's may have been to earlier requests."""
 
     def left(self) -> float:
         """Seconds; nought and less: it is late."""
@@ -198,7 +198,9 @@ class _Connection(HTTPConnection):
 
     def answered_twice(self) -> bool:
         """Something came behind the answer, now that it is read, and it may be that which is this request's."""
-        return self._answer is not None and self._doubt(self._answer.reader.behind)
+        doubted = self._doubt(self._answer.reader.behind) if self._answer else 0
+        self._watch.doubted = max(doubted - 1, 0)
+        return doubted > 0
 
     def _new_conn(self) -> socket.socket:
         watch = self._watch
@@ -249,19 +251,19 @@ class _Connection(HTTPConnection):
         watch: Watch = _thread.watch
         return watch
 
-    def _doubt(self, behind: bytes) -> bool:
-        """Whether what came behind an answer makes it doubtful whose that was: not the first one's of a connection.
+    def _doubt(self, behind: bytes) -> int:
+        """Of how many answers it is doubtful whose they were, since something came behind the last: all but the first.
 
         Whoever says more than it was asked is asked once a connection from then on.
         """
         if not behind or behind[8:12] == IDLE_TOO_LONG:
-            return False
+            return 0
         if not self._watch.common.apart:
             self._watch.common.apart = True
             log.warning(
                 "%s: says more than it is asked; from now on each request has a connection of its own", self.host
             )
-        return self._asked > 1
+        return max(self._asked - 1, 0)
 
 
 class _SecureConnection(_Connection, HTTPSConnection):

@@ -67,8 +67,8 @@ class Destination(Protocol):
         """Deliver one call or notice; returning means that it was accepted. Raises DeliveryError."""
         ...
 
-    def doubts_last(self) -> bool:
-        """Whether the last `send` has found out that what the one before was told, in this thread, may not be so."""
+    def doubted(self) -> int:
+        """Of how many `send` before the last, in this thread, that one has found that their answer may be another's."""
         ...
 
     def preview(self, record: Record) -> Preview:

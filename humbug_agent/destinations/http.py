@@ -32,8 +32,8 @@ class Poster:
     def get(self) -> Response:
         return self._ask("GET", None, {})
 
-    def doubts_last(self) -> bool:
-        return self._client.doubts_last()
+    def doubted(self) -> int:
+        return self._client.doubted()
 
     def close(self) -> None:
         self._client.close()

@@ -73,8 +73,8 @@ class Humbug:
             judge(response.status, response.text, response.retry_after, self._poster.place)
         return f"{self._poster.place}: answers ({response.status}), {self._mode()}"
 
-    def doubts_last(self) -> bool:
-        return self._poster.doubts_last()
+    def doubted(self) -> int:
+        return self._poster.doubted()
 
     def close(self) -> None:
         self._poster.close()

@@ -178,6 +178,34 @@ def test_a_call_that_got_the_late_answer_to_another_one_is_sent_again(
     assert ask("SELECT error FROM failures WHERE call = 2")[-1].endswith(said)
 
 
+def test_where_answers_were_late_by_one_a_call_that_failed_is_not_taken_for_sent(
+    outbox: Outbox, filled: Filled, humbug: Make, ask: Ask, hasty: None
+) -> None:
+    second, third = threading.Event(), threading.Event()
+    keys = filled(6)
+    with Rude([Act(wire=(OK, second, OK)), Act(status=503, hold=third)]) as server:
+        delivery = Delivery(humbug(server.url))
+        # The second call gets the late answer to the first, the third one the second's.
+        for number, event in ((1, second), (2, third), (3, None)):
+            until(
+                lambda number=number: (
+                    delivery.step(outbox, 0.1) > 0  # type: ignore[misc]
+                    and ask("SELECT count(*) FROM deliveries WHERE attempts") == [number]
+                ),
+                5,
+                f"the mark of call {number}",
+            )
+            if event:
+                delivery.step(outbox, 0)
+                until(server.unread, 5, "the next call")
+                event.set()
+        until(lambda: len(server.requests) == 3 and not server.under_way, 5, "the third call's own answer")
+        sent = "SELECT count(*) FROM deliveries WHERE state = 'sent'"
+        until(lambda: delivery.step(outbox, 0.1) >= 0 and ask(sent) == [6], 10, "all sent")
+        delivery.run_until_idle(outbox, threading.Event(), lambda _: None)
+    assert Counter(server.arrived()) == Counter([*keys, keys[1], keys[2]])
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_no_call_is_marked_sent_that_its_server_did_not_store(
     outbox: Outbox, filled: Filled, humbug: Make, ask: Ask, hasty: None, seed: int
