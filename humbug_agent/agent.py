@@ -284,7 +284,7 @@ class Agent:
                 with Outbox(self._config.agent.outbox) as outbox:
                     if now >= next_house:
                         next_house = now + KEEP_HOUSE_SECONDS
-                        keep_house(outbox, self._config, self._in_haste)
+                        keep_house(outbox, self._config, self._in_haste, lambda: notify("WATCHDOG=1"))
                     if now >= next_look:
                         next_look = now + LOOK_SECONDS
                         self._gaps.look(outbox)

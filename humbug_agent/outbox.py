@@ -16,7 +16,7 @@ from humbug_agent import minutes, rows, schema
 from humbug_agent.cdr import Batch, Record
 
 KEPT_FAILURES = 20
-PURGE_CHUNK = 1000
+LOG_BYTES = 16 * 2**20
 CLOCK_CHUNK = 10_000
 """Calls in one transaction, a tenth of a second: others wait for their turn to write."""
 KNOWN_CHUNK = 500
@@ -79,10 +79,13 @@ class Outbox:
         self.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Waits for its turn to write, then commits as a whole or not at all."""
+    def transaction(self, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
+        """Waits for its turn to write, then commits as a whole or not at all.
+
+        One that ``writes`` nothing but temporary tables waits for nobody, and keeps nobody waiting.
+        """
         try:
-            self.db.conn.execute("BEGIN IMMEDIATE")
+            self.db.conn.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield self.db.conn
                 self.db.commit()
@@ -119,7 +122,8 @@ class Outbox:
         now = time.time()
         with self.transaction() as conn:
             conn.execute(
-                "INSERT INTO cursors VALUES (?, ?, ?, 0, 0) ON CONFLICT (source) DO UPDATE SET "
+                "INSERT INTO cursors (source, cursor, at, calls, rejects) VALUES (?, ?, ?, 0, 0) "
+                "ON CONFLICT (source) DO UPDATE SET "
                 "cursor = CASE excluded.cursor WHEN '' THEN cursor ELSE excluded.cursor END, at = excluded.at",
                 (source, batch.cursor or "", now),
             )
@@ -260,25 +264,31 @@ class Outbox:
         )
         return int(found[0]["used"])
 
-    def forget_delivered(self, before: float) -> int:
-        """Drop up to a thousand calls accepted ``before`` (seconds since the epoch) that every destination has.
+    def free_bytes(self) -> int:
+        """The room that dropped calls left in the file."""
+        found = self.select("SELECT freelist_count * page_size AS free FROM pragma_freelist_count, pragma_page_size")
+        return int(found[0]["free"])
 
-        Their identities stay. Returns how many were dropped; call again while it is not 0.
-        """
-        with self.transaction() as conn:
-            conn.execute("CREATE TEMP TABLE IF NOT EXISTS old (id INTEGER PRIMARY KEY)")
-            conn.execute("DELETE FROM old")
-            conn.execute(
-                "INSERT INTO old SELECT id FROM calls WHERE accepted < ? AND NOT EXISTS "
-                "(SELECT 1 FROM deliveries WHERE call = id AND state <> 'sent') ORDER BY accepted LIMIT ?",
-                (before, PURGE_CHUNK),
-            )
-            return forget(conn)
+    def write_back(self) -> None:
+        """Bring SQLite's log into the file where it has grown large, unless somebody is just reading from it."""
+        try:
+            if self.path.with_name(f"{self.path.name}-wal").stat().st_size < LOG_BYTES:
+                return
+            # It is tried again soon, and must keep nobody waiting.
+            self.db.conn.execute("PRAGMA busy_timeout = 0")
+            self.db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self.db.conn.execute(f"PRAGMA busy_timeout = {schema.BUSY_SECONDS * 1000}")
+        except sqlite3.DatabaseError as error:
+            raise schema.reported(error, self.path) from error
 
-    def clock_was_set_back(self, now: float) -> None:
+    def clock_was_set_back(self, destinations: Iterable[str], now: float) -> None:
         """Make due what a wrong clock has put off beyond any back-off there is."""
         with self.transaction() as conn:
-            conn.execute("UPDATE deliveries SET due = ? WHERE state = 'waiting' AND due > ?", (now, now + LONGEST_WAIT))
+            # One by one: the index has the destination first.
+            conn.executemany(
+                "UPDATE deliveries SET due = ? WHERE state = 'waiting' AND destination = ? AND due > ?",
+                ((now, destination, now + LONGEST_WAIT) for destination in destinations),
+            )
 
     def keep_wall_clock(self, zone: tzinfo) -> int:
         """Write down for up to ten thousand calls, of which that is not known, that the PBX's clock was ``zone``'s.
@@ -298,19 +308,3 @@ class Outbox:
                 "AND event = 'Cdr' LIMIT ?)",
                 (CLOCK_CHUNK,),
             ).rowcount
-
-    def shrink(self) -> None:
-        """Give the room that dropped calls left back to the file system."""
-        try:
-            self.db.conn.execute("PRAGMA incremental_vacuum").fetchall()
-        except sqlite3.DatabaseError as error:
-            raise schema.reported(error, self.path) from error
-
-
-def forget(conn: sqlite3.Connection) -> int:
-    """Within a transaction: drop the calls in the temporary table ``old``, keeping their identities."""
-    conn.execute("INSERT OR IGNORE INTO forgotten SELECT identity FROM calls WHERE id IN (SELECT id FROM old)")
-    conn.execute("DELETE FROM deliveries WHERE call IN (SELECT id FROM old)")
-    conn.execute("DELETE FROM failures WHERE call IN (SELECT id FROM old)")
-    conn.execute("DELETE FROM replays WHERE call IN (SELECT id FROM old)")
-    return conn.execute("DELETE FROM calls WHERE id IN (SELECT id FROM old)").rowcount

@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "schema": {"cdr", "migrations", "salvage"},
     "rows": {"cdr"},
     "outbox": {"cdr", "minutes", "rows", "schema"},
-    "history": {"cdr", "outbox", "rows", "schema"},
+    "dropping": {"outbox"},
+    "history": {"cdr", "dropping", "outbox", "rows", "schema"},
     "keeping": set(),
     "http_scheme": set(),
     "http_words": set(),
@@ -86,7 +87,7 @@ MAY_IMPORT = {
         "tally",
         "web",
     },
-    "upkeep": {"config", "outbox", "history", "politeness", "schema", "sources"},
+    "upkeep": {"config", "dropping", "outbox", "history", "politeness", "schema", "sources"},
     "agent": {
         "config",
         "outbox",
