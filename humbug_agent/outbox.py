@@ -13,12 +13,18 @@ from itertools import zip_longest
 from pathlib import Path
 
 from humbug_agent import minutes, rows, schema
-from humbug_agent.cdr import Batch, Record
+from humbug_agent.cdr import Batch, Record, Reject
 
 KEPT_FAILURES = 20
 LOG_BYTES = 16 * 2**20
+"""How large SQLite's log (the WAL) may grow while long work is done in pieces."""
 CLOCK_CHUNK = 10_000
 """Calls in one transaction, a tenth of a second: others wait for their turn to write."""
+REJECTS_BYTES = 32 * 2**20
+SHARE = 16
+"""The rejects of one source take up to so many bytes, and up to one part in sixteen of max_size_mb."""
+REJECT_BYTES = 400
+"""What a reject takes beside its text."""
 KNOWN_CHUNK = 500
 """Identities in one query; SQLite takes at most 32,766 parameters."""
 LONGEST_WAIT = 2 * 3600
@@ -139,17 +145,40 @@ class Outbox:
                     "INSERT INTO deliveries (call, destination) SELECT id, ? FROM calls WHERE id > ?",
                     (destination, newest),
                 )
-            conn.executemany(
-                "INSERT INTO rejects (key, source, at, place, reason, text) SELECT ?, ?, ?, ?, ?, ? "
-                "WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE identity = ?) ON CONFLICT (key) DO NOTHING",
-                ((r.key, source, now, r.where, r.reason, r.text, r.key) for r in batch.rejects),
-            )
+            unkept = self._keep(conn, source, now, batch.rejects) if batch.rejects else 0
             calls = int(conn.execute("SELECT count(*) FROM calls WHERE id > ?", (newest,)).fetchone()[0])
             conn.execute(
-                "UPDATE cursors SET calls = calls + ?, rejects = rejects + ? WHERE source = ?",
-                (calls, len(batch.rejects), source),
+                "UPDATE cursors SET calls = calls + ?, rejects = rejects + ?, unkept = unkept + ? WHERE source = ?",
+                (calls, len(batch.rejects), unkept, source),
             )
         return calls
+
+    def _keep(self, conn: sqlite3.Connection, source: str, now: float, rejects: Sequence[Reject]) -> int:
+        """Keep them as far as there is room for those of one source. Returns how many were not."""
+        room = min(REJECTS_BYTES, (self._max_bytes or REJECTS_BYTES * SHARE) // SHARE)
+        room -= conn.execute(
+            "SELECT coalesce(sum(bytes + ?), 0) FROM rejects WHERE source = ?", (REJECT_BYTES, source)
+        ).fetchone()[0]
+        unkept = 0
+        for r in rejects:
+            known = "SELECT 1 FROM rejects WHERE key = ?1 UNION ALL SELECT 1 FROM forgotten WHERE identity = ?1"
+            if conn.execute(known, (r.key,)).fetchone():
+                continue
+            size = len(r.text) + REJECT_BYTES
+            if size > room:
+                unkept += 1
+                continue
+            room -= size
+            conn.execute(
+                "INSERT INTO rejects (key, source, at, place, reason, text) VALUES (?, ?, ?, ?, ?, ?)",
+                (r.key, source, now, r.where, r.reason, r.text),
+            )
+        return unkept
+
+    def unkept(self, source: str) -> int:
+        """How many records of it were not understood and, for want of room, not kept as rejects."""
+        found = self.select("SELECT unkept FROM cursors WHERE source = ?", source)
+        return int(found[0]["unkept"]) if found else 0
 
     def known(self, identities: Sequence[bytes]) -> set[bytes]:
         """Which of these are calls that were accepted, kept or dropped since."""
@@ -271,9 +300,10 @@ class Outbox:
 
     def write_back(self) -> None:
         """Bring SQLite's log into the file where it has grown large, unless somebody is just reading from it."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if not log.exists() or log.stat().st_size < LOG_BYTES:
+            return
         try:
-            if self.path.with_name(f"{self.path.name}-wal").stat().st_size < LOG_BYTES:
-                return
             # It is tried again soon, and must keep nobody waiting.
             self.db.conn.execute("PRAGMA busy_timeout = 0")
             self.db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -308,3 +338,11 @@ class Outbox:
                 "AND event = 'Cdr' LIMIT ?)",
                 (CLOCK_CHUNK,),
             ).rowcount
+
+
+def no_room(unkept: int) -> str:
+    """What to say of a source of which so many records were not understood, nor kept."""
+    return (
+        f"{unkept:,} records that can't be understood are only counted: its rejects have all the room that they may "
+        "have. Once their cause is mended, replay or purge them (humbug-agent outbox list --state rejected)"
+    )

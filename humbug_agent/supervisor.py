@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from humbug_agent.cdr import Batch, Notice
-from humbug_agent.outbox import Outbox
+from humbug_agent.cdr import Batch, Notice, Reject
+from humbug_agent.outbox import Outbox, no_room
 from humbug_agent.pace import growing, jittered
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.sources.contract import Comparing, Holding, Source, SourceError
@@ -43,26 +43,34 @@ def pump(
     """Bring what the source reads into the outbox, batch by batch, and say once where its times seem to be wrong."""
     if isinstance(source, Comparing):
         source.compare_with(outbox.known)
-    told = outbox.doubts().get(source.name, "")
+    told, unkept = outbox.doubts().get(source.name, ""), outbox.unkept(source.name)
     for batch in source.read(outbox.cursor(source.name), stop, follow=follow):
         if batch.records or batch.rejects or batch.cursor:
             yield Brought(outbox.accept(source.name, batch, destinations), batch.size, _latest(batch))
             if batch.rejects:
-                first = batch.rejects[0]
-                log.warning(
-                    "source %s: %d records kept as rejects, the first at %s: %s; see humbug-agent outbox list "
-                    "--state rejected",
-                    source.name,
-                    len(batch.rejects),
-                    first.where,
-                    first.reason,
-                )
+                unkept = _say(source.name, batch.rejects, outbox.unkept(source.name), unkept)
         else:
             yield Brought(0, 0, 0.0)
         if (doubt := source.doubt()) != told:
             told = doubt
             outbox.doubt(source.name, doubt)
             log.warning("source %s: %s", source.name, doubt or "its times are right again")
+
+
+def _say(source: str, rejects: Sequence[Reject], unkept: int, before: int) -> int:
+    """Say what was not understood; once there is no room for it, that alone, once. Returns ``unkept``."""
+    if unkept > before:
+        if not before:
+            log.error("source %s: %s", source, no_room(unkept))
+        return unkept
+    log.warning(
+        "source %s: %d records kept as rejects, the first at %s: %s; see humbug-agent outbox list --state rejected",
+        source,
+        len(rejects),
+        rejects[0].where,
+        rejects[0].reason,
+    )
+    return unkept
 
 
 def _latest(batch: Batch) -> float:
