@@ -35,11 +35,10 @@ Piece = Callable[[sqlite3.Connection, int], bool]
 
 @dataclass(frozen=True)
 class Piecemeal:
-    """Long work on the outbox. ``stop`` ends it early; ``alive`` hears after each piece that it goes on."""
+    """Long work on the outbox; ``stop`` ends it early."""
 
     outbox: Outbox
     stop: threading.Event = field(default_factory=threading.Event)
-    alive: Callable[[], None] = lambda: None
 
     def run(self, piece: Piece) -> bool:
         """Returns whether it came to its end. Raises OutboxError."""
@@ -51,7 +50,6 @@ class Piecemeal:
             took = time.monotonic() - began
             rows = min(max(int(rows * min(PIECE_SECONDS / took, 2.0)), FEWEST), MOST)
             self.outbox.write_back()
-            self.alive()
             if more:
                 self.stop.wait(took)
         return not more

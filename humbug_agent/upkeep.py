@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ log = logging.getLogger(__name__)
 
 FIRST_LOOK_SECONDS = 5.0
 LOOK_SECONDS = 7 * 86400.0
+KEEP_HOUSE_SECONDS = 60.0
 
 SPARE_BYTES = 2**20
 """Less room than this in the outbox is not given back: the next calls take it."""
@@ -130,15 +130,31 @@ def look_through(path: Path, stop: threading.Event) -> None:
             log.warning("%s; it was not looked through", error)
 
 
-def keep_house(outbox: Outbox, config: Config, stop: threading.Event, alive: Callable[[], None] = lambda: None) -> None:
+def keep_house_always(config: Config, stop: threading.Event) -> None:
+    """Keep house once a minute, until ``stop``. Raises OutboxDamaged; other trouble with the outbox it waits out."""
+    while not stop.is_set():
+        try:
+            with Outbox(config.agent.outbox) as outbox:
+                # A look at millions of rows is no piece.
+                outbox.db.conn.set_progress_handler(stop.is_set, 100_000)
+                keep_house(outbox, config, stop)
+        except schema.OutboxDamaged:
+            raise
+        except schema.OutboxError as error:
+            if not stop.is_set():
+                log.error("%s", error)
+        stop.wait(KEEP_HOUSE_SECONDS)
+
+
+def keep_house(outbox: Outbox, config: Config, stop: threading.Event) -> None:
     """Drop delivered calls that are older than keep_days; near the size limit, younger ones too. Raises OutboxError.
 
     So that none is sent twice their identities stay for two years; near the size limit the oldest of them go earlier.
-    ``stop`` ends it early; ``alive`` hears that it goes on.
+    ``stop`` ends it early.
     """
     now = time.time()
     outbox.clock_was_set_back([destination.name for destination in config.destinations], now)
-    work = Piecemeal(outbox, stop, alive)
+    work = Piecemeal(outbox, stop)
     dropping.forget_old_identities(work, now)
     dropping.forget_delivered(work, now - config.agent.keep_days * 86400)
     limit = max_bytes(config) * 9 // 10

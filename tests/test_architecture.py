@@ -71,6 +71,7 @@ MAY_IMPORT = {
     "delivery": {"cdr", "outbox", "schema", "pace", "tally", "destinations"},
     # The board and the outbox are shown, and only read.
     "web": {"board", "config", "config_status", "ini", "countries", "schema", "show", "tally", "uvicorn_settings"},
+    "life": set(),
     "lock": {"schema"},
     "taken": {"config", "ini", "outbox"},
     "gaps": {"config", "outbox"},
@@ -94,6 +95,7 @@ MAY_IMPORT = {
         "pace",
         "gaps",
         "upkeep",
+        "life",
         "lock",
         "schema",
         "delivery",

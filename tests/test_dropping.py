@@ -169,12 +169,14 @@ def test_others_write_between_the_pieces(outbox: Outbox, path: Path) -> None:
     with closing(sqlite3.connect(path, timeout=0)) as other:
         pieces = []
 
-        def write() -> None:
-            with other:
-                other.execute("INSERT INTO health VALUES (?, '', '', 0)", (str(len(pieces)),))
-            pieces.append(remembered(outbox))
+        class Between(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                with other:
+                    other.execute("INSERT INTO health VALUES (?, '', '', 0)", (str(len(pieces)),))
+                pieces.append(remembered(outbox))
+                return super().wait(timeout)
 
-        assert dropping.forget_delivered(Piecemeal(outbox, alive=write), time.time() + 1) == 3000
+        assert dropping.forget_delivered(Piecemeal(outbox, Between()), time.time() + 1) == 3000
     assert len(pieces) > 1
     assert pieces == sorted(set(pieces))
 
@@ -182,8 +184,13 @@ def test_others_write_between_the_pieces(outbox: Outbox, path: Path) -> None:
 def test_it_ends_early_and_goes_on_where_it_was(outbox: Outbox) -> None:
     outbox.accept("csv", batch(*range(2000)), TO)
     deliver(outbox)
-    stop = threading.Event()
-    first = dropping.forget_delivered(Piecemeal(outbox, stop, stop.set), time.time() + 1)
+
+    class Soon(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return True
+
+    first = dropping.forget_delivered(Piecemeal(outbox, Soon()), time.time() + 1)
     assert 0 < first < 2000
     assert dropping.forget_delivered(Piecemeal(outbox), time.time() + 1) == 2000 - first
 
