@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from enum import Enum, auto
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from humbug_agent.delivery import Delivery
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations.contract import Destination
 from humbug_agent.gaps import Gaps
+from humbug_agent.life import Stop
 from humbug_agent.lock import AgentError, Held, locked
 from humbug_agent.outbox import Outbox
 from humbug_agent.pace import LONGEST_WAIT, Flood
@@ -30,14 +32,13 @@ from humbug_agent.sources import make_sources as make_sources
 from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.supervisor import Brought, Supervisor, pump
 from humbug_agent.systemd import notify
-from humbug_agent.upkeep import keep_house, look_through, max_bytes, prepare
+from humbug_agent.upkeep import keep_house_always, look_through, max_bytes, prepare
 
 if TYPE_CHECKING:
     from humbug_agent.serving import Serving
 
 log = logging.getLogger(__name__)
 
-KEEP_HOUSE_SECONDS = 60.0
 LOOK_SECONDS = 10.0
 TICK_SECONDS = 1.0
 STOP_SECONDS = 12.0
@@ -105,8 +106,8 @@ class Agent:
         self._config = config
         self._asked = asked
         self._damage = damage
-        self._stop = threading.Event()
-        self._in_haste = threading.Event()
+        self._stops: dict[str, Stop] = {}
+        self._hanging: list[str] = []
         self._broken: list[str] = []
         self._damages: list[OutboxDamaged] = []
         self._missed = ""
@@ -168,13 +169,14 @@ class Agent:
             for delivery in deliveries:
                 delivery.wake(held)
 
-        threads = [self._thread(f"destination {d.name}", self._deliver, d) for d in deliveries]
+        threads = [self._thread(f"destination {d.name}", partial(self._deliver, d)) for d in deliveries]
         sources = make_sources(self._config)
         for source in sources:
             supervisor = Supervisor(source, path, max_bytes(self._config), wake, self._gaps.outage)
-            threads.append(self._thread(f"source {source.name}", supervisor.run, names, self._stop))
+            threads.append(self._thread(f"source {source.name}", partial(supervisor.run, names)))
         self._write_down([thread.name for thread in threads])
-        threads.append(self._thread("look through the outbox", look_through, path, self._stop))
+        threads.append(self._thread("look through the outbox", partial(look_through, path)))
+        threads.append(self._thread("house-keeping", partial(keep_house_always, self._config)))
         serving = self._serving(sources, deliveries)
         for thread in threads:
             thread.start()
@@ -184,7 +186,8 @@ class Agent:
             after = self._watch_over(file)
         finally:
             notify("RELOADING=1" if after else "STOPPING=1")
-            self._stop.set()
+            for stop in self._stops.values():
+                stop.set()
             for delivery in deliveries:
                 delivery.wake()
             if serving:
@@ -217,7 +220,6 @@ class Agent:
 
     def stop(self) -> None:
         """End `run` soon. Any thread may call it, and a signal handler."""
-        self._in_haste.set()
         self._asked.put(Ask.STOP)
 
     @contextmanager
@@ -238,10 +240,12 @@ class Agent:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _thread(self, name: str, work: Callable[..., None], *arguments: object) -> threading.Thread:
+    def _thread(self, name: str, work: Callable[[Stop], None]) -> threading.Thread:
+        stop = self._stops[name] = Stop()
+
         def run() -> None:
             try:
-                work(*arguments)
+                work(stop)
             except OutboxDamaged as error:
                 self._damages.append(error)
                 self.stop()
@@ -255,46 +259,39 @@ class Agent:
         self._broken.append(reason)
         self.stop()
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery: Delivery, stop: Stop) -> None:
         trouble = ""
-        while not self._stop.is_set():
+        while not stop.is_set():
             try:
                 with Outbox(self._config.agent.outbox) as outbox:
-                    delivery.run(outbox, self._stop)
+                    delivery.run(outbox, stop)
             except OutboxDamaged:
                 raise
             except OutboxError as error:
                 if str(error) != trouble:
                     trouble = str(error)
                     log.error("%s; nothing is sent to %s meanwhile", trouble, delivery.name)
-                self._stop.wait(LONGEST_WAIT)
+                stop.wait(LONGEST_WAIT)
 
     def _watch_over(self, file: Held) -> Config | None:
         """As `run`."""
-        next_look, next_house = time.monotonic() + LOOK_SECONDS, 0.0
+        next_look = time.monotonic() + LOOK_SECONDS
         sayings = Sayings(to(log))
         while Ask.STOP not in (asked := self._next_asked()):
-            notify("WATCHDOG=1")
+            if not self._something_hangs():
+                notify("WATCHDOG=1")
             if Ask.RELOAD in asked and (config := self._read_again()):
                 return config
             if not file.is_there() and self._may_be_put_back():
                 return self._config
-            now = time.monotonic()
             sayings.tick()
-            look, house = now >= next_look, now >= next_house
-            if not (look or house):
+            if time.monotonic() < next_look:
                 continue
             # Before that is tried: it is tried again no sooner.
-            if look:
-                next_look = now + LOOK_SECONDS
-            if house:
-                next_house = now + KEEP_HOUSE_SECONDS
+            next_look = time.monotonic() + LOOK_SECONDS
             try:
                 with Outbox(self._config.agent.outbox) as outbox:
-                    if house:
-                        keep_house(outbox, self._config, self._in_haste)
-                    if look:
-                        self._gaps.look(outbox)
+                    self._gaps.look(outbox)
             except OutboxDamaged as error:
                 self._damages.append(error)
                 return None
@@ -302,6 +299,14 @@ class Agent:
                 # Ending now would forget which calls were sent and could not be marked.
                 sayings.say("outbox", logging.ERROR, str(error), kind=str(error))
         return None
+
+    def _something_hangs(self) -> bool:
+        """Whether a thread shows no life: then systemd's watchdog is to end this process, and start it again."""
+        before, self._hanging = self._hanging, [name for name, stop in self._stops.items() if stop.hangs()]
+        for name in self._hanging:
+            if name not in before:
+                log.critical("%s: hangs; systemd starts the agent again in a few minutes, unless it goes on", name)
+        return bool(self._hanging)
 
     def _may_be_put_back(self) -> bool:
         """Whether the outbox can be written to its place again, now that it is no longer there."""

@@ -147,13 +147,20 @@ def replay(ids: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -
             count += _read_again(config, box, rejects, dry_run=dry_run)
         if calls or not (rejects or all_rejects):
             bodies = _bodies(config, box, wanted) if dry_run else bodies
-            count += history.count(box, wanted) if dry_run else history.replay(box, wanted)
+            number = history.count(box, wanted)
+            with _bar("Replaying", 0 if dry_run else number) as bar:
+                count += number if dry_run else history.replay(box, wanted, bar.update)
         if as_json:
             show.as_json({"count": count, "dry_run": dry_run, "bodies": list(bodies)})
             return
         for one in bodies:
             show.say(f"{one['destination']}  {one['id']}  {one['body']}")
     click.echo(f"{count:,} would be sent again" if dry_run else f"{count:,} wait to be sent again")
+
+
+def _bar(label: str, length: int) -> Any:
+    """Shows how far it came, where somebody sees it."""
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not (length and sys.stderr.isatty()))
 
 
 def _bodies(config: "Config", box: "Outbox", wanted: "Filter") -> Iterator[dict[str, str]]:
@@ -197,7 +204,7 @@ def _read_again(config: "Config", box: "Outbox", ids: tuple[int, ...], *, dry_ru
 @config_option
 def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
     """Drop deliveries, or rejects, for good: by ID, or what the options choose. A re-read does not bring them back."""
-    from humbug_agent import history
+    from humbug_agent import dropping, history
 
     if not ids and not any(options.values()):
         raise click.UsageError("say which: by ID, --state or another option")
@@ -207,13 +214,15 @@ def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
     wanted = chosen(config, options, calls)
     with open_outbox(config) as box:
         if all_rejects:
-            rejects = tuple(one.id for one in history.rejects(box))
+            rejects = tuple(history.reject_ids(box))
         of_calls = bool(calls) or not (ids or all_rejects)
         number = len(rejects) + (history.count(box, wanted) if of_calls else 0)
         if number and not yes:
             click.confirm(f"Drop {number:,} for good?", abort=True, err=True)
-        gone = history.drop_rejects(box, rejects) + (history.purge(box, wanted) if of_calls else 0)
-        box.shrink()
+        with _bar("Dropping", number) as bar:
+            gone = history.drop_rejects(box, rejects, bar.update)
+            gone += history.purge(box, wanted, bar.update) if of_calls else 0
+        dropping.shrink(dropping.Piecemeal(box))
     click.echo(f"{gone:,} dropped")
 
 

@@ -6,12 +6,22 @@ Beside the daemon, and while it runs.
 import dataclasses
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from humbug_agent import rows
 from humbug_agent.cdr import Damaged, Record
-from humbug_agent.outbox import Outbox, forget
+from humbug_agent.dropping import Piecemeal, choose, forget, hour
+from humbug_agent.outbox import Outbox
+
+Progress = Callable[[int], object]
+"""Hears how much more is done."""
+
+
+def _nothing(_: int) -> None:
+    pass
+
 
 STATES = ("waiting", "sent", "dead")
 CHUNK = 500
@@ -155,42 +165,74 @@ def replays(outbox: Outbox, call: int) -> list[Replay]:
     return [Replay(**row) for row in outbox.select(sql, call)]
 
 
-def replay(outbox: Outbox, wanted: Filter) -> int:
-    """Make these deliveries wait again, as if they had never been tried. How they stood is kept. Returns how many."""
-    where, parameters = wanted.where()
-    chosen = f"(SELECT call, destination FROM calls JOIN deliveries ON call = calls.id WHERE {where})"
-    with outbox.transaction() as conn:
+def replay(outbox: Outbox, wanted: Filter, progress: Progress = _nothing) -> int:
+    """Make these deliveries wait again, as if they had never been tried. How they stood is kept. Returns how many.
+
+    ``progress`` hears of how many calls were dealt with. Ended early, some of them wait.
+    """
+
+    def piece(conn: sqlite3.Connection, these: str, parameters: Sequence[object]) -> int:
         conn.execute(
             "INSERT INTO replays (call, destination, at, state, attempts, tried, status, reply, error) "
             "SELECT call, destination, ?, state, attempts, tried, status, reply, error FROM deliveries "
-            f"WHERE tried IS NOT NULL AND (call, destination) IN {chosen}",
+            f"WHERE tried IS NOT NULL AND (call, destination) IN {these}",
             (time.time(), *parameters),
         )
         return conn.execute(
             "UPDATE deliveries SET state = 'waiting', attempts = 0, due = 0, tried = NULL, status = NULL, reply = '', "
-            f"error = '' WHERE (call, destination) IN {chosen}",
+            f"error = '' WHERE (call, destination) IN {these}",
             parameters,
         ).rowcount
 
+    return _in_pieces(outbox, wanted, piece, progress)
 
-def purge(outbox: Outbox, wanted: Filter) -> int:
-    """Drop these deliveries, and the calls that have none left; a re-read does not bring them back."""
-    where, parameters = wanted.where()
-    with outbox.transaction() as conn:
-        conn.execute("CREATE TEMP TABLE IF NOT EXISTS old (id INTEGER PRIMARY KEY)")
-        conn.execute("DELETE FROM old")
-        conn.execute(
-            f"INSERT INTO old SELECT DISTINCT call FROM calls JOIN deliveries ON call = calls.id WHERE {where}",
-            parameters,
-        )
-        gone = conn.execute(
-            "DELETE FROM deliveries WHERE (call, destination) IN "
-            f"(SELECT call, destination FROM calls JOIN deliveries ON call = calls.id WHERE {where})",
-            parameters,
-        ).rowcount
-        conn.execute("DELETE FROM old WHERE id IN (SELECT call FROM deliveries)")
+
+def purge(outbox: Outbox, wanted: Filter, progress: Progress = _nothing) -> int:
+    """Drop these deliveries, and the calls that have none left; a re-read does not bring them back.
+
+    ``progress`` hears of how many deliveries are gone. Ended early, some of them are.
+    """
+
+    def piece(conn: sqlite3.Connection, these: str, parameters: Sequence[object]) -> int:
+        gone = conn.execute(f"DELETE FROM deliveries WHERE (call, destination) IN {these}", parameters).rowcount
+        conn.execute("DELETE FROM old WHERE EXISTS (SELECT 1 FROM deliveries WHERE call = id)")
         forget(conn)
-    return gone
+        return gone
+
+    return _in_pieces(outbox, wanted, piece, progress)
+
+
+def _in_pieces(
+    outbox: Outbox, wanted: Filter, work: Callable[[sqlite3.Connection, str, Sequence[object]], int], progress: Progress
+) -> int:
+    """Have ``work`` deal with the deliveries that a query in brackets, with its parameters, says, piece by piece.
+
+    The ids of their calls are in the temporary table ``old``. Returns the sum of what ``work`` did.
+    """
+    where, parameters = wanted.where()
+    with outbox.transaction(writes=False) as conn:
+        conn.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (id INTEGER PRIMARY KEY)")
+        conn.execute("DELETE FROM wanted")
+        sql = f"SELECT DISTINCT call FROM calls JOIN deliveries ON call = calls.id WHERE {where}"
+        conn.execute(f"INSERT INTO wanted {sql}", parameters)
+    # What they are may have changed since then. The few that there are in a piece are looked at in this order.
+    these = (
+        "(SELECT call, destination FROM old CROSS JOIN calls ON calls.id = old.id "
+        f"CROSS JOIN deliveries ON call = calls.id WHERE {where})"
+    )
+    done = 0
+
+    def piece(conn: sqlite3.Connection, rows: int) -> bool:
+        nonlocal done
+        choose(conn, "SELECT id FROM wanted ORDER BY id LIMIT ?", (rows,))
+        conn.execute("DELETE FROM wanted WHERE id IN (SELECT id FROM old)")
+        did = work(conn, these, parameters)
+        done += did
+        progress(did)
+        return bool(conn.execute("SELECT EXISTS (SELECT 1 FROM wanted)").fetchone()[0])
+
+    Piecemeal(outbox).run(piece)
+    return done
 
 
 def rejects(outbox: Outbox, ids: Sequence[int] = (), limit: int = -1) -> list[KeptReject]:
@@ -200,13 +242,35 @@ def rejects(outbox: Outbox, ids: Sequence[int] = (), limit: int = -1) -> list[Ke
     return [KeptReject(**row) for row in outbox.select(sql, *ids, limit)]
 
 
-def drop_rejects(outbox: Outbox, ids: Sequence[int]) -> int:
-    """Drop these rejects; a re-read does not bring them back."""
-    with outbox.transaction() as conn:
+def reject_ids(outbox: Outbox) -> list[int]:
+    return [row["id"] for row in outbox.select("SELECT id FROM rejects ORDER BY id")]
+
+
+def drop_rejects(outbox: Outbox, ids: Sequence[int], progress: Progress = _nothing) -> int:
+    """Drop these rejects; a re-read does not bring them back.
+
+    With the last one of a source it is forgotten, too, how many of its rejects were not kept.
+    """
+    left = deque(ids)
+    gone = 0
+
+    def piece(conn: sqlite3.Connection, rows: int) -> bool:
+        nonlocal gone
+        these = [(left.popleft(),) for _ in range(min(rows, len(left)))]
         conn.executemany(
-            "INSERT OR IGNORE INTO forgotten SELECT key FROM rejects WHERE id = ?", ((number,) for number in ids)
+            f"INSERT OR IGNORE INTO forgotten (identity, hour) SELECT key, {hour(time.time())} FROM rejects "
+            "WHERE id = ?",
+            these,
         )
-        return conn.executemany("DELETE FROM rejects WHERE id = ?", ((number,) for number in ids)).rowcount
+        gone += conn.executemany("DELETE FROM rejects WHERE id = ?", these).rowcount
+        progress(len(these))
+        if not left:
+            conn.execute("UPDATE cursors SET unkept = 0 WHERE source NOT IN (SELECT source FROM rejects)")
+        return bool(left)
+
+    if left:
+        Piecemeal(outbox).run(piece)
+    return gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,18 +327,19 @@ class ReadSoFar:
     """A source's cursor, when it last moved (seconds since the epoch), and what came from it since the beginning.
 
     ``rejects`` has also those that were replayed or purged since, and counts again what was read again: Totals has
-    those that are there now.
+    those that are there now. ``unkept`` of them there was no room for, since the last time that there were none.
     """
 
     cursor: str
     at: float
     calls: int
     rejects: int
+    unkept: int
 
 
 def read_so_far(outbox: Outbox) -> dict[str, ReadSoFar]:
     found = outbox.select(
         f"SELECT {rows.as_texts('source cursor')}, CAST(at AS REAL) AS at, CAST(calls AS INTEGER) AS calls, "
-        "CAST(rejects AS INTEGER) AS rejects FROM cursors"
+        "CAST(rejects AS INTEGER) AS rejects, CAST(unkept AS INTEGER) AS unkept FROM cursors"
     )
-    return {row["source"]: ReadSoFar(row["cursor"], row["at"], row["calls"], row["rejects"]) for row in found}
+    return {row["source"]: ReadSoFar(*(row[field.name] for field in dataclasses.fields(ReadSoFar))) for row in found}

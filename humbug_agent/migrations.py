@@ -113,3 +113,15 @@ def m004_wall_clock(db: Database) -> None:
     for column in ("start_offset", "answer_offset", "end_offset"):
         db.conn.execute(f"ALTER TABLE calls ADD COLUMN {column} INTEGER")
     db.conn.execute("CREATE INDEX calls_without_clock ON calls (id) WHERE start_offset IS NULL AND event = 'Cdr'")
+
+
+@migrations()
+def m005_bounds(db: Database) -> None:
+    # When the call was dropped, in whole hours since the epoch; 0 where that is not known.
+    db.conn.execute("ALTER TABLE forgotten ADD COLUMN hour INTEGER NOT NULL DEFAULT 0")
+    # What was not understood and is only counted, since its source's rejects have all the room that they may have.
+    db.conn.execute("ALTER TABLE cursors ADD COLUMN unkept INTEGER NOT NULL DEFAULT 0")
+    # The room that a source's rejects take, from the index alone.
+    db.conn.execute("ALTER TABLE rejects ADD COLUMN bytes INTEGER GENERATED ALWAYS AS (length(text)) VIRTUAL")
+    db.conn.execute("DROP INDEX rejects_source")
+    db.conn.execute("CREATE INDEX rejects_source ON rejects (source, bytes)")

@@ -13,12 +13,18 @@ from itertools import zip_longest
 from pathlib import Path
 
 from humbug_agent import minutes, rows, schema
-from humbug_agent.cdr import MOMENTS, Batch, Damaged, Record
+from humbug_agent.cdr import MOMENTS, Batch, Damaged, Record, Reject
 
 KEPT_FAILURES = 20
-PURGE_CHUNK = 1000
+LOG_BYTES = 16 * 2**20
+"""How large SQLite's log (the WAL) may grow while long work is done in pieces."""
 CLOCK_CHUNK = 10_000
 """Calls in one transaction, a tenth of a second: others wait for their turn to write."""
+REJECTS_BYTES = 32 * 2**20
+SHARE = 16
+"""The rejects of one source take up to so many bytes, and up to one part in sixteen of max_size_mb."""
+REJECT_BYTES = 400
+"""What a reject takes beside its text."""
 KNOWN_CHUNK = 500
 """Identities in one query; SQLite takes at most 32,766 parameters."""
 LONGEST_WAIT = 3660
@@ -101,10 +107,13 @@ class Outbox:
         self.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Waits for its turn to write, then commits as a whole or not at all."""
+    def transaction(self, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
+        """Waits for its turn to write, then commits as a whole or not at all.
+
+        One that ``writes`` nothing but temporary tables waits for nobody, and keeps nobody waiting.
+        """
         try:
-            self.db.conn.execute("BEGIN IMMEDIATE")
+            self.db.conn.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield self.db.conn
                 self.db.commit()
@@ -148,7 +157,8 @@ class Outbox:
         now = time.time()
         with self.transaction() as conn:
             conn.execute(
-                "INSERT INTO cursors VALUES (?, ?, ?, 0, 0) ON CONFLICT (source) DO UPDATE SET "
+                "INSERT INTO cursors (source, cursor, at, calls, rejects) VALUES (?, ?, ?, 0, 0) "
+                "ON CONFLICT (source) DO UPDATE SET "
                 "cursor = CASE excluded.cursor WHEN '' THEN cursor ELSE excluded.cursor END, at = excluded.at",
                 (source, batch.cursor or "", now),
             )
@@ -164,20 +174,40 @@ class Outbox:
                     "INSERT INTO deliveries (call, destination) SELECT id, ? FROM calls WHERE id > ?",
                     (destination, newest),
                 )
-            conn.executemany(
-                "INSERT INTO rejects (key, source, at, place, reason, text) SELECT ?, ?, ?, ?, ?, ? "
-                "WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE identity = ?) ON CONFLICT (key) DO NOTHING",
-                (
-                    (r.key, source, now, rows.as_text(r.where), rows.as_text(r.reason), r.text, r.key)
-                    for r in batch.rejects
-                ),
-            )
+            unkept = self._keep(conn, source, now, batch.rejects) if batch.rejects else 0
             calls = int(conn.execute("SELECT count(*) FROM calls WHERE id > ?", (newest,)).fetchone()[0])
             conn.execute(
-                "UPDATE cursors SET calls = calls + ?, rejects = rejects + ? WHERE source = ?",
-                (calls, len(batch.rejects), source),
+                "UPDATE cursors SET calls = calls + ?, rejects = rejects + ?, unkept = unkept + ? WHERE source = ?",
+                (calls, len(batch.rejects), unkept, source),
             )
         return calls
+
+    def _keep(self, conn: sqlite3.Connection, source: str, now: float, rejects: Sequence[Reject]) -> int:
+        """Keep them as far as there is room for those of one source. Returns how many were not."""
+        room = min(REJECTS_BYTES, (self._max_bytes or REJECTS_BYTES * SHARE) // SHARE)
+        room -= conn.execute(
+            "SELECT coalesce(sum(bytes + ?), 0) FROM rejects WHERE source = ?", (REJECT_BYTES, source)
+        ).fetchone()[0]
+        unkept = 0
+        for r in rejects:
+            known = "SELECT 1 FROM rejects WHERE key = ?1 UNION ALL SELECT 1 FROM forgotten WHERE identity = ?1"
+            if conn.execute(known, (r.key,)).fetchone():
+                continue
+            size = len(r.text) + REJECT_BYTES
+            if size > room:
+                unkept += 1
+                continue
+            room -= size
+            conn.execute(
+                "INSERT INTO rejects (key, source, at, place, reason, text) VALUES (?, ?, ?, ?, ?, ?)",
+                (r.key, source, now, rows.as_text(r.where), rows.as_text(r.reason), r.text),
+            )
+        return unkept
+
+    def unkept(self, source: str) -> int:
+        """How many records of it were not understood and, for want of room, not kept as rejects."""
+        found = self.select("SELECT unkept FROM cursors WHERE source = ?", source)
+        return int(found[0]["unkept"]) if found else 0
 
     def known(self, identities: Sequence[bytes]) -> set[bytes]:
         """Which of these are calls that were accepted, kept or dropped since."""
@@ -350,27 +380,32 @@ class Outbox:
         )
         return int(found[0]["used"])
 
-    def forget_delivered(self, before: float) -> int:
-        """Drop up to a thousand calls accepted ``before`` (seconds since the epoch) that every destination has.
+    def free_bytes(self) -> int:
+        """The room that dropped calls left in the file."""
+        found = self.select("SELECT freelist_count * page_size AS free FROM pragma_freelist_count, pragma_page_size")
+        return int(found[0]["free"])
 
-        Their identities stay. Returns how many were dropped; call again while it is not 0.
-        """
-        with self.transaction() as conn:
-            conn.execute("CREATE TEMP TABLE IF NOT EXISTS old (id INTEGER PRIMARY KEY)")
-            conn.execute("DELETE FROM old")
-            conn.execute(
-                "INSERT INTO old SELECT id FROM calls WHERE accepted < ? AND NOT EXISTS "
-                "(SELECT 1 FROM deliveries WHERE call = id AND state <> 'sent') ORDER BY accepted LIMIT ?",
-                (before, PURGE_CHUNK),
-            )
-            return forget(conn)
+    def write_back(self) -> None:
+        """Bring SQLite's log into the file where it has grown large, unless somebody is just reading from it."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if not log.exists() or log.stat().st_size < LOG_BYTES:
+            return
+        try:
+            # It is tried again soon, and must keep nobody waiting.
+            self.db.conn.execute("PRAGMA busy_timeout = 0")
+            self.db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self.db.conn.execute(f"PRAGMA busy_timeout = {schema.BUSY_SECONDS * 1000}")
+        except sqlite3.DatabaseError as error:
+            raise schema.reported(error, self.path) from error
 
-    def clock_was_set_back(self, now: float) -> None:
+    def clock_was_set_back(self, destinations: Iterable[str], now: float) -> None:
         """Make due what a wrong clock has put off: beyond any wait there is, or at a time that is still to come."""
         with self.transaction() as conn:
-            conn.execute(
-                "UPDATE deliveries SET due = ? WHERE state = 'waiting' AND due > ? AND (due > ? OR tried > ?)",
-                (now, now, now + LONGEST_WAIT, now + CLOCK_SECONDS),
+            # One by one: the index has the destination first.
+            conn.executemany(
+                "UPDATE deliveries SET due = ? WHERE state = 'waiting' AND destination = ? AND due > ? "
+                "AND (due > ? OR tried > ?)",
+                ((now, destination, now, now + LONGEST_WAIT, now + CLOCK_SECONDS) for destination in destinations),
             )
 
     def keep_wall_clock(self, zone: tzinfo) -> int:
@@ -398,23 +433,15 @@ class Outbox:
                 (CLOCK_CHUNK,),
             ).rowcount
 
-    def shrink(self) -> None:
-        """Give the room that dropped calls left back to the file system."""
-        try:
-            self.db.conn.execute("PRAGMA incremental_vacuum").fetchall()
-        except sqlite3.DatabaseError as error:
-            raise schema.reported(error, self.path) from error
-
 
 def _due(row: sqlite3.Row) -> Due | Lost:
     record, call, attempts = rows.record(row), row["call"], row["attempts"]
     return Lost(call, attempts, record.reason) if isinstance(record, Damaged) else Due(call, attempts, record)
 
 
-def forget(conn: sqlite3.Connection) -> int:
-    """Within a transaction: drop the calls in the temporary table ``old``, keeping their identities."""
-    conn.execute("INSERT OR IGNORE INTO forgotten SELECT identity FROM calls WHERE id IN (SELECT id FROM old)")
-    conn.execute("DELETE FROM deliveries WHERE call IN (SELECT id FROM old)")
-    conn.execute("DELETE FROM failures WHERE call IN (SELECT id FROM old)")
-    conn.execute("DELETE FROM replays WHERE call IN (SELECT id FROM old)")
-    return conn.execute("DELETE FROM calls WHERE id IN (SELECT id FROM old)").rowcount
+def no_room(unkept: int) -> str:
+    """What to say of a source of which so many records were not understood, nor kept."""
+    return (
+        f"{unkept:,} records that can't be understood are only counted: its rejects have all the room that they may "
+        "have. Once their cause is mended, replay or purge them (humbug-agent outbox list --state rejected)"
+    )

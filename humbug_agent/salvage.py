@@ -124,7 +124,7 @@ def _bring_calls(
         missing = _missing(new, number, destinations)
         told = new.execute("SELECT count(*), total(state <> 'sent') FROM told WHERE call = ?", (number,)).fetchone()
         if not missing and not told[1]:
-            new.execute("INSERT OR IGNORE INTO forgotten VALUES (?)", (call['"identity"'],))
+            new.execute("INSERT OR IGNORE INTO forgotten (identity) VALUES (?)", (call['"identity"'],))
             continue
         if not _insert(new, "calls", names, [row]) or not _is_call(new, number):
             new.execute("DELETE FROM calls WHERE id = ?", (number,))

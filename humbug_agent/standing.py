@@ -10,7 +10,7 @@ import click
 
 from humbug_agent import gaps, history, show, taken
 from humbug_agent.config import Config
-from humbug_agent.outbox import Health, Outbox
+from humbug_agent.outbox import Health, Outbox, no_room
 from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.text import printable
 
@@ -106,6 +106,7 @@ def _source(
 ) -> dict[str, Any]:
     """``source`` is None where agent.ini does not tell how to look at it, ``doubt`` what is said of its clock."""
     trouble, unread, counts = "", None, ""
+    crowded = no_room(read.unkept) if read and read.unkept else ""
     if source:
         counts = source.unread_in
         try:
@@ -115,10 +116,11 @@ def _source(
             trouble = trouble or str(error)
     return {
         "state": health.state,
-        "message": "; ".join(filter(None, [health.message or trouble, doubt])),
+        "message": "; ".join(filter(None, [health.message or trouble, doubt, crowded])),
         "since": show.iso(health.since, zone),
         "calls": read.calls if read else 0,
         "rejects_ever": read.rejects if read else 0,
+        "rejects_unkept": read.unkept if read else 0,
         "unread_bytes": unread if counts == "bytes" else None,
         "unread_seconds": unread if counts == "seconds" else None,
         "last_read": show.iso(read.at, zone) if read else None,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from humbug_agent.cdr import Batch, Notice
-from humbug_agent.outbox import Outbox
+from humbug_agent.cdr import Batch, Notice, Reject
+from humbug_agent.outbox import Outbox, no_room
 from humbug_agent.pace import growing, jittered
 from humbug_agent.sayings import Sayings, to
 from humbug_agent.schema import OutboxDamaged, OutboxError
@@ -50,17 +50,12 @@ def pump(
     """Bring what the source reads into the outbox, batch by batch, and say once where its times seem to be wrong."""
     if isinstance(source, Comparing):
         source.compare_with(outbox.known)
-    told = outbox.doubts().get(source.name, "")
+    told, unkept = outbox.doubts().get(source.name, ""), outbox.unkept(source.name)
     for batch in _read(source, outbox, stop, follow=follow):
         if batch.records or batch.rejects or batch.cursor:
             yield Brought(outbox.accept(source.name, batch, destinations), batch.size, _latest(batch))
             if batch.rejects:
-                first = batch.rejects[0]
-                said = (
-                    f"source {source.name}: {len(batch.rejects)} records kept as rejects, the first at {first.where}: "
-                    f"{first.reason}; see humbug-agent outbox list --state rejected"
-                )
-                sayings.say("rejects", logging.WARNING, said, number=len(batch.rejects))
+                unkept = _say(source.name, batch.rejects, outbox.unkept(source.name), unkept, sayings)
         else:
             yield Brought(0, 0, 0.0)
         if (doubt := source.doubt()) != told:
@@ -86,6 +81,20 @@ def _read(source: Source, outbox: Outbox, stop: threading.Event, *, follow: bool
             missing if source.leaves_out else "what is known is not sent twice",
         )
     yield from source.read(None, stop, follow=follow)
+
+
+def _say(source: str, rejects: Sequence[Reject], unkept: int, before: int, sayings: Sayings) -> int:
+    """Say what was not understood; once there is no room for it, that alone, once. Returns ``unkept``."""
+    if unkept > before:
+        if not before:
+            log.error("source %s: %s", source, no_room(unkept))
+        return unkept
+    said = (
+        f"source {source}: {len(rejects)} records kept as rejects, the first at {rejects[0].where}: "
+        f"{rejects[0].reason}; see humbug-agent outbox list --state rejected"
+    )
+    sayings.say("rejects", logging.WARNING, said, number=len(rejects))
+    return unkept
 
 
 def _latest(batch: Batch) -> float:

@@ -6,8 +6,9 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from humbug_agent import history, schema
+from humbug_agent import dropping, history, schema
 from humbug_agent.config import Config
+from humbug_agent.dropping import Piecemeal
 from humbug_agent.outbox import Outbox
 from humbug_agent.politeness import step_far_back
 from humbug_agent.sources import make_sources
@@ -17,6 +18,13 @@ log = logging.getLogger(__name__)
 
 FIRST_LOOK_SECONDS = 5.0
 LOOK_SECONDS = 7 * 86400.0
+KEEP_HOUSE_SECONDS = 60.0
+
+SPARE_BYTES = 2**20
+"""Less room than this in the outbox is not given back: the next calls take it."""
+
+TOLD_AGAIN_SECONDS = 9 * 86400.0
+"""Sources that ask a hosted PBX ask for a week again, once a day."""
 
 
 def max_bytes(config: Config) -> int:
@@ -135,18 +143,59 @@ def look_through(path: Path, stop: threading.Event) -> None:
             log.warning("%s; it was not looked through", error)
 
 
+def keep_house_always(config: Config, stop: threading.Event) -> None:
+    """Keep house once a minute, until ``stop``. Raises OutboxDamaged; other trouble with the outbox it waits out."""
+    while not stop.is_set():
+        try:
+            with Outbox(config.agent.outbox) as outbox:
+                # A look at millions of rows is no piece.
+                outbox.db.conn.set_progress_handler(stop.is_set, 100_000)
+                keep_house(outbox, config, stop)
+        except schema.OutboxDamaged:
+            raise
+        except schema.OutboxError as error:
+            if not stop.is_set():
+                log.error("%s", error)
+        stop.wait(KEEP_HOUSE_SECONDS)
+
+
 def keep_house(outbox: Outbox, config: Config, stop: threading.Event) -> None:
-    """Drop delivered calls that are older than keep_days; near the size limit, younger ones too. Raises OutboxError."""
+    """Drop delivered calls that are older than keep_days; near the size limit, younger ones too. Raises OutboxError.
+
+    So that none is sent twice their identities stay for two years; near the size limit the oldest of them go earlier.
+    ``stop`` ends it early.
+    """
     now = time.time()
-    outbox.clock_was_set_back(now)
-    dropped = 0
-    while not stop.is_set() and (gone := outbox.forget_delivered(now - config.agent.keep_days * 86400)):
-        dropped += gone
-    limit = 0.9 * max_bytes(config)
-    early = 0
-    while not stop.is_set() and outbox.used_bytes() > limit and (gone := outbox.forget_delivered(now)):
-        early += gone
+    outbox.clock_was_set_back([destination.name for destination in config.destinations], now)
+    work = Piecemeal(outbox, stop)
+    dropping.forget_old_identities(work, now)
+    dropping.forget_delivered(work, now - config.agent.keep_days * 86400)
+    limit = max_bytes(config) * 9 // 10
+    if outbox.used_bytes() > limit:
+        _make_room(work, config, limit, now)
+    if outbox.free_bytes() > max(outbox.used_bytes() // 8, SPARE_BYTES):
+        dropping.shrink(work)
+
+
+def _make_room(work: Piecemeal, config: Config, limit: int, now: float) -> None:
+    outbox = work.outbox
+
+    def enough() -> bool:
+        return outbox.used_bytes() <= limit
+
+    room = limit // 2
+    before = dropping.make_room(work, room, dropping.hour(now))
+    early = dropping.forget_delivered(work, now, enough)
     if early:
         log.warning("outbox %s: near max_size_mb; dropped %d delivered calls before keep_days", outbox.path, early)
-    if dropped or early:
-        outbox.shrink()
+    while not enough() and room > limit // 64 and not work.stop.is_set():
+        # Calls that wait come first, but for what hosted PBXs tell again.
+        room //= 2
+        before = max(before, dropping.make_room(work, room, dropping.hour(now - TOLD_AGAIN_SECONDS)))
+    if before:
+        log.warning(
+            "outbox %s: near max_size_mb; calls that were dropped before %s are not known any more. A file from then "
+            "that is read again is sent again",
+            outbox.path,
+            datetime.fromtimestamp(before * 3600, config.agent.timezone).strftime("%Y-%m-%d %H:%M"),
+        )

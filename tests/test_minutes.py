@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from humbug_agent import history, minutes, schema
+from humbug_agent.dropping import Piecemeal, forget_delivered
 from humbug_agent.history import Filter
 from humbug_agent.migrations import SENT_MINUTES
 from humbug_agent.outbox import Mark, Outbox
@@ -73,8 +74,7 @@ def test_it_outlives_a_replay_a_purge_and_retention(path: Path) -> None:
         history.replay(outbox, Filter(ids=[1]))
         history.purge(outbox, Filter(ids=[2]))
         history.purge(outbox, Filter(destination="other"))
-        while outbox.forget_delivered(time.time() + 1):
-            pass
+        forget_delivered(Piecemeal(outbox), time.time() + 1)
     assert after_a_restart(path) == expected
     # The replay was sent now.
     with Outbox(path) as outbox:

@@ -18,6 +18,7 @@ from sqlite_utils import Database
 from humbug_agent import gaps, history, lock, rows, schema, upkeep
 from humbug_agent.cdr import Batch, Notice
 from humbug_agent.config import Config, load
+from humbug_agent.dropping import Piecemeal, forget_delivered
 from humbug_agent.history import Filter
 from humbug_agent.outbox import KEPT_FAILURES, Mark, Outbox
 from humbug_agent.schema import OutboxDamaged, OutboxError, OutboxFull
@@ -161,7 +162,7 @@ def test_a_mark_comes_too_late_for_a_call_that_is_settled(outbox: Outbox) -> Non
 def test_delivered_calls_are_dropped_and_a_re_read_does_not_bring_them_back(outbox: Outbox) -> None:
     outbox.accept("csv", batch(1, 2, 3), TO)
     outbox.mark("humbug", [Mark(1, "sent", 1.0), Mark(2, "dead", 1.0)])
-    assert outbox.forget_delivered(time.time() + 1) == 1
+    assert forget_delivered(Piecemeal(outbox), time.time() + 1) == 1
     assert outbox.accept("csv", batch(1, 2, 3, 4), TO) == 1
     assert states(outbox) == {"waiting": 2, "sent": 0, "dead": 1}
 
@@ -169,7 +170,7 @@ def test_delivered_calls_are_dropped_and_a_re_read_does_not_bring_them_back(outb
 def test_calls_stay_for_keep_days(outbox: Outbox) -> None:
     outbox.accept("csv", batch(1), TO)
     outbox.mark("humbug", [Mark(1, "sent", time.time())])
-    assert outbox.forget_delivered(time.time() - 60) == 0
+    assert forget_delivered(Piecemeal(outbox), time.time() - 60) == 0
 
 
 def fill(outbox: Outbox) -> None:

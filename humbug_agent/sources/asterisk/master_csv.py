@@ -27,6 +27,7 @@ from humbug_agent.sources.asterisk.csv_records import Junk, split
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.contract import Known, NothingYet, SourceError, loaded
+from humbug_agent.sources.endless import Endless
 from humbug_agent.sources.following import Count, Follower, Visit, left_out
 from humbug_agent.sources.place import OpenFile, Place
 from humbug_agent.sources.readable import look_whether_readable
@@ -62,6 +63,7 @@ class AsteriskCsv:
         self._charset = settings.charset
         self.leaves_out = left_out(settings.path, settings.start)
         self._clock = CsvClock(settings, zone, self._identities)
+        self._endless = Endless(Junk)
         # What is asked while somebody else reads.
         self._shelf = Shelf(settings.path, _different)
 
@@ -195,6 +197,7 @@ class AsteriskCsv:
             if not taken:
                 break
             at = file.offset
+            found = self._endless.shortened(found, taken, file)
             clocks = self._clock.find(found, file, stop, more=more)
             if len(clocks) < len(found):
                 # The others are better judged with what comes behind them.

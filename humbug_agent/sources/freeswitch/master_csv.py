@@ -20,6 +20,7 @@ from humbug_agent.config_sources import FreeswitchCsvSettings
 from humbug_agent.sources import place as places
 from humbug_agent.sources import unpacking
 from humbug_agent.sources.contract import NothingYet, SourceError
+from humbug_agent.sources.endless import Endless
 from humbug_agent.sources.following import Count, Visit, left_out
 from humbug_agent.sources.freeswitch.following import FreeswitchFollower
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
@@ -52,6 +53,7 @@ class FreeswitchCsv:
         self._settings = settings
         self._zone = settings.timezone or zone
         self._zone_watch = ZoneWatch()
+        self._endless = Endless(Junk)
         self._shelves: dict[Path, Shelf] = {}
         self.leaves_out = left_out(settings.path, settings.start)
         self._said = ""
@@ -217,6 +219,7 @@ class FreeswitchCsv:
                 self._said = rows.own.name
                 log.warning("%s: is of template %s; set template to its text to have them named", file.path, self._said)
             at = file.offset
+            found = self._endless.shortened(found, taken, file)
             batch = self._batch(found, str(file.path), at)
             if not more and time.time() - file.written() < JUST_SECONDS:
                 for cdr in [record for record in batch.records[-1:] if isinstance(record, CDR)]:
