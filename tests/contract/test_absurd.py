@@ -42,7 +42,7 @@ def test_an_absurd_record_is_a_call_or_a_reject_wherever_it_is_looked_at(pbx: Pb
     number = itertools.count(1)
     with Outbox(outbox) as box:
 
-        @settings(max_examples=60, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=40, database=None, suppress_health_check=list(HealthCheck))
         @given(st.dictionaries(st.sampled_from(pbx.says), st.sampled_from(ABSURD), min_size=1, max_size=3))
         def each(said: dict[str, str]) -> None:
             batch = source.parse(pbx.odd(next(number), said))

@@ -116,7 +116,7 @@ def test_whatever_stands_in_a_cursor_is_read_from_or_is_none(pbx: Pbx, outbox: P
     assert read >= 0
 
 
-@pytest.mark.parametrize("cursor", [b"\xff\xfe", "\udcff".encode("utf-8", "surrogatepass"), 17, "", "[[" * 9000])
+@pytest.mark.parametrize("cursor", [b"\xff\xfe", 17, "[[" * 9000])
 def test_what_is_no_text_is_no_cursor(cursor: object, outbox: Path, tmp_path: Path) -> None:
     from pbxs import AsteriskCsvPbx
 
