@@ -103,16 +103,19 @@ class Section:
             return default
         return int(value)
 
-    def converted(self, key: str, convert: Callable[[str], T], expected: str) -> T | None:
-        """None where the key is absent or empty; a mistake where ``convert`` raises."""
+    def converted(self, key: str, convert: Callable[[str], T], expected: str, *, private: bool = False) -> T | None:
+        """None where the key is absent or empty; a mistake where ``convert`` raises.
+
+        ``private``: the value may have a secret in it, and is not quoted.
+        """
         value = self.text(key)
         if not value:
             return None
         try:
             return convert(value)
         except (ValueError, OSError, re.error) as error:
-            shown = re.sub(r"^.*@", "***@", value)
-            self.wrong(key, f"{shown!r} is not {expected} ({getattr(error, 'strerror', None) or error})")
+            shown = "what is set" if private else repr(value)
+            self.wrong(key, f"{shown} is not {expected} ({getattr(error, 'strerror', None) or error})")
             return None
 
     def secret(self, key: str, *, required: bool = False) -> Secret | None:
@@ -127,10 +130,12 @@ class Section:
         try:
             lines = Path(there).read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            self.wrong(f"{key}_file", f"{there} can't be read: {getattr(error, 'strerror', error)}")
+            # Not quoted: some put the secret itself there.
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            self.wrong(f"{key}_file", f"the file that is set can't be read: {reason}")
             return None
         if not lines or not lines[0].strip():
-            self.wrong(f"{key}_file", f"{there} is empty")
+            self.wrong(f"{key}_file", "the file that is set is empty")
             return None
         return Secret(lines[0].strip())
 
@@ -174,7 +179,11 @@ def read(path: Path, mistakes: list[str]) -> configparser.ConfigParser:
 
 
 def url(value: str) -> str:
-    parts = urlsplit(value)
+    """Raises ValueError, which quotes nothing: there may be a password in it."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError("its host can't be a name") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it needs http:// or https:// and a host")
     host(parts.hostname)
