@@ -29,8 +29,8 @@ MOST_CONNECTIONS, LEAVE_AT_ONCE = 500, 10
 STALE_SECONDS, FULL_SECONDS = 1.0, 0.02
 """Of a patient server that is full: who has been idle or unfinished for so long goes, and how often to look."""
 
-LONG_SECONDS = 3.0
-"""Of another one that is full of those who wait for the app: after so long they may go."""
+SOON_SECONDS, LONG_SECONDS = 0.1, 3.0
+"""Of another one: so long who came has for saying something; after so long those may go who wait for the app."""
 
 MOST_HEAD_BYTES = 16 * 1024
 
@@ -183,8 +183,9 @@ class Server:
         if self._patient:
             self._end(connection for connection in self._connections if connection.stale(now - STALE_SECONDS))
             return
-        resting = [connection for connection in self._connections if not connection.under_way]
-        others = (one for one in self._connections if not one.asked or one.began < now - LONG_SECONDS)
+        stale = [one for one in self._connections if one.stale(now - SOON_SECONDS)]
+        resting = [one for one in stale if not one.under_way]
+        others = stale or [one for one in self._connections if one.asked and one.began < now - LONG_SECONDS]
         self._end(sorted(resting, key=_began)[:LEAVE_AT_ONCE] or sorted(others, key=_began)[:1])
 
     def _complain(self, error: OSError) -> None:

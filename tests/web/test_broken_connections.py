@@ -4,6 +4,7 @@ HUMBUG_TEST_CONNECTIONS says how many of them; some thousands are for every day.
 """
 
 import gc
+import logging
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -52,11 +53,14 @@ def test_nothing_is_left_of_them(
     certified: Certified,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     kind: str,
     secure: bool,
 ) -> None:
     monkeypatch.setattr(throttle, "DELAY_SECONDS", 0.1)
     monkeypatch.setattr(guard, "LOG_SECONDS", 0.1)
+    # What is logged is kept for the test.
+    caplog.set_level(logging.ERROR)
     with closing(Store(tmp_path / "calls.db")) as store:
         receiver = Receiver(store, "the-key")
         apps = {

@@ -181,7 +181,8 @@ def test_10_000_wrong_passwords(
         answers = attack.communicate()[0]
     assert answers == b"401\n" * 10_000
     assert right > 10
-    assert slowest < 1
+    # Who is right waits with those who are wrong.
+    assert slowest < 3
     told = re.compile(r"\[status\] wrong user or password from 127\.0\.0\.1(?:, (\d+) times in 0\.5 s)?")
 
     def counted() -> int:
