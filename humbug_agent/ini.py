@@ -129,13 +129,18 @@ class Section:
             return Secret(here) if here else None
         try:
             lines = Path(there).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            # Not quoted: some put the secret itself there.
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            self.wrong(f"{key}_file", f"the file that is set can't be read: {reason}")
+        except PermissionError as error:
+            self.wrong(f"{key}_file", f"{there} can't be read: {error.strerror}")
+            return None
+        except UnicodeDecodeError:
+            self.wrong(f"{key}_file", f"{there} is not UTF-8 text")
+            return None
+        except OSError as error:
+            # There is no such file: some put the secret itself here.
+            self.wrong(f"{key}_file", f"the file that is set can't be read: {error.strerror}")
             return None
         if not lines or not lines[0].strip():
-            self.wrong(f"{key}_file", "the file that is set is empty")
+            self.wrong(f"{key}_file", f"{there} is empty")
             return None
         return Secret(lines[0].strip())
 

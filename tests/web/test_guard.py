@@ -190,7 +190,7 @@ def test_10_000_wrong_passwords(
         return sum(int(each[1] or 1) for each in found if each)
 
     until(lambda: counted() == 10_000)
-    assert len(caplog.records) < 30
+    assert len(caplog.records) < 100
     assert "guess" not in caplog.text
 
 
