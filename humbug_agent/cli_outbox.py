@@ -1,6 +1,8 @@
 """`humbug-agent outbox …`: what was read, what became of it, and making it right."""
 
 import csv
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import tzinfo
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from humbug_agent.config import Config
     from humbug_agent.history import Filter
     from humbug_agent.outbox import Outbox
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""With one of these begins what a spreadsheet takes for more than text."""
 
 SHOWN = 50
 TITLES = {"deliveries": "delivery", "failures": "failure", "replays": "before a replay"}
@@ -240,7 +245,7 @@ def export(form: str, output: str, **options: Any) -> None:
     with open_outbox(config) as box:
         try:
             # Closed in here: only then it is sure that all of it was written.
-            with click.open_file(output, "w", encoding="utf-8") as file:
+            with _opened(output) as file:
                 _export(box, wanted, config.agent.timezone, form, file)
         except OSError as error:
             if output != "-":
@@ -275,5 +280,18 @@ def _export(box: "Outbox", wanted: "Filter", zone: tzinfo, form: str, file: IO[s
                 writer.writeheader()
             extra = line.get("extra", line.get("fields", ""))
             said = line | {"extra": extra if isinstance(extra, str) else json.dumps(extra, ensure_ascii=False)}
-            writer.writerow({name: shown(str(value)) for name, value in said.items() if value is not None})
+            writer.writerow({name: shown(_harmless(str(value))) for name, value in said.items() if value is not None})
     file.flush()
+
+
+def _opened(output: str) -> IO[str]:
+    """A file is its owner's alone: who called whom is nobody else's business."""
+    if output == "-":
+        return click.open_file(output, "w", encoding="utf-8")
+    return open(output, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
+
+
+def _harmless(cell: str) -> str:
+    """What a spreadsheet would run, in a caller's name say, is text for it with an apostrophe before; numbers stay."""
+    runs = cell.startswith(FORMULAS) and not re.fullmatch(r"[+-][0-9]+", cell)
+    return f"'{cell}" if runs else cell

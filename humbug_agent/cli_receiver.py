@@ -16,7 +16,7 @@ import click
 @click.option("--fail-status", type=click.IntRange(200, 599), help="For tests: answer so instead.")
 @click.option("--fail-every", type=click.IntRange(1), default=1, help="For tests: to every so-manieth call only.")
 @click.option("--retry-after", help="For tests: the header of the failing answers.")
-@click.option("--delay", type=click.FloatRange(0), default=0.0, help="For tests: seconds before every answer.")
+@click.option("--delay", type=click.FloatRange(0, 25), default=0.0, help="For tests: seconds before every answer.")
 def receiver(
     listen: str,
     store: Path,

@@ -110,10 +110,10 @@ def _agent(section: Section) -> AgentSettings:
 def _humbug(name: str, section: Section) -> HumbugSettings:
     if section.text("api_key") == EXAMPLE_KEY:
         section.wrong("api_key", "is still the example's; put your own there")
-    proxy = section.converted("proxy", url, "a proxy's URL")
+    proxy = section.converted("proxy", url, "a proxy's URL", private=True)
     return HumbugSettings(
         name=name,
-        url=section.converted("url", url, "a URL") or HUMBUG_URL,
+        url=section.converted("url", url, "a URL", private=True) or HUMBUG_URL,
         api_key=section.secret("api_key", required=True) or Secret(""),
         encryption_key=section.secret("encryption_key"),
         connections=section.whole("connections", 4, 1, 64),

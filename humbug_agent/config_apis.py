@@ -124,8 +124,8 @@ def fusionpbx(name: str, section: Section) -> FusionpbxSettings:
 
 def _api(section: Section, example: str, default: str = "") -> ApiSettings:
     zone = section.converted("timezone", timezone, "an IANA time zone")
-    proxy = section.converted("proxy", url, "a proxy's URL")
-    asked = section.converted("url", url, f"a URL such as {example}") or default
+    proxy = section.converted("proxy", url, "a proxy's URL", private=True)
+    asked = section.converted("url", url, f"a URL such as {example}", private=True) or default
     if not asked and not section.text("url"):
         section.text("url", required=True)
     return ApiSettings(

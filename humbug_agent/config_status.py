@@ -42,7 +42,7 @@ def status_settings(section: Section) -> StatusSettings:
         password=section.secret("password"),
         require_tls=section.flag("require_tls", False),
         certificate=section.converted("certificate", file, "a readable file"),
-        private_key=section.converted("private_key", file, "a readable file"),
+        private_key=section.converted("private_key", file, "a readable file", private=True),
     )
     if not settings.password and not is_loopback(host):
         section.wrong("password", f"is missing: with listen = {settings.where} others than this host can ask")

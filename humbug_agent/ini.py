@@ -103,16 +103,19 @@ class Section:
             return default
         return int(value)
 
-    def converted(self, key: str, convert: Callable[[str], T], expected: str) -> T | None:
-        """None where the key is absent or empty; a mistake where ``convert`` raises."""
+    def converted(self, key: str, convert: Callable[[str], T], expected: str, *, private: bool = False) -> T | None:
+        """None where the key is absent or empty; a mistake where ``convert`` raises.
+
+        ``private``: the value may have a secret in it, and is not quoted.
+        """
         value = self.text(key)
         if not value:
             return None
         try:
             return convert(value)
         except (ValueError, OSError, re.error) as error:
-            shown = re.sub(r"^.*@", "***@", value)
-            self.wrong(key, f"{shown!r} is not {expected} ({getattr(error, 'strerror', None) or error})")
+            shown = "what is set" if private else repr(value)
+            self.wrong(key, f"{shown} is not {expected} ({getattr(error, 'strerror', None) or error})")
             return None
 
     def secret(self, key: str, *, required: bool = False) -> Secret | None:
@@ -126,8 +129,15 @@ class Section:
             return Secret(here) if here else None
         try:
             lines = Path(there).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            self.wrong(f"{key}_file", f"{there} can't be read: {getattr(error, 'strerror', error)}")
+        except PermissionError as error:
+            self.wrong(f"{key}_file", f"{there} can't be read: {error.strerror}")
+            return None
+        except UnicodeDecodeError:
+            self.wrong(f"{key}_file", f"{there} is not UTF-8 text")
+            return None
+        except OSError as error:
+            # There is no such file: some put the secret itself here.
+            self.wrong(f"{key}_file", f"the file that is set can't be read: {error.strerror}")
             return None
         if not lines or not lines[0].strip():
             self.wrong(f"{key}_file", f"{there} is empty")
@@ -174,7 +184,11 @@ def read(path: Path, mistakes: list[str]) -> configparser.ConfigParser:
 
 
 def url(value: str) -> str:
-    parts = urlsplit(value)
+    """Raises ValueError, which quotes nothing: there may be a password in it."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError("its host can't be a name") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it needs http:// or https:// and a host")
     host(parts.hostname)

@@ -3,12 +3,14 @@
 import os
 import re
 import resource
+import stat
 import subprocess
 
 import pytest
 from calls import batch, reject
 from host import PROGRAM, RECORDED, Host
 
+from humbug_agent import cli_outbox
 from humbug_agent.cdr import Batch
 from humbug_agent.outbox import Mark, Outbox
 
@@ -110,6 +112,28 @@ def test_an_export_to_a_full_disk_names_it_and_is_no_success(full: Host) -> None
     assert there.read_text() == full.run("outbox", "export")
     full.run("outbox", "export", "--output", str(there), "--state", "waiting")
     assert there.read_text() == ""
+
+
+def test_an_export_is_its_owners_alone(full: Host) -> None:
+    there = full.folder / "calls.csv"
+    before = os.umask(0)
+    try:
+        full.run("outbox", "export", "--output", str(there))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(there.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "@SUM(1)", "+cmd|' /C calc'!A0", "-2+3", "\t=1", "\r=1", "+4179 123", "+", "-"]
+)
+def test_what_a_spreadsheet_would_run_is_text_for_it(cell: str) -> None:
+    assert cli_outbox._harmless(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["+41791234567", "-5", "", "a=b", "'=1", "SIP/4003-00000001", "1+1"])
+def test_what_it_would_not_run_stays_as_it_is(cell: str) -> None:
+    assert cli_outbox._harmless(cell) == cell
 
 
 def test_an_export_that_grows_too_large_is_no_success(full: Host) -> None:

@@ -142,7 +142,7 @@ value_escaping = some
         "[destination d] connections: '0' is not a whole number from 1 to 64",
         "[destination d] timeout: '3.5' is not a whole number from 1 to 600",
         "[destination d] accept_pattern: '(' is not a regular expression",
-        "[destination d] url: 'ftp://example.org/' is not a URL",
+        "[destination d] url: what is set is not a URL (it needs http:// or https:// and a host)",
         "[destination d] ca_file: '/does/not/exist.pem' is not a readable file (No such file or directory)",
         "[destination d] value_escaping: 'some' is not one of reserved, none",
         "[destinations e]: is not known; did you mean destination NAME?",
@@ -160,7 +160,10 @@ value_escaping = some
         (GOOD + "api_key = another\n", "api_key: stands there twice"),
         ("api_key = secret-thing\n" + GOOD, "line 1 stands before any [section]"),
         (GOOD + "what is this\n", "line 8 is not KEY = VALUE"),
-        (GOOD.replace("api_key = the-api-key", "api_key_file = /does/not/exist"), "/does/not/exist can't be read"),
+        (
+            GOOD.replace("api_key = the-api-key", "api_key_file = /does/not/exist"),
+            "api_key_file: the file that is set can't be read: No s",
+        ),
         (GOOD + "url = http://host:port/\n", "its port is not a number"),
         (GOOD.replace("the-api-key", "YOUR-API-KEY"), "is still the example's"),
         (GOOD + "timeout = 5\n  connections = 3\n", "[destination humbug] timeout: goes on on the next line"),
@@ -214,18 +217,40 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
     assert "hide-me" not in repr(read(tmp_path, GOOD + AMI))
 
 
-def test_a_mistake_in_a_url_does_not_show_its_password(tmp_path: Path) -> None:
-    wrong = (
-        "http://me:hide-me@localhost:none/",
-        "ftp://me:hide-me@host/",
-        "me:hide-me@host",
-        "http://me:hide-me/x@host:p/",
-    )
-    said = [
-        text for value in wrong for key in ("proxy", "url") for text in mistakes(tmp_path, f"{GOOD}{key} = {value}\n")
-    ]
-    assert len(said) == 8
-    assert not any("hide-me" in mistake for mistake in said)
+SECRET_KEYS = {
+    "destination d": ("humbug", ["url", "proxy", "api_key", "api_key_file", "encryption_key", "encryption_key_file"]),
+    "source a": ("asterisk_ami", ["secret", "secret_file"]),
+    "source h": ("freeswitch_http", ["password", "password_file"]),
+    "source e": ("freeswitch_esl", ["password", "password_file"]),
+    "source w": ("while1", ["url", "proxy", "token", "token_file", "api_key", "api_key_file"]),
+    "source b": ("boxis", ["url", "proxy", "user_key", "user_key_file"]),
+    "source f": ("fusionpbx", ["url", "proxy", "password", "password_file"]),
+    "status": ("", ["password", "password_file", "private_key"]),
+}
+
+
+@pytest.mark.parametrize("title", SECRET_KEYS)
+def test_a_mistake_shows_no_value_that_may_be_a_secret(tmp_path: Path, title: str) -> None:
+    """Whatever is set there, and at whichever of the keys: what was meant for another one, or half of a URL."""
+    kind, keys = SECRET_KEYS[title]
+    for key in keys:
+        for value in (
+            "hide-me",
+            "/hide-me",
+            "me:hide-me@host",
+            "ftp://me:hide-me@host/",
+            "http://me:hide-me@localhost:none/",
+            "http://me:hide-me/x@host:p/",
+            "http://ho[st:hide-me/",
+            "http://me:hide-me@ho\u2100st/",
+            "http://host:1:hide-me/",
+            "hide-me\n hide-me",
+        ):
+            lines = f"[{title}]\n" + (f"type = {kind}\n" if kind else "") + f"{key} = {value}\n"
+            # A second mistake, so that there is one.
+            said = "".join(mistakes(tmp_path, f"[agent]\nmax_size_mb = x\n{lines}"))
+            assert "'x' is not a whole number" in said
+            assert "hide-me" not in said
 
 
 def test_http_to_another_host_and_a_readable_file_are_warned_about(tmp_path: Path) -> None:

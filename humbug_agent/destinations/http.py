@@ -1,27 +1,40 @@
 """What every destination that is asked over HTTP makes of an answer, or of none."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Refused
 from humbug_agent.http_client import HttpClient, NoAnswer, Response, place
+from humbug_agent.scrub import Scrubber
 
 READ_LIMIT = 64 * 1024
 """Bytes of an answer that are looked at."""
 
-KEPT = 500
-"""Bytes of an answer that are kept."""
+KEPT, SCRUBBED = 500, 8 * 1024
+"""Characters of an answer that are kept, and among which secrets are looked for: masking them makes it shorter."""
 
 REFUSED = (400, 413, 422)
 LATER = (408, 425, 429)
 
 
 class Poster:
-    """POSTs form bodies to ``url``. ``timeout`` (seconds) is for a request as a whole."""
+    """POSTs form bodies to ``url``. ``timeout`` (seconds) is for a request as a whole.
+
+    ``secrets`` are masked wherever the receiver says them back, as those in the URLs are.
+    """
 
     def __init__(
-        self, url: str, *, timeout: float, user_agent: str, ca_file: Path | None = None, proxy: str | None = None
+        self,
+        url: str,
+        *,
+        timeout: float,
+        user_agent: str,
+        ca_file: Path | None = None,
+        proxy: str | None = None,
+        secrets: Iterable[str] = (),
     ) -> None:
         self.place = place(url)
+        self._scrub = Scrubber(secrets, [url, proxy or ""])
         self._client = HttpClient(timeout=timeout, user_agent=user_agent, ca_file=ca_file, proxy=proxy)
         self._requests = {method: self._client.prepare(method, url) for method in ("GET", "POST")}
 
@@ -35,6 +48,11 @@ class Poster:
     def doubted(self) -> int:
         return self._client.doubted()
 
+    def said(self, response: Response) -> str:
+        """The beginning of its text, without secrets."""
+        text = response.text
+        return self._scrub(text[:SCRUBBED], cut=len(text) > SCRUBBED or not response.whole)
+
     def close(self) -> None:
         self._client.close()
 
@@ -42,7 +60,7 @@ class Poster:
         try:
             return self._client.send(self._requests[method], body, headers, READ_LIMIT)
         except NoAnswer as error:
-            raise (Misconfigured if error.lasting else Later)(str(error)) from error
+            raise (Misconfigured if error.lasting else Later)(self._scrub(str(error))) from error
 
 
 def judge(status: int, text: str, retry_after: float | None, where: str) -> Answer:

@@ -8,7 +8,7 @@ single request, since its text is partly known; HTTPS does.
 import re
 import time
 from datetime import UTC, datetime, tzinfo
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote_plus
 
 from humbug_agent import __version__
 from humbug_agent.cdr import CDR, Direction, Notice, Record, wall_clock
@@ -16,11 +16,10 @@ from humbug_agent.config import HumbugSettings, NumbersSettings
 from humbug_agent.destinations.contract import Answer, Later, Preview, Refused, Unsendable
 from humbug_agent.destinations.http import Poster, judge
 from humbug_agent.numbers import e164
+from humbug_agent.scrub import MASK
 
-MASK = "***"
 _BREAKS_THE_TEXT = re.compile(r"[%&+=\x00-\x1f\x7f]")
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
-_HEX = re.compile(r"[0-9a-f]{64,}", re.IGNORECASE)
 
 
 class Humbug:
@@ -41,6 +40,7 @@ class Humbug:
             user_agent=f"humbug-agent/{__version__}",
             ca_file=settings.ca_file,
             proxy=settings.proxy.reveal() if settings.proxy else None,
+            secrets=[one.reveal() for one in (settings.api_key, settings.encryption_key) if one],
         )
 
     def send(self, record: Record) -> Answer:
@@ -50,9 +50,8 @@ class Humbug:
             raise Unsendable(f"can't be said in Humbug's parameters: {error}") from error
         # Humbug knows no such header; a receiver that does can tell a repeat from two calls that look alike.
         response = self._poster.post(body, {"Idempotency-Key": record.identity.hex()})
-        text = self._scrub(response.text)
-        answer = judge(response.status, text, response.retry_after, self._poster.place)
-        self._judge_text(text, answer, response.whole)
+        answer = judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
+        self._judge_text(response.text, answer, response.whole)
         return answer
 
     def preview(self, record: Record) -> Preview:
@@ -70,7 +69,7 @@ class Humbug:
     def check(self) -> str:
         response = self._poster.get()
         if response.status not in (405, 501):
-            judge(response.status, response.text, response.retry_after, self._poster.place)
+            judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
         return f"{self._poster.place}: answers ({response.status}), {self._mode()}"
 
     def doubted(self) -> int:
@@ -126,14 +125,6 @@ class Humbug:
             raise Later(f"{self._poster.place}: the answer broke off, reject_pattern can't judge it", answer)
         if accept and not accept.search(text):
             raise Later(f"{self._poster.place}: the answer does not match accept_pattern", answer)
-
-    def _scrub(self, text: str) -> str:
-        """An answer may quote the request."""
-        text = _HEX.sub(MASK, text)
-        secrets = [s.reveal() for s in (self._settings.api_key, self._settings.encryption_key) if s and s.reveal()]
-        forms = {form(secret) for secret in secrets for form in (str, quote_plus, quote, lambda s: quote(s, safe=""))}
-        forms |= {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in forms}
-        return re.sub("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), MASK, text)
 
     def _local(self, moment: datetime) -> str:
         return wall_clock(moment, self._zone).strftime("%Y-%m-%d %H:%M:%S")

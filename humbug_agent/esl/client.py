@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from humbug_agent.config_sources import FreeswitchEslSettings
 from humbug_agent.esl.frames import Frame, FrameError, Frames
+from humbug_agent.scrub import Scrubber
 
 REST_SECONDS, FULL_BYTES = 0.02, 128 * 2**10
 """How long to rest after reading, so that waking up for each event does not take the PBX's time; after a read of so
@@ -140,8 +141,9 @@ class Client(asyncio.Protocol):
             )
         answer = await self._ask(f"auth {password}", REPLY)
         if not answer.reply.startswith("+OK"):
+            said = Scrubber([password])(answer.reply) or "no reason given"
             raise LoginRefused(
-                f"{self.where}: refuses the password ({answer.reply or 'no reason given'}); it is the param password "
+                f"{self.where}: refuses the password ({said}); it is the param password "
                 "in event_socket.conf.xml, and a change of it counts after fs_cli -x 'reload mod_event_socket'"
             )
 

@@ -4,20 +4,24 @@ import asyncio
 import json
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.types import Receive, Scope, Send
+
 from humbug_agent.receiver.protocol import Faults, ReceiverError, WrongKey, decode, faults, same
 from humbug_agent.receiver.store import Store
+from humbug_agent.web.bodies import Bodies, Gone, Refused
+from humbug_agent.web.throttle import Throttle, hold_back
 
-MOST_BYTES = 1 << 20
-BODY_SECONDS = 30.0
+MOST_BYTES, MOST_ARRIVING_BYTES = 1 << 20, 32 << 20
+"""Of one call, which has one or two kB; and of all that have come in part."""
+
+BODY_SECONDS = 20.0
 CHUNK = bytes(1 << 16)
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
@@ -57,11 +61,15 @@ class Receiver:
         self._api_key = api_key
         self._encryption_key = encryption_key
         self._posts = 0
+        self._throttle = Throttle()
+        too_large = f"a request has at most {MOST_BYTES} bytes"
+        self._bodies = Bodies(MOST_BYTES, MOST_ARRIVING_BYTES, BODY_SECONDS, too_large)
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["method"] == "POST":
-                await self._post(dict(scope["headers"]), receive, send)
+                with suppress(Gone):
+                    await self._post(scope, receive, send)
             elif scope["method"] == "GET":
                 await _answer(send, 200, await asyncio.to_thread(self.store.counts))
             else:
@@ -70,29 +78,31 @@ class Receiver:
             log.error("%s: %s", self.store.path, error)
             await _answer(send, 503, {"error": "the store can't be used now"})
 
-    async def _post(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
+    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises Gone."""
         self._posts += 1
         bad = self.misbehaviour
         due = bad.status is not None and self._posts % bad.every == 0
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _read(receive)
-        except TimeoutError:
-            await _answer(send, 408, {"error": "the request did not end in time"}, connection="close")
-            return
-        if body is None:
+            body = await self._bodies.read(headers, receive)
+        except Refused as refused:
+            closing = {"connection": "close"} if refused.late else {}
+            await _answer(send, refused.status, {"error": str(refused)}, **closing)
             return
         await asyncio.sleep(bad.delay)
         content_type = headers.get(b"content-type", b"application/x-www-form-urlencoded")
         if due and bad.status is not None:
             await _misbehave(send, bad.status, bad)
-        elif len(body) > MOST_BYTES:
-            await _answer(send, 413, {"error": f"a request has at most {MOST_BYTES} bytes"})
         elif content_type.partition(b";")[0].strip().lower() != b"application/x-www-form-urlencoded":
             await _answer(send, 415, {"error": "only application/x-www-form-urlencoded is understood"})
         else:
             key = headers.get(b"idempotency-key", b"").decode("latin-1").strip()
-            await _answer(send, *self._judge(body, key or None))
+            async with self._throttle.turn(scope):
+                status, said = self._judge(body, key or None)
+                if status == 401:
+                    await hold_back()
+            await _answer(send, status, said)
 
     def _judge(self, body: bytes, key: str | None) -> tuple[int, dict[str, Any]]:
         try:
@@ -106,22 +116,6 @@ class Receiver:
         if said := faults(parameters):
             return 400, {"faults": said}
         return 200, {"stored": self.store.add(parameters, key)}
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """The request's body, None where the client went away. More than MOST_BYTES is read, but not kept.
-
-    Closing on a client that still sends would reset the connection, and the answer with it.
-    """
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        if len(body) <= MOST_BYTES:
-            body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(body)
 
 
 async def _answer(send: Send, status: int, said: Mapping[str, Any], **headers: str) -> None:

@@ -1,83 +1,44 @@
 """The receiver on a socket: as a server of its own, or in a thread beside whoever needs one."""
 
-import asyncio
 import signal
-import socket
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
-import uvicorn
-
+from humbug_agent.ini import shown
 from humbug_agent.receiver.app import Receiver
 from humbug_agent.receiver.protocol import ReceiverError
-from humbug_agent.uvicorn_settings import uvicorn_settings
+from humbug_agent.web.server import Server
+from humbug_agent.web.sockets import WebError
 
 PATH = "/receiver.php"
 
 
-class _Server(uvicorn.Server):
-    """Listens from the start, so that nobody else gets the port; ``on_ready`` gets the URL once it answers."""
+@dataclass(frozen=True)
+class _Listen:
+    label: ClassVar[str] = "receiver:"
+    host: str
+    port: int
+    certificate: Path | None
+    private_key: Path | None
 
-    def __init__(
-        self,
-        receiver: Receiver,
-        host: str,
-        port: int,
-        on_ready: Callable[[str], object],
-        certificate: Path | None,
-        private_key: Path | None,
-    ) -> None:
-        if private_key and not certificate:
-            raise ReceiverError("a private key needs a certificate beside it")
-        try:
-            config = uvicorn_settings(
-                receiver,
-                log_level="warning",
-                timeout_keep_alive=60,
-                timeout_graceful_shutdown=5,
-                h11_max_incomplete_event_size=1 << 16,
-                ssl_certfile=certificate,
-                ssl_keyfile=private_key,
-            )
-        except OSError as error:
-            raise ReceiverError(f"certificate {certificate}, key {private_key or 'in it'}: {error}") from error
-        super().__init__(config)
-        try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            self.listener = socket.create_server((str(address[0]), port), family=family)
-            # asyncio sets it only on sockets that name their protocol, which these do not: 40 ms an answer without.
-            self.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError as error:
-            raise ReceiverError(f"can't listen on {host}, port {port}: {error.strerror}") from error
-        name = f"[{host}]" if ":" in host else host
-        self.url = f"{'https' if certificate else 'http'}://{name}:{self.listener.getsockname()[1]}{PATH}"
-        self._on_ready = on_ready
+    @property
+    def where(self) -> str:
+        return shown(self.host, self.port)
 
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        with self.listener:
-            super().run(sockets or [self.listener])
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_ready(self.url)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # A TLS connection only ends when the client agrees, and one that keeps it for its next call does not.
-        soon = asyncio.get_running_loop().call_later(0.2, self._abort, True)
-        await super().shutdown(sockets)
-        soon.cancel()
-        self._abort(False)
-        await asyncio.sleep(0)
-
-    def _abort(self, only_answered: bool) -> None:
-        for connection in list(self.server_state.connections):
-            if connection.transport.is_closing() or not only_answered:
-                connection.transport.abort()
-
-    def stop(self, *_: object) -> None:
-        self.should_exit = True
+def _started(receiver: Receiver, listen: _Listen) -> tuple[Server, str]:
+    """The server, and the URL that it answers at. Raises ReceiverError."""
+    if listen.private_key and not listen.certificate:
+        raise ReceiverError("a private key needs a certificate beside it")
+    server = Server(receiver, listen, patient=True, only_tls=bool(listen.certificate))
+    try:
+        server.start()
+    except WebError as error:
+        raise ReceiverError(str(error)) from error
+    return server, f"{'https' if listen.certificate else 'http'}://{shown(listen.host, server.port)}{PATH}"
 
 
 def serve(
@@ -93,12 +54,13 @@ def serve(
 
     Raises ReceiverError where the address or the certificate can't be used.
     """
-    server = _Server(receiver, host, port, on_ready, certificate, private_key)
-    # uvicorn raises the signal anew when it is done, for the handlers it found: without these the process dies of it
-    # before the caller can close the store.
-    before = {number: signal.signal(number, server.stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        server.run()
+        server, url = _started(receiver, _Listen(host, port, certificate, private_key))
+        on_ready(url)
+        stop.wait()
+        server.stop()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -107,7 +69,7 @@ def serve(
 class Background:
     """The same server in a thread of its own, on a free port of ``host``, for as long as a ``with`` block.
 
-    ``url`` is where to send to. Leaving the block waits for requests under way, up to 5 seconds.
+    ``url`` is where to send to. Leaving the block waits for requests under way, up to 3 seconds.
     """
 
     def __init__(
@@ -120,27 +82,11 @@ class Background:
     ) -> None:
         self.receiver = receiver
         self.url = ""
-        self._where = host, certificate, private_key
+        self._listen = _Listen(host, 0, certificate, private_key)
 
     def __enter__(self) -> Self:
-        host, certificate, private_key = self._where
-        ready: Future[str] = Future()
-        self._server = _Server(self.receiver, host, 0, ready.set_result, certificate, private_key)
-        self._pool = ThreadPoolExecutor(1, "receiver")
-        self._running = self._pool.submit(self._server.run)
-        try:
-            for first in as_completed((ready, self._running)):
-                self.url = first.result() or ""
-                break
-        except BaseException:
-            self._stop()
-            raise
+        self._server, self.url = _started(self.receiver, self._listen)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop()
-        self._running.result()
-
-    def _stop(self) -> None:
         self._server.stop()
-        self._pool.shutdown()

@@ -14,6 +14,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from humbug_agent.web.strict import StrictHttp
+
 HEAD_SECONDS = 10.0
 """For the head of a request: from opening the connection, TLS included, or from the first byte of a later request."""
 
@@ -32,7 +34,10 @@ BAD, LONG = (400, b"ERROR: NOT A VALID HTTP REQUEST"), (431, b"ERROR: REQUEST TO
 
 
 class _ClosedOnce:
-    """A TLS transport of asyncio, which raises at whatever is asked of it when it has been closed twice."""
+    """A TLS transport of asyncio: it raises at whatever is asked of it when it has been closed twice.
+
+    And it logs when more is written to it once it has been closed, as strangers can have it done.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -41,6 +46,10 @@ class _ClosedOnce:
         if not self._transport.is_closing():
             self._transport.close()
 
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
@@ -48,10 +57,17 @@ class _ClosedOnce:
 class Connection(H11Protocol):
     """From the moment that it is accepted, when it has no transport yet, to its end. Times are the loop's."""
 
+    conn: StrictHttp
+
     def __init__(
         self, config: uvicorn.Config, state: ServerState, loop: asyncio.AbstractEventLoop, sock: socket.socket
     ) -> None:
-        super().__init__(config, state, {}, loop)
+        # The app finds it in its scope's state.
+        gone = asyncio.Event()
+        super().__init__(config, state, {"gone": gone}, loop)
+        self._gone = gone
+        assert config.h11_max_incomplete_event_size
+        self.conn = StrictHttp(config.h11_max_incomplete_event_size)
         self._sock = sock
         self.logger = UNHEARD
         self.began = loop.time()
@@ -67,12 +83,17 @@ class Connection(H11Protocol):
         answering = self.conn.our_state is not h11.IDLE and not self.transport.is_closing()
         return answering or bool(self.transport.get_write_buffer_size()) or _untaken(self.transport)
 
+    @property
+    def asked(self) -> bool:
+        """A whole request has come, body included, and the app is at work on its answer."""
+        return bool(self.cycle) and not (self.cycle.more_body or self.cycle.response_complete or self._lingering)
+
     def overdue(self, now: float) -> bool:
         return now - self.began > self._allowed()
 
     def stale(self, since: float) -> bool:
-        """It is idle, or in the midst of a head, since before, and has sent nothing that was not read yet."""
-        return self.began < since and not self.under_way and not _has(self._sock, termios.FIONREAD)
+        """Since before, nobody but the client can bring it on, and it has sent nothing that was not read yet."""
+        return self.began < since and not self.asked and not _has(self._sock, termios.FIONREAD)
 
     def _allowed(self) -> float:
         if self._lingering:
@@ -107,6 +128,10 @@ class Connection(H11Protocol):
         encrypted = transport.get_extra_info("sslcontext")
         super().connection_made(cast(asyncio.Transport, _ClosedOnce(transport)) if encrypted else transport)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._gone.set()
+
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
@@ -119,6 +144,8 @@ class Connection(H11Protocol):
         if not self.transport.get_write_buffer_size():
             self.began = self.loop.time()
         super().on_response_complete()
+        # uvicorn's timer outlives a connection that breaks, and keeps all of its memory. Ours are in the server's tick.
+        self._unset_keepalive_if_required()
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn calls it where it has caught h11's error."""
@@ -141,7 +168,7 @@ class Connection(H11Protocol):
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]
-        is_head = self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
+        is_head = self.conn.our_state is h11.SEND_RESPONSE and self.conn.method == b"HEAD"
         said = h11.Data(data=b"" if is_head else body)
         for event in (h11.Response(status_code=status, headers=headers), said, h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")

@@ -5,20 +5,17 @@ import base64
 import hmac
 import ipaddress
 import logging
+import re
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from humbug_agent.config_status import StatusSettings
 from humbug_agent.ini import is_loopback
+from humbug_agent.web.bodies import Gone
+from humbug_agent.web.throttle import Throttle, hold_back
 
 log = logging.getLogger(__name__)
-
-DELAY_SECONDS = 1.0
-"""How long a wrong password's answer is held back."""
-
-MOST_HELD = 256
-"""Beyond it wrong passwords are answered at once, and the connection is closed: they must not use up all of them."""
 
 LOG_SECONDS = 60.0
 """A warning per address at most so often."""
@@ -26,9 +23,11 @@ LOG_SECONDS = 60.0
 MOST_ADDRESSES, OTHERS = 100, "other addresses"
 """How many addresses are told apart in the log at a time."""
 
+_HOST = re.compile(r"(?:(?P<bare>[0-9A-Za-z.]+)|\[(?P<bracketed>[0-9A-Fa-f:.]+)\])(?::[0-9]{0,5})?")
+"""Nothing but a name or an address, and a port: in what else stands there browsers may find another host."""
+
 Header = tuple[bytes, bytes]
 
-CLOSE: Header = (b"connection", b"close")
 CHALLENGE: Header = (b"www-authenticate", b'Basic realm="humbug-agent", charset="UTF-8"')
 UNCACHED: Header = (b"cache-control", b"no-store")
 
@@ -70,7 +69,6 @@ STRANGE_HOST = Refusal(
     403, "ERROR: HOST NAME NOT ALLOWED\nWithout a password in [status] this answers only as localhost or an IP address."
 )
 UNKNOWN = Refusal(401, "ERROR: AUTHENTICATION FAILED", CHALLENGE)
-UNKNOWN_BYE = Refusal(401, "ERROR: AUTHENTICATION FAILED", CHALLENGE, CLOSE)
 
 
 class Guard:
@@ -84,7 +82,7 @@ class Guard:
         self._password = _encodings(settings.password.reveal() if settings.password else "")
         # A stranger's web page may give its own name this address, and then read in the visitor's browser what is here.
         self._only_local_names = is_loopback(settings.host) and not settings.guarded
-        self._held = 0
+        self._throttle = Throttle()
         self._wrong: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,15 +92,26 @@ class Guard:
             await TLS_NEEDED(send)
         elif self._only_local_names and not _is_local_name(_header(scope, b"host")):
             await STRANGE_HOST(send)
-        elif not self._guarded or self._may(given := _header(scope, b"authorization")):
+        elif not self._guarded:
             await self._app(scope, receive, _with_headers(send))
-        elif given is None:
+        elif (given := _header(scope, b"authorization")) is None:
             await UNKNOWN(send)
         else:
-            await self._refuse(scope, send)
+            with suppress(Gone):
+                await self._judge(given, scope, receive, send)
 
-    def _may(self, given: bytes | None) -> bool:
-        kind, _, encoded = (given or b"").partition(b" ")
+    async def _judge(self, given: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._throttle.turn(scope):
+            if not (right := self._may(given)):
+                self._count(scope["client"][0].removeprefix("::ffff:") if scope["client"] else OTHERS)
+                await hold_back()
+        if right:
+            await self._app(scope, receive, _with_headers(send))
+        else:
+            await UNKNOWN(send)
+
+    def _may(self, given: bytes) -> bool:
+        kind, _, encoded = given.partition(b" ")
         try:
             user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         except ValueError:
@@ -110,18 +119,6 @@ class Guard:
         # No shortcut: how long it takes must not tell which of the two is right.
         right = _same(user, self._user) & _same(password, self._password)
         return right and bool(colon) and kind.lower() == b"basic"
-
-    async def _refuse(self, scope: Scope, send: Send) -> None:
-        self._count(scope["client"][0].removeprefix("::ffff:") if scope["client"] else OTHERS)
-        if self._held >= MOST_HELD:
-            await UNKNOWN_BYE(send)
-            return
-        self._held += 1
-        try:
-            await asyncio.sleep(DELAY_SECONDS)
-        finally:
-            self._held -= 1
-        await UNKNOWN(send)
 
     def _count(self, address: str) -> None:
         """The first one is told at once, those that follow when the time has passed."""
@@ -173,12 +170,9 @@ def _is_local_name(host: bytes | None) -> bool:
     """With or without a port. Clients of HTTP/1.0 need not say it, and are no browsers."""
     if host is None:
         return True
-    name = host.decode("latin-1")
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    elif name.count(":") == 1:
-        name = name.partition(":")[0]
-    if name.lower() == "localhost":
+    found = _HOST.fullmatch(host.decode("latin-1"))
+    name = (found["bare"] or found["bracketed"]).lower() if found else ""
+    if name == "localhost":
         return True
     try:
         ipaddress.ip_address(name)

@@ -14,10 +14,10 @@ from typing import cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from humbug_agent.uvicorn_settings import uvicorn_settings
 from humbug_agent.web import connection as limits
 from humbug_agent.web.connection import Connection
 from humbug_agent.web.sockets import Listen, WebError, listeners, tls_context
+from humbug_agent.web.uvicorn_settings import uvicorn_settings
 
 __all__ = ["Server", "WebError"]
 
@@ -28,6 +28,9 @@ MOST_CONNECTIONS, LEAVE_AT_ONCE = 500, 10
 
 STALE_SECONDS, FULL_SECONDS = 1.0, 0.02
 """Of a patient server that is full: who has been idle or unfinished for so long goes, and how often to look."""
+
+SOON_SECONDS, LONG_SECONDS = 0.1, 3.0
+"""Of another one: so long who came has for saying something; after so long those may go who wait for the app."""
 
 MOST_HEAD_BYTES = 16 * 1024
 
@@ -49,16 +52,26 @@ TLS_RECORD = b"\x16"
 class Server:
     """Serves ``app``. ``port`` is the one it listens on, which matters where ``listen`` says 0.
 
-    Beyond ``most`` clients some are cut off for new ones. Where it is ``patient``, nobody is whose request is under
-    way: the new ones wait in the kernel. ``start`` raises WebError, after which it may be called again; after ``stop``
-    the port is free.
+    Beyond ``most`` clients some are cut off for new ones, which wait in the kernel meanwhile. Where it is ``patient``,
+    nobody is whose request has come as a whole, and nobody within a second. With a certificate it speaks plain HTTP as
+    well, unless it is ``only_tls``. ``start`` raises WebError, after which it may be called again; after ``stop`` the
+    port is free.
     """
 
-    def __init__(self, app: ASGIApp, listen: Listen, *, most: int = MOST_CONNECTIONS, patient: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listen: Listen,
+        *,
+        most: int = MOST_CONNECTIONS,
+        patient: bool = False,
+        only_tls: bool = False,
+    ) -> None:
         self._app = app
         self._listen = listen
         self._most = most
         self._patient = patient
+        self._only_tls = only_tls
         self._state = ServerState()
         self._connections = cast(set[Connection], self._state.connections)
         self._stopping = asyncio.Event()
@@ -90,8 +103,9 @@ class Server:
         self._config = uvicorn_settings(
             self._answer,
             date_header=False,
-            timeout_keep_alive=3600,  # The connection's own limit comes first.
             h11_max_incomplete_event_size=MOST_HEAD_BYTES,
+            # Those whose clients have gone count, too: the app is at work for them. Beyond it the answer is 503.
+            limit_concurrency=2 * self._most,
         )
         for listener in self._listeners:
             self._loop.add_reader(listener, self._accept, listener)
@@ -129,10 +143,13 @@ class Server:
         await asyncio.sleep(0.02)
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPT_AT_ONCE):
-            if self._patient and self._is_full():
+        # It is readable: somebody waits there, for whom the others may have to make room.
+        if self._is_full():
+            self._make_room()
+            if self._is_full():
                 self._pause(listener, FULL_SECONDS)
                 return
+        for _ in range(ACCEPT_AT_ONCE):
             try:
                 sock, _address = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
@@ -143,10 +160,10 @@ class Server:
                 self._pause(listener, PAUSE_SECONDS)
                 return
             self._welcome(sock)
+            if self._is_full():
+                return
 
     def _welcome(self, sock: socket.socket) -> None:
-        if len(self._connections) >= self._most:
-            self._make_room()
         connection = Connection(self._config, self._state, self._loop, sock)
         self._connections.add(connection)
 
@@ -159,17 +176,17 @@ class Server:
         connection.opening.add_done_callback(opened)
 
     def _is_full(self) -> bool:
-        if len(self._connections) >= self._most:
-            self._make_room()
         return len(self._connections) >= self._most
 
     def _make_room(self) -> None:
+        now = self._loop.time()
         if self._patient:
-            since = self._loop.time() - STALE_SECONDS
-            self._end(connection for connection in self._connections if connection.stale(since))
-        else:
-            resting = (connection for connection in self._connections if not connection.under_way)
-            self._end(sorted(resting, key=_began)[:LEAVE_AT_ONCE] or sorted(self._connections, key=_began)[:1])
+            self._end(connection for connection in self._connections if connection.stale(now - STALE_SECONDS))
+            return
+        stale = [one for one in self._connections if one.stale(now - SOON_SECONDS)]
+        resting = [one for one in stale if not one.under_way]
+        others = stale or [one for one in self._connections if one.asked and one.began < now - LONG_SECONDS]
+        self._end(sorted(resting, key=_began)[:LEAVE_AT_ONCE] or sorted(others, key=_began)[:1])
 
     def _complain(self, error: OSError) -> None:
         """Most likely all file descriptors are in use."""
@@ -195,7 +212,7 @@ class Server:
                 first = await self._first_byte(sock)
                 if not first:
                     return
-                context = self._context if first == TLS_RECORD else None
+                context = self._context if first == TLS_RECORD or self._only_tls else None
             await self._loop.connect_accepted_socket(
                 lambda: connection,
                 sock,

@@ -1,10 +1,13 @@
 """What each answer is taken for, whom TLS trusts, what the environment may change, and what no text shows."""
 
 import gzip
+import html
+import json
 import re
 import ssl
 import time
 import tracemalloc
+from base64 import b64encode
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
@@ -263,7 +266,17 @@ def test_secrets_that_the_server_says_back_are_masked(
 
 
 @pytest.mark.parametrize(
-    "form", [quote, lambda secret: quote(secret, safe=""), lambda secret: quote_plus(secret).lower()]
+    "form",
+    [
+        quote,
+        lambda secret: quote(secret, safe=""),
+        lambda secret: quote_plus(secret).lower(),
+        html.escape,
+        lambda secret: "".join(f"&#{ord(one)};" for one in secret),
+        lambda secret: json.dumps(secret)[1:-1].replace("/", "\\/"),
+        lambda secret: "".join(f"\\u{ord(one):04x}" for one in secret),
+        lambda secret: b64encode(f"user:{secret}".encode()).decode(),
+    ],
 )
 def test_a_secret_escaped_another_way_is_masked(call: Call, humbug: Make, form: Callable[[str], str]) -> None:
     with Rude(lambda _: Act(body=f"for {form(GATEWAY)}: ok".encode())) as server:
@@ -301,6 +314,20 @@ def test_user_and_password_of_the_url_are_sent_and_not_shown(
     assert server.requests[0].headers["authorization"].startswith("Basic ")
     assert server.requests[0].target.endswith("?token=pumpkin")
     assert not re.search("me:|sesame|pumpkin", f"{error!r}{error.reason}")
+
+
+def test_what_is_secret_of_the_url_and_said_back_is_masked(call: Call, humbug: Make, failure: Failure) -> None:
+    def says_back(request: Request) -> Act:
+        return Act(status=400, body=f"{request.target} {request.headers['authorization']} zebra-key".encode())
+
+    with Rude(says_back) as server:
+        url = server.url.replace("127.0.0.1", "me:sesame@127.0.0.1") + "?token=pumpkin"
+        error = failure(humbug(url, api_key="zebra-key"), call())
+        with pytest.raises(DeliveryError) as checked:
+            humbug(url, api_key="zebra-key").check()
+    for said in (error.reason, error.answer.text, checked.value.reason, checked.value.answer.text):
+        assert not re.search(f"{b64encode(b'me:sesame').decode()}|pumpkin|zebra-key", said)
+        assert "Basic ***" in said
 
 
 def test_an_unreachable_url_shows_neither_user_nor_password(

@@ -8,8 +8,10 @@ import struct
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from datetime import UTC
 from pathlib import Path
+from select import select
 from xml.etree import ElementTree
 
 import pytest
@@ -21,6 +23,7 @@ from host import wait_until
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch import desk, endpoint
 from humbug_agent.sources.freeswitch.endpoint import FreeswitchHttp
+from humbug_agent.web import throttle
 
 PLAIN = "Content-Type: application/x-www-form-plaintext"
 FORM = "Content-Type: application/x-www-form-urlencoded"
@@ -169,7 +172,8 @@ def test_a_thousand_posts_side_by_side(outbox: Outbox) -> None:
     assert outbox.commits < 500
 
 
-def test_who_must_have_a_password_does(caplog: pytest.LogCaptureFixture) -> None:
+def test_who_must_have_a_password_does(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "DELAY_SECONDS", 0.05)
     with Outbox(settings(username="cdr", password="sésame:1")) as outbox:
         assert curl(outbox.url, numbered(1)[1], "--user", "cdr:sésame:1") == 200
         assert curl(outbox.url, numbered(2)[1], "--user", "cdr:wrong") == 401
@@ -202,26 +206,67 @@ def test_what_is_too_large_is_refused_at_once(outbox: Outbox) -> None:
     assert outbox.post(numbered(1)[1]) == 200
 
 
-def test_a_document_that_does_not_come_is_given_up(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+HALF = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+
+
+def test_a_document_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "BODY_SECONDS", 0.3)
-    with socket.create_connection(("127.0.0.1", outbox.source.port), timeout=10) as sock:
-        sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n{")
-        assert sock.recv(100).startswith(b"HTTP/1.1 408 ")
-    assert outbox.post(numbered(1)[1]) == 200
-    assert outbox.rejects == []
+    with Outbox(settings()) as outbox:
+        with socket.create_connection(("127.0.0.1", outbox.source.port), timeout=10) as sock:
+            sock.sendall(HALF % 9000 + b"{")
+            assert sock.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert outbox.post(numbered(1)[1]) == 200
+        assert outbox.rejects == []
 
 
-def test_what_has_come_in_part_is_bounded(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_come_in_part_is_bounded_and_the_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     document = numbered(1)[1]
-    monkeypatch.setattr(desk, "MOST_ARRIVING_BYTES", 2 * len(document))
-    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", outbox.source.port), timeout=10) as slow:
-        slow.sendall(head % (2 * len(document)) + document + b" " * (len(document) - 1))
-        wait_until(lambda: outbox.post(numbered(2)[1]) == 503)
-        slow.sendall(b" ")
-        assert slow.recv(100).startswith(b"HTTP/1.1 200 ")
-    assert outbox.post(numbered(2)[1]) == 200
-    assert {1, 2} == {*outbox.numbers}
+    size = len(document)
+    monkeypatch.setattr(desk, "MOST_ARRIVING_BYTES", 3 * size)
+    with ExitStack() as stack:
+        outbox = stack.enter_context(Outbox(settings()))
+        address = "127.0.0.1", outbox.source.port
+        long, short = (stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(2))
+        long.sendall(HALF % (2 * size + 9) + document + b" " * size)
+        short.sendall(HALF % size + document[:-1])
+        wait_until(lambda: outbox.post(numbered(2)[1]) == 200 and select([long], [], [], 0)[0])
+        assert long.recv(100).startswith(b"HTTP/1.1 503 ")
+        short.sendall(document[-1:])
+        assert short.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert {1, 2} == {*outbox.numbers}
+
+
+def test_a_document_passes_beside_hundreds_that_take_their_time(outbox: Outbox) -> None:
+    """More of them than may connect, and more bytes than may come in part."""
+    beginning = HALF % 1_000_000 + b"x" * 90_000
+    address = "127.0.0.1", outbox.source.port
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(450)]
+        for sock in slow:
+            sock.setblocking(False)
+            sock.send(beginning)
+        # Those who are refused at once do not go on, either.
+        for sock in slow[::3]:
+            with suppress(OSError):
+                sock.send(b"x" * 9000)
+        began = time.monotonic()
+        assert outbox.post(numbered(1)[1]) == 200
+        assert time.monotonic() - began < desk.BODY_SECONDS - 1
+    assert outbox.numbers == [1]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\nHost: x\nContent-Length: 2\n\n{}",
+    ],
+)
+def test_what_may_be_read_in_two_ways_is_refused(outbox: Outbox, said: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", outbox.source.port), timeout=10) as sock:
+        sock.sendall(said)
+        assert sock.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert (outbox.records, outbox.rejects) == ([], [])
 
 
 def test_a_fault_of_this_program_names_the_source(

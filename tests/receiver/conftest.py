@@ -12,6 +12,13 @@ from humbug_agent.receiver import (
     Receiver,
     Store,
 )
+from humbug_agent.web import throttle
+
+
+@pytest.fixture(autouse=True)
+def little_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of wrong keys."""
+    monkeypatch.setattr(throttle, "DELAY_SECONDS", 0.05)
 
 
 @pytest.fixture

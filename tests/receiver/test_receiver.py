@@ -159,8 +159,13 @@ def test_too_large_a_request(running: Background) -> None:
     assert post(running.url, bytes(8 * limit)).status_code == 413
 
 
-def test_a_request_that_does_not_end(running: Background, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_does_not_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "BODY_SECONDS", 0.05)
+    with Background(Receiver(store)) as running:
+        _check_408(running)
+
+
+def _check_408(running: Background) -> None:
     parts = urlsplit(running.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nenc")
@@ -337,7 +342,7 @@ def test_unusable_certificate(store: Store, certificate: str | None, private_key
 def test_port_taken(running: Background) -> None:
     port = urlsplit(running.url).port
     assert port
-    with pytest.raises(ReceiverError, match=f"can't listen on 127.0.0.1, port {port}: Address already in use"):
+    with pytest.raises(ReceiverError, match=f"can't listen on 127.0.0.1:{port}: Address already in use; another"):
         receiver.serve(running.receiver, "127.0.0.1", port, on_ready=print)
 
 

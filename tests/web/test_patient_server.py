@@ -100,6 +100,19 @@ def test_who_was_answered_and_stays_makes_room(server: Server, held: Held, socks
     assert any(map(is_closed, kept))
 
 
+def test_those_who_ask_and_go_are_not_worked_for_without_end(server: Server, held: Held) -> None:
+    for _ in range(10 * MOST):
+        with connect(server) as sock:
+            sock.sendall(ASK)
+    until(lambda: held.asked == 2 * MOST and not server._connections)
+    until(lambda: len(server._state.tasks) == 2 * MOST)
+    assert ask(server).status == 503
+    assert held.asked == 2 * MOST
+    held.release(server)
+    until(lambda: not server._state.tasks)
+    assert ask(server).body == b"ok"
+
+
 def test_what_was_sent_and_not_read_yet_is_under_way(server: Server, held: Held, socks: Socks) -> None:
     """The server has had no time for anybody, as on a host that was suspended."""
     half = socks(MOST - 1, b"POST / HTTP/1.1\r\nHost: x\r\nX-")

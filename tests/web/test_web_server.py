@@ -22,6 +22,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from humbug_agent.config_status import StatusSettings
+from humbug_agent.web import server as server_module
 from humbug_agent.web.server import Server, WebError
 
 Serving = Callable[..., Server]
@@ -176,6 +177,15 @@ def test_all_byte_values_as_parameters(serving: Serving, site: Site) -> None:
 
 
 ODD = [
+    b"GET / HTTP/1.1\nHost: a\n\n",
+    b"GET / HTTP/1.1\r\nHost: a\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\n\n",
+    b"GET / HTTP/1.1\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX: \n",
+    b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"HEAD / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: a\r\nContent-Length: 0\r\n\r\n0\r\n\r\n",
+    b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"\r\n\r\n\r\n",
     b"GET /\r\n\r\n",
     b"GET / HTTP/1.1\r\n\r\n",
@@ -196,7 +206,8 @@ ODD = [
 @pytest.mark.parametrize("said", ODD, ids=range(len(ODD)))
 def test_what_is_no_http_is_refused(serving: Serving, site: Site, said: bytes) -> None:
     server = serving(site.app)
-    assert say(server, said).status == 400
+    assert say(server, said, method=said[:4].decode("latin-1").strip()).status == 400
+    assert site.asked == []
     assert ask(server).status == 200
 
 
@@ -225,6 +236,7 @@ def test_a_body_that_goes_wrong_before_its_answer(serving: Serving, site: Site) 
     odd = HEAD % (b"held", b"Transfer-Encoding: chunked\r\n") + b"no chunk\r\n"
     assert say(server, odd).status == 400
     assert say(server, odd.replace(b"GET", b"HEAD"), method="HEAD").status == 400
+    assert say(server, odd.replace(b"no chunk", b"0\r\nTrailer: ends\n")).status == 400
     with connect(server) as sock:
         sock.sendall(HEAD % (b"held", b"Transfer-Encoding: chunked\r\n"))
         until(lambda: site.held)
@@ -431,17 +443,20 @@ def test_beyond_the_cap_the_longest_unfinished_goes(serving: Serving, site: Site
     close(socks)
 
 
-def test_a_burst_where_all_are_being_answered(serving: Serving, site: Site) -> None:
+def test_a_burst_where_all_are_being_answered(serving: Serving, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has waited for the app for long goes, no more than those who come; nobody at once."""
+    monkeypatch.setattr(server_module, "LONG_SECONDS", 0.3)
     server = serving(site.app, {"most": 10})
     socks = [connect(server) for _ in range(10)]
     for sock in socks:
         sock.sendall(HEAD % (b"held", b""))
     until(lambda: site.held == 10)
-    burst = sockets(100)
+    burst = sockets(3)
     for sock in burst:
-        sock.setblocking(False)
-        sock.connect_ex(("127.0.0.1", server.port))
+        sock.connect(("127.0.0.1", server.port))
+    began = time.monotonic()
     assert ask(server).status == 200
+    assert time.monotonic() - began > 0.2
     close(burst)
     site.release(server)
     for sock in socks[-5:]:

@@ -18,6 +18,9 @@ from urllib.parse import unquote
 
 from starlette.types import Receive, Scope, Send
 
+from humbug_agent.web.bodies import Bodies, Gone, Refused
+from humbug_agent.web.throttle import Throttle, hold_back
+
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 4.0
@@ -34,10 +37,10 @@ BODY_SECONDS = 5.0
 
 LOG_SECONDS = 60.0
 
+CLOSE = (b"connection", b"close")
+
 SIGN = (b"x-humbug-agent", b"freeswitch_http")
 """By which `check` knows that it is us who listens."""
-
-TOO_LARGE = 413, "too large for a call record"
 
 _UUID = re.compile(rb"[?&]uuid=([^?&]*)")
 
@@ -131,55 +134,33 @@ class Door:
         allowed = base64.b64encode(f"{username}:{password}".encode())
         self._allowed = allowed if username or password else None
         self._complained = -LOG_SECONDS
-        self._arriving = 0
+        self._throttle = Throttle()
+        self._bodies = Bodies(MOST_BYTES, MOST_ARRIVING_BYTES, BODY_SECONDS, "too large for a call record")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        if not self._may(headers.get(b"authorization", b"")):
-            self._complain(scope)
-            challenge = (b"www-authenticate", b'Basic realm="humbug-agent"')
-            await _say(send, 401, "wrong user or password: see cred in the module's configuration", challenge)
-        elif b"origin" in headers:
+        with suppress(Gone):
+            if await self._may(headers.get(b"authorization", b""), scope):
+                await self._take_in(headers, scope, receive, send)
+            else:
+                self._complain(scope)
+                challenge = (b"www-authenticate", b'Basic realm="humbug-agent"')
+                await _say(send, 401, "wrong user or password: see cred in the module's configuration", challenge)
+
+    async def _take_in(self, headers: dict[bytes, bytes], scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises Gone."""
+        if b"origin" in headers:
             # A web page, seen in a browser on this host, can post here as well. FreeSWITCH has no such header.
             await _say(send, 403, "not for browsers")
         elif scope["method"] != "POST":
             await _say(send, 405, "humbug-agent takes FreeSWITCH's call records here, by POST", (b"allow", b"POST"))
         else:
             try:
-                body = await self._body(headers, receive)
-            except _Refused as refused:
-                await _say(send, refused.status, str(refused), (b"connection", b"close"))
-            except _Gone:
-                pass  # In the middle of its document. Nobody is there to be answered.
+                body = await self._bodies.read(headers, receive)
+            except Refused as refused:
+                await _say(send, refused.status, str(refused), *((CLOSE,) if refused.late else ()))
             else:
                 await self._store(body, _uuid(scope["query_string"]), send)
-
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        """Raises _Refused, _Gone."""
-        length = headers.get(b"content-length", b"0")
-        if len(length) > 12 or int(length) > MOST_BYTES:
-            raise _Refused(*TOO_LARGE)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                more = True
-                while more:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise _Gone
-                    piece = message.get("body", b"")
-                    body += piece
-                    self._arriving += len(piece)
-                    if len(body) > MOST_BYTES:
-                        raise _Refused(*TOO_LARGE)
-                    if self._arriving > MOST_ARRIVING_BYTES:
-                        raise _Refused(503, "too much at once")
-                    more = message.get("more_body", False)
-        except TimeoutError:
-            raise _Refused(408, f"did not come within {BODY_SECONDS:.0f} s") from None
-        finally:
-            self._arriving -= len(body)
-        return bytes(body)
 
     async def _store(self, body: bytes, uuid: str, send: Send) -> None:
         posted = self._desk.put(body, uuid)
@@ -190,11 +171,16 @@ class Door:
         else:
             await _say(send, 503, "can't be stored now", (b"retry-after", b"5"))
 
-    def _may(self, given: bytes) -> bool:
-        if self._allowed is None:
-            return True
-        kind, _, token = given.partition(b" ")
-        return hmac.compare_digest(token.strip(), self._allowed) and kind.lower() == b"basic"
+    async def _may(self, given: bytes, scope: Scope) -> bool:
+        """Raises Gone."""
+        if not (self._allowed and given):
+            return self._allowed is None
+        async with self._throttle.turn(scope):
+            kind, _, token = given.partition(b" ")
+            right = hmac.compare_digest(token.strip(), self._allowed) and kind.lower() == b"basic"
+            if not right:
+                await hold_back()
+        return right
 
     def _complain(self, scope: Scope) -> None:
         if time.monotonic() - self._complained < LOG_SECONDS:
@@ -202,18 +188,6 @@ class Door:
         self._complained = time.monotonic()
         who = scope["client"][0] if scope["client"] else "somebody"
         log.warning("source %s: wrong user or password from %s; is it the cred of its module?", self._source, who)
-
-
-class _Gone(Exception):
-    """The client went away in the middle of its document."""
-
-
-class _Refused(Exception):
-    """With an HTTP status, and why in words."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
 
 
 def _uuid(query: bytes) -> str:

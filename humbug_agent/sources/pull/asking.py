@@ -1,17 +1,15 @@
 """Asks a PBX's API politely, one request at a time, and says in an admin's words what it got instead of an answer."""
 
-import json
-import re
 import time
 from collections.abc import Collection, Mapping
 from threading import Event
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from humbug_agent import __version__
 from humbug_agent.config_apis import ApiSettings
 from humbug_agent.http_client import HttpClient, NoAnswer, Response, place
 from humbug_agent.ini import Secret
+from humbug_agent.scrub import Scrubber
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.pull.rows import read_json
 
@@ -21,11 +19,11 @@ LONGEST_ANSWER = 64 * 2**20
 FIRST_WAIT, LONGEST_WAIT = 5.0, 90.0
 """Seconds. A server that asks for more than the latter is left alone by ending the reading."""
 
+SCRUBBED = 8 * 1024
+"""Characters of a text among which secrets are looked for; fewer are shown."""
+
 LONGEST_REST = 5.0
 """Seconds between two requests at most, however long the server takes for one."""
-
-_HASH = re.compile(r"\b[0-9a-f]{32}\b", re.IGNORECASE)
-"""What signs a request is made of a secret."""
 
 
 class Stopped(Exception):
@@ -53,7 +51,8 @@ class Asker:
     def __init__(self, settings: ApiSettings, secrets: Collection[Secret], pause: float) -> None:
         self.where = place(settings.url)
         self._settings = settings
-        self._secrets = [secret.reveal() for secret in secrets]
+        proxy = settings.proxy.reveal() if settings.proxy else ""
+        self._scrub = Scrubber([secret.reveal() for secret in secrets], [settings.url, proxy])
         self._pause = pause
         self._client: HttpClient | None = None
         self._next = 0.0
@@ -68,8 +67,7 @@ class Asker:
 
     def also_secret(self, value: str) -> None:
         """A token that the server gave."""
-        if value not in self._secrets:
-            self._secrets.append(value)
+        self._scrub.add(value)
 
     def ask(
         self, method: str, url: str, stop: Event, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -117,7 +115,7 @@ class Asker:
 
     def masked(self, said: str) -> str:
         """Without secrets, on one line."""
-        return " ".join(self._without_secrets(said).split())[:500]
+        return " ".join(self._scrub(said).split())[:500]
 
     def close(self) -> None:
         """Keep no connection. It can be asked again."""
@@ -169,19 +167,6 @@ class Asker:
 
     def _beginning(self, response: Response) -> str:
         # Half a secret, at the end of what came, is not known for one.
-        said = " ".join(self._without_secrets(response.text).split())[:200] if response.whole else ""
+        text = response.text
+        said = " ".join(self._scrub(text[:SCRUBBED], cut=len(text) > SCRUBBED).split())[:200] if response.whole else ""
         return f" ({said})" if said else ""
-
-    def _without_secrets(self, said: str) -> str:
-        forms = {form for secret in self._secrets if secret for form in _forms(secret)}
-        for form in sorted(forms, key=len, reverse=True):
-            said = said.replace(form, "***")
-        return _HASH.sub("***", said)
-
-
-def _forms(secret: str) -> set[str]:
-    """In which it may be echoed: as it is, in JSON, in a URL or a form."""
-    in_json = json.dumps(secret)[1:-1]
-    in_url = {quote_plus(secret), quote(secret), quote(secret, safe="")}
-    lower = {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in in_url}
-    return {secret, in_json, in_json.replace("/", "\\/"), *in_url, *lower}
