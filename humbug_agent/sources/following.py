@@ -38,7 +38,9 @@ class Count(Enum):
     NEXT = auto()
     """The file's beginning comes right behind the end of the one before, unless it is a copy of one."""
     INSTEAD = auto()
-    """The file was made where the one before has gone from."""
+    """The file was made where the one before has gone from: what it begins with was written since."""
+    REWRITTEN = auto()
+    """The file has something else in it than before. What it begins with may be what was left of that."""
     ASIDE = auto()
     """The file sorts before what was read. It is one for itself: the count goes on behind it as if it weren't there."""
     ON = auto()
@@ -66,11 +68,12 @@ class Follower:
         self._ahead: list[Stretch] = []
         self._known: tuple[str, ...] = ()
         self._broken: set[rotation.Broken] = set()
+        self.lost = False
 
     def visits(self, place: Place | None, stop: Event, *, follow: bool) -> Iterator[Visit | None]:
         """Until ``stop``, or without ``follow`` until everything that is there has been visited.
 
-        None says that there is no file yet. Raises OSError.
+        None says that there is no file yet; then ``lost`` says whether what was read is in no file. Raises OSError.
         """
         visited = there = None
         finished = False
@@ -79,9 +82,11 @@ class Follower:
                 file, stretch, found = self._open_next(place, there, finished=finished)
                 self._say_notes()
                 if file is None or stretch is None:
+                    self.lost = not found
+                    if follow or self.lost:
+                        yield None
                     if not follow:
                         return
-                    yield None
                     self._await_file(stop, waker)
                     continue
                 with contextlib.ExitStack() as opened:
@@ -94,7 +99,7 @@ class Follower:
                         self._say_lost(place, file, there)
                     known = (*self._known, self._shelf.known_as(stretch.entry))
                     aside = known if stretch.aside else None
-                    yield Visit(file, False, self._count(file, stretch, visited, found=found), aside)
+                    yield Visit(file, False, self._count(file, stretch, visited, place, found=found), aside)
                     visited = file
                     if not stretch.entry.live:
                         yield from self._to_its_end(file, stop, waker, aside)
@@ -152,6 +157,9 @@ class Follower:
                 yield from self._to_its_end(file, stop, waker)
                 return
             yield Visit(file, False, Count.ON)
+            if file.was_written_over():
+                # Whether it was emptied and filled anew shows in the files beside it.
+                return
 
     def _to_its_end(
         self, file: OpenFile, stop: Event, waker: Waker, aside: Sequence[str] | None = None
@@ -175,10 +183,17 @@ class Follower:
             return False
         return file.key != (status.st_dev, status.st_ino)
 
-    def _count(self, file: OpenFile, stretch: Stretch, visited: OpenFile | None, *, found: bool) -> Count:
+    def _count(
+        self, file: OpenFile, stretch: Stretch, visited: OpenFile | None, place: Place | None, *, found: bool
+    ) -> Count:
         if not found:
+            if place and not place.offset:
+                # It was seen to be gone; so it is where that was written that has been rotated or copied since.
+                return Count.INSTEAD if file.written() > place.written else Count.ANEW
             # One that was put there has been renamed after it was written.
-            return Count.INSTEAD if stretch.entry.live and file.made_in_place() else Count.ANEW
+            if not (place and stretch.entry.live and file.made_in_place()):
+                return Count.ANEW
+            return Count.INSTEAD if visited else Count.REWRITTEN
         if stretch.aside:
             return Count.ASIDE
         if stretch.offset:

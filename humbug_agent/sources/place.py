@@ -34,10 +34,10 @@ class Place:
     """How far a file has been read: ``offset`` bytes, which end with a record.
 
     ``window``, ``repeats`` and ``last`` are what counting equal records goes on from (see occurrences.py); ``written``
-    is the file's time of last change then, in seconds since the epoch, and ``born`` the moment in which it was made, in
-    nanoseconds, 0 where the file system does not tell. ``known`` are the rotated files beside it that were read or are
-    not wanted (see rotation.py). ``clock`` is whose the times in it are, where a reader has to find out (see
-    asterisk/clock.py).
+    is the file's time of last change when it was read, in seconds since the epoch, and ``born`` the moment in which it
+    was made, in nanoseconds, 0 where the file system does not tell. ``known`` are the rotated files beside it that were
+    read or are not wanted (see known.py). ``clock`` is whose the times in it are, where a reader has to find out (see
+    asterisk/clock.py). ``empty`` is the log that had nothing in it when it was last seen behind the place.
     """
 
     device: int = 0
@@ -52,6 +52,7 @@ class Place:
     written: float = 0.0
     known: Sequence[str] = ()
     clock: str = ""
+    empty: str = ""
 
     def dump(self, log: Path) -> str:
         """The cursor of a reader of ``log``."""
@@ -137,6 +138,7 @@ class OpenFile:
         status = self.status()
         self.key = (status.st_dev, status.st_ino)
         self.born = born(self._raw.fileno())
+        self._written = status.st_mtime
         if offset:
             self._head = self._read(0, min(offset, MARK))
             self._tail = self._read(max(0, offset - MARK), min(offset, MARK))
@@ -176,6 +178,7 @@ class OpenFile:
         self._tail = (self._tail + data[-MARK:])[-MARK:]
         self._ahead = self._ahead[len(data) :]
         self.offset += len(data)
+        self._written = self.written()
 
     def beginning(self, size: int = MARK) -> bytes:
         """The first ``size`` bytes; fewer of a shorter file."""
@@ -209,6 +212,11 @@ class OpenFile:
         broken, self.broken = self.broken, ""
         return bool(broken)
 
+    def was_written_over(self) -> bool:
+        """Whether it was written to since it was read to its end, and is as long as it was."""
+        status = self.status()
+        return not self.packed and status.st_size == self.offset > 0 and status.st_mtime != self._written
+
     def touched_within(self, seconds: float) -> bool:
         """Whether it was written to or renamed so lately; of a clock that was set, no more than one such time."""
         return abs(time.time() - self.status().st_ctime) < seconds
@@ -229,13 +237,22 @@ class OpenFile:
             window=window,
             repeats=repeats,
             last=last,
-            written=self.written(),
+            written=self._written,
             known=self.known,
         )
 
     def holds(self, place: Place) -> bool:
         """Whether this file, opened at the place's offset, holds what had been read up to there."""
         return place.offset > 0 and _hash(self._head) == place.head and _hash(self._tail) == place.tail
+
+    @property
+    def which(self) -> str:
+        """What no other file has, as far as inodes tell."""
+        return f"{self.key[0]} {self.key[1]} {self.born}"
+
+    def has(self, place: Place) -> bool:
+        """Whether the place is in this very file, as far as inodes tell."""
+        return (*self.key, self.born) == (place.device, place.inode, place.born)
 
     def _read(self, start: int, size: int) -> bytes:
         pieces = []

@@ -9,14 +9,13 @@ import logging
 import os
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 
 from humbug_agent.sources import unpacking
+from humbug_agent.sources.known import Known, There, kept, short
 from humbug_agent.sources.place import CLOCK_SLACK, OpenFile, Place, born, names
 from humbug_agent.sources.rotated import Entry, Key, in_order, listed, rotated
 
@@ -32,12 +31,13 @@ Broken = tuple[Path, Key, float]
 
 @dataclass(frozen=True, slots=True)
 class _Learnt:
-    """``known``: what tells it by its beginning. ``unread`` says why it is not read; blank where it is.
+    """``known``: what tells it (see known.py). ``unread`` says why it is not read; blank where it is.
 
-    ``foreign``: it is none of the log's files.
+    ``foreign``: it is none of the log's files; ``old``: it was made after it was last written to.
     """
 
     known: str
+    old: bool = False
     empty: bool = False
     foreign: bool = False
     unread: str = ""
@@ -104,8 +104,8 @@ class Shelf:
         return tuple(self.known_as(entry) for entry in self.rotated())
 
     def known_as(self, entry: Entry) -> str:
-        """What tells a rotated file from the others, also when it is packed: its name's date, else its beginning."""
-        return _short(entry.name.encode()) if entry.name else self._look(entry).known
+        """What tells a rotated file from the others: its name's date, else what known.py says."""
+        return short(entry.name.encode()) if entry.name else self._look(entry).known
 
     def trouble(self) -> str:
         """What keeps some of the files from being read, and what to do; blank when all is well. Raises OSError."""
@@ -164,12 +164,12 @@ class Shelf:
 
     def is_over(self, file: OpenFile) -> bool:
         """Whether a younger file, one that is not known, has anything in it."""
-        after = False
+        after, known = False, Known(file.known)
         for entry in self._entries_again():
             if entry.key == file.key:
                 after = True
             # What was read already is older, whatever clock its times are of.
-            elif entry.size and (entry.live or not self._is_read(entry, file.known, after=after)):
+            elif entry.size and (entry.live or not self._is_read(entry, known, after=after)):
                 return True
         return False
 
@@ -184,35 +184,40 @@ class Shelf:
 
     def _rest(self, entries: Sequence[Entry], number: int | None, place: Place | None) -> Iterator[int]:
         """Which are to be read after the one with this number, oldest first. None: the place is in none of them."""
+        known = Known(place.known if place else ())
         for other, entry in enumerate(entries):
             after = number is not None and other > number
-            read = place and not entry.live and self._is_read(entry, place.known, after=after)
+            read = not entry.live and self._is_read(entry, known, after=after)
             # With the place lost, what was written to since may hold what came behind it.
             written_since = place and number is None and entry.written >= place.written
             if other != number and (not read or written_since):
                 yield other
 
-    def _is_read(self, entry: Entry, known: Collection[str], *, after: bool) -> bool:
+    def _is_read(self, entry: Entry, known: Known, *, after: bool) -> bool:
         """Whether the rotated file needs no reading; ``after``: it sorts behind one that was being read."""
+        if not known:
+            return False
+        told = self.known_as(entry)
         # Of two that begin alike one may be known, and the other would be taken for it.
-        return bool(known) and not (after and not entry.name) and self.known_as(entry) in known
+        return known.same(told) or (bool(known.alike(told)) and not (after and not entry.name))
 
     def _still_known(self, entries: Sequence[Entry], place: Place | None) -> tuple[str, ...]:
         if not place or not place.known:
             return ()
-        there = Counter(self.known_as(entry) for entry in entries if not entry.live)
-        return tuple((there & Counter(place.known)).elements())
+        there = (There(self.known_as(entry), self._look(entry).old) for entry in entries if not entry.live)
+        return Known(place.known).still(there)
 
     def _find(self, entries: Sequence[Entry], place: Place, opened: OpenFile | None) -> int | None:
         """Which of the files the place is in: it holds what had been read.
 
         As long as it is open no other has its inode. Else the one that was made when it was and has its inode is it;
         then one that was last written to when it was (packing keeps that time); an inode alone proves nothing. One that
-        was written to before it can only be a copy with another's times.
+        was written to before it can only be a copy with another's times. A log that was copied since, and was written
+        to after that without being longer than the copy, was emptied: the place is in the copy.
         """
         if opened and not opened.changed:
             for number, entry in enumerate(entries):
-                if entry.key == opened.key:
+                if entry.key == opened.key and not _was_written_over(entry, place):
                     return number
 
         def likely(number: int) -> tuple[bool, bool, bool, bool, int]:
@@ -226,11 +231,24 @@ class Shelf:
         order = sorted((likely(number), number) for number in range(len(entries)))
         holding = (number for _, number in order if self._holds(entries[number], place))
         first = next(holding, None)
+        if first is not None and (log := entries[first]).live:
+            copies = (number for number, entry in enumerate(entries) if self._is_emptied_into(entry, log, place))
+            if (copy := next(copies, None)) is not None:
+                return copy
         if first is None or not likely(first)[0] or not _written_then(entries[first], place):
             return first
         # Some may be equal in all of this, of which those that are known were read before it.
         alike = [first, *(other for other in holding if _written_then(entries[other], place))]
-        return alike[min(Counter(place.known)[self.known_as(entries[first])], len(alike) - 1)]
+        return alike[min(Known(place.known).alike(self.known_as(entries[first])), len(alike) - 1)]
+
+    def _is_emptied_into(self, entry: Entry, log: Entry, place: Place) -> bool:
+        """Whether this is a copy of the log that was made when the place was in it, and is not known."""
+        if entry.live or not place.written <= entry.written <= log.written or log.size < place.offset:
+            return False
+        made = _born(entry) / 1e9 or entry.written
+        if not place.written < made < log.written or Known(place.known).same(self.known_as(entry)):
+            return False
+        return self._holds(entry, place) and _size(entry.path, 0) >= log.size
 
     def _holds(self, entry: Entry, place: Place) -> bool:
         try:
@@ -243,7 +261,7 @@ class Shelf:
                 if entry.written > place.written:
                     likely = not entry.live or 0 in (file.born, place.born)
                 else:
-                    likely = self.known_as(entry) not in place.known
+                    likely = not Known(place.known).alike(self.known_as(entry))
                 return likely or self._different(file.beginning(LOOKED_INTO)[: place.offset]) > 1
         except (FileNotFoundError, unpacking.CantUnpack):
             return False
@@ -279,9 +297,9 @@ class Shelf:
                 empty = not (begins or file.broken)
                 if empty and file.touched_within(LATE_SECONDS):
                     return None
-                known = _short(begins)
+                known, old = kept(file, begins), file.born / 1e9 > entry.written + 1e-6
                 if entry.usual or empty or self._different(file.beginning(LOOKED_INTO)):
-                    return _Learnt(known, empty)
+                    return _Learnt(known, old, empty)
                 why = f"{entry.path}: no call stands at its beginning, so it is taken for none of {self.path}'s files"
                 return _Learnt(known, foreign=True, unread=why)
         except unpacking.CantUnpack as error:
@@ -321,10 +339,6 @@ def given_up(entry: Entry) -> Broken:
     return entry.path, entry.key, entry.written
 
 
-def _short(said: bytes) -> str:
-    return blake2b(said, digest_size=6).hexdigest()
-
-
 @lru_cache(maxsize=10_000)
 def _packed_by(path: Path, _key: Key, _written: float) -> str:
     """Each page and each status asks this of each file."""
@@ -342,6 +356,11 @@ def _is_mounted(path: Path) -> bool:
 def _written_then(entry: Entry, place: Place) -> bool:
     """Whether it was last written to when the place's file was; some programs that pack keep the seconds only."""
     return abs(entry.written - place.written) < 1e-6 or entry.written == int(place.written)
+
+
+def _was_written_over(entry: Entry, place: Place) -> bool:
+    """Whether the log was written to since it was read to its end, and is as long as it was."""
+    return entry.live and entry.size == place.offset and entry.written != place.written
 
 
 def _born(entry: Entry) -> int:

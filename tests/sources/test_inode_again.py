@@ -157,14 +157,15 @@ class Files(RuleBasedStateMachine):
     Time passes between what happens, by more than a file system's clock is coarse.
     """
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(upwards=st.booleans())
+    def begin(self, upwards: bool) -> None:
+        self.upwards = upwards
         self.folder = TemporaryDirectory()
         # Nobody writes late here.
         self.late = patch.object(rotation, "LATE_SECONDS", 0.0)
         self.late.start()
         self.path = Path(self.folder.name) / "Master.csv"
-        self.number = self.last = self.written = 0
+        self.number = self.last = self.written = self.copies = 0
         self.clock = Path(self.folder.name) / "clock"
         self.reader = Store(self.path)
         self.youngest = beside(self.path, ".1")
@@ -201,24 +202,74 @@ class Files(RuleBasedStateMachine):
     @precondition(lambda self: self.path.exists())
     @rule(create=st.booleans(), packed=st.booleans(), times=st.integers(0, 7))
     def rotated(self, create: bool, packed: bool, times: int) -> None:
-        """Numbers; the youngest is packed at once or left. Perhaps equal records go into the next file."""
-        for number in range(30, 0, -1):
-            for end in ("", ".gz"):
-                if (old := beside(self.path, f".{number}{end}")).exists():
-                    old.rename(beside(self.path, f".{number + 1}{end}"))
-        self.youngest = self.path.rename(beside(self.path, ".1"))
+        """Numbers; the youngest is packed at once or left. Perhaps equal records go into the next file.
+
+        Not where they are numbered upwards: what is read on the way sorts as if it were the oldest.
+        """
+        self.youngest = self.path.rename(self.shifted())
         if packed:
-            pack(beside(self.path, ".1"))
+            pack(self.youngest)
+        if self.upwards:
+            self.last = 0
         if create:
             self.path.touch()
         if times and self.last:
             self.write(*[self.last] * times)
 
+    def shifted(self) -> Path:
+        """The name of the file that is rotated next."""
+        there = [number for number in range(1, 40) for end in ("", ".gz") if self.named(number, end).exists()]
+        if self.upwards:
+            return self.named(max(there, default=0) + 1)
+        for number in reversed(there):
+            for end in ("", ".gz"):
+                if self.named(number, end).exists():
+                    self.named(number, end).rename(self.named(number + 1, end))
+        return self.named(1)
+
+    def named(self, number: int, end: str = "") -> Path:
+        return beside(self.path, f".{number}{end}")
+
+    @precondition(lambda self: self.path.exists())
+    @rule(times=st.booleans(), equal=st.integers(0, 7), more=st.booleans())
+    def copied_and_truncated(self, times: bool, equal: int, more: bool) -> None:
+        """It is read before, or it and the last one may be copies, and before more is in it than was copied."""
+        self.read()
+        records = len(self.path.read_bytes().splitlines())
+        self.youngest = self.shifted()
+        (shutil.copy2 if times else shutil.copyfile)(self.path, self.youngest)
+        self.tick()
+        os.truncate(self.path, 0)
+        if self.last and min(equal, records):
+            self.write(*[self.last] * min(equal, records))
+        self.read()
+        if more:
+            self.calls(1)
+
+    @precondition(lambda self: self.path.exists())
+    @rule(equal=st.integers(0, 7))
+    def emptied(self, equal: int) -> None:
+        """Seen to be empty when all of it was read."""
+        self.read()
+        os.truncate(self.path, 0)
+        self.tick()
+        self.read()
+        if equal and self.last:
+            self.write(*[self.last] * equal)
+
+    @rule(suffix=st.sampled_from([*ODD, ".1", ".2", ".copy1"]))
+    def touched(self, suffix: str) -> None:
+        """When it was read."""
+        self.read()
+        if beside(self.path, suffix).exists():
+            beside(self.path, suffix).touch()
+            self.tick()
+
     @rule()
     def all_are_packed(self) -> None:
-        for number in range(1, 31):
-            if (plain := beside(self.path, f".{number}")).exists():
-                pack(plain)
+        for number in range(1, 40):
+            if self.named(number).exists():
+                pack(self.named(number))
 
     @precondition(lambda self: self.youngest.exists() and not self.path.exists())
     @rule()
@@ -239,7 +290,8 @@ class Files(RuleBasedStateMachine):
     def deleted(self, times: bool) -> None:
         """When all of it was read; the next one has more in it than equal records when it is seen, and no copy yet."""
         self.read()
-        beside(self.path, ".copy").unlink(missing_ok=True)
+        for copy in self.path.parent.glob("*.copy*"):
+            copy.unlink()
         self.path.unlink()
         self.number += 1
         self.write(*([self.last] if times and self.last else []), self.number)
@@ -248,12 +300,13 @@ class Files(RuleBasedStateMachine):
     @precondition(lambda self: self.path.exists())
     @rule(times=st.booleans())
     def copied(self, times: bool) -> None:
-        """By somebody who looks after it; a copy of equal records alone looks like more of the same."""
-        if len(set(self.path.read_bytes().splitlines())) > 1:
-            copy = beside(self.path, ".copy")
-            copy.unlink(missing_ok=True)
-            (shutil.copy2 if times else shutil.copyfile)(self.path, copy)
-            self.tick()
+        """By somebody who looks after it; not twice unseen."""
+        if self.copies:
+            self.read()
+        self.copies += 1
+        copy = beside(self.path, f".copy{self.copies}")
+        (shutil.copy2 if times else shutil.copyfile)(self.path, copy)
+        self.tick()
 
     @rule(batches=st.integers(0, 3))
     def killed(self, batches: int) -> None:

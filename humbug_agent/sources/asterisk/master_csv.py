@@ -45,6 +45,9 @@ OPENING = 20
 OPENING_BYTES = 64 * 1024
 """So far it is looked at where it is gone on with."""
 
+GONE = Count.INSTEAD, Count.REWRITTEN, Count.ANEW
+"""With these a log that is empty has had in it what was read last, or another one had that is nowhere now."""
+
 CUSTOM_FOLDERS = ("cdr-custom", "cdr_custom")
 OTHER_MAPPING = (
     ". Of cdr_custom's files those of the stock mapping can be read; for another one, add [csv] to cdr.conf "
@@ -81,21 +84,28 @@ class AsteriskCsv:
             log.info("%s: begins at byte %d; what stands before it is not sent (start = end)", self._path, place.offset)
             yield Batch([], [], place.dump(self._path))
         counting, habits, here = Counting(place), Habits(), place
-        for visit in Follower(Shelf(self._path, _different)).visits(place, stop, follow=follow):
+        follower = Follower(Shelf(self._path, _different))
+        for visit in follower.visits(place, stop, follow=follow):
             if visit is None:
-                yield Batch([], [], None)
+                here, before = self._nothing(here, counting, lost=follower.lost), here
+                yield Batch([], [], here.dump(self._path) if here and here != before else None)
                 continue
             if visit.count is not Count.ON:
                 if not visit.file.offset:
                     self._clock.new_file()
                 habits.next_file(continues=visit.count is Count.NEXT)
-                counting.next_file(visit.count)
+                counting.next_file(visit.count, visit.file, live=visit.file.path == self._path)
                 if place and visit.file.offset:
                     self._go_on(counting, visit.file, place, habits)
+            if visit.aside is None and here and visit.file.offset and not visit.file.has(here):
+                # In a copy by now: what stands where it was is something else.
+                here = self._place(counting, visit.file)
+                yield Batch([], [], here.dump(self._path))
             here = yield from self._drain(visit, counting, habits, here, stop)
             if visit.count is not Count.ON and visit.file.path == self._path and not stop.is_set():
-                yield Batch([], [], None)
-            counting.reached(visit.file.offset, aside=visit.aside is not None)
+                here, before = self._seen_empty(here, visit, counting), here
+                yield Batch([], [], here.dump(self._path) if here and here != before else None)
+            counting.reached(visit.file, aside=visit.aside is not None)
 
     def again(self, cursor: str) -> str | None:
         return cursor if self._start == "end" else None
@@ -208,8 +218,7 @@ class AsteriskCsv:
             batch = self._settled(found, clocks, habits, counted, str(file.path), at)
             file.advance(data[:taken])
             if visit.aside is None:
-                here = file.place(counted.begins(file.offset), counted.repeats(), counted.last)
-                here = replace(here, clock=self._clock.found)
+                here = self._place(counting, file)
             yield Batch(batch.records, batch.rejects, here.dump(self._path) if here else None, taken)
         if visit.last and file.broken:
             yield Batch([], [self._broken(file)], None)
@@ -217,6 +226,23 @@ class AsteriskCsv:
             here = replace(here, known=visit.aside)
             yield Batch([], [], here.dump(self._path))
         return here
+
+    def _nothing(self, here: Place | None, counting: Counting, *, lost: bool) -> Place | None:
+        """The place, when there is no log."""
+        if here and here.offset and lost:
+            return counting.gone(here, time.time() - places.CLOCK_SLACK, here.known)
+        return here
+
+    def _seen_empty(self, here: Place | None, visit: Visit, counting: Counting) -> Place | None:
+        """The place, with the log that has nothing in it behind that: what comes was written since."""
+        if not here or visit.file.offset:
+            return here
+        if here.offset and visit.count in GONE:
+            here = counting.gone(here, visit.file.written(), visit.file.known)
+        return replace(here, empty=visit.file.which)
+
+    def _place(self, counting: Counting, file: OpenFile) -> Place:
+        return replace(counting.place(file), clock=self._clock.found)
 
     def _broken(self, file: OpenFile) -> Reject:
         reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"

@@ -81,9 +81,19 @@ class Occurrences:
         digests = [digest for _, digest in self._order]
         return any(tuple(digests[at : at + len(opening)]) == opening for at in range(len(digests)))
 
+    def has_from_before(self, digest: str) -> bool:
+        """Whether such a record (hex) was last counted in an earlier file."""
+        _, offset = self._seen.get(bytes.fromhex(digest), (0, 0))
+        return offset < 0
+
     def first(self) -> str:
         """The digest (hex) of the oldest record that is remembered; blank where there is none."""
         return self._order[0][1].hex() if self._order else ""
+
+    def carried(self, length: int) -> dict[str, int]:
+        """What `next_file` would go on from, as `set_repeats` takes it."""
+        near = sorted((offset, digest, number) for digest, (number, offset) in self._seen.items())
+        return {digest.hex(): number for offset, digest, number in near if offset >= length - BORDER}
 
     def next_file(self, length: int) -> None:
         """The next file goes on where this one ended, ``length`` bytes long: count on across the border."""
