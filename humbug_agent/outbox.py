@@ -5,7 +5,7 @@ One Outbox for each thread. Everything that must be true together is one transac
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -51,21 +51,22 @@ class Lost:
 class Mark:
     """What became of one attempt at delivering call ``id``.
 
-    ``state`` is sent, waiting or dead; a waiting one is tried again at ``due`` (seconds since the epoch).
+    ``state`` is sent, waiting or dead; a waiting one is tried again at ``due`` (seconds since the epoch), or where that
+    is None as if this attempt had not been.
     """
 
     id: int
     state: str
     tried: float
-    due: float = 0.0
+    due: float | None = 0.0
     status: int | None = None
     reply: str = ""
     error: str = ""
 
 
 _MARK = (
-    "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ?, tried = ?, status = ?, reply = ?, error = ? "
-    "WHERE call = ? AND destination = ?"
+    "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ifnull(?, due), tried = ?, status = ?, reply = ?, "
+    "error = ? WHERE call = ? AND destination = ?"
 )
 
 
@@ -299,6 +300,14 @@ class Outbox:
                         "INSERT INTO failures (call, destination, at, reply, error) VALUES (?, ?, ?, '', ?)",
                         (number, destination, now, said),
                     )
+
+    def put_off(self, destination: str, due: Mapping[int, float]) -> None:
+        """Try these calls again at ``due`` (seconds since the epoch): they may have failed by their own fault."""
+        with self.transaction() as conn:
+            conn.executemany(
+                "UPDATE deliveries SET due = ? WHERE call = ? AND destination = ? AND state = 'waiting'",
+                ((at, call, destination) for call, at in due.items()),
+            )
 
     def sent_minutes(self, destination: str) -> tuple[dict[int, int], float]:
         """As in `minutes.counted`."""
