@@ -3,17 +3,19 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from humbug_agent import lock, taken
-from humbug_agent.config import ConfigError
+from humbug_agent.config import ConfigError, load
 from humbug_agent.lock import AgentError
+from humbug_agent.upkeep import begins_empty
 
 LOOK_SECONDS = 0.1
 
 
-def reload(path: Path) -> None:
-    """Returns when the daemon works as the agent.ini at ``path`` says.
+def reload(path: Path) -> str:
+    """Returns when the daemon works as the agent.ini at ``path`` says, with what is to be known of that, or blank.
 
     Raises ConfigError where that was refused, and all goes on as before; AgentError where there is no daemon, or none
     any more.
@@ -25,6 +27,9 @@ def reload(path: Path) -> None:
     before = taken.read_back(running.outbox, running.pid)
     if before is None:
         raise AgentError(f"the humbug-agent with pid {running.pid} only begins, or is of another version; restart it")
+    empty = ""
+    with suppress(ConfigError):
+        empty = begins_empty(load(path).agent.outbox, running.outbox)
     os.kill(running.pid, signal.SIGHUP)
     # As long as it takes: it looks through the outbox before it begins anew. systemd's watchdog ends one that hangs.
     while not _has_ended(running.pid):
@@ -34,10 +39,11 @@ def reload(path: Path) -> None:
         after = taken.read_back(now.outbox, running.pid) if now else None
         # Neither need be later: the clock may have been set back.
         if after and after.read != before.read:
-            return
+            return empty
         if after and after.refused != before.refused:
             raise ConfigError(list(after.mistakes))
-    raise AgentError(f"the humbug-agent with pid {running.pid} ended; journalctl -u humbug-agent says why")
+    where = "journalctl -u humbug-agent" if before.by_systemd else "what it wrote to its standard error"
+    raise AgentError(f"the humbug-agent with pid {running.pid} ended; {where} says why")
 
 
 def _has_ended(pid: int) -> bool:

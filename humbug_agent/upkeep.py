@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from datetime import datetime
 from pathlib import Path
 
 from humbug_agent import history, schema
@@ -12,6 +11,7 @@ from humbug_agent.outbox import Outbox
 from humbug_agent.politeness import step_far_back
 from humbug_agent.sources import make_sources
 from humbug_agent.sources.contract import CursorError
+from humbug_agent.words import clock, count
 
 log = logging.getLogger(__name__)
 
@@ -30,18 +30,21 @@ def prepare(config: Config, damage: str = "") -> None:
     """
     path = config.agent.outbox
     schema.finish_move(path)
+    is_new = not path.exists()
     written = schema.written(path)
     wrong = damage or schema.check(path)
     if wrong:
         _replace(config, wrong, written)
     with Outbox(path) as outbox:
+        if is_new:
+            _tell_new(config)
         outbox.forget_health()
         if buried := outbox.bury_damaged():
             log.error(
-                "outbox %s: damaged: %d deliveries were in no state that there is, and are dead now; see humbug-agent "
-                "outbox list --state dead",
+                "outbox %s: damaged: %s in no state that there is, and dead now; see humbug-agent outbox list --state "
+                "dead",
                 path,
-                buried,
+                count(buried, "delivery was", "deliveries were"),
             )
         while outbox.keep_wall_clock(config.agent.timezone):
             pass
@@ -49,13 +52,36 @@ def prepare(config: Config, damage: str = "") -> None:
         for name, states in history.totals(outbox).deliveries.items():
             if name not in names and states["waiting"]:
                 log.warning(
-                    "%d calls wait for [destination %s], which is no longer in %s: put it back, or humbug-agent outbox "
+                    "%s for [destination %s], which is no longer in %s: put it back, or humbug-agent outbox "
                     "purge --destination %s",
-                    states["waiting"],
+                    count(states["waiting"], "call waits", "calls wait"),
                     name,
                     config.path,
                     name,
                 )
+
+
+def _tell_new(config: Config) -> None:
+    """It may be so by a slip, and what another outbox knows to be sent is sent again then."""
+    sources = zip(config.sources, make_sources(config), strict=True)
+    logs = [settings.written() for settings, source in sources if not source.leaves_out]
+    if names := ", ".join(str(log_) for log_ in logs if log_):
+        log.info(
+            "outbox %s is new: everything that is in %s is read and sent, rotated files included",
+            config.agent.outbox,
+            names,
+        )
+
+
+def begins_empty(new: Path, old: Path) -> str:
+    """What a daemon that has worked on the ``old`` outbox does with another; blank where there is nothing to say."""
+    if new == old or new.exists():
+        return ""
+    return (
+        f"outbox {new} is new and begins empty: everything that can still be read is read and sent again, and calls "
+        f"that wait in {old} stay there. To go on with the old one, stop the agent, move {old} to {new} (and {old}-wal "
+        f"to {new}-wal, if there is one), and start it"
+    )
 
 
 def _replace(config: Config, wrong: str, written: float) -> None:
@@ -106,13 +132,13 @@ def _replace(config: Config, wrong: str, written: float) -> None:
         )
     for name in sorted(forgotten):
         if left_out := sources[name].leaves_out:
-            since = datetime.fromtimestamp(found.accepted.get(name, written), zone)
+            since = found.accepted.get(name, written)
             log.critical(
                 "source %s: how far it was read can't be read of %s, so it begins as at its first start: calls from %s "
                 "to now may be missing, for %s",
                 name,
                 aside,
-                since.strftime("%Y-%m-%d %H:%M:%S"),
+                clock(since, zone),
                 left_out,
             )
 
@@ -147,6 +173,7 @@ def keep_house(outbox: Outbox, config: Config, stop: threading.Event) -> None:
     while not stop.is_set() and outbox.used_bytes() > limit and (gone := outbox.forget_delivered(now)):
         early += gone
     if early:
-        log.warning("outbox %s: near max_size_mb; dropped %d delivered calls before keep_days", outbox.path, early)
+        dropped_early = count(early, "delivered call")
+        log.warning("outbox %s: near max_size_mb; dropped %s before keep_days", outbox.path, dropped_early)
     if dropped or early:
         outbox.shrink()

@@ -13,6 +13,7 @@ import uvicorn
 from humbug_agent.receiver.app import Receiver
 from humbug_agent.receiver.protocol import ReceiverError
 from humbug_agent.uvicorn_settings import uvicorn_settings
+from humbug_agent.words import said
 
 PATH = "/receiver.php"
 
@@ -42,7 +43,7 @@ class _Server(uvicorn.Server):
                 ssl_keyfile=private_key,
             )
         except OSError as error:
-            raise ReceiverError(f"certificate {certificate}, key {private_key or 'in it'}: {error}") from error
+            raise ReceiverError(f"certificate {certificate}, key {private_key or 'in it'}: {said(error)}") from error
         super().__init__(config)
         try:
             family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
