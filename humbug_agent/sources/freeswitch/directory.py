@@ -17,7 +17,7 @@ from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.files import Read, Reader, Tidy
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
 from humbug_agent.sources.freeswitch.listing import ROTATED, Found, Known, Listing, Memory, Quiet, remembered
-from humbug_agent.sources.readable import what_helps
+from humbug_agent.sources.readable import look_whether_open, what_helps
 from humbug_agent.sources.zone_watch import ZoneWatch
 from humbug_agent.words import count, said
 
@@ -117,17 +117,12 @@ class FreeswitchJson:
     def _look(self) -> None:
         """Raises SourceError where it can't be read, or must not."""
         path = self._path
-        try:
-            is_directory = path.is_dir()
-        except PermissionError:
-            is_directory = True
-        if not is_directory:
+        look_whether_open(path)
+        if not path.is_dir():
             raise SourceError(
                 f"{path}: no such directory; FreeSWITCH makes it when it loads a module that has it as log-dir or "
                 "err-log-dir (fs_cli -x 'module_exists mod_json_cdr')"
             )
-        if not os.access(path, os.R_OK | os.X_OK):
-            raise SourceError(f"{path}: can't be read; add the user that runs humbug-agent to group freeswitch")
         if self._settings.after != "keep" and not os.access(path, os.W_OK):
             raise SourceError(
                 f"{path}: can't be written, which after = {self._settings.after} needs; let the user that runs "
