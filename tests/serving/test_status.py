@@ -252,6 +252,8 @@ def test_nagios_gets_unknown_in_plain_words_where_the_outbox_is_another_users(ho
         closed.mkdir(mode=0o700)
         ini.write_text(host.ini.read_text().replace(f"{host.folder}/outbox.db", f"{closed}/outbox.db"))
         ini.chmod(0o644)
+        # Root sees it; and has loaded all that another user may not be able to read.
+        assert CliRunner().invoke(main, ["status", "--nagios", "--config", str(ini)]).exit_code == 2
         os.setresuid(65534, 65534, 0)
         try:
             done = CliRunner().invoke(main, ["status", "--nagios", "--config", str(ini)])
@@ -269,7 +271,7 @@ def test_nagios_gets_unknown_in_plain_words_where_the_outbox_is_another_users(ho
 def test_an_error_from_before_agent_ini_was_changed_is_told_as_that(host: Host, age: int) -> None:
     changed = host.ini.stat().st_mtime
     with Outbox(host.folder / "outbox.db") as outbox:
-        outbox.accept("master-csv", batch(1), ["humbug"])
+        outbox.accept("master-csv", batch(1, cursor=None), ["humbug"])
         outbox.mark("humbug", [Mark(1, "dead", changed + age, status=400, error="http://old/: answered 400")])
     found = overview(host.ini).found
     stands = found["destinations"]["humbug"]
