@@ -126,9 +126,9 @@ def _replace(config: Config, wrong: str, written: float) -> None:
         )
     if found.unsure:
         log.critical(
-            "outbox %s: of %s calls it can't be read whether they were delivered: they are sent, perhaps again",
+            "outbox %s: of %s it can't be read whether they were delivered: they are sent, perhaps again",
             path,
-            f"{found.unsure:,}",
+            count(found.unsure, "call"),
         )
     for name in sorted(forgotten):
         if left_out := sources[name].leaves_out:
