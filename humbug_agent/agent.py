@@ -30,9 +30,10 @@ from humbug_agent.sayings import Sayings, to
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.sources import make_sources as make_sources
 from humbug_agent.sources.contract import Source, SourceError
+from humbug_agent.sources.readable import in_words
 from humbug_agent.supervisor import Brought, Supervisor, pump
 from humbug_agent.systemd import notify
-from humbug_agent.upkeep import keep_house_always, look_through, max_bytes, prepare
+from humbug_agent.upkeep import begins_empty, keep_house_always, look_through, max_bytes, prepare
 
 if TYPE_CHECKING:
     from humbug_agent.serving import Serving
@@ -334,8 +335,11 @@ class Agent:
         try:
             config = load(self._config.path)
             if config.agent.outbox != self._config.agent.outbox:
+                empty = begins_empty(config.agent.outbox, self._config.agent.outbox)
                 with locked(config.agent.outbox, config.path):
                     pass
+                if empty:
+                    log.warning("%s", empty)
             return config
         except ConfigError as error:
             mistakes = error.mistakes
@@ -371,7 +375,7 @@ def read_once(config: Config, outbox: Outbox, stop: threading.Event, progress: C
                 new += brought.new
                 progress(brought.size)
         except (SourceError, OSError) as error:
-            failed.append(SourceError(f"source {source.name}: {error}"))
+            failed.append(SourceError(f"source {source.name}: {in_words(error)}"))
         finally:
             sayings.end()
     if failed:

@@ -16,7 +16,10 @@ from humbug_agent.outbox import Outbox
 from humbug_agent.overview import compared, daemon
 from humbug_agent.schema import OutboxError
 from humbug_agent.sources.contract import NothingYet, SourceError
+from humbug_agent.sources.readable import in_words
 from humbug_agent.text import printable
+from humbug_agent.upkeep import begins_empty
+from humbug_agent.words import count
 
 WORDS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
 
@@ -39,7 +42,7 @@ def check(path: Path) -> list[Finding]:
     running = daemon(path, config)
     user = daemons_user(config.agent.outbox, running.pid if running else None)
     with acting_as(user):
-        found = [*_of_config(config, user), *_of_outbox(config.agent.outbox)]
+        found = [*_of_config(config, user), *_of_outbox(config.agent.outbox, running)]
     in_use = list(_of_daemon(config, running))
     found += in_use
     sources = agent.make_sources(config)
@@ -51,9 +54,9 @@ def check(path: Path) -> list[Finding]:
         serving.make_boards(sources)
         with acting_as(user):
             try:
-                said = serving.check(config.status, _own(running))
+                serves = serving.check(config.status, _own(running))
                 not_yet = ", once the daemon has taken it" if any(one.level == "warn" for one in in_use) else ""
-                found.append(Finding("status", "ok", said + not_yet))
+                found.append(Finding("status", "ok", serves + not_yet))
             except WebError as error:
                 found.append(Finding("status", "fail", str(error)))
     for source, settings in zip(sources, config.sources, strict=True):
@@ -69,7 +72,7 @@ def check(path: Path) -> list[Finding]:
 
 
 def _of_config(config: Config, user: User | None) -> Iterator[Finding]:
-    named = f"{len(config.sources)} source(s), {len(config.destinations)} destination(s)"
+    named = f"{count(len(config.sources), 'source')}, {count(len(config.destinations), 'destination')}"
     try:
         if user:
             load(config.path)
@@ -81,7 +84,7 @@ def _of_config(config: Config, user: User | None) -> Iterator[Finding]:
         yield Finding("warning", "warn", warning)
 
 
-def _of_outbox(outbox: Path) -> Iterator[Finding]:
+def _of_outbox(outbox: Path, running: Running | None) -> Iterator[Finding]:
     # A file is no directory, whoever may write it.
     if not os.access(f"{outbox.parent}/.", os.W_OK | os.X_OK):
         hint = "must be a directory that the user running humbug-agent can write"
@@ -92,17 +95,19 @@ def _of_outbox(outbox: Path) -> Iterator[Finding]:
     if closed:
         hint = "can't be written; chown it to the user that runs humbug-agent"
         yield Finding("outbox", "fail", f"{' '.join(map(str, closed))}: {hint}")
-    else:
-        yield Finding("outbox", "ok", f"{outbox}")
+        return
+    empty = begins_empty(outbox, running.outbox) if running else ""
+    new = "" if outbox.exists() else ": does not exist yet; the start that makes it sends all that there is to read"
+    yield Finding("outbox", "warn" if empty else "ok", empty or f"{outbox}{new}")
 
 
 def _of_daemon(config: Config, running: Running | None) -> Iterator[Finding]:
     """Whether what is tried here is what the daemon does."""
     went = taken.read_back(running.outbox, running.pid) if running else None
     if running and went:
-        state, said = compared(config.path, config, (), went, config.agent.timezone)
+        state, wrong = compared(config.path, config, (), went, config.agent.timezone)
         good = state == "taken"
-        yield Finding("daemon", "ok" if good else "warn", said or f"runs with this agent.ini, pid {running.pid}")
+        yield Finding("daemon", "ok" if good else "warn", wrong or f"runs with this agent.ini, pid {running.pid}")
 
 
 def _own(running: Running | None) -> str:
@@ -128,7 +133,7 @@ def _tried(part: str, check: Callable[[], str]) -> Finding:
     except SourceError as error:
         return Finding(part, "fail", str(error))
     except OSError as error:
-        return Finding(part, "fail", f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return Finding(part, "fail", in_words(error))
 
 
 def print_for_people(found: list[Finding]) -> None:

@@ -20,6 +20,7 @@ from humbug_agent.config import DEFAULT_PATH, Config, ConfigError
 from humbug_agent.politeness import step_back
 from humbug_agent.text import printable
 from humbug_agent.text import text as decoded
+from humbug_agent.words import OTHER_USER, said
 
 log = logging.getLogger("humbug_agent")
 
@@ -42,9 +43,7 @@ class _Group(click.Group):
             where = error.filename or ("the output" if error.errno in UNWRITABLE else None)
             if where is None:
                 raise
-            click.echo(f"Error: {where}: {error.strerror}", err=True)
-            # What could not be written would be tried again at the end of the process.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _unwritten(f"{where}: {error.strerror}")
             sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -62,9 +61,13 @@ class _Group(click.Group):
         except (AgentError, DeliveryError, OutboxError, SourceError) as error:
             raise click.ClickException(printable(str(error))) from error
         except PermissionError as error:
-            raise click.ClickException(
-                f"{error.filename}: {error.strerror}; run it as root or as the user that the daemon runs as"
-            ) from error
+            raise click.ClickException(f"{said(error)}; {OTHER_USER}") from error
+
+
+def _unwritten(why: str) -> None:
+    click.echo(f"Error: {why}", err=True)
+    # What could not be written would be tried again at the end of the process.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -167,8 +170,10 @@ def reload() -> None:
     from humbug_agent.reloading import reload as reload_now
 
     path = config_path()
-    reload_now(path)
+    remark = reload_now(path)
     click.echo(f"{path}: read again")
+    if remark:
+        click.echo(f"{click.style('Warning:', fg='yellow')} {remark}", err=True)
 
 
 @main.command()
@@ -204,9 +209,15 @@ def status(as_json: bool, nagios: bool) -> None:
 
     if nagios:
         from humbug_agent.nagios import answer
+        from humbug_agent.troubles import Level
 
         line, level = answer(config_path())
-        click.echo(line)
+        try:
+            click.echo(line)
+        except OSError as error:
+            # An exit code without its line says nothing.
+            _unwritten(f"the output: {error.strerror}")
+            level = Level.UNKNOWN
         sys.exit(level)
     try:
         found = overview.overview(config_path())

@@ -14,6 +14,7 @@ from humbug_agent.cdr import Damaged
 from humbug_agent.cli_common import charset_of, config_option, configured, json_option, left_out, open_outbox
 from humbug_agent.cli_filters import chosen, filters, ids_of, only_rejects
 from humbug_agent.text import printable, text
+from humbug_agent.words import count as counted
 
 if TYPE_CHECKING:
     from humbug_agent.config import Config
@@ -65,7 +66,7 @@ def list_(as_json: bool, limit: int | None, **options: Any) -> None:
                     (f"r{r.id}", show.moment(r.at, zone), r.place, r.reason, text(r.text, charset_of(config, r.source)))
                     for r in found
                 ]
-                show.table(("ID", "READ", "PLACE", "REASON", "TEXT"), lines)
+                show.table(("ID", f"READ ({show.zone_name(zone)})", "PLACE", "REASON", "TEXT"), lines)
             return
         if as_json:
             entries: Any = history.newest(box, wanted, limit) if limit else history.entries(box, wanted)
@@ -79,13 +80,16 @@ def _list_for_people(box: "Outbox", wanted: "Filter", limit: int, zone: tzinfo) 
 
     entries = history.newest(box, wanted, limit)
     show.table(
-        ("ID", "START", "SRC", "DST", "DISPOSITION", "UNIQUEID", "DESTINATION", "STATE", "TRIES", "LAST ERROR"),
+        (
+            "ID", f"START ({show.zone_name(zone)})", "SRC", "DST", "DISPOSITION",
+            "UNIQUEID", "DESTINATION", "STATE", "TRIES", "LAST ERROR",
+        ),
         [
             (
-                e["id"], str(e["start"])[:19].replace("T", " "), e["src"], e["dst"], e["disposition"],
+                e["id"], show.begun(one.record, zone), e["src"], e["dst"], e["disposition"],
                 e["uniqueid"], e["destination"], e["state"], e["attempts"], e["last_error"],
             )
-            for e in (show.entry(found, zone) for found in entries)
+            for one, e in ((found, show.entry(found, zone)) for found in entries)
         ],
     )  # fmt: skip
     number = history.count(box, wanted)
@@ -145,22 +149,22 @@ def replay(ids: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -
     if options["state"] is None and not ids:
         options["state"] = "dead"
     wanted = chosen(config, options, calls)
-    count = 0
+    number = 0
     bodies: Iterator[dict[str, str]] = iter(())
     with open_outbox(config) as box:
         if rejects or all_rejects:
-            count += _read_again(config, box, rejects, dry_run=dry_run)
+            number += _read_again(config, box, rejects, dry_run=dry_run)
         if calls or not (rejects or all_rejects):
             bodies = _bodies(config, box, wanted) if dry_run else bodies
-            number = history.count(box, wanted)
-            with _bar("Replaying", 0 if dry_run else number) as bar:
-                count += number if dry_run else history.replay(box, wanted, bar.update)
+            waiting = history.count(box, wanted)
+            with _bar("Replaying", 0 if dry_run else waiting) as bar:
+                number += waiting if dry_run else history.replay(box, wanted, bar.update)
         if as_json:
-            show.as_json({"count": count, "dry_run": dry_run, "bodies": list(bodies)})
+            show.as_json({"count": number, "dry_run": dry_run, "bodies": list(bodies)})
             return
         for one in bodies:
             show.say(f"{one['destination']}  {one['id']}  {one['body']}")
-    click.echo(f"{count:,} would be sent again" if dry_run else f"{count:,} wait to be sent again")
+    click.echo(f"{number:,} would be sent again" if dry_run else f"{counted(number, 'waits', 'wait')} to be sent again")
 
 
 def _bar(label: str, length: int) -> Any:

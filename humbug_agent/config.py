@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import re
 import stat
 from collections import Counter
@@ -83,7 +84,8 @@ def system_timezone() -> tzinfo:
     """
     try:
         with open("/etc/localtime", "rb") as zone:
-            return ZoneInfo.from_file(zone)
+            # Its name, where the file itself has none.
+            return ZoneInfo.from_file(zone, os.path.realpath(zone.name).partition("/zoneinfo/")[2] or None)
     except OSError:
         return NO_ZONE
 

@@ -1,5 +1,7 @@
 """What the settings of every type of source answer, so that nobody asks of which type they are."""
 
+import glob
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -26,6 +28,11 @@ class SourceContract:
     def warnings(self) -> list[str]:
         """What is allowed, and not wise; each begins with ``[source NAME] KEY: ``."""
         return []
+
+    def written(self) -> Path | None:
+        """Of one that reads files, the log or directory in which the PBX has written its calls, where it has."""
+        path: Path | None = getattr(self, "path", None) if self.of_files else None
+        return path if path and any(path.parent.glob(f"{glob.escape(path.name)}*")) else None
 
     def left_out(self) -> str:
         """Why a record that could be read makes no call: which of these settings leaves it out. Blank: none does."""

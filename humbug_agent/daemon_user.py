@@ -40,7 +40,7 @@ def _of_process(pid: int) -> User | None:
         return None
     said = {name: values.split() for name, _, values in (line.partition(":") for line in lines)}
     uid = int(said["Uid"][1])
-    return User(_name(uid), uid, int(said["Gid"][1]), tuple(map(int, said["Groups"])))
+    return User(name_of(uid), uid, int(said["Gid"][1]), tuple(map(int, said["Groups"])))
 
 
 def _of_directory(directory: Path) -> User | None:
@@ -75,7 +75,7 @@ def _of_unit(name: str) -> set[int]:
     return found
 
 
-def _name(uid: int) -> str:
+def name_of(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from humbug_agent.destinations.contract import (
@@ -81,9 +81,10 @@ class Delivery:
         self._ready: deque[Due] = deque()
         self._fetched = 0.0
         self._under_way: set[int] = set()
-        self._put_back: dict[int, tuple[Due, Misconfigured]] = {}
+        self._put_back: dict[int, Due] = {}
         self._unmarked: list[Mark] = []
         self._doubted: list[int] = []
+        self._put_off: dict[int, float] = {}
         self._workers: list[threading.Thread] = []
         self._told = ("", "")
         self._held = 0.0
@@ -190,7 +191,7 @@ class Delivery:
         self._ready.extend(self._whole(outbox, lambda: outbox.take(self.name, limit, time.time(), without)))
         if not self._ready or len(self._put_back) > MOST_PUT_BACK:
             waiting = outbox.still_waiting(self.name, self._put_back)
-            self._ready.extend(due for due, _ in self._put_back.values() if due.id in waiting)
+            self._ready.extend(due for due in self._put_back.values() if due.id in waiting)
             self._put_back.clear()
 
     def _whole(self, outbox: Outbox, take: Callable[[], list[Due | Lost]]) -> list[Due]:
@@ -260,9 +261,9 @@ class Delivery:
         outcome, attempts = sent.outcome, sent.due.attempts + 1
         if isinstance(outcome, Misconfigured):
             # Not the call's fault, as things stand. The next probe is made with another one.
-            self._put_back[sent.due.id] = (sent.due, outcome)
+            self._put_back[sent.due.id] = replace(sent.due, attempts=attempts)
             self._pace.failed(time.monotonic(), outcome.reason, probe=sent.probe, pause=True)
-            return []
+            return [_mark(sent.due, "waiting", now, outcome.answer, outcome.reason, None)]
         if isinstance(outcome, Unsendable):
             return [self._dead(sent.due, now, outcome)]
         if isinstance(outcome, DeliveryError) and not isinstance(outcome, Refused):
@@ -275,7 +276,8 @@ class Delivery:
             mark = self._dead(sent.due, now, outcome)
         else:
             mark = _mark(sent.due, "sent", now, outcome, "")
-        return [mark, *self._blamed(now)]
+        self._blame(now)
+        return [mark]
 
     def _may_be_its_own_fault(self, sent: Sent, outcome: DeliveryError, asked: float | None) -> bool:
         """It has failed before, others pass, and the receiver is there: no reason to hold up the others."""
@@ -287,14 +289,10 @@ class Delivery:
         self._sayings.say("refused", logging.ERROR, said, kind=str(error.answer.status))
         return _mark(due, "dead", now, error.answer, error.reason)
 
-    def _blamed(self, now: float) -> list[Mark]:
+    def _blame(self, now: float) -> None:
         """Another call got through: what was put back may have failed on its own account, and waits a while."""
-        marks = [
-            _mark(due, "waiting", now, error.answer, error.reason, now + retry_in(due.attempts + 1))
-            for due, error in self._put_back.values()
-        ]
+        self._put_off |= {due.id: now + retry_in(due.attempts) for due in self._put_back.values()}
         self._put_back.clear()
-        return marks
 
     def _write(self, outbox: Outbox) -> None:
         if self._unmarked:
@@ -308,6 +306,9 @@ class Delivery:
         if self._doubted:
             outbox.doubt_answers(self.name, self._doubted, time.time())
             self._doubted = []
+        if self._put_off:
+            outbox.put_off(self.name, self._put_off)
+            self._put_off = {}
 
     def _tell(self, outbox: Outbox) -> None:
         """Say it once when the destination stops taking calls, and once when it takes them again."""
@@ -362,5 +363,5 @@ class Delivery:
             log.error("%s", error)
 
 
-def _mark(due: Due | Lost, state: str, now: float, answer: Answer, error: str, again: float = 0.0) -> Mark:
+def _mark(due: Due | Lost, state: str, now: float, answer: Answer, error: str, again: float | None = 0.0) -> Mark:
     return Mark(due.id, state, now, again, answer.status, answer.text, error)

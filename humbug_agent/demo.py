@@ -21,6 +21,7 @@ from humbug_agent import config as configuration
 from humbug_agent import show
 from humbug_agent.agent import Ask, run_daemon
 from humbug_agent.receiver import Background, Receiver, Store
+from humbug_agent.words import count
 
 API_KEY = "demo-api-key"
 ENCRYPTION_KEY = "demo-encryption-key"
@@ -80,7 +81,8 @@ def _demonstrate(directory: Path, store: Store, keep: bool, stop: threading.Even
             asked.put(Ask.STOP)
             thread.join()
         _print_arrived(store)
-    click.echo(f"\n{written} calls were written, {arrived} have arrived, {store.repeats()} of them twice.")
+    calls = count(written, "call was", "calls were")
+    click.echo(f"\n{calls} written, {arrived:,} have arrived, {store.repeats():,} of them twice.")
     if arrived < written:
         raise click.ClickException("not all calls arrived; please report this with the text above")
     click.echo(_NEXT)

@@ -7,10 +7,11 @@ beside it shows that.
 import logging
 import time
 from collections import Counter, deque
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 
 from humbug_agent.config import Config
 from humbug_agent.outbox import Outbox
+from humbug_agent.words import clock, count
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +88,8 @@ class Gaps:
         log.info(
             "source %s: was away from %s to %s; calls that ended then: %s",
             source,
-            self._clock(began),
-            self._clock(ended),
+            clock(began, self._zone),
+            clock(ended, self._zone),
             in_words(seen) or "none",
         )
 
@@ -104,10 +105,8 @@ class Gaps:
         missed = [row for row in found if source not in (row["source"], row["also"])]
         if len(missed) < MISSED:
             return ""
+        calls = count(len(found), "call")
         return (
-            f"is deaf: of the last {len(found)} calls it told {len(found) - len(missed)}, Master.csv all. Has its user "
+            f"is deaf: of the last {calls} it told {len(found) - len(missed)}, Master.csv all. Has its user "
             "in manager.conf read = cdr, and has cdr_manager.conf enabled = yes? humbug-agent check tells"
         )
-
-    def _clock(self, moment: float) -> str:
-        return datetime.fromtimestamp(moment, UTC).astimezone(self._zone).strftime("%H:%M:%S")

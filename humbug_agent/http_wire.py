@@ -20,6 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 
 from humbug_agent import names
+from humbug_agent.words import said
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +221,7 @@ class _Connection(HTTPConnection):
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "no connection in time") from error
         except OSError as error:
-            raise NewConnectionError(self, str(error)) from error
+            raise NewConnectionError(self, said(error)) from error
 
     def connect(self) -> None:
         super().connect()

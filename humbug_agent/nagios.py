@@ -14,6 +14,7 @@ from humbug_agent.schema import OutboxError
 from humbug_agent.show import age
 from humbug_agent.text import printable
 from humbug_agent.troubles import NEAR_FULL, Level
+from humbug_agent.words import OTHER_USER, count, said
 
 LONGEST = 200
 """Characters of a sentence: NRPE cuts the line after 1,024 bytes, and the numbers come last."""
@@ -27,31 +28,33 @@ def answer(path: Path) -> tuple[str, Level]:
     try:
         found = overview(path)
     except ConfigError as error:
-        # Who may not read it does not see the daemon either.
-        level = Level.CRITICAL if os.access(path, os.R_OK) else Level.UNKNOWN
+        # Who may not read it does not see the daemon either; and where it is no file, there is none to be seen.
+        level = Level.CRITICAL if os.access(path, os.R_OK) and not path.is_dir() else Level.UNKNOWN
         stands = ["the agent is not running"] if level is Level.CRITICAL else []
         return f"{level.name} - {_in_words([*stands, *error.mistakes])}", level
+    except PermissionError as error:
+        return f"{Level.UNKNOWN.name} - {_short(f'{said(error)}; {OTHER_USER}')}", Level.UNKNOWN
     except (OutboxError, OSError) as error:
-        return f"{Level.UNKNOWN.name} - {_short(str(error))}", Level.UNKNOWN
+        return f"{Level.UNKNOWN.name} - {_short(said(error))}", Level.UNKNOWN
     level = max((trouble.level for trouble in found.wrong), default=Level.OK)
-    said = _in_words([trouble.said for trouble in found.wrong]) or _summary(found.found)
-    return f"{level.name} - {said} | {' '.join(_numbers(found.found))}", level
+    wrong = _in_words([trouble.said for trouble in found.wrong]) or _summary(found.found)
+    return f"{level.name} - {wrong} | {' '.join(_numbers(found.found))}", level
 
 
-def _in_words(said: Sequence[str]) -> str:
-    more = [f"and {len(said) - MOST} more"] if len(said) > MOST else []
-    return "; ".join([*map(_short, said[:MOST]), *more])
+def _in_words(wrong: Sequence[str]) -> str:
+    more = [f"and {len(wrong) - MOST} more"] if len(wrong) > MOST else []
+    return "; ".join([*map(_short, wrong[:MOST]), *more])
 
 
-def _short(said: str) -> str:
+def _short(sentence: str) -> str:
     """On one line, without what parts the words from the numbers."""
-    whole = printable(" ".join(said.split())).replace("|", "/")
+    whole = printable(" ".join(sentence.split())).replace("|", "/")
     return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 1]}…"
 
 
 def _summary(found: Mapping[str, Any]) -> str:
     oldest = _oldest(found)
-    return f"{found['calls']:,} calls, {found['deliveries']['waiting']:,} waiting" + (
+    return f"{count(found['calls'], 'call')}, {found['deliveries']['waiting']:,} waiting" + (
         f", the oldest for {age(oldest)}" if oldest else ""
     )
 

@@ -14,6 +14,8 @@ from humbug_agent.config import Config
 from humbug_agent.outbox import Outbox
 from humbug_agent.schema import OutboxDamaged, OutboxError, OutboxFull
 from humbug_agent.sources.contract import Source, SourceError
+from humbug_agent.sources.readable import in_words
+from humbug_agent.words import count
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ def run_once(config: Config) -> int:
             log.warning("%s", reason)
     waiting, dead = (sum(states[state] for states in totals.deliveries.values()) for state in ("waiting", "dead"))
     rejects = sum(totals.rejects.values())
-    click.echo(f"{sent:,} sent, {waiting:,} waiting, {dead:,} dead, {rejects:,} rejects")
+    click.echo(f"{sent:,} sent, {waiting:,} waiting, {dead:,} dead, {count(rejects, 'reject')}")
     for left, words, state in (
         (waiting, "still to be sent, by the next run", "waiting"),
         (dead, "refused for good", "dead"),
@@ -103,7 +105,7 @@ def _why_nothing(source: Source) -> str:
     try:
         source.check()
     except (SourceError, OSError) as error:
-        return str(error)
+        return in_words(error)
     return ""
 
 

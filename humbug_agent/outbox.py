@@ -5,7 +5,7 @@ One Outbox for each thread. Everything that must be true together is one transac
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -57,21 +57,22 @@ class Lost:
 class Mark:
     """What became of one attempt at delivering call ``id``.
 
-    ``state`` is sent, waiting or dead; a waiting one is tried again at ``due`` (seconds since the epoch).
+    ``state`` is sent, waiting or dead; a waiting one is tried again at ``due`` (seconds since the epoch), or where that
+    is None as if this attempt had not been.
     """
 
     id: int
     state: str
     tried: float
-    due: float = 0.0
+    due: float | None = 0.0
     status: int | None = None
     reply: str = ""
     error: str = ""
 
 
 _MARK = (
-    "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ?, tried = ?, status = ?, reply = ?, error = ? "
-    "WHERE call = ? AND destination = ?"
+    "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ifnull(?, due), tried = ?, status = ?, reply = ?, "
+    "error = ? WHERE call = ? AND destination = ?"
 )
 
 
@@ -330,6 +331,14 @@ class Outbox:
                         (number, destination, now, said),
                     )
 
+    def put_off(self, destination: str, due: Mapping[int, float]) -> None:
+        """Try these calls again at ``due`` (seconds since the epoch): they may have failed by their own fault."""
+        with self.transaction() as conn:
+            conn.executemany(
+                "UPDATE deliveries SET due = ? WHERE call = ? AND destination = ? AND state = 'waiting'",
+                ((at, call, destination) for call, at in due.items()),
+            )
+
     def sent_minutes(self, destination: str) -> tuple[dict[int, int], float]:
         """As in `minutes.counted`."""
         return minutes.counted(self.select, destination)
@@ -437,11 +446,3 @@ class Outbox:
 def _due(row: sqlite3.Row) -> Due | Lost:
     record, call, attempts = rows.record(row), row["call"], row["attempts"]
     return Lost(call, attempts, record.reason) if isinstance(record, Damaged) else Due(call, attempts, record)
-
-
-def no_room(unkept: int) -> str:
-    """What to say of a source of which so many records were not understood, nor kept."""
-    return (
-        f"{unkept:,} records that can't be understood are only counted: its rejects have all the room that they may "
-        "have. Once their cause is mended, replay or purge them (humbug-agent outbox list --state rejected)"
-    )

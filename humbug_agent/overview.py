@@ -1,5 +1,6 @@
 """What `status` tells: how the daemon and its outbox stand, whether it uses what agent.ini says, and what is wrong."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +8,11 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from humbug_agent import agent, lock, show, standing, taken
-from humbug_agent.config import Config, ConfigError, load, system_timezone
+from humbug_agent import agent, lock, show, standing, systemd, taken
+from humbug_agent.config import DEFAULT_PATH, Config, ConfigError, load, system_timezone
 from humbug_agent.taken import Taken
 from humbug_agent.troubles import Level, Trouble, troubles
+from humbug_agent.words import clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def _found(
     most = went.max_bytes if went else 0
     sources = agent.make_sources(config) if config else []
     zone = config.agent.timezone if config else system_timezone()
-    return standing.standing_on(running.outbox, zone, most, sources, [], "", now, running.pid)
+    return standing.standing_on(running.outbox, zone, most, sources, [], "", 0.0, now, running.pid)
 
 
 def daemon(path: Path, config: Config | None) -> lock.Running | None:
@@ -82,17 +84,25 @@ def compared(
     refused = went is not None and path.exists() and path.stat().st_ctime <= went.refused and went.was_unreadable
     if config and (went is None or (went.is_of(config) and not refused)):
         return "taken" if went else "", ""
-    wrong = f"has mistakes: {'; '.join(mistakes)}"
     if went is None:
-        return "mistakes", f"{path} {wrong}"
+        return "mistakes", f"{path} has mistakes: {_listed(path, mistakes)}"
     if Path(went.path) != path.absolute():
         return "changed", f"the agent was started with {went.path}, and not with {path}"
     changed = path.stat().st_mtime if path.exists() else 0.0
-    when = f" at {show.moment(changed, zone)}" if changed else ""
-    read = show.moment(went.read, zone)
+    when = f" at {clock(changed, zone)}" if changed else ""
+    read = clock(went.read, zone)
     if went.refused and changed <= went.refused and list(mistakes or went.mistakes) == list(went.mistakes):
-        at, why = show.moment(went.refused, zone), "; ".join(went.mistakes)
-        return "refused", f"{path} changed{when} and was refused at {at}: {why}; going on with the one read at {read}"
+        at, why = clock(went.refused, zone), _listed(path, went.mistakes)
+        return "refused", f"{path} changed{when} and was refused at {at}; going on with the one read at {read}: {why}"
     if mistakes:
-        return "mistakes", f"{path} changed{when} and {wrong}; going on with the one read at {read}"
-    return "changed", f"{path} changed since it was read at {read}; reload to take it: systemctl reload humbug-agent"
+        wrong = _listed(path, mistakes)
+        return "mistakes", f"{path} changed{when} and has mistakes; going on with the one read at {read}: {wrong}"
+    reload = systemd.to_reload(
+        by_systemd=went.by_systemd, options="" if path == DEFAULT_PATH else f"--config {shlex.quote(str(path))} "
+    )
+    return "changed", f"{path} changed since it was read at {read}; reload to take it: {reload}"
+
+
+def _listed(path: Path, mistakes: Sequence[str]) -> str:
+    """Without the file, which has been named."""
+    return "; ".join(mistake.removeprefix(f"{path.absolute()}: ").removeprefix(f"{path}: ") for mistake in mistakes)

@@ -3,28 +3,30 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from humbug_agent import lock, taken
-from humbug_agent.config import ConfigError
+from humbug_agent.config import ConfigError, load
 from humbug_agent.lock import AgentError
+from humbug_agent.taken import Taken
+from humbug_agent.upkeep import begins_empty
 
 LOOK_SECONDS = 0.1
+PATIENCE_SECONDS = 3.0
 
 
-def reload(path: Path) -> None:
-    """Returns when the daemon works as the agent.ini at ``path`` says.
+def reload(path: Path) -> str:
+    """Returns when the daemon works as the agent.ini at ``path`` says, with what is to be known of that, or blank.
 
     Raises ConfigError where that was refused, and all goes on as before; AgentError where there is no daemon, or none
     any more.
     """
     # Whatever stands in agent.ini: it is the daemon who judges it.
-    running = lock.daemon_of(path)
-    if running is None:
-        raise AgentError(f"no humbug-agent runs with {path}, or you may not see it: run this as root")
-    before = taken.read_back(running.outbox, running.pid)
-    if before is None:
-        raise AgentError(f"the humbug-agent with pid {running.pid} only begins, or is of another version; restart it")
+    running, before = _working(path)
+    empty = ""
+    with suppress(ConfigError):
+        empty = begins_empty(load(path).agent.outbox, running.outbox)
     os.kill(running.pid, signal.SIGHUP)
     # As long as it takes: it looks through the outbox before it begins anew. systemd's watchdog ends one that hangs.
     while not _has_ended(running.pid):
@@ -34,10 +36,27 @@ def reload(path: Path) -> None:
         after = taken.read_back(now.outbox, running.pid) if now else None
         # Neither need be later: the clock may have been set back.
         if after and after.read != before.read:
-            return
+            return empty
         if after and after.refused != before.refused:
             raise ConfigError(list(after.mistakes))
-    raise AgentError(f"the humbug-agent with pid {running.pid} ended; journalctl -u humbug-agent says why")
+    where = "journalctl -u humbug-agent" if before.by_systemd else "what it wrote to its standard error"
+    raise AgentError(f"the humbug-agent with pid {running.pid} ended; {where} says why")
+
+
+def _working(path: Path) -> tuple[lock.Running, Taken]:
+    """The daemon, and what it took last: while another reload is under way, there is neither for a moment."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        running = lock.daemon_of(path)
+        before = taken.read_back(running.outbox, running.pid) if running else None
+        if running and before:
+            return running, before
+        if time.monotonic() > deadline:
+            break
+        time.sleep(LOOK_SECONDS)
+    if running:
+        raise AgentError(f"the humbug-agent with pid {running.pid} only begins, or is of another version; restart it")
+    raise AgentError(f"no humbug-agent runs with {path}, or you may not see it: run this as root")
 
 
 def _has_ended(pid: int) -> bool:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from humbug_agent.cdr import CDR, Damaged, Direction, Disposition, Notice, Record
+from humbug_agent.words import said
 
 FIELDS = tuple(field.name for field in dataclasses.fields(CDR))
 CALL = "Cdr"
@@ -125,7 +126,7 @@ def record(row: sqlite3.Row) -> Record | Damaged:
             raise ValueError(_wrong_kind(got))
         return _record(row, got)
     except (ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
-        return Damaged({name: row[name] for name in (*FIELDS, "event", *OFFSETS.values())}, str(error))
+        return Damaged({name: row[name] for name in (*FIELDS, "event", *OFFSETS.values())}, said(error))
 
 
 def _record(row: sqlite3.Row, got: dict[str, Any]) -> Record:

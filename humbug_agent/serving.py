@@ -47,7 +47,7 @@ def make_boards(sources: Sequence[Source]) -> list[Board]:
             boards.append(Board(source.name))
             source.listen_also(AsteriskFeeder(boards[-1], source.username, source.charset), CLASSES)
         elif isinstance(source, FreeswitchEsl):
-            boards.append(Board(source.name))
+            boards.append(Board(source.name, "Event socket"))
             source.listen_also(FreeswitchFeeder(boards[-1], source.charset), EVENTS)
     return boards
 

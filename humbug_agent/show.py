@@ -67,6 +67,20 @@ def moment(seconds: float | None, zone: tzinfo) -> str:
     return (iso(seconds, zone) or "")[:19].replace("T", " ")
 
 
+def begun(found: Record | Damaged, zone: tzinfo) -> str:
+    """When it began, as the PBX's clock showed it; with the offset where that was not the one of ``zone``."""
+    if isinstance(found, Damaged):
+        return str(_outline(found, zone)[1])
+    shown = wall_clock(found.at if isinstance(found, Notice) else found.start, zone)
+    usual = shown.utcoffset() == shown.astimezone(zone).utcoffset()
+    return shown.strftime("%Y-%m-%d %H:%M:%S") if usual else shown.isoformat(" ", "seconds")
+
+
+def zone_name(zone: tzinfo) -> str:
+    """For the head of a column of times."""
+    return getattr(zone, "key", str(zone)) or "the PBX's time"
+
+
 def iso(seconds: float | None, zone: tzinfo) -> str | None:
     """ISO 8601 with the zone's offset, for JSON; what a damaged outbox has in the place of a time as it is."""
     if not seconds:

@@ -10,9 +10,11 @@ import click
 
 from humbug_agent import gaps, history, show, taken
 from humbug_agent.config import Config
-from humbug_agent.outbox import Health, Outbox, no_room
+from humbug_agent.outbox import Health, Outbox
 from humbug_agent.sources.contract import Source, SourceError
+from humbug_agent.sources.readable import in_words
 from humbug_agent.text import printable
+from humbug_agent.words import count, no_room
 
 SEEN_HOURS = 24
 """For how long `status` looks back when it says which source saw which calls."""
@@ -22,8 +24,11 @@ def standing(config: Config, sources: Sequence[Source], now: float, pid: int | N
     """The object of `status --json`. ``pid`` is the running daemon's. Raises OutboxError."""
     names = [destination.name for destination in config.destinations]
     where = config.status.where if config.status else ""
+    # A daemon goes on without the file, and knows when it read it.
+    changed = 0.0 if pid else config.path.stat().st_mtime
+    agent = config.agent
     return standing_on(
-        config.agent.outbox, config.agent.timezone, config.agent.max_size_mb * 2**20, sources, names, where, now, pid
+        agent.outbox, agent.timezone, agent.max_size_mb * 2**20, sources, names, where, changed, now, pid
     )
 
 
@@ -34,10 +39,12 @@ def standing_on(
     sources: Sequence[Source],
     destinations: Sequence[str],
     page: str,
+    changed: float,
     now: float,
     pid: int | None,
 ) -> dict[str, Any]:
-    """The same, of the outbox at ``path``. ``page`` is where agent.ini wants it, or blank.
+    """The same, of the outbox at ``path``. ``page`` is where agent.ini wants it, or blank, and
+    ``changed`` when it was written.
 
     A daemon that runs tells itself what it reads and serves. ``sources`` and ``destinations`` are agent.ini's: of them,
     what the daemon does not know is "not taken". What only the outbox knows is "removed".
@@ -52,6 +59,8 @@ def standing_on(
             names = _names([source.name for source in sources], health if pid else {}, "source")
             if len(names) > 1:
                 seen = gaps.sightings(outbox, now - SEEN_HOURS * 3600)
+    # What came before is not about the settings that stand there now.
+    since = went.read if went else changed
     by_name = {source.name: source for source in sources}
     running = health if pid else {}
     sums = {state: sum(states[state] for states in totals.deliveries.values()) for state in history.STATES}
@@ -79,7 +88,7 @@ def standing_on(
         },
         "sightings": [{"sources": list(names), "calls": number} for names, number in sorted(seen.items())],
         "destinations": {
-            name: _destination(name, totals, stands(f"destination {name}", name in destinations), now, zone)
+            name: _destination(name, totals, stands(f"destination {name}", name in destinations), since, now, zone)
             for name in _names([*destinations, *totals.deliveries], running, "destination")
         },
         "page": _page((went.page if went else "") or page, stands("page"), zone),
@@ -113,7 +122,7 @@ def _source(
             trouble = source.trouble()
             unread = source.unread(read.cursor if read else None)
         except (OSError, SourceError) as error:
-            trouble = trouble or str(error)
+            trouble = trouble or in_words(error)
     return {
         "state": health.state,
         "message": "; ".join(filter(None, [health.message or trouble, doubt, crowded])),
@@ -142,13 +151,16 @@ def _without_token(cursor: str) -> str:
 
 def _unread(one: dict[str, Any]) -> str:
     if one["unread_bytes"] is not None:
-        return f"{one['unread_bytes']:,} bytes"
+        return count(one["unread_bytes"], "byte")
     if one["unread_seconds"]:
         return f"{show.age(one['unread_seconds'])} of calls"
     return "" if one["unread_seconds"] is None else "0"
 
 
-def _destination(name: str, totals: history.Totals, health: Health, now: float, zone: tzinfo) -> dict[str, Any]:
+def _destination(
+    name: str, totals: history.Totals, health: Health, since: float, now: float, zone: tzinfo
+) -> dict[str, Any]:
+    """``since`` is when agent.ini was read, or written where no daemon has."""
     oldest, last_error = totals.oldest.get(name), totals.last_error.get(name)
     return {
         **_part(health, zone),
@@ -157,11 +169,8 @@ def _destination(name: str, totals: history.Totals, health: Health, now: float, 
         "oldest_waiting_seconds": round(now - oldest) if oldest else None,
         "last_error": last_error[1] if last_error else "",
         "last_error_at": show.iso(last_error[0], zone) if last_error else None,
+        "last_error_outdated": bool(last_error and last_error[0] < since),
     }
-
-
-def _clock(iso: str) -> str:
-    return iso.replace("T", " ")
 
 
 def print_for_people(found: dict[str, Any]) -> None:
@@ -170,7 +179,7 @@ def print_for_people(found: dict[str, Any]) -> None:
     show.pairs(
         [
             ("agent", f"running, pid {found['pid']}" if found["running"] else "not running"),
-            *([("agent.ini", f"{ini['path']}, read {_clock(ini['read'])}")] if ini["read"] else []),
+            *([("agent.ini", f"{ini['path']}, read {ini['read'].replace('T', ' ')}")] if ini["read"] else []),
             ("outbox", outbox["path"]),
             ("size", f"{outbox['used_bytes'] / 2**20:,.1f} of {outbox['max_bytes'] / 2**20:,.0f} MB"),
             ("calls", f"{found['calls']:,}"),
@@ -214,6 +223,8 @@ def print_for_people(found: dict[str, Any]) -> None:
         for name, one in found[f"{kind}s"].items():
             if one["message"]:
                 click.echo(f"\n{kind} {name}: {printable(one['message'])}")
-            if one.get("last_error"):
-                at = _clock(one["last_error_at"])
+            if one.get("last_error") and one["last_error"] != one["message"]:
+                at = one["last_error_at"].replace("T", " ")
+                if one["last_error_outdated"]:
+                    at += f", before agent.ini was {'read' if ini['read'] else 'changed'}"
                 click.echo(f"\n{kind} {name}, last error, {at}: {printable(one['last_error'])}")

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from humbug_agent.cdr import Batch, Notice, Reject
-from humbug_agent.outbox import Outbox, no_room
+from humbug_agent.outbox import Outbox
 from humbug_agent.pace import growing, jittered
 from humbug_agent.sayings import Sayings, to
 from humbug_agent.schema import OutboxDamaged, OutboxError
 from humbug_agent.sources.contract import Comparing, CursorError, Holding, Source, SourceError
+from humbug_agent.sources.readable import in_words
+from humbug_agent.words import count, no_room
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +92,8 @@ def _say(source: str, rejects: Sequence[Reject], unkept: int, before: int, sayin
             log.error("source %s: %s", source, no_room(unkept))
         return unkept
     said = (
-        f"source {source}: {len(rejects)} records kept as rejects, the first at {rejects[0].where}: "
+        f"source {source}: {count(len(rejects), 'record kept as a reject', 'records kept as rejects')}, the first at "
+        f"{rejects[0].where}: "
         f"{rejects[0].reason}; see humbug-agent outbox list --state rejected"
     )
     sayings.say("rejects", logging.WARNING, said, number=len(rejects))
@@ -128,10 +131,10 @@ class Supervisor:
             # Also where the outbox could not even be opened for the last try: another Agent may follow this one.
             if isinstance(self._source, Holding) and (lost := self._source.let_go()):
                 log.error(
-                    "source %s: %d events that it was told could not be put on disk before the end, and are not told "
-                    "again; only a source beside it has their calls",
+                    "source %s: of what it was told %s could not be put on disk before the end, and will not be told "
+                    "again; only a source beside it has those calls",
                     self._source.name,
-                    lost,
+                    count(lost, "event"),
                 )
 
     def _read(self, destinations: Sequence[str], stop: threading.Event) -> None:
@@ -166,8 +169,8 @@ class Supervisor:
         if not self._failures:
             self._failed = time.time()
         self._failures += 1
-        if str(error) != self._told:
-            self._told = str(error)
+        if in_words(error) != self._told:
+            self._told = in_words(error)
             self._say(logging.ERROR, f"{self._told}. Trying again", self._told)
             self._report()
         own = error.wait if isinstance(error, SourceError) else None

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from humbug_agent import systemd
 from humbug_agent.config import Config
 from humbug_agent.ini import Secret
 from humbug_agent.outbox import Outbox
@@ -32,7 +33,7 @@ SCRYPT_COST = 2**12
 class Taken:
     """``read`` and ``refused`` (0: never) are seconds since the epoch; ``page`` is where it listens, or blank.
 
-    ``mistakes`` are those for which a later agent.ini was refused, at ``refused``.
+    ``mistakes`` are those for which a later agent.ini was refused, at ``refused``. ``by_systemd``: its unit runs.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Taken:
     digest: str
     page: str
     max_bytes: int
+    by_systemd: bool
     refused: float = 0.0
     mistakes: Sequence[str] = ()
 
@@ -61,7 +63,8 @@ class Taken:
 def taken_now(config: Config, pid: int, max_bytes: int) -> Taken:
     salt = secrets.token_hex(16)
     page = config.status.where if config.status else ""
-    return Taken(str(config.path.absolute()), pid, time.time(), salt, _digest(config.said, salt), page, max_bytes)
+    path, digest = str(config.path.absolute()), _digest(config.said, salt)
+    return Taken(path, pid, time.time(), salt, digest, page, max_bytes, systemd.started_us())
 
 
 def _digest(said: Secret, salt: str) -> str:

@@ -15,6 +15,8 @@ is UTF-8 (`caf\\xe9`), and cut where something is. Where nothing is, and some by
 
 import codecs
 import re
+from functools import cache
+from itertools import pairwise
 from unicodedata import category
 
 AUTO = "auto"
@@ -44,6 +46,15 @@ _NO_UTF8 = frozenset(("letter", "stray"))
 _CUT = "\ufffd".encode()
 _WINDOWS_1252 = [bytes([byte]).decode("cp1252", "replace").encode() for byte in range(256)]
 
+_RUNS = re.compile(rb"([\x80-\xff]+)")
+
+SURE = 2
+"""Characters of UTF-8 in a run, or signs. One alone may be a capital with a closing quotation mark: C2 BB is `В»` in
+cp1251."""
+
+JOINS = "\u2019\u2010\u2011\u2013\u2014\u2026\u00a0\u00ad\u00b7"
+"""Signs that do stand between two letters: an apostrophe, dashes, dots, blanks."""
+
 _CARRIED = re.compile("[\0-\x7f\udc80-\udcff]+")
 _HALF = re.compile("[\ud800-\udfff]")
 """Half a pair of surrogates, which JSON can say."""
@@ -53,7 +64,8 @@ def text(raw: bytes, charset: str = AUTO) -> str:
     """``charset`` is AUTO, or one that keeps ASCII (see `keeps_ascii`). Never raises.
 
     With one, what is UTF-8 still is, but for a cut character or two: that is seen by the text being shorter so. Of two
-    readings that are equally long the charset's counts: two bytes of GBK may well look like a letter of UTF-8.
+    readings that are equally long the charset's counts: two bytes of GBK may well look like a letter of UTF-8. Where
+    only some of it is, and each byte is a character of the charset, so is every run of bytes that makes no word in it.
     """
     if charset == AUTO:
         try:
@@ -64,10 +76,41 @@ def text(raw: bytes, charset: str = AUTO) -> str:
         return raw.decode("ascii")
     said = raw.decode(charset, "replace")
     kinds = _kinds(raw)
-    if not _NO_UTF8 & set(kinds) and 2 * (kinds.count("whole") + kinds.count("gone")) > len(kinds):
+    runs = _RUNS.split(raw) if "whole" in kinds and _is_of_single_bytes(charset) else []
+    is_utf8 = 2 * (kinds.count("whole") + kinds.count("gone")) > len(kinds) and not _NO_UTF8 & set(kinds)
+    if is_utf8 and all(map(_is_cut_at_most, runs)):
         utf8 = _mixed(raw, kinds)
         return utf8 if len(utf8) < len(said) and _is_written(utf8) else said
-    return said
+    return "".join(_run(run, charset) for run in runs) or said
+
+
+def _is_cut_at_most(run: bytes) -> bool:
+    """Letters of a charset in a row look like as many characters that were cut; a value is cut at its end."""
+    return {"whole", "gone"}.issuperset(_kinds(run)[:-1])
+
+
+def _run(raw: bytes, charset: str) -> str:
+    """What bytes say that stand together in a value: UTF-8 only where there is no doubt about that."""
+    said, kinds = raw.decode(charset, "replace"), _kinds(raw)
+    sure = kinds.count("whole") >= SURE and _is_cut_at_most(raw) and kinds[-1] not in _NO_UTF8 and _is_garbled(said)
+    return utf8 if sure and _is_written(utf8 := _mixed(raw, kinds)) else said
+
+
+def _is_garbled(said: str) -> bool:
+    """Whether no word is written so: a capital behind a small letter, a sign between letters, several signs."""
+    return (
+        any(one.islower() and two.isupper() for one, two in pairwise(said))
+        or any(
+            one.isalpha() and three.isalpha() and not (two.isalpha() or two in JOINS)
+            for one, two, three in zip(said, said[1:], said[2:], strict=False)
+        )
+        or sum(category(character)[0] == "S" for character in said) >= SURE
+    )
+
+
+@cache
+def _is_of_single_bytes(charset: str) -> bool:
+    return len(bytes(range(256)).decode(charset, "replace")) == 256
 
 
 def _is_written(said: str) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from humbug_agent.words import count
+
 NEAR_FULL = 0.9
 """Of max_size_mb. From there on delivered calls are dropped early: what is still there are calls that wait."""
 
@@ -49,9 +51,10 @@ def _of_outbox(found: Mapping[str, Any]) -> Iterator[Trouble]:
     elif used >= NEAR_FULL * most:
         yield Trouble(Level.WARNING, f"the outbox is near max_size_mb, {used / most:.0%} of it are used", False)
     if dead := found["deliveries"]["dead"]:
-        yield Trouble(Level.WARNING, f"{dead:,} dead deliveries: humbug-agent outbox list --state dead", False)
+        deliveries = count(dead, "dead delivery", "dead deliveries")
+        yield Trouble(Level.WARNING, f"{deliveries}: humbug-agent outbox list --state dead", False)
     if rejects := found["rejects"]:
-        yield Trouble(Level.WARNING, f"{rejects:,} rejects: humbug-agent outbox list --state rejected", False)
+        yield Trouble(Level.WARNING, f"{count(rejects, 'reject')}: humbug-agent outbox list --state rejected", False)
 
 
 def _of_part(name: str, one: Mapping[str, Any], failing: Level) -> Iterator[Trouble]:
@@ -59,6 +62,7 @@ def _of_part(name: str, one: Mapping[str, Any], failing: Level) -> Iterator[Trou
     if one["state"] in ("failing", "paused"):
         yield Trouble(failing, f"{name} is {one['state']}{said}", True)
     elif one["state"] == "removed" and one["waiting"]:
-        yield Trouble(Level.WARNING, f"{one['waiting']:,} calls wait for {name}, which is not in agent.ini", False)
+        waiting = count(one["waiting"], "call waits", "calls wait")
+        yield Trouble(Level.WARNING, f"{waiting} for {name}, which is not in agent.ini", False)
     elif said:
         yield Trouble(Level.WARNING, f"{name}{said}", False)

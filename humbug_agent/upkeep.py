@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from datetime import datetime
 from pathlib import Path
 
 from humbug_agent import dropping, history, schema
@@ -13,6 +12,7 @@ from humbug_agent.outbox import Outbox
 from humbug_agent.politeness import step_far_back
 from humbug_agent.sources import make_sources
 from humbug_agent.sources.contract import CursorError
+from humbug_agent.words import clock, count
 
 log = logging.getLogger(__name__)
 
@@ -38,18 +38,21 @@ def prepare(config: Config, damage: str = "") -> None:
     """
     path = config.agent.outbox
     schema.finish_move(path)
+    is_new = not path.exists()
     written = schema.written(path)
     wrong = damage or schema.check(path)
     if wrong:
         _replace(config, wrong, written)
     with Outbox(path) as outbox:
+        if is_new:
+            _tell_new(config)
         outbox.forget_health()
         if buried := outbox.bury_damaged():
             log.error(
-                "outbox %s: damaged: %d deliveries were in no state that there is, and are dead now; see humbug-agent "
-                "outbox list --state dead",
+                "outbox %s: damaged: %s in no state that there is, and dead now; see humbug-agent outbox list --state "
+                "dead",
                 path,
-                buried,
+                count(buried, "delivery was", "deliveries were"),
             )
         while outbox.keep_wall_clock(config.agent.timezone):
             pass
@@ -57,13 +60,36 @@ def prepare(config: Config, damage: str = "") -> None:
         for name, states in history.totals(outbox).deliveries.items():
             if name not in names and states["waiting"]:
                 log.warning(
-                    "%d calls wait for [destination %s], which is no longer in %s: put it back, or humbug-agent outbox "
+                    "%s for [destination %s], which is no longer in %s: put it back, or humbug-agent outbox "
                     "purge --destination %s",
-                    states["waiting"],
+                    count(states["waiting"], "call waits", "calls wait"),
                     name,
                     config.path,
                     name,
                 )
+
+
+def _tell_new(config: Config) -> None:
+    """It may be so by a slip, and what another outbox knows to be sent is sent again then."""
+    sources = zip(config.sources, make_sources(config), strict=True)
+    logs = [settings.written() for settings, source in sources if not source.leaves_out]
+    if names := ", ".join(str(log_) for log_ in logs if log_):
+        log.info(
+            "outbox %s is new: everything that is in %s is read and sent, rotated files included",
+            config.agent.outbox,
+            names,
+        )
+
+
+def begins_empty(new: Path, old: Path) -> str:
+    """What a daemon that has worked on the ``old`` outbox does with another; blank where there is nothing to say."""
+    if new == old or new.exists():
+        return ""
+    return (
+        f"outbox {new} is new and begins empty: everything that can still be read is read and sent again, and calls "
+        f"that wait in {old} stay there. To go on with the old one, stop the agent, move {old} to {new} (and {old}-wal "
+        f"to {new}-wal, if there is one), and start it"
+    )
 
 
 def _replace(config: Config, wrong: str, written: float) -> None:
@@ -108,19 +134,19 @@ def _replace(config: Config, wrong: str, written: float) -> None:
         )
     if found.unsure:
         log.critical(
-            "outbox %s: of %s calls it can't be read whether they were delivered: they are sent, perhaps again",
+            "outbox %s: of %s it can't be read whether they were delivered: they are sent, perhaps again",
             path,
-            f"{found.unsure:,}",
+            count(found.unsure, "call"),
         )
     for name in sorted(forgotten):
         if left_out := sources[name].leaves_out:
-            since = datetime.fromtimestamp(found.accepted.get(name, written), zone)
+            since = found.accepted.get(name, written)
             log.critical(
                 "source %s: how far it was read can't be read of %s, so it begins as at its first start: calls from %s "
                 "to now may be missing, for %s",
                 name,
                 aside,
-                since.strftime("%Y-%m-%d %H:%M:%S"),
+                clock(since, zone),
                 left_out,
             )
 
@@ -187,7 +213,8 @@ def _make_room(work: Piecemeal, config: Config, limit: int, now: float) -> None:
     before = dropping.make_room(work, room, dropping.hour(now))
     early = dropping.forget_delivered(work, now, enough)
     if early:
-        log.warning("outbox %s: near max_size_mb; dropped %d delivered calls before keep_days", outbox.path, early)
+        dropped = count(early, "delivered call")
+        log.warning("outbox %s: near max_size_mb; dropped %s before keep_days", outbox.path, dropped)
     while not enough() and room > limit // 64 and not work.stop.is_set():
         # Calls that wait come first, but for what hosted PBXs tell again.
         room //= 2
@@ -197,5 +224,5 @@ def _make_room(work: Piecemeal, config: Config, limit: int, now: float) -> None:
             "outbox %s: near max_size_mb; calls that were dropped before %s are not known any more. A file from then "
             "that is read again is sent again",
             outbox.path,
-            datetime.fromtimestamp(before * 3600, config.agent.timezone).strftime("%Y-%m-%d %H:%M"),
+            clock(before * 3600, config.agent.timezone),
         )

@@ -1,5 +1,6 @@
 """`check`: what it tries, as whom, and what it calls things. Real files, ports and users; it sends no call."""
 
+import grp
 import os
 import pwd
 import shutil
@@ -15,8 +16,10 @@ import trustme
 from host import Host, wait_until
 from ipps_host import free
 
+from humbug_agent.daemon_user import User, acting_as
 from humbug_agent.http_client import HttpClient, NoAnswer
 from humbug_agent.receiver import Background, Receiver, Store
+from humbug_agent.sources.readable import in_words, what_helps
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can try as another user")
 
@@ -90,6 +93,50 @@ def test_root_is_told_what_the_daemons_user_may_read(host: Host) -> None:
         shutil.chown(home / "outbox", 0, 0)
         log.chmod(0o600)
         assert "source csv" not in fails()
+    finally:
+        shutil.rmtree(home)
+
+
+@as_root
+def test_the_advice_is_what_would_let_the_user_in() -> None:
+    nobody, group = pwd.getpwnam("nobody"), grp.getgrnam("daemon")
+    user = User("nobody", nobody.pw_uid, nobody.pw_gid, (nobody.pw_gid,))
+    home = Path("/var/tmp") / f"humbug-advice-{os.getpid()}"
+    log = home / "log" / "Master.csv"
+
+    def advice(log_: tuple[int, int], folder: tuple[int, int], of: Path = log) -> str:
+        """``log_`` and ``folder`` are their modes and groups; both are root's."""
+        for path, (mode, gid) in ((log, log_), (log.parent, folder)):
+            path.chmod(mode)
+            os.chown(path, 0, gid)
+        with acting_as(user):
+            return what_helps(of)
+
+    try:
+        home.mkdir(mode=0o755)
+        log.parent.mkdir()
+        log.touch()
+        open_ = (0o755, 0)
+        joins = f"add nobody to group {group.gr_name}: usermod -aG {group.gr_name} nobody, and restart humbug-agent"
+        assert advice((0o644, 0), open_) == ""
+        assert advice((0o640, group.gr_gid), open_) == joins
+        assert advice((0o644, 0), (0o750, group.gr_gid)) == joins
+        # A group that lets nobody in, root's, and the user's own.
+        for gid, name in ((group.gr_gid, group.gr_name), (0, "root")):
+            said = advice((0o600, gid), open_)
+            assert said == f"{log} is -rw------- root:{name}, where no group helps: setfacl -m u:nobody:r {log}"
+        assert "no group helps" in advice((0o600, nobody.pw_gid), open_)
+        assert advice((0o640, nobody.pw_gid), open_) == ""
+        # A directory that may be listed and not entered; it counts before what is in it.
+        assert advice((0o600, 0), (0o744, 0)).endswith(f"no group helps: setfacl -m u:nobody:x {log.parent}")
+        assert advice((0o644, 0), (0o744, 0), of=log.parent).endswith(f"setfacl -m u:nobody:rx {log.parent}")
+        assert advice((0o644, 0), (0o755, 0), of=log.with_name("none")) == ""
+        log.chmod(0o600)
+        helps = advice((0o600, 0), open_)
+        with acting_as(user):
+            with pytest.raises(PermissionError) as raised:
+                log.read_bytes()
+            assert in_words(raised.value) == f"{log}: Permission denied; {helps}"
     finally:
         shutil.rmtree(home)
 

@@ -56,6 +56,12 @@ def started(host: Host, words: list[str], stdout: int) -> subprocess.Popen[str]:
     )
 
 
+def test_nagios_gets_unknown_where_the_line_can_not_be_written(host: Host) -> None:
+    with open("/dev/full", "wb") as nowhere, started(host, ["status", "--nagios"], nowhere.fileno()) as process:
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (3, "Error: the output: No space left on device\n")
+
+
 @pytest.fixture
 def full(host: Host) -> Host:
     """Two thousand calls, more than a pipe holds, one sent, the others dead; and a reject."""

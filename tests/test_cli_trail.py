@@ -22,7 +22,7 @@ def test_a_success_is_kept_when_the_call_is_replayed(host: Host) -> None:
     (first,) = host.json("outbox", "show", "1")["deliveries"]
     assert (first["state"], first["attempts"], first["status"]) == ("sent", 1, 200)
     assert first["reply"]
-    assert host.run("outbox", "replay", "1") == "1 wait to be sent again\n"
+    assert host.run("outbox", "replay", "1") == "1 waits to be sent again\n"
 
     trail = host.json("outbox", "show", "1")
     (replay,) = trail["replays"]
@@ -113,7 +113,7 @@ def test_rejects_are_those_that_are_there_now(host: Host) -> None:
         db.execute("UPDATE rejects SET text = ? WHERE id = 1", (RECORDS[0],))
     host.run("outbox", "replay", "--state", "rejected")
     assert told() == [1, 1, 1, 1, 3]
-    assert host.run("run", "--once") == "1 sent, 0 waiting, 0 dead, 1 rejects\n"
+    assert host.run("run", "--once") == "1 sent, 0 waiting, 0 dead, 1 reject\n"
     assert host.errors == "1 not understood: humbug-agent outbox list --state rejected shows why\n"
     host.run("outbox", "purge", "--state", "rejected", "--yes")
     assert told() == [0, 0, 0, 0, 3]
@@ -137,10 +137,10 @@ def test_run_once_counts_what_this_run_sent_and_says_what_is_left(host: Host) ->
     host.receiver.receiver.misbehaviour = Misbehaviour()
     with host.master.open("ab") as master:
         master.write(b"".join(RECORDS[10:13]) + b"no call\n")
-    assert host.run("run", "--once", code=1) == "3 sent, 0 waiting, 2 dead, 1 rejects\n"
+    assert host.run("run", "--once", code=1) == "3 sent, 0 waiting, 2 dead, 1 reject\n"
     host.run("outbox", "replay")
-    assert host.run("run", "--once") == "2 sent, 0 waiting, 0 dead, 1 rejects\n"
-    assert host.run("run", "--once") == "0 sent, 0 waiting, 0 dead, 1 rejects\n"
+    assert host.run("run", "--once") == "2 sent, 0 waiting, 0 dead, 1 reject\n"
+    assert host.run("run", "--once") == "0 sent, 0 waiting, 0 dead, 1 reject\n"
     assert host.store.count() == 13
 
 

@@ -34,7 +34,8 @@ def test_the_daemon_delivers_at_once_and_ends_cleanly(host: Host) -> None:
             daemon.kill()
         assert daemon.stderr
         log = daemon.stderr.read().decode()
-        assert len(log.splitlines()) == 1, log
+        # Whether there were calls already when it began depends on who was faster.
+        assert len([line for line in log.splitlines() if "is new: everything" not in line]) == 1, log
     assert host.status()["running"] is False
 
 

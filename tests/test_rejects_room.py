@@ -96,6 +96,6 @@ def test_it_is_said_once_and_status_says_it_until_they_are_purged(
 
         said = told()
         assert (said["rejects"], said["rejects_unkept"]) == (302 - unkept, unkept)
-        assert f"{unkept} records that can't be understood are only counted" in said["message"]
+        assert f"{unkept:,} records that can't be understood are only counted" in said["message"]
         history.drop_rejects(box, history.reject_ids(box))
         assert "are only counted" not in told()["message"]

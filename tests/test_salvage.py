@@ -127,7 +127,7 @@ def test_calls_of_before_are_told_of_where_a_first_start_would_leave_them_out(
     said = [record.getMessage() for record in caplog.records if "begins as at its first start" in record.getMessage()]
     assert {line.split()[1].rstrip(":") for line in said} == LEFT_OUT
     since = datetime.fromtimestamp(accepted, ZoneInfo("Europe/Berlin"))
-    assert any(f"calls from {since:%Y-%m-%d %H:%M:%S} to now may be missing" in line for line in said)
+    assert any(f"calls from {since.isoformat(' ', 'seconds')} to now may be missing" in line for line in said)
     assert all("start = beginning" in line or "since = that time" in line for line in said)
     with Outbox(path) as outbox:
         assert len(outbox.take("humbug", 100, time.time())) == len(SOURCES)

@@ -11,6 +11,7 @@ from humbug_agent.ami.protocol import BANNER, OLD_BANNER, TOLD
 from humbug_agent.board.asterisk_list import Listing
 from humbug_agent.board.asterisk_words import agent, agent_name, channel, member, queue_call
 from humbug_agent.board.model import Board, QueueCall
+from humbug_agent.systemd import started_us, to_reload
 from humbug_agent.text import AUTO, text
 
 log = logging.getLogger(__name__)
@@ -20,9 +21,6 @@ CLASSES = ("agent", "call")
 
 LACKS = "The AMI user lacks a right"
 """The trouble of a board whose feeder may not see what it needs."""
-
-THEN = "then asterisk -rx 'manager reload' and systemctl reload humbug-agent"
-"""A connection keeps the rights that its user had when it logged in."""
 
 _ANSWER = f"\r\nActionID: {TOLD}".encode()
 
@@ -164,7 +162,7 @@ class AsteriskFeeder:
             self._confirmed = 0.0
             self._board.away(
                 f"its user {self._user} may not list channels ({self._list.refused}): in manager.conf, section "
-                f"[{self._user}], write must have reporting, such as: write = reporting; {THEN}",
+                f"[{self._user}], write must have reporting, such as: write = reporting; {_then()}",
                 LACKS,
             )
             return
@@ -173,7 +171,7 @@ class AsteriskFeeder:
         if self._deaf:
             self._board.away(
                 f"tells of no calls as they happen: in manager.conf, section [{self._user}], read must have "
-                f"{self._deaf}, such as: read = cdr,{','.join(reversed(CLASSES))}; {THEN}",
+                f"{self._deaf}, such as: read = cdr,{','.join(reversed(CLASSES))}; {_then()}",
                 LACKS,
             )
             return
@@ -248,3 +246,8 @@ class AsteriskFeeder:
 
     def _no_member(self, said: Headers) -> None:
         self._board.drop_member(said("Queue"), said("Interface"))
+
+
+def _then() -> str:
+    """A connection keeps the rights that its user had when it logged in."""
+    return f"then asterisk -rx 'manager reload' and {to_reload(by_systemd=started_us())}"

@@ -121,10 +121,11 @@ class View:
     """The board at one moment. Unless it is ``live`` it shows nothing, and ``message`` says why. ``trouble`` says it in
     a few words where it is something else than that the PBX can't be reached.
 
-    ``confirmed`` is when the PBX was last asked for everything, 0 for never.
+    ``confirmed`` is when the PBX was last asked for everything, 0 for never. ``over`` is what it tells it by.
     """
 
     name: str
+    over: str
     live: bool
     message: str
     confirmed: float
@@ -135,10 +136,14 @@ class View:
 
 
 class Board:
-    """What one PBX has told. Its feeder changes it, step by step or as a whole; everybody else takes a `view`."""
+    """What one PBX has told. Its feeder changes it, step by step or as a whole; everybody else takes a `view`.
 
-    def __init__(self, name: str) -> None:
+    ``over`` is what the PBX tells it by, as its admin calls that.
+    """
+
+    def __init__(self, name: str, over: str = "AMI") -> None:
         self.name = name
+        self.over = over
         self._lock = threading.Lock()
         self._channels: dict[str, Channel] = {}
         self._calls: dict[str, QueueCall] = {}
@@ -234,7 +239,7 @@ class Board:
 
     def _look(self) -> View:
         if self._message:
-            return View(self.name, False, self._message, self._confirmed, trouble=self._trouble)
+            return View(self.name, self.over, False, self._message, self._confirmed, trouble=self._trouble)
         channels = tuple(sorted(self._channels.values(), key=lambda channel: (channel.since, channel.uniqueid)))
         devices: defaultdict[str, list[Channel]] = defaultdict(list)
         for channel in channels:
@@ -250,5 +255,12 @@ class Board:
         queues = {name: Queue(name, tuple(calls[name]), tuple(members[name])) for name in names}
         of_devices = {device: tuple(channels) for device, channels in devices.items()}
         return View(
-            self.name, True, "", self._confirmed, channels, MappingProxyType(queues), MappingProxyType(of_devices)
+            self.name,
+            self.over,
+            True,
+            "",
+            self._confirmed,
+            channels,
+            MappingProxyType(queues),
+            MappingProxyType(of_devices),
         )

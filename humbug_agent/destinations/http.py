@@ -70,7 +70,8 @@ def judge(status: int, text: str, retry_after: float | None, where: str) -> Answ
         return answer
     said = f"{where}: answered {status}"
     if status in REFUSED:
-        raise Refused(f"{said} ({' '.join(answer.text.split())[:200]})", answer)
+        quoted = " ".join(answer.text.split())[:200]
+        raise Refused(f"{said} ({quoted})" if quoted else said, answer)
     if status in LATER or status >= 500:
         raise Later(said, answer, retry_after)
     hints = {

@@ -16,6 +16,7 @@ from humbug_agent.sources import rotation
 from humbug_agent.sources.place import OpenFile, Place
 from humbug_agent.sources.rotation import Shelf, Stretch
 from humbug_agent.sources.wake import Waker
+from humbug_agent.words import count
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +223,7 @@ class Follower:
         elif file.key != (place.device, place.inode) or file.born != place.born != 0:
             seen = "is another file of the same name"
         elif size < place.offset:
-            seen = f"was truncated in place (by logrotate's copytruncate?): it has {size:,} bytes"
+            seen = f"was truncated in place (by logrotate's copytruncate?): it has {count(size, 'byte')}"
         else:
             seen = "was written anew in place, or truncated (by logrotate's copytruncate?) and filled again"
         lacking = self._shelf.lacking()

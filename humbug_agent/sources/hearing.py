@@ -9,6 +9,7 @@ from humbug_agent.ami.inbox import Heard, Inbox
 from humbug_agent.cdr import Batch
 from humbug_agent.pace import FLOOD_REST
 from humbug_agent.sources.contract import SourceError
+from humbug_agent.words import count
 
 REST_SECONDS = 0.05
 """Between two commits: what comes meanwhile is committed at once, which costs the PBX less."""
@@ -81,7 +82,7 @@ class Hearing:
             if self._emptied is not None:
                 stop.wait(REST_SECONDS)
         if lost := self._inbox.lost():
-            why = f"{lost:,} events found no room while the outbox could not be written"
+            why = f"{count(lost, 'event')} found no room while the outbox could not be written"
             raise SourceError(f"{why}; {self._meanwhile}", 0)
         if self._trouble != self._told:
             self._told = self._trouble

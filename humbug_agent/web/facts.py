@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from humbug_agent.schema import OutboxError
+from humbug_agent.words import said
 
 FRESH_SECONDS = 2.0
 SHARE = 20
@@ -54,6 +55,6 @@ class Facts:
         try:
             self._found = Found(await asyncio.to_thread(self._look), "", at)
         except (OutboxError, OSError) as error:
-            self._found = Found(None, str(error), at)
+            self._found = Found(None, said(error), at)
         took = time.monotonic() - began
         self._due = time.monotonic() + max(FRESH_SECONDS, SHARE * took)

@@ -14,6 +14,7 @@ from humbug_agent.config_status import StatusSettings
 from humbug_agent.ini import is_loopback
 from humbug_agent.web.bodies import Gone
 from humbug_agent.web.throttle import Throttle, hold_back
+from humbug_agent.words import count
 
 log = logging.getLogger(__name__)
 
@@ -132,10 +133,10 @@ class Guard:
         asyncio.get_running_loop().call_later(LOG_SECONDS, self._tell, address)
 
     def _tell(self, address: str) -> None:
-        if not (count := self._wrong.pop(address)):
+        if not (wrong := self._wrong.pop(address)):
             return
         self._wrong[address] = 0
-        log.warning("[status] wrong user or password from %s, %d times in %g s", address, count, LOG_SECONDS)
+        log.warning("[status] wrong user or password from %s, %s in %g s", address, count(wrong, "time"), LOG_SECONDS)
         asyncio.get_running_loop().call_later(LOG_SECONDS, self._tell, address)
 
 

@@ -13,6 +13,7 @@ def board(view: View, numbers: NumbersSettings, zone: tzinfo, now: float) -> dic
     """``now`` in seconds since the epoch; times come out in ``zone``."""
     return {
         "name": view.name,
+        "over": view.over,
         "live": view.live,
         "message": view.message,
         "trouble": view.trouble,

@@ -8,6 +8,9 @@ from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 from typing import Protocol
 
+from humbug_agent.daemon_user import name_of
+from humbug_agent.words import said
+
 BACKLOG = 2048
 """Who may wait to be accepted."""
 
@@ -64,7 +67,7 @@ def listeners(settings: Listen) -> list[socket.socket]:
             listener.close()
         advice = ADVICE.get(error.errno or 0, "set another address with listen")
         # socket.create_server adds the address in brackets.
-        reason = (error.strerror or str(error)).partition(" (")[0]
+        reason = said(error).partition(" (")[0]
         raise WebError(f"can't listen on {settings.where}: {reason}; {advice}") from error
     return found
 
@@ -110,5 +113,5 @@ def _read(name: str, file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        user = f" (as user {os.geteuid()})" if error.errno == errno.EACCES else ""
+        user = f" (as user {name_of(os.geteuid())})" if error.errno == errno.EACCES else ""
         raise WebError(f"can't read {name} {file}: {error.strerror}{user}") from error

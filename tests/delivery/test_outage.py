@@ -15,7 +15,7 @@ from rude import Act, Request, Rude, never, until
 from humbug_agent import delivery, pace
 from humbug_agent.destinations.humbug import Humbug
 from humbug_agent.history import Filter, purge, replay
-from humbug_agent.outbox import Outbox
+from humbug_agent.outbox import KEPT_FAILURES, Outbox
 
 Make = Callable[..., Humbug]
 Filled = Callable[[int], list[str]]
@@ -39,8 +39,7 @@ def test_a_misconfiguration_blames_no_call_and_everything_goes_once_it_is_mended
         until(lambda: len(server.requests) >= 7, 10, "some probes")
         assert f"answered {status}" in ask(HEALTH)[0][1]
         assert ask(STATES) == [("waiting", 20)]
-        assert ask("SELECT DISTINCT attempts FROM deliveries") == [0]
-        assert ask("SELECT count(*) FROM failures") == [0]
+        assert ask("SELECT DISTINCT due FROM deliveries") == [0]
         assert all(request.alone for request in server.requests[4:])
         assert len(set(server.arrived())) == len(server.requests), "a probe is another call each time"
         mended.set()
@@ -48,6 +47,25 @@ def test_a_misconfiguration_blames_no_call_and_everything_goes_once_it_is_mended
         until(lambda: ask(STATES) == [("sent", 20)], 10, "all sent")
         until(lambda: ask(HEALTH) == [("ok", "")], 3, "the health")
     assert set(server.arrived()) == set(keys)
+    # Each attempt is told of: those in vain, and that by which the call went.
+    assert ask("SELECT sum(attempts) FROM deliveries") == [len(server.requests)]
+    assert set(ask("SELECT status, error FROM failures")) <= {(status, ask("SELECT error FROM failures LIMIT 1")[0])}
+    assert ask("SELECT count(*) FROM failures") == [len(server.requests) - 20]
+
+
+def test_of_a_call_that_a_pause_probes_with_for_days_the_last_attempts_are_kept(
+    outbox: Outbox, filled: Filled, humbug: Make, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FIRST_PAUSE", "LONGEST_PAUSE"):
+        monkeypatch.setattr(pace, name, 0.001)
+    filled(1)
+    with Rude(lambda _: Act(status=401)) as server:
+        destination = delivery.Delivery(humbug(server.url))
+        until(lambda: destination.step(outbox, 0.1) >= 0 and len(server.requests) > KEPT_FAILURES + 4, 20, "the probes")
+        destination.run_until_idle(outbox, threading.Event(), lambda _: None)
+    assert ask("SELECT attempts FROM deliveries") == [len(server.requests)]
+    assert ask("SELECT count(*) FROM failures") == [KEPT_FAILURES]
+    assert ask("SELECT max(at) = (SELECT tried FROM deliveries) FROM failures") == [1]
 
 
 def test_a_misconfigured_destination_is_seldom_asked(

@@ -323,7 +323,7 @@ def test_check_says_what_is_there(path: Path) -> None:
     assert "empty" in checked.check()
     path.write_bytes((RECORDED / "example" / "Master.csv").read_bytes())
     path.with_name(f"Master.csv.{STAMPS[0]}").touch()
-    assert checked.check() == f"{path}: 13,362 bytes, template example, 1 rotated files beside Master.csv"
+    assert checked.check() == f"{path}: 13,362 bytes, template example, 1 rotated file beside Master.csv"
     assert checked.trouble() == ""
 
 

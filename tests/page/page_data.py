@@ -46,7 +46,7 @@ def board(name: str = "ami", calls: list[Json] | None = None, queues: list[Json]
     waits = {one["id"] for each in queues or [] for one in each["waiting"]}
     calls = [{**one, "waiting": one["id"] in waits} for one in calls or []]
     return {
-        "name": name, "live": True, "message": "", "age_seconds": 3.2, "calls": calls,
+        "name": name, "over": "AMI", "live": True, "message": "", "age_seconds": 3.2, "calls": calls,
         "channels": sum(len(one["devices"]) for one in calls), "queues": queues or [],
     }  # fmt: skip
 

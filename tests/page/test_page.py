@@ -98,7 +98,7 @@ def test_the_agent_tells_how_it_fares(page: Page) -> None:
         ["master-csv", "ok", "5 min", "5 MB", "31,207", "0"],
         ["cloud", "ok", "41 s", "3 days of calls", "12", "0"],
     ]
-    assert page.rows("ami") == [["ami", "up", "3 s ago"]]
+    assert page.rows("boards") == [["ami", "up", "AMI", "3 s ago"]]
     assert page.texts("#troubles .marked") == [
         "Destination humbug is paused",
         "Destination humbug refused calls for good",

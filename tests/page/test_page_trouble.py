@@ -28,10 +28,19 @@ def test_with_ami_down_nothing_is_said_about_calls_and_all_about_the_agent(page:
     assert page.text("#calls-boards") == page.text("#queues-boards") == "Not known: AMI is down."
     assert page.texts("#troubles .marked") == ["AMI is down: ami"]
     assert page.text("#troubles .words") == "cannot connect to 127.0.0.1:5038: Connection refused"
-    assert page.rows("ami")[0][:2] == ["ami", "down"]
+    assert page.rows("boards")[0][:2] == ["ami", "down"]
     assert page.title() == "\u26a0 AMI is down: ami - calls not known - humbug-agent"
     page.show(afternoon())
     assert page.number("calls") == "7"
+
+
+def test_a_freeswitch_that_is_away_is_not_called_ami(page: Page) -> None:
+    page.open(
+        status([board_down("esl", "event socket 127.0.0.1:8021: nobody listens there") | {"over": "Event socket"}])
+    )
+    assert page.texts("#troubles .marked") == ["Event socket is down: esl"]
+    assert page.text("#calls-boards") == "Not known: Event socket is down."
+    assert page.rows("boards")[0][:3] == ["esl", "down", "Event socket"]
 
 
 def test_of_several_boards_each_has_its_name_and_its_own_trouble(page: Page) -> None:
@@ -45,7 +54,7 @@ def test_of_several_boards_each_has_its_name_and_its_own_trouble(page: Page) -> 
 
 def test_without_ami_it_says_what_to_do(page: Page) -> None:
     page.open(status([]))
-    said = "No AMI source: add [source ami] to agent.ini to see calls and queues."
+    said = "No source that tells of calls as they happen: add one of type asterisk_ami or freeswitch_esl to agent.ini."
     assert (page.text("#calls-empty"), page.text("#queues-empty")) == (said, said)
     assert page.number("calls") == "–"
     assert page.text("#verdict") == "All is well"
@@ -155,7 +164,7 @@ def test_a_board_that_lacks_a_right_is_not_called_down(page: Page) -> None:
     # What is wrong with the source is something else then.
     assert page.texts("#troubles .marked") == ["The AMI user lacks a right: ami", "Source ami is failing"]
     assert page.texts("#troubles .words") == [words, "is deaf"]
-    assert page.rows("ami")[0][:2] == ["ami", "not live"]
+    assert page.rows("boards")[0][:2] == ["ami", "not live"]
     assert page.text("#tile-calls .note") == "The AMI user lacks a right"
     assert "down" not in page.title()
     page.show(status([board(calls=[call(1)]), lacks | {"name": "other"}]))

@@ -244,14 +244,15 @@ def test_check_says_what_it_found() -> None:
     with BoxisServer() as server:
         server.tenants[TENANT] = [a_row(1, end.timestamp(), 20), a_row(2, end.timestamp() - 500)]
         said = boxis(server, timezone=ZONE).check()
+        began = (end - timedelta(seconds=20)).isoformat(" ", "seconds")
         assert said == (
-            f"{server.url}: logged in, 2 calls in the last day; the newest: {end - timedelta(seconds=20):%F %T} "
+            f"{server.url}: logged in, 2 calls in the last day; the newest: {began} "
             "0041610000001 -> 0220000001, outbound, ANSWERED, 15 s"
         )
         server.tenants[TENANT] = []
         assert boxis(server).check() == f"{server.url}: logged in, 0 calls in the last day"
         server.tenants[TENANT] = [a_row(1, end.timestamp(), disposition="?")]
-        with pytest.raises(SourceError, match=r"1 calls in the last day, none can be read: disposition '\?'"):
+        with pytest.raises(SourceError, match=r"1 call in the last day, none can be read: disposition '\?'"):
             boxis(server, timezone=ZONE).check()
         with pytest.raises(SourceError, match=f"^OTHER: {server.url}: answered 'Error: unknown tenant'"):
             boxis(server, tenants=("OTHER",)).check()

@@ -300,8 +300,9 @@ def test_check_logs_in_and_shows_the_newest_call() -> None:
     with FusionpbxServer() as server:
         server.domains[DOMAIN] = [a_row(1, end.timestamp(), 20), a_row(2, end.timestamp() - 5000)]
         said = fusionpbx(server, timezone=UTC).check()
+    began = (end - timedelta(seconds=20)).isoformat(" ", "seconds")
     assert said == (
-        f"{server.url}: logged in, 2 calls in the last day; the newest: {end - timedelta(seconds=20):%F %T} "
+        f"{server.url}: logged in, 2 calls in the last day; the newest: {began} "
         "0310000001 -> 0700000001, outbound, ANSWERED, 15 s"
     )
     assert server.logins == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from host import Host
 from while1_agent import Reader, a_source, configure
-from while1_server import KEY, SAMPLE, TOKEN, While1Server, parameters_of, row
+from while1_server import KEY, SAMPLE, TOKEN, ZONE, While1Server, parameters_of, row
 
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition
 from humbug_agent.sources.pull import while1
@@ -253,13 +253,14 @@ def test_check_logs_in_for_real_and_shows_the_newest_call(descending: bool) -> N
         assert source.check() == f"{server.url}: logged in, no calls in the last day"
         server.spread(249, time.time() - 7200, time.time() - 3600)
         start = server.rows[-1]["time"]
+        begun = datetime.fromisoformat(start).replace(tzinfo=ZONE).isoformat(" ")
         assert source.check() == (
             f"{server.url}: logged in, 249 calls in the last day; the newest: "
-            f"{start} 0312000250 -> 0700000000, outbound, ANSWERED, 15 s"
+            f"{begun} 0312000250 -> 0700000000, outbound, ANSWERED, 15 s"
         )
         server.rows = [SAMPLE | {"id": "1", "time": start, "call_status": "GONE"}]
         assert source.check() == (
-            f"{server.url}: logged in, 1 calls in the last day; not understood: call_status 'GONE' is not known"
+            f"{server.url}: logged in, 1 call in the last day; not understood: call_status 'GONE' is not known"
         )
         assert source.trouble() == ""
 
@@ -271,7 +272,7 @@ def test_the_commands_show_what_it_does_and_no_secret(host: Host) -> None:
         configure(host, server)
         said = [host.run("check"), host.run("run", "--once"), host.run("status", code=1)]
         assert "logged in, 150 calls in the last day" in said[0]
-        assert "149 sent, 0 waiting, 0 dead, 1 rejects" in said[1]
+        assert "149 sent, 0 waiting, 0 dead, 1 reject" in said[1]
         found = host.status()["sources"]["pbx"]
         assert (found["calls"], found["rejects"], found["unread_seconds"], found["unread_bytes"]) == (149, 1, 0, None)
         said += [host.run("explain", json.dumps(SAMPLE)), host.run("outbox", "list", "--state", "rejected")]

@@ -48,7 +48,7 @@ def test_a_reload_succeeds_when_the_daemon_has_taken_it(host: Host, page: Page) 
         page.more("username = admin\npassword = new-word\n")
         state, said = agent_ini(host)
         assert state == "changed"
-        assert re.fullmatch(r"\S+ changed since it was read at [0-9: -]{19}; reload to take it: .*", said)
+        assert re.fullmatch(r"\S+ changed since it was read at [0-9: -]{19}[+-][0-9:]{5}; reload to take it: .*", said)
         assert said in host.run("status")
         assert "new-word" not in said
         assert "read again" in reload(host, 0)
@@ -68,8 +68,9 @@ def test_a_reload_fails_when_agent_ini_is_refused_and_nothing_is_interrupted(hos
         state, said = agent_ini(host)
         assert state == "refused"
         assert re.search(
-            r"agent\.ini changed at \S+ \S+ and was refused at \S+ \S+: .*\[status\] passwort: is not known here; did "
-            r"you mean password\?; going on with the one read at " + read[:19].replace("T", " "),
+            r"agent\.ini changed at \S+ \S+ and was refused at \S+ \S+; going on with the one read at "
+            + re.escape(read.replace("T", " "))
+            + r": \[status\] passwort: is not known here; did you mean password\?",
             said,
         )
         assert said in host.run("status", code=2)
@@ -147,9 +148,23 @@ def test_an_outbox_that_can_not_be_used_is_refused(host: Host) -> None:
         assert "nowhere/outbox.db" in host.errors
         assert daemon.poll() is None
         host.ini.write_text(good.replace("outbox.db", "another.db"))
+        # It knows nothing of what was sent already.
+        said = f"outbox {host.folder}/another.db is new and begins empty: everything that can still be read is read and"
+        (checked,) = [one for one in host.json("check") if one["part"] == "outbox"]
+        assert (checked["level"], checked["message"].startswith(said)) == ("warn", True)
+        assert f"move {host.folder}/outbox.db to {host.folder}/another.db" in checked["message"]
         reload(host, 0)
+        assert said in host.errors
         assert host.status()["outbox"]["path"] == f"{host.folder}/another.db"
         assert host.status()["pid"] == daemon.pid
+        # That one is there already.
+        host.ini.write_text(good)
+        reload(host, 0)
+        assert host.errors == ""
+    assert host.errors.count("begins empty") == 1
+    assert (
+        f"outbox {host.folder}/another.db is new: everything that is in {host.master} is read and sent" in host.errors
+    )
 
 
 def test_several_reloads_at_once_are_one_after_the_other(host: Host) -> None:
@@ -181,7 +196,7 @@ def test_a_daemon_that_ends_meanwhile_makes_a_reload_fail(host: Host) -> None:
         finally:
             daemon.kill()
         assert asking.wait(20) == 1
-        assert b"ended; journalctl" in asking.stderr.read()
+        assert b"ended; what it wrote to its standard error says why" in asking.stderr.read()
         asking.stderr.close()
     # What it left behind is not how things are.
     assert agent_ini(host) == ("", "")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 from contextlib import closing
@@ -9,14 +10,18 @@ from pathlib import Path
 
 import pytest
 from ami_server import AmiServer
+from calls import batch
 from click.testing import CliRunner
 from host import PROGRAM, Host, wait_until
 from ipps_host import free
 from served import Page, running
 
 from humbug_agent.cli import main
-from humbug_agent.outbox import Outbox
+from humbug_agent.config import load
+from humbug_agent.outbox import Mark, Outbox
+from humbug_agent.overview import overview
 from humbug_agent.receiver import Misbehaviour
+from humbug_agent.words import clock
 
 
 def exit_code(host: Host) -> int:
@@ -93,8 +98,8 @@ def test_dead_letters_and_rejects_are_a_warning_and_no_failure(host: Host) -> No
         wait_until(lambda: host.status()["deliveries"] == {"waiting": 0, "sent": 22, "dead": 1}, 30)
         assert exit_code(host) == 0
         words, numbers = nagios(host, 1)
-        assert "1 dead deliveries: humbug-agent outbox list --state dead" in words
-        assert "1 rejects: humbug-agent outbox list --state rejected" in words
+        assert "1 dead delivery: humbug-agent outbox list --state dead" in words
+        assert "1 reject: humbug-agent outbox list --state rejected" in words
         assert (numbers["dead"], numbers["rejects"]) == ("1;0;;0", "1;0;;0")
 
 
@@ -175,8 +180,9 @@ def test_nothing_that_stands_in_agent_ini_hides_the_daemon(host: Host, said: str
         assert found["agent_ini"]["state"] == "mistakes"
         assert found["agent_ini"]["mistakes"]
         shown = host.run("status", code=2)
-        assert found["agent_ini"]["mistakes"][0] in shown.replace("\\n", "\n")
-        assert found["agent_ini"]["mistakes"][0] in host.errors
+        mistake = found["agent_ini"]["mistakes"][0]
+        assert mistake.removeprefix(f"{host.ini}: ") in shown.replace("\\n", "\n")
+        assert mistake in host.errors
         assert "going on with the one read at" in shown
         assert "has mistakes" in nagios(host, 1)[0]
     # There is none, as far as agent.ini tells.
@@ -227,6 +233,54 @@ def test_nagios_gets_unknown_where_nothing_can_be_told(host: Host) -> None:
     outbox = host.folder / "outbox.db"
     outbox.write_bytes(b"no database at all" * 1000)
     assert nagios(host, 3)[0].startswith("UNKNOWN - outbox ")
+
+
+def test_nagios_gets_unknown_where_agent_ini_is_a_directory(host: Host) -> None:
+    done = CliRunner().invoke(main, ["status", "--nagios", "--config", str(host.folder)])
+    assert (done.exit_code, done.stdout) == (
+        3,
+        f"UNKNOWN - {host.folder}: Is a directory; agent.ini.example shows what belongs into it\n",
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can try as another user")
+def test_nagios_gets_unknown_in_plain_words_where_the_outbox_is_another_users(host: Host) -> None:
+    folder = Path("/var/tmp") / f"humbug-nagios-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    try:
+        ini, closed = folder / "agent.ini", folder / "lib"
+        closed.mkdir(mode=0o700)
+        ini.write_text(host.ini.read_text().replace(f"{host.folder}/outbox.db", f"{closed}/outbox.db"))
+        ini.chmod(0o644)
+        # Root sees it; and has loaded all that another user may not be able to read.
+        assert CliRunner().invoke(main, ["status", "--nagios", "--config", str(ini)]).exit_code == 2
+        os.setresuid(65534, 65534, 0)
+        try:
+            done = CliRunner().invoke(main, ["status", "--nagios", "--config", str(ini)])
+        finally:
+            os.setresuid(0, 0, 0)
+    finally:
+        shutil.rmtree(folder)
+    assert done.exit_code == 3
+    assert done.stdout.startswith(f"UNKNOWN - {closed}/outbox.db")
+    assert "Permission denied; run it as root or as the user that the daemon runs as" in done.stdout
+    assert "Errno" not in done.stdout
+
+
+@pytest.mark.parametrize("age", [-60, 60])
+def test_an_error_from_before_agent_ini_was_changed_is_told_as_that(host: Host, age: int) -> None:
+    changed = host.ini.stat().st_mtime
+    with Outbox(host.folder / "outbox.db") as outbox:
+        outbox.accept("master-csv", batch(1, cursor=None), ["humbug"])
+        outbox.mark("humbug", [Mark(1, "dead", changed + age, status=400, error="http://old/: answered 400")])
+    found = overview(host.ini).found
+    stands = found["destinations"]["humbug"]
+    assert (stands["last_error"], stands["last_error_outdated"]) == ("http://old/: answered 400", age < 0)
+    done = CliRunner().invoke(main, ["status", "--config", str(host.ini)])
+    (line,) = [line for line in done.stdout.splitlines() if "last error" in line]
+    before = ", before agent.ini was changed" if age < 0 else ""
+    at = clock(int(changed + age), load(host.ini).agent.timezone)
+    assert line == f"destination humbug, last error, {at}{before}: http://old/: answered 400"
 
 
 def test_nagios_gets_unknown_where_agent_ini_may_not_be_read(host: Host) -> None:

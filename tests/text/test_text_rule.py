@@ -159,6 +159,49 @@ def test_russian_comes_back(said: str) -> None:
         assert text(said.encode(), charset) == said
 
 
+RUSSIAN = "абвгдежзийклмнопрстуфхцчшщъыьэюя"
+# A small vowel before the end is two bytes that make no word in any of these charsets.
+russian_words = st.builds(
+    "{}{}{}".format, st.text(RUSSIAN, min_size=1), st.sampled_from("аеиоу"), st.text(RUSSIAN, min_size=1)
+)
+names = st.text(f"{RUSSIAN}{RUSSIAN.upper()}ЁёІіЇїЄєҐґ", min_size=1, max_size=8).flatmap(
+    lambda word: st.sampled_from([word, word.upper(), f"«{word}»", f"{word}№", f"{word} — {word}", f"{word}’{word}"])
+)
+
+
+@pytest.mark.parametrize("charset", ["cp1251", "koi8-r", "iso8859-5"])
+@given(russian_words, russian_words, st.booleans())
+@example("ты", "ты", True)
+@example("отдел", "продаж", False)
+def test_a_word_in_the_charset_and_one_in_utf_8_are_each_read_as_they_are(
+    charset: str, one: str, other: str, first: bool
+) -> None:
+    pieces = [one.encode(charset), other.encode()]
+    said = [one, other]
+    if not first:
+        pieces, said = pieces[::-1], said[::-1]
+    assert text(b" ".join(pieces), charset) == " ".join(said)
+
+
+@given(names, names)
+@example("КІЛІЯ", "ЛІСІ")
+@example("В»", "Г№")
+@example("В", "ЕЁ ЛЁСЁ")
+def test_what_may_be_the_charset_is_never_taken_for_utf_8(one: str, other: str) -> None:
+    for said in (f"«Отдел» {one} {other}", f"{one}-«отдел» {other}"):
+        assert text(said.encode("cp1251"), "cp1251") == said
+
+
+def test_of_cp_866_the_same() -> None:
+    """Some words of it are UTF-8, too, of which nobody can tell."""
+    assert text("продаж ".encode() + "отдел".encode("cp866"), "cp866") == "продаж отдел"
+    assert text("продаж ".encode("cp866") + "отдел".encode(), "cp866") == "продаж отдел"
+
+
+def test_a_character_cut_at_the_end_of_a_run_is_one() -> None:
+    assert text("Отдел ".encode("cp1251") + "продаж".encode()[:-1], "cp1251") == "Отдел прода�"
+
+
 @given(st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), max_size=12))
 @example("髝丁")
 def test_chinese_in_gbk_and_utf_8_comes_back(said: str) -> None:

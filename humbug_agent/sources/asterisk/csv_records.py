@@ -18,6 +18,7 @@ from humbug_agent.sources.asterisk.csv_layouts import (
     record_at,
     unended_record,
 )
+from humbug_agent.words import count
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What Windows' programs begin a file with."""
@@ -120,7 +121,7 @@ def _reason(text: bytes, *, cut: bool) -> str:
         return "cut short, with nothing or another record right behind it: was the disk full?"
     columns = re.findall(rb'(?:"(?:[^"]|"")*"?|[^,])*(?:,|\Z)', text)[:-1]
     if len(columns) not in (16, 17, 18, 19, 20, 21):
-        return f"has {len(columns)} columns, where Asterisk writes 16, 18 or 21"
+        return f"has {count(len(columns), 'column')}, where Asterisk writes 16, 18 or 21"
     return "is not a record as Asterisk writes it: nine quoted texts, three times, two numbers, two quoted words"
 
 

@@ -4,9 +4,7 @@ Follower says which file may hold something new; here its bytes become calls. A 
 its last record as the cursor.
 """
 
-import errno
 import logging
-import os
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
@@ -30,9 +28,10 @@ from humbug_agent.sources.contract import Known, NothingYet, SourceError, loaded
 from humbug_agent.sources.endless import Endless
 from humbug_agent.sources.following import Count, Follower, Visit, left_out
 from humbug_agent.sources.place import OpenFile, Place
-from humbug_agent.sources.readable import look_whether_readable
+from humbug_agent.sources.readable import in_words, look_whether_open, look_whether_readable
 from humbug_agent.sources.rotation import Shelf
 from humbug_agent.text import carried
+from humbug_agent.words import count
 
 log = logging.getLogger(__name__)
 
@@ -130,10 +129,9 @@ class AsteriskCsv:
 
     def check(self) -> str:
         directory = self._path.parent
+        look_whether_open(directory)
         if not directory.is_dir():
             raise SourceError(f"{directory}: no such directory; is cdr_csv loaded (asterisk -rx 'cdr show status')?")
-        if not os.access(directory, os.R_OK | os.X_OK):
-            raise SourceError(f"{directory}: can't be read; add the user that runs humbug-agent to group asterisk")
         if not self._path.exists():
             raise NothingYet(
                 f"{self._path}: does not exist; Asterisk makes it with the first call, if cdr.conf has a [csv] "
@@ -148,15 +146,14 @@ class AsteriskCsv:
                 size = file.unread()
                 found, _ = split(file.peek(CHUNK), final=False)
         except OSError as error:
-            hint = "; is the user in group asterisk?" if error.errno == errno.EACCES else ""
-            raise SourceError(f"{self._path}: {error.strerror}{hint}") from error
+            raise SourceError(in_words(error)) from error
         clocks = self._clock.alone(found)
         calls = self._settled(found, clocks, Habits(), Occurrences(), "", 0)
         if calls.rejects and not calls.records:
             hint = OTHER_MAPPING if directory.name in CUSTOM_FOLDERS else ""
             raise SourceError(f"{self._path}: not a Master.csv: {calls.rejects[0].reason}{hint}")
-        beside = f"{len(rotated)} rotated files beside it"
-        said = [f"{size:,} bytes", beside, layouts(found), self._clock.in_words(clocks)]
+        beside = f"{count(len(rotated), 'rotated file')} beside it"
+        said = [count(size, "byte"), beside, layouts(found), self._clock.in_words(clocks)]
         return f"{self._path}: {', '.join(filter(None, said))}"
 
     def _end(self) -> Place:

@@ -17,7 +17,9 @@ from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.files import Read, Reader, Tidy
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
 from humbug_agent.sources.freeswitch.listing import ROTATED, Found, Known, Listing, Memory, Quiet, remembered
+from humbug_agent.sources.readable import look_whether_open, what_helps
 from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.words import count, said
 
 POLL_SECONDS = 1.0
 SHARE = 20
@@ -85,7 +87,7 @@ class FreeswitchJson:
         if sample and not understood:
             raise SourceError(f"{sample[0].path}: not a document of FreeSWITCH's modules: {reason}")
         files = sum(1 for _ in self._all(Memory()))
-        return f"{self._path}: {files:,} documents, after reading: {self._settings.after}"
+        return f"{self._path}: {count(files, 'document')}, after reading: {self._settings.after}"
 
     def call(self, document: bytes) -> CDR | None:
         """None: a leg that agent.ini does not want. Raises ValueError."""
@@ -107,7 +109,7 @@ class FreeswitchJson:
                 with OneRecord():
                     call(leg(raw, self._zone, self._settings.charset))
             except (ValueError, OSError) as error:
-                reason = reason or str(error)
+                reason = reason or said(error)
             else:
                 return True, ""
         return False, reason
@@ -115,17 +117,12 @@ class FreeswitchJson:
     def _look(self) -> None:
         """Raises SourceError where it can't be read, or must not."""
         path = self._path
-        try:
-            is_directory = path.is_dir()
-        except PermissionError:
-            is_directory = True
-        if not is_directory:
+        look_whether_open(path)
+        if not path.is_dir():
             raise SourceError(
                 f"{path}: no such directory; FreeSWITCH makes it when it loads a module that has it as log-dir or "
                 "err-log-dir (fs_cli -x 'module_exists mod_json_cdr')"
             )
-        if not os.access(path, os.R_OK | os.X_OK):
-            raise SourceError(f"{path}: can't be read; add the user that runs humbug-agent to group freeswitch")
         if self._settings.after != "keep" and not os.access(path, os.W_OK):
             raise SourceError(
                 f"{path}: can't be written, which after = {self._settings.after} needs; let the user that runs "
@@ -235,8 +232,8 @@ class _Watch:
         name, error = min(self._reader.denied.items())
         more = len(self._reader.denied) - 1
         advice = ""
-        if error.errno == errno.EACCES:
-            advice = "; add the user that runs humbug-agent to group freeswitch, and see UMask of freeswitch.service"
+        if error.errno == errno.EACCES and (helps := what_helps(self._base / name)):
+            advice = f"; {helps}. Which mode FreeSWITCH gives its files says UMask of freeswitch.service"
         return SourceError(
             f"{self._base / name}{f' and {more} more' if more else ''} can't be read: {error.strerror}{advice}",
             max(TRY_AGAIN_SECONDS, SHARE * self._seconds),

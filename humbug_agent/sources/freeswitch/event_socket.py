@@ -21,6 +21,7 @@ from humbug_agent.sources.freeswitch.event import HANGUP, leg
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
 from humbug_agent.sources.hearing import Hearing
 from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.words import count
 
 MOST = 500
 """Events that are committed at once; each has some ten thousand bytes."""
@@ -105,7 +106,7 @@ class FreeswitchEsl:
         version = re.search(r"\(Version ([^)]*?)\s*\)", status)
         channels = re.search(r"^(\d+) session\(s\)(?! since)", status, re.MULTILINE)
         found = f"FreeSWITCH {version[1]}" if version else "FreeSWITCH, which does not tell its version"
-        return f"{found}, {channels[1]} channels now" if channels else found
+        return f"{found}, {count(int(channels[1]), 'channel')} now" if channels else found
 
     def _batch(self, heard: list[Heard]) -> Batch:
         records: list[Record] = []

@@ -4,9 +4,7 @@ The follower says which file may hold something new; here its rows become calls.
 its last row as the cursor. A leg's uuid is its identity: whatever is read again adds nothing.
 """
 
-import errno
 import logging
-import os
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
@@ -29,9 +27,10 @@ from humbug_agent.sources.freeswitch.row_leg import made
 from humbug_agent.sources.freeswitch.rows import Junk, Row
 from humbug_agent.sources.freeswitch.templates import TEMPLATES
 from humbug_agent.sources.place import OpenFile, Place
-from humbug_agent.sources.readable import look_whether_readable
+from humbug_agent.sources.readable import in_words, look_whether_open, look_whether_readable
 from humbug_agent.sources.rotation import Shelf
 from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.words import count
 
 log = logging.getLogger(__name__)
 
@@ -106,13 +105,12 @@ class FreeswitchCsv:
 
     def check(self) -> str:
         path = self._path
+        look_whether_open(path.parent)
         if not path.parent.is_dir():
             raise SourceError(
                 f"{path.parent}: no such directory; is mod_cdr_csv loaded (fs_cli -x 'module_exists mod_cdr_csv')? "
                 "It is cdr-csv in FreeSWITCH's log directory, or in log-base of cdr_csv.conf.xml"
             )
-        if not os.access(path.parent, os.R_OK | os.X_OK):
-            raise SourceError(f"{path.parent}: can't be read; add the user that runs humbug-agent to group freeswitch")
         shelf = self._shelf(path)
         rotated = shelf.rotated()
         look_whether_readable([entry.path for entry in rotated])
@@ -120,9 +118,9 @@ class FreeswitchCsv:
             raise SourceError(trouble)
         if not path.exists() and not rotated:
             raise NothingYet(f"{path}: does not exist; FreeSWITCH makes it with the first call")
-        newest = next(iter(self._newest(shelf)), None)
+        newest, beside = next(iter(self._newest(shelf)), None), count(len(rotated), "rotated file")
         if newest is None:
-            return f"{path}: empty, {len(rotated)} rotated files beside it"
+            return f"{path}: empty, {beside} beside it"
         try:
             found, _, size = self._latest(newest, self._settings.template)
             calls = self._batch(found, "", 0)
@@ -131,12 +129,11 @@ class FreeswitchCsv:
                 reason = calls.rejects[-1].reason
                 raise SourceError(f"{newest}: {reason if reason in (OWN, OTHER) else self._unlike(newest)}")
         except OSError as error:
-            hint = "; is the user in group freeswitch?" if error.errno == errno.EACCES else ""
-            raise SourceError(f"{newest}: {error.strerror}{hint}") from error
+            raise SourceError(in_words(error)) from error
         if rows and calls.rejects and not calls.records:
             raise SourceError(f"{newest}: {calls.rejects[-1].reason}")
         kind = f", template {rows[-1].template.name}" if rows else ""
-        return f"{newest}: {size:,} bytes{kind}, {len(rotated)} rotated files beside {path.name}"
+        return f"{newest}: {count(size, 'byte')}{kind}, {beside} beside {path.name}"
 
     @property
     def _path(self) -> Path:

@@ -12,6 +12,7 @@ from humbug_agent.ini import Secret
 from humbug_agent.scrub import Scrubber
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.pull.rows import read_json
+from humbug_agent.words import count
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes."""
@@ -103,7 +104,7 @@ class Asker:
         if response.slow:
             raise TooMuch(f"{self.where}: no whole answer within {self._settings.timeout} s")
         if not response.whole:
-            raise self.wrong(response, f"the answer broke off after {len(response.body):,} bytes")
+            raise self.wrong(response, f"the answer broke off after {count(len(response.body), 'byte')}")
         try:
             return read_json(response.body)
         except ValueError:

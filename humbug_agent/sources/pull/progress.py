@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from humbug_agent.cdr import MOMENTS, digest
 from humbug_agent.sources.contract import loaded, whole
 from humbug_agent.sources.pull.windows import SWEEPS, Reached, Sweep
+from humbug_agent.words import count
 
 
 @dataclass
@@ -56,6 +57,6 @@ def anew(cursor: str, of: str) -> str | None:
 def _reached(found: dict[str, Any]) -> Reached:
     sweeps = tuple(Sweep(**{name: whole(name, at, MOMENTS) for name, at in one.items()}) for one in found["sweeps"])
     if len(sweeps) != len(SWEEPS):
-        raise ValueError(f"it has {len(sweeps)} sweeps")
+        raise ValueError(f"it has {count(len(sweeps), 'sweep')}")
     moments = {name: whole(name, at, MOMENTS) for name, at in found.items() if name != "sweeps"}
     return Reached(**moments, sweeps=sweeps)

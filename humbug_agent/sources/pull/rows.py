@@ -12,6 +12,7 @@ from humbug_agent.cdr import CDR, Batch, Direction, OneRecord, Reject, digest
 from humbug_agent.sources.wall_clock import UNIQUEID
 from humbug_agent.sources.zone_watch import ZoneWatch, in_hours
 from humbug_agent.text import carried, mended
+from humbug_agent.words import clock
 
 REMEMBERED = 100_000
 """Records of which a source knows, while it runs, that they are on disk."""
@@ -172,7 +173,7 @@ def parsed(raw: bytes, rows: Rows) -> Batch:
 def in_words(cdr: CDR, zone: tzinfo) -> str:
     """A call on one line, for `check`; its start is shown in ``zone``."""
     direction = "" if cdr.direction is Direction.UNKNOWN else f"{cdr.direction.value}, "
-    start = cdr.start.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    start = clock(cdr.start.timestamp(), zone)
     return f"{start} {cdr.src} -> {cdr.dst}, {direction}{cdr.disposition.value}, {cdr.billsec} s"
 
 

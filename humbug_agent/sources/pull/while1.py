@@ -19,6 +19,7 @@ from humbug_agent.sources.pull.rows import Row, Rows, in_words, parsed
 from humbug_agent.sources.pull.while1_pages import PAUSE, Pages
 from humbug_agent.sources.pull.while1_reading import Reached, Reading, reached, wall_clock
 from humbug_agent.sources.pull.while1_row import call
+from humbug_agent.words import count
 
 LATE_SECONDS = 900
 """So far behind is usual while it is asked again and again."""
@@ -77,7 +78,7 @@ class While1:
         said = f"{self._asker.where}: logged in, "
         if not rows:
             return f"{said}no calls in the last day"
-        said += f"{max(first.row_count, len(first.rows)):,} calls in the last day"
+        said += f"{count(max(first.row_count, len(first.rows)), 'call')} in the last day"
         found = Rows(self.name, self._call).batch(rows, "")
         calls = [record for record in found.records if isinstance(record, CDR)]
         if not calls:

@@ -28,6 +28,7 @@ from humbug_agent.sources.pull.windows import (
     swept,
     to_sweep,
 )
+from humbug_agent.words import count
 
 MOST = 1000
 """Rows that are committed at once."""
@@ -114,8 +115,9 @@ class Windowed:
             rejects += len(batch.rejects)
             reason = reason or next((reject.reason for reject in batch.rejects), "")
         if rejects and not found:
-            raise SourceError(f"{self._asker.where}: {rejects:,} calls in the last {span}, none can be read: {reason}")
-        said = f"{len(found):,} calls in the last {span}"
+            said = f"{count(rejects, 'call')} in the last {span}"
+            raise SourceError(f"{self._asker.where}: {said}, none can be read: {reason}")
+        said = f"{count(len(found), 'call')} in the last {span}"
         if rejects:
             said += f", {rejects:,} more that can't be read: {reason}"
         return f"{said}; the newest: {in_words(max(found, key=_end), self._zone)}" if found else said

@@ -1,4 +1,4 @@
-// How the agent fares: AMI, sources, destinations, outbox, and what was sent in the last hour.
+// How the agent fares: boards, sources, destinations, outbox, and what was sent in the last hour.
 
 import { body, byId, drawing, element, keyed, marked, row, say, setAttribute, setForeign, setHidden, setText, table } from "./dom.js";
 import { UNKNOWN, age, bigCount, bytes, clock, count, megabytes, moment, several } from "./words.js";
@@ -6,7 +6,7 @@ import { UNKNOWN, age, bigCount, bytes, clock, count, megabytes, moment, several
 const KINDS = { ok: "good", starting: "wait", up: "good", failing: "warn", paused: "bad", stopped: "bad", down: "bad", "not live": "bad" };
 const TALL = 24;
 
-const ami = partTable("ami", "AMI", ["Last full look"], amiFigures);
+const boards = partTable("boards", "Boards", ["Over", "Last full look"], boardFigures);
 const sources = partTable("sources", "Sources", ["Read ago", "Unread", "Calls", "Rejects"], sourceFigures);
 const destinations = partTable("destinations", "Destinations", ["Waiting", "Oldest", "Sent", "Dead"], destinationFigures);
 const charts = element("div", { class: "charts" });
@@ -14,7 +14,7 @@ const outbox = element("p", { class: "outbox" });
 
 byId("agent-parts").append(
   element("div", {}, destinations.node, charts),
-  element("div", {}, sources.node, ami.node, outbox),
+  element("div", {}, sources.node, boards.node, outbox),
 );
 
 /** `answer` is null when nothing is known; `unknown` then says why. */
@@ -24,7 +24,7 @@ export function showAgent(answer, unknown) {
   if (!answer) return;
   const agent = answer.agent.error ? { sources: {}, destinations: {} } : answer.agent;
   const named = (parts) => Object.entries(parts).map(([name, one]) => ({ name, now: answer.now, ...one }));
-  ami.update(answer.boards.map((board) => ({ ...board, state: board.live ? "up" : board.trouble ? "not live" : "down" })));
+  boards.update(answer.boards.map((board) => ({ ...board, state: board.live ? "up" : board.trouble ? "not live" : "down" })));
   sources.update(named(agent.sources));
   destinations.update(named(agent.destinations));
   keyed(charts, Object.entries(answer.sent_per_minute), ([name]) => name, chart);
@@ -78,13 +78,14 @@ function partBody(columns, figures) {
 }
 
 function wordsOf(one) {
-  const failed = one.last_error && `${moment(one.last_error_at, one.now)}: ${one.last_error}`;
+  const before = one.last_error_outdated ? ", before agent.ini was read" : "";
+  const failed = one.last_error && `${moment(one.last_error_at, one.now)}${before}: ${one.last_error}`;
   if (!failed) return one.message;
   return one.message && one.message !== one.last_error ? `${one.message}. Last error ${failed}` : `Last error ${failed}`;
 }
 
-function amiFigures(board) {
-  return [board.age_seconds === null ? "never" : `${age(board.age_seconds)} ago`];
+function boardFigures(board) {
+  return [board.over, board.age_seconds === null ? "never" : `${age(board.age_seconds)} ago`];
 }
 
 function sourceFigures(source) {

@@ -12,7 +12,7 @@ const EVERY_MS = 1000;
 const PATIENCE_MS = 8000;
 const LONGEST_WAIT_MS = 10000;
 const TRUE_FOR_MS = 10000;
-const NO_AMI = "No AMI source: add [source ami] to agent.ini to see calls and queues.";
+const NO_BOARD = "No source that tells of calls as they happen: add one of type asterisk_ami or freeswitch_esl to agent.ini.";
 
 // Without what may stand before the host: a URL with a password in it can't be fetched.
 const STATUS = new URL("status.json", location.origin + location.pathname);
@@ -75,9 +75,9 @@ function drawKnown(answer, now) {
   const boards = lookAt(answer, last.received, now);
   const sums = sumsOf(boards);
   const troubles = troublesOf(answer);
-  showLive(boards, boards.length ? "" : NO_AMI);
+  showLive(boards, boards.length ? "" : NO_BOARD);
   showAgent(answer, "");
-  showTiles(sums, answer.agent.error ? null : answer.agent, boards.length ? troubleOf(boards[0]) : "no AMI source");
+  showTiles(sums, answer.agent.error ? null : answer.agent, boards.length ? troubleOf(boards[0]) : "no source tells of them");
   showVerdict(troubles, last.failures > 1 ? `Trying to reach the agent: ${last.failure}.` : "");
   showTitle(troubles, sums);
   showClock(answer.now);

@@ -21,7 +21,7 @@ export function callState(call) {
   return CALL_STATES[call.state] ?? ["busy", call.devices.length > 1 ? "talking" : "answered"];
 }
 
-/** Of a board that is not live nothing is shown; why it is not stands at the top and beside AMI. */
+/** Of a board that is not live nothing is shown; why it is not stands at the top and among the boards. */
 function boardPart(part) {
   const heading = element("h3", { class: "foreign" });
   const message = element("p", { class: "empty" });

@@ -73,14 +73,14 @@ export function troublesOf(answer) {
 
 /** In a few words why a board is not live. */
 export function troubleOf(board) {
-  return board.trouble || "AMI is down";
+  return board.trouble || `${board.over} is down`;
 }
 
 function boardTrouble(board) {
   return { kind: "bad", head: `${troubleOf(board)}: ${board.name}`, words: board.message };
 }
 
-/** A source over an AMI that is down has the same trouble; it is not told twice. */
+/** A source over the same connection has the same trouble; it is not told twice. */
 function agentTroubles(agent, down) {
   if (agent.error) return [{ kind: "bad", head: "The agent's state is not known", words: agent.error }];
   const found = agent.running ? [] : [{ kind: "bad", head: "The agent is not running", words: "" }];
