@@ -30,6 +30,6 @@ def no_room(unkept: int) -> str:
     """What to say of a source of which so many records were not understood, nor kept as rejects."""
     are = "is" if unkept == 1 else "are"
     return (
-        f"{count(unkept, 'record')} that can't be understood {are} only counted: its rejects have all the room that they "
-        "may have. Once the cause is mended, replay or purge them (humbug-agent outbox list --state rejected)"
+        f"{count(unkept, 'record')} that can't be understood {are} only counted: its rejects have all the room that "
+        "they may have. Once the cause is mended, replay or purge them (humbug-agent outbox list --state rejected)"
     )

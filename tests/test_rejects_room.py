@@ -13,6 +13,7 @@ from humbug_agent import history, outbox, upkeep
 from humbug_agent.cdr import Batch
 from humbug_agent.config import load
 from humbug_agent.outbox import REJECT_BYTES, SHARE, Outbox
+from humbug_agent.sayings import Sayings, to
 from humbug_agent.sources import make_sources
 from humbug_agent.standing import standing
 from humbug_agent.supervisor import pump
@@ -84,7 +85,11 @@ def test_it_is_said_once_and_status_says_it_until_they_are_purged(
     sources = make_sources(config)
     with Outbox(config.agent.outbox, max_bytes=upkeep.max_bytes(config)) as box, caplog.at_level(logging.WARNING):
         for _ in range(2):
-            list(pump(sources[0], box, TO, threading.Event(), follow=False))
+            list(
+                pump(
+                    sources[0], box, TO, threading.Event(), Sayings(to(logging.getLogger("humbug_agent"))), follow=False
+                )
+            )
             with log.open("a") as more:
                 more.write("neither is this\nnor this\n")
         unkept = box.unkept("csv")
