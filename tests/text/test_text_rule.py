@@ -164,8 +164,9 @@ RUSSIAN = "абвгдежзийклмнопрстуфхцчшщъыьэюя"
 russian_words = st.builds(
     "{}{}{}".format, st.text(RUSSIAN, min_size=1), st.sampled_from("аеиоу"), st.text(RUSSIAN, min_size=1)
 )
-names = st.text(f"{RUSSIAN}{RUSSIAN.upper()}ЁёІіЇїЄєҐґ", min_size=1, max_size=8).flatmap(
-    lambda word: st.sampled_from([word, word.upper(), f"«{word}»", f"{word}№", f"{word} — {word}", f"{word}’{word}"])
+cases = st.sampled_from([str.lower, str.capitalize, str.upper])
+names = st.builds(lambda word, case: case(word), st.text(f"{RUSSIAN}ёіїєґ", min_size=1, max_size=8), cases).flatmap(
+    lambda word: st.sampled_from([word, f"«{word}»", f"{word}№", f"{word} — {word}", f"{word}’{word}"])
 )
 
 
