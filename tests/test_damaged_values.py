@@ -138,7 +138,7 @@ def test_whatever_else_is_damaged_stops_no_start_and_no_other_call(host: Host, t
         for n in range(len(several)):
             db.execute("INSERT INTO sent_minutes VALUES ('humbug', ?, 1)", (n,))
             db.execute("INSERT INTO health VALUES (?, 'ok', '', 1.0)", (f"source s{n}",))
-            db.execute("INSERT INTO cursors VALUES (?, '{}', 1.0, 0, 0)", (f"s{n}",))
+            db.execute("INSERT INTO cursors VALUES (?, '{}', 1.0, 0, 0, 0)", (f"s{n}",))
     put_wrong(path, table, several)
     page = standing.standing(config, make_sources(config), time.time(), 1)
     json.dumps(page, ensure_ascii=False).encode()

@@ -17,8 +17,9 @@ import pytest
 from calls import batch, call
 from test_salvage import SOURCES, config_for
 
-from humbug_agent import history, schema, upkeep
+from humbug_agent import dropping, history, schema, upkeep
 from humbug_agent.cdr import Batch
+from humbug_agent.dropping import Piecemeal
 from humbug_agent.outbox import Due, Lost, Mark, Outbox
 from humbug_agent.schema import OutboxDamaged
 
@@ -47,7 +48,7 @@ def made(path: Path) -> None:
         )
         with outbox.transaction() as conn:
             conn.execute("UPDATE calls SET accepted = 1 WHERE id <= ?", (FORGOTTEN,))
-        outbox.forget_delivered(2.0)
+        dropping.forget_delivered(Piecemeal(outbox), 2.0)
 
 
 def byte(rng: random.Random, data: bytearray) -> str:
@@ -116,9 +117,9 @@ class Daemon:
                 self.deliver(outbox, name)
             history.entries(outbox, history.Filter())
             history.totals(outbox)
-            while outbox.forget_delivered(time.time() + 1):
-                pass
-            outbox.shrink()
+            work = Piecemeal(outbox)
+            dropping.forget_delivered(work, time.time() + 1)
+            dropping.shrink(work)
             outbox.accept("csv-all", batch(CALLS + 1, cursor="on"), TO)
         schema.compare_indexes(self.path, threading.Event())
 

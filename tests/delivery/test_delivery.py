@@ -215,7 +215,7 @@ def test_what_a_clock_since_set_back_has_put_off_is_delivered(
         conn.execute("UPDATE deliveries SET due = ?, tried = ? WHERE call = 4", (now + 3500, now + 3490))
     with Rude() as server:
         assert deliver(humbug(server.url), outbox) == 1
-        outbox.clock_was_set_back(now)
+        outbox.clock_was_set_back(["humbug"], now)
         assert deliver(humbug(server.url), outbox) == 2
     assert ask("SELECT state FROM deliveries ORDER BY call") == ["sent", "waiting", "sent", "sent"]
 

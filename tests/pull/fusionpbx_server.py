@@ -84,7 +84,7 @@ class FusionpbxServer(PullServer):
 
 def _ended(row: dict[str, Any], first: float, last: float) -> bool:
     """What says no time that it ended at is in every answer."""
-    said = row["end_epoch"]
+    said = str(row["end_epoch"])
     return not re.fullmatch(r"[0-9]{1,10}", said) or first <= int(said) <= last
 
 

@@ -113,6 +113,6 @@ def test_what_is_nested_too_deep_is_no_json(depth: int) -> None:
 
 def test_a_call_in_words() -> None:
     found = call(1, start=datetime(2026, 11, 20, 10, 11, 2, tzinfo=UTC), src="0312285000", dst="0700000000")
-    assert in_words(found, UTC) == "2026-11-20 10:11:02 0312285000 -> 0700000000, ANSWERED, 7 s"
+    assert in_words(found, UTC) == "2026-11-20 10:11:02+00:00 0312285000 -> 0700000000, ANSWERED, 7 s"
     outbound = call(2, direction=Direction.OUTBOUND)
     assert in_words(outbound, UTC).endswith(", outbound, NO ANSWER, 0 s")
