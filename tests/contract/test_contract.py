@@ -276,7 +276,7 @@ def test_it_ends_while_the_pbx_does_not_answer(pbx: Pbx, outbox: Path) -> None:
         pbx.hang()
         if isinstance(pbx, Hosted):
             asked_so_far = len(pbx.server.asked)
-            wait_until(lambda: len(pbx.server.asked) > asked_so_far, 15)
+            wait_until(lambda: len(pbx.server.asked) > asked_so_far)
 
 
 def test_it_ends_while_the_pbx_has_not_answered_yet(pbx: Pbx, outbox: Path) -> None:
@@ -285,7 +285,7 @@ def test_it_ends_while_the_pbx_has_not_answered_yet(pbx: Pbx, outbox: Path) -> N
     pbx.hang()
     with reading(configured(pbx, outbox)):
         if isinstance(pbx, Hosted):
-            wait_until(lambda: pbx.server.asked, 15)
+            wait_until(lambda: pbx.server.asked)
 
 
 def test_it_ends_while_there_is_no_pbx(pbx: Pbx, outbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
