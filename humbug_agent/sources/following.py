@@ -69,7 +69,7 @@ class Follower:
         self._ahead: list[Stretch] = []
         self._known: tuple[str, ...] = ()
         self._broken: set[rotation.Broken] = set()
-        self.lost = False
+        self.lost = self._lost = False
 
     def visits(self, place: Place | None, stop: Event, *, follow: bool) -> Iterator[Visit | None]:
         """Until ``stop``, or without ``follow`` until everything that is there has been visited.
@@ -96,11 +96,11 @@ class Follower:
                         # Somebody is packing it.
                         self._wait(stop, waker)
                         continue
-                    if place and place.offset and not found:
+                    if place and place.offset and not found and not stretch.aside:
                         self._say_lost(place, file, there)
                     known = (*self._known, self._shelf.known_as(stretch.entry))
                     aside = known if stretch.aside else None
-                    yield Visit(file, False, self._count(file, stretch, visited, place, found=found), aside)
+                    yield Visit(file, False, self._count(file, stretch, visited, place, there, found=found), aside)
                     visited = file
                     if not stretch.entry.live:
                         yield from self._to_its_end(file, stop, waker, aside)
@@ -112,6 +112,7 @@ class Follower:
                         place = replace(place, known=aside)
                     elif file.offset:
                         place, finished = file.place(0, {}), not file.changed
+                        self._lost = False
                         # It stays open until there is another place: no other file has its inode as long as it is.
                         kept.close()
                         kept.push(opened.pop_all())
@@ -131,19 +132,20 @@ class Follower:
         A name may stand for another file in a moment.
         """
         while True:
-            found, fresh = True, not self._ahead
+            fresh = not self._ahead
             # Nothing was rotated since it was found out what is ahead, or it will show when the file is opened.
             if fresh:
                 self._ahead, found = self._shelf.following(place, there, finished=finished, broken=self._broken)
+                self._lost = not found
                 self._known = self._ahead[0].known if self._ahead else ()
             if not self._ahead:
-                return None, None, found
+                return None, None, not self._lost
             stretch, *self._ahead = self._ahead
             with contextlib.suppress(FileNotFoundError):
                 file = OpenFile(stretch.entry.path, stretch.offset)
                 if _is_still(stretch, file, fresh=fresh):
                     file.known = self._known
-                    return file, stretch, found
+                    return file, stretch, not self._lost
                 file.close()
             self._ahead = []
 
@@ -185,18 +187,25 @@ class Follower:
         return file.key != (status.st_dev, status.st_ino)
 
     def _count(
-        self, file: OpenFile, stretch: Stretch, visited: OpenFile | None, place: Place | None, *, found: bool
+        self,
+        file: OpenFile,
+        stretch: Stretch,
+        visited: OpenFile | None,
+        place: Place | None,
+        there: OpenFile | None,
+        *,
+        found: bool,
     ) -> Count:
+        if stretch.aside:
+            return Count.ASIDE
+        if place and not place.offset:
+            # It was seen to be gone; so it is where that was written that has been rotated or copied since.
+            return Count.INSTEAD if file.written() > place.written else Count.ANEW
         if not found:
-            if place and not place.offset:
-                # It was seen to be gone; so it is where that was written that has been rotated or copied since.
-                return Count.INSTEAD if file.written() > place.written else Count.ANEW
             # One that was put there has been renamed after it was written.
             if not (place and stretch.entry.live and file.made_in_place()):
                 return Count.ANEW
-            return Count.INSTEAD if visited else Count.REWRITTEN
-        if stretch.aside:
-            return Count.ASIDE
+            return Count.INSTEAD if there else Count.REWRITTEN
         if stretch.offset:
             return Count.ON if visited else Count.ANEW
         return Count.NEXT if visited and stretch.continues else Count.ANEW

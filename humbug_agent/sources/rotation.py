@@ -151,8 +151,12 @@ class Shelf:
             entry = entries[other]
             if not entry.live and (given_up(entry) in broken or self._is_passed_over(entry)):
                 continue
-            ahead.append(Stretch(entry, 0, known, last is not None and other > last, last is not None and other < last))
-            last = other if last is None else max(last, other)
+            # With the place lost, what was written to before is no part of what comes behind it.
+            before = bool(place and number is None and entry.written <= place.written and not entry.live)
+            aside = before or (last is not None and other < last)
+            ahead.append(Stretch(entry, 0, known, last is not None and other > last, aside))
+            if not before:
+                last = other if last is None else max(last, other)
         return ahead, number is not None or place is None
 
     def something_came(self, place: Place | None, broken: Set[Broken]) -> bool:
@@ -188,9 +192,9 @@ class Shelf:
         for other, entry in enumerate(entries):
             after = number is not None and other > number
             read = not entry.live and self._is_read(entry, known, after=after)
-            # With the place lost, what was written to since may hold what came behind it.
+            # With the place lost, what was written to since may hold what came behind it, unless it was only touched.
             written_since = place and number is None and entry.written >= place.written
-            if other != number and (not read or written_since):
+            if other != number and (not read or (written_since and not known.same(self.known_as(entry)))):
                 yield other
 
     def _is_read(self, entry: Entry, known: Known, *, after: bool) -> bool:
@@ -235,6 +239,9 @@ class Shelf:
             copies = (number for number, entry in enumerate(entries) if self._is_emptied_into(entry, log, place))
             if (copy := next(copies, None)) is not None:
                 return copy
+        if first is not None and likely(first)[:2] == (True, True):
+            # A copy that was made meanwhile ends there; the file itself may have grown before it was packed.
+            return next((one for one in (first, *holding) if _size(entries[one].path, place.offset)), first)
         if first is None or not likely(first)[0] or not _written_then(entries[first], place):
             return first
         # Some may be equal in all of this, of which those that are known were read before it.

@@ -246,3 +246,17 @@ def test_calls_on_both_sides_of_a_rotation_are_calls(path: Path, packed: bool, e
             gzip_k(beside(path, ".1"), beside(path, ".1.gz"))
             beside(path, ".1").unlink()
     assert reader.read() == 4 * equal
+
+
+def test_nor_is_it_known_where_an_older_copy_was_not_read(path: Path) -> None:
+    reader = Reader(path)
+    append(path, numbered(7))
+    reader.read()
+    shutil.copyfile(path, beside(path, ".copy"))
+    tick(path)
+    append(path, numbered(8))
+    assert reader.read() == 2
+    os.truncate(path, 0)
+    assert reader.read() == 2
+    append(path, numbered(8))
+    assert reader.read() == 3

@@ -70,10 +70,10 @@ def told_by_times(this: Made, other: Made, *, alike: bool, alone: bool) -> Holds
     anything else                                                 its own: it was rotated between equal records
     ============================================================= =================================================
 
-    What this gets wrong, for nothing tells it: a copy that was renamed, or got other rights, is taken for
-    more calls, and so is a log that was copied and then touched. Equal records on both sides of a
-    copytruncate are taken for the same where more than had been copied was written behind it before it was looked at,
-    or where both are in copies by then.
+    What this gets wrong, for nothing tells it: a copy that was renamed, or got other rights, is taken for more calls;
+    so is a log that was copied and then touched, and a packed file that had grown since it was copied. Equal records on
+    both sides of a copytruncate are taken for the same where more than had been copied was written behind it before it
+    was looked at, or where both are in copies by then.
     """
     # A copy that keeps the time of a log which had just been made has the moment in which that was made.
     there = this.born < other.written or (this.born == other.written and not other.original)
