@@ -1,4 +1,4 @@
-"""Wires it together: a thread for each source and each destination, signals, the lock, and house-keeping.
+"""Wires it together: a thread for each source and each destination, the lock, and house-keeping.
 
 A call's way: source -> pump -> outbox -> delivery -> destination. Nobody goes back to tell another one anything but
 "there may be something new".
@@ -6,11 +6,10 @@ A call's way: source -> pump -> outbox -> delivery -> destination. Nobody goes b
 
 import logging
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
 from enum import Enum, auto
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -98,9 +97,8 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
 class Agent:
     """The daemon, for one reading of agent.ini; whoever runs it has the outbox locked.
 
-    ``asked`` outlives it: what is asked between two agents is for the next one. Unlike an Event, a signal handler may
-    put something into it while the thread that it interrupts waits for it. ``damage`` is what the one before it found
-    wrong with the outbox.
+    ``asked`` outlives it: what is asked between two agents is for the next one. ``damage`` is what the one before it
+    found wrong with the outbox.
     """
 
     def __init__(self, config: Config, asked: SimpleQueue[Ask], damage: str = "") -> None:
@@ -116,21 +114,24 @@ class Agent:
         self._taken = taken.taken_now(config, os.getpid(), max_bytes(config))
 
     def run(self) -> Config | None:
-        """Until SIGTERM or SIGINT; or until another Agent is to go on, with the agent.ini that is returned.
+        """Until it is asked to stop; or until another Agent is to go on, with the agent.ini that is returned.
 
-        That is after SIGHUP, when agent.ini has changed for good, and with the same one when the outbox was taken away
-        and has been put back. Raises AgentError, OutboxError; OutboxDamaged where another Agent can mend it.
+        That is after a reload, when agent.ini has changed for good, and with the same one when the outbox was taken
+        away and has been put back. Raises AgentError, OutboxError; OutboxDamaged where another Agent can mend it.
         """
         path = self._config.agent.outbox
-        with self._signals():
-            prepare(self._config, self._damage)
-            # What the others have written is not lost with the file's name as long as a connection of ours is open.
-            with closing(Held(path, path)) as file, Outbox(path) as held:
-                try:
-                    after = self._work(file)
-                finally:
-                    if not file.is_there():
-                        self._put_back(held)
+        prepare(self._config, self._damage)
+        # What the others have written is not lost with the file's name as long as a connection of ours is open.
+        with closing(Held(path, path)) as file, Outbox(path) as held:
+            try:
+                after = self._work(file)
+                if after and after.agent.outbox != path:
+                    # What this Agent said in it is not how things are any more. Nothing depends on that.
+                    with suppress(OutboxError):
+                        held.forget_health()
+            finally:
+                if not file.is_there():
+                    self._put_back(held)
         if self._broken:
             raise AgentError(self._broken[0])
         if self._damages:
@@ -220,26 +221,8 @@ class Agent:
         return serving
 
     def stop(self) -> None:
-        """End `run` soon. Any thread may call it, and a signal handler."""
+        """End `run` soon. Any thread may call it."""
         self._asked.put(Ask.STOP)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        handlers = {
-            signal.SIGTERM: lambda *_: self.stop(),
-            signal.SIGINT: lambda *_: self.stop(),
-            signal.SIGHUP: lambda *_: self._asked.put(Ask.RELOAD),
-        }
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _thread(self, name: str, work: Callable[[Stop], None]) -> threading.Thread:
         stop = self._stops[name] = Stop()

@@ -152,8 +152,9 @@ def _run(config: Config) -> None:
     from humbug_agent.agent import Ask, run_daemon
 
     asked: SimpleQueue[Ask] = SimpleQueue()
-    # Between two agents nobody else listens to it, and it would end the process.
-    signal.signal(signal.SIGHUP, lambda *_: asked.put(Ask.RELOAD))
+    for number, ask in ((signal.SIGTERM, Ask.STOP), (signal.SIGINT, Ask.STOP), (signal.SIGHUP, Ask.RELOAD)):
+        # Unlike an Event, a handler may put something into a queue while the thread that it interrupts waits for it.
+        signal.signal(number, lambda *_, ask=ask: asked.put(ask))
 
     def read_again(config: Config) -> None:
         set_up_logging(config.agent.log_level)

@@ -44,7 +44,9 @@ def running(host: Host) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield daemon
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(10) == 0
+        ended = daemon.wait(10)
+        assert daemon.stderr
+        assert ended == 0, daemon.stderr.read().decode()
     finally:
         daemon.kill()
         daemon.wait()
