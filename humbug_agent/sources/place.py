@@ -8,10 +8,12 @@ tells which one was read, unless that one was packed or copied since.
 
 import contextlib
 import ctypes
+import errno
 import io
 import json
 import math
 import os
+import stat
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -114,6 +116,18 @@ _AT_EMPTY_PATH, _STATX_BTIME = 0x1000, 0x800
 """From linux/fcntl.h and linux/stat.h."""
 
 
+def open_file(path: Path) -> io.FileIO:
+    """Raises OSError, also where it is no file: a pipe would keep us waiting, and a device has no end."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    kind = os.fstat(handle).st_mode
+    if stat.S_ISREG(kind):
+        return io.FileIO(handle)
+    os.close(handle)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    raise OSError(errno.EINVAL, "is no file but a pipe or a device, which can't be followed", os.fspath(path))
+
+
 class OpenFile:
     """A file open for reading at an offset, packed or not. ``changed`` tells that it no longer holds what was read.
 
@@ -123,7 +137,7 @@ class OpenFile:
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
-        self._raw = io.FileIO(path)
+        self._raw = open_file(path)
         try:
             self._stream = unpacking.unpacked(self._raw, path)
         except (unpacking.CantUnpack, OSError):

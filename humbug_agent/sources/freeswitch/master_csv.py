@@ -26,7 +26,7 @@ from humbug_agent.sources.freeswitch.own_columns import MEMORY, OTHER, OWN, File
 from humbug_agent.sources.freeswitch.row_leg import made
 from humbug_agent.sources.freeswitch.rows import Junk, Row
 from humbug_agent.sources.freeswitch.templates import TEMPLATES
-from humbug_agent.sources.place import OpenFile, Place
+from humbug_agent.sources.place import OpenFile, Place, open_file
 from humbug_agent.sources.readable import in_words, look_whether_open, look_whether_readable
 from humbug_agent.sources.rotation import Shelf
 from humbug_agent.sources.zone_watch import ZoneWatch
@@ -118,6 +118,11 @@ class FreeswitchCsv:
             raise SourceError(trouble)
         if not path.exists() and not rotated:
             raise NothingYet(f"{path}: does not exist; FreeSWITCH makes it with the first call")
+        if path.exists():
+            try:
+                open_file(path).close()
+            except OSError as error:
+                raise SourceError(in_words(error)) from error
         newest, beside = next(iter(self._newest(shelf)), None), count(len(rotated), "rotated file")
         if newest is None:
             return f"{path}: empty, {beside} beside it"
@@ -183,7 +188,7 @@ class FreeswitchCsv:
         """Let it see the last rows of the newest files, which show what others beside them are."""
         for file in self._newest(self._shelf(self._path))[:RECENT][::-1]:
             # `trouble` says why one can't be read.
-            with suppress(OSError), file.open("rb") as opened:
+            with suppress(OSError), open_file(file) as opened:
                 start = opened.seek(max(0, file.stat().st_size - MEMORY))
                 rows.begin(_from_a_line(opened.read(MEMORY), start))
 
