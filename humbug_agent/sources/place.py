@@ -116,14 +116,14 @@ _AT_EMPTY_PATH, _STATX_BTIME = 0x1000, 0x800
 """From linux/fcntl.h and linux/stat.h."""
 
 
-def open_file(path: Path) -> io.FileIO:
+def open_file(path: Path) -> tuple[io.FileIO, os.stat_result]:
     """Raises OSError, also where it is no file: a pipe would keep us waiting, and a device has no end."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    kind = os.fstat(handle).st_mode
-    if stat.S_ISREG(kind):
-        return io.FileIO(handle)
+    status = os.fstat(handle)
+    if stat.S_ISREG(status.st_mode):
+        return io.FileIO(handle), status
     os.close(handle)
-    if stat.S_ISDIR(kind):
+    if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     raise OSError(errno.EINVAL, "is no file but a pipe or a device, which can't be followed", os.fspath(path))
 
@@ -137,7 +137,7 @@ class OpenFile:
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
-        self._raw = open_file(path)
+        self._raw, status = open_file(path)
         try:
             self._stream = unpacking.unpacked(self._raw, path)
         except (unpacking.CantUnpack, OSError):
@@ -149,7 +149,6 @@ class OpenFile:
         self.broken = ""
         self.known: Sequence[str] = ()
         self._head = self._tail = self._ahead = b""
-        status = self.status()
         self.key = (status.st_dev, status.st_ino)
         self.born = born(self._raw.fileno())
         self._written = status.st_mtime

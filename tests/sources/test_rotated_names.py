@@ -18,7 +18,7 @@ from helpers import Following, Store, append, beside, numbered, rotate, source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.sources import unpacking
+from humbug_agent.sources import place, unpacking
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.rotation import Shelf
 
@@ -303,9 +303,10 @@ def looked_at(path: Path, files: int) -> int:
     append(path, numbered(0))
     done = 0
 
-    def count(event: str, _: object) -> None:
+    def count(event: str, what: tuple[object, ...]) -> None:
         nonlocal done
-        done += counting and event in ("open", "os.listdir", "os.scandir")
+        # What is made of a descriptor that is open opens nothing.
+        done += counting and event in ("open", "os.listdir", "os.scandir") and not isinstance(what[0], int)
 
     counting = True
     sys.addaudithook(count)
@@ -392,14 +393,14 @@ def test_the_warning_names_what_was_seen(
 def test_a_file_that_we_may_not_read_is_told_where_it_may_hold_calls(path: Path) -> None:
     append(path, numbered(1))
     append(beside(path, ".bak"), numbered(2))
-    real = unpacking.io.FileIO
+    real = place.open_file
 
     def refuse(name: Path) -> object:
         if name == beside(path, ".bak"):
             raise PermissionError(errno.EACCES, "Permission denied", str(name))
         return real(name)
 
-    with patch.object(unpacking.io, "FileIO", refuse):
+    with patch.object(place, "open_file", refuse):
         assert Store(path).read().dialled == [1]
 
 

@@ -120,7 +120,7 @@ class FreeswitchCsv:
             raise NothingYet(f"{path}: does not exist; FreeSWITCH makes it with the first call")
         if path.exists():
             try:
-                open_file(path).close()
+                open_file(path)[0].close()
             except OSError as error:
                 raise SourceError(in_words(error)) from error
         newest, beside = next(iter(self._newest(shelf)), None), count(len(rotated), "rotated file")
@@ -188,7 +188,7 @@ class FreeswitchCsv:
         """Let it see the last rows of the newest files, which show what others beside them are."""
         for file in self._newest(self._shelf(self._path))[:RECENT][::-1]:
             # `trouble` says why one can't be read.
-            with suppress(OSError), open_file(file) as opened:
+            with suppress(OSError), open_file(file)[0] as opened:
                 start = opened.seek(max(0, file.stat().st_size - MEMORY))
                 rows.begin(_from_a_line(opened.read(MEMORY), start))
 
