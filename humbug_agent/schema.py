@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -19,6 +20,10 @@ PATIENCE = 20
 """How often to try again, twenty times a second, while another process makes the tables."""
 
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+_UNLIKE_OURS = re.compile(r"Could not decode to UTF-8|no such (table|column|index)|.* already exists|duplicate column")
+"""What SQLite says where its tables are not those that the file says were made in it."""
 
 
 class OutboxError(Exception):
@@ -106,7 +111,7 @@ def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
     code = getattr(error, "sqlite_errorcode", None) or 0
     # What we write breaks no rule of ours; where it does, an index lacks what its table has.
     broken = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
-    if code & 0xFF in broken or str(error).startswith("Could not decode to UTF-8"):
+    if code & 0xFF in broken or _UNLIKE_OURS.match(str(error)):
         return OutboxDamaged(f"outbox {path}: damaged ({error}); the daemon moves it aside and reads the calls again")
     if code & 0xFF == sqlite3.SQLITE_FULL:
         return OutboxError(f"outbox {path}: its disk is full; free some space there, nothing is lost meanwhile")

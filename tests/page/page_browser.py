@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,10 @@ class Browser:
         """The first true answer."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            if found := condition():
-                return found
+            # What it asks for may not be on the page yet.
+            with suppress(AssertionError):
+                if found := condition():
+                    return found
             time.sleep(0.02)
         raise AssertionError(f"not within {PATIENCE} s: {what}\n{self.run('return document.body.innerText')}")
 

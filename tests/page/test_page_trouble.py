@@ -31,7 +31,7 @@ def test_with_ami_down_nothing_is_said_about_calls_and_all_about_the_agent(page:
     assert page.rows("boards")[0][:2] == ["ami", "down"]
     assert page.title() == "\u26a0 AMI is down: ami - calls not known - humbug-agent"
     page.show(afternoon())
-    assert page.number("calls") == "7"
+    page.until(lambda: page.number("calls") == "7")
 
 
 def test_a_freeswitch_that_is_away_is_not_called_ami(page: Page) -> None:
