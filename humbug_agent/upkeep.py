@@ -10,6 +10,7 @@ from humbug_agent.config import Config
 from humbug_agent.dropping import Piecemeal
 from humbug_agent.outbox import Outbox
 from humbug_agent.politeness import step_far_back
+from humbug_agent.sayings import Sayings, to
 from humbug_agent.sources import make_sources
 from humbug_agent.sources.contract import CursorError
 from humbug_agent.words import clock, count
@@ -171,7 +172,9 @@ def look_through(path: Path, stop: threading.Event) -> None:
 
 def keep_house_always(config: Config, stop: threading.Event) -> None:
     """Keep house once a minute, until ``stop``. Raises OutboxDamaged; other trouble with the outbox it waits out."""
+    sayings = Sayings(to(log))
     while not stop.is_set():
+        sayings.tick()
         try:
             with Outbox(config.agent.outbox) as outbox:
                 # A look at millions of rows is no piece.
@@ -181,7 +184,7 @@ def keep_house_always(config: Config, stop: threading.Event) -> None:
             raise
         except schema.OutboxError as error:
             if not stop.is_set():
-                log.error("%s", error)
+                sayings.say("outbox", logging.ERROR, str(error), kind=str(error))
         stop.wait(KEEP_HOUSE_SECONDS)
 
 

@@ -94,7 +94,7 @@ MAY_IMPORT = {
         "tally",
         "web",
     },
-    "upkeep": {"config", "dropping", "outbox", "history", "politeness", "schema", "sources"},
+    "upkeep": {"config", "dropping", "outbox", "history", "politeness", "sayings", "schema", "sources"},
     "agent": {
         "config",
         "outbox",
