@@ -44,18 +44,16 @@ def reload(path: Path) -> str:
 
 
 def _working(path: Path) -> tuple[lock.Running, Taken]:
-    """The daemon, and what it took last: while another reload is under way, there is neither for a moment."""
+    """The daemon, and what it took last. It has its lock all the time; what it took is missing while it takes more."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        running = lock.daemon_of(path)
-        before = taken.read_back(running.outbox, running.pid) if running else None
-        if running and before:
+    while running := lock.daemon_of(path):
+        if before := taken.read_back(running.outbox, running.pid):
             return running, before
         if time.monotonic() > deadline:
-            break
+            raise AgentError(
+                f"the humbug-agent with pid {running.pid} only begins, or is of another version; restart it"
+            )
         time.sleep(LOOK_SECONDS)
-    if running:
-        raise AgentError(f"the humbug-agent with pid {running.pid} only begins, or is of another version; restart it")
     raise AgentError(f"no humbug-agent runs with {path}, or you may not see it: run this as root")
 
 
