@@ -158,7 +158,7 @@ class Agent:
         )
 
     def _work(self, file: Held) -> Config | None:
-        """What `run` returns. When it returns, nobody else works for this Agent."""
+        """Runs a thread for each part until it is asked to stop, and ends them all. Returns what `run` does."""
         path, after = self._config.agent.outbox, None
         deliveries = [Delivery(destination) for destination in make_destinations(self._config)]
         names = [delivery.name for delivery in deliveries]
@@ -258,7 +258,10 @@ class Agent:
                 stop.wait(LONGEST_WAIT)
 
     def _watch_over(self, file: Held) -> Config | None:
-        """As `run`."""
+        """Tells systemd that all is alive, and looks after the outbox, until it is asked to stop.
+
+        Returns what `run` does.
+        """
         next_look = time.monotonic() + LOOK_SECONDS
         sayings = Sayings(to(log))
         while Ask.STOP not in (asked := self._next_asked()):
@@ -285,7 +288,7 @@ class Agent:
         return None
 
     def _something_hangs(self) -> bool:
-        """Whether a thread shows no life: then systemd's watchdog is to end this process, and start it again."""
+        """Says which threads show no life. Returns whether any: then systemd's watchdog is to restart this process."""
         before, self._hanging = self._hanging, [name for name, stop in self._stops.items() if stop.hangs()]
         for name in self._hanging:
             if name not in before:

@@ -93,8 +93,7 @@ def _say(source: str, rejects: Sequence[Reject], unkept: int, before: int, sayin
         return unkept
     said = (
         f"source {source}: {count(len(rejects), 'record kept as a reject', 'records kept as rejects')}, the first at "
-        f"{rejects[0].where}: "
-        f"{rejects[0].reason}; see humbug-agent outbox list --state rejected"
+        f"{rejects[0].where}: {rejects[0].reason}; see humbug-agent outbox list --state rejected"
     )
     sayings.say("rejects", logging.WARNING, said, number=len(rejects))
     return unkept
