@@ -180,10 +180,11 @@ class Agent:
         threads.append(self._thread("look through the outbox", partial(look_through, path)))
         threads.append(self._thread("house-keeping", partial(keep_house_always, self._config)))
         serving = self._serving(sources, deliveries)
+        # Before the first of them says something.
+        log.info("%s", self._doing())
         for thread in threads:
             thread.start()
         notify("READY=1")
-        log.info("%s", self._doing())
         try:
             after = self._watch_over(file)
         finally:
