@@ -119,7 +119,7 @@ def set_up_logging(level: str) -> None:
 
 
 @main.command()
-@click.option("--once", is_flag=True, help="Read what is there, deliver until nothing is due, and exit.")
+@click.option("--once", is_flag=True, help="Read what is there, try to deliver all that waits, and exit.")
 @config_option
 def run(once: bool) -> None:
     """Read calls and deliver them: the daemon, in the foreground.

@@ -187,6 +187,12 @@ def replay(outbox: Outbox, wanted: Filter, progress: Progress = _nothing) -> int
     return _in_pieces(outbox, wanted, piece, progress)
 
 
+def wait_no_longer(outbox: Outbox, now: float) -> None:
+    """Make every delivery due that waits for a time after ``now`` (seconds since the epoch)."""
+    with outbox.transaction() as conn:
+        conn.execute("UPDATE deliveries SET due = ? WHERE state = 'waiting' AND due > ?", (now, now))
+
+
 def purge(outbox: Outbox, wanted: Filter, progress: Progress = _nothing) -> int:
     """Drop these deliveries, and the calls that have none left; a re-read does not bring them back.
 

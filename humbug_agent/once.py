@@ -1,9 +1,10 @@
-"""`run --once`: read what is there, deliver until nothing is due, say how it ended."""
+"""`run --once`: read what is there, try to deliver all that waits, say how it ended."""
 
 import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -95,6 +96,8 @@ def _unread(config: Config, outbox: Outbox) -> int:
 
 def _deliver(config: Config, stop: threading.Event) -> int:
     with Outbox(config.agent.outbox) as outbox:
+        # Whoever starts a run wants to see now whether it works by now, not to wait for a backoff.
+        history.wait_no_longer(outbox, time.time())
         due = history.count(outbox, history.Filter(state="waiting"))
         with click.progressbar(length=due, label="Delivering", file=sys.stderr, hidden=not _terminal()) as bar:
             return agent.deliver_once(config, outbox, stop, bar.update)

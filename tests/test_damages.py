@@ -138,7 +138,7 @@ class Daemon:
 def survives(path: Path, seed: int) -> None:
     rng = random.Random(seed)
     data = bytearray(path.read_bytes())
-    said = [rng.choice(DAMAGES)(rng, data) for _ in range(rng.choice((1, 1, 1, 2, 5)))]
+    said = [rng.choice(DAMAGES)(rng, data) for _ in range(rng.choice((1, 1, 1, 2, 5))) if len(data) >= 2 * PAGE]
     path.write_bytes(data)
     daemon, damage = Daemon(path), ""
     for start in range(STARTS):
