@@ -1,33 +1,48 @@
 """Judges a campaign: which calls are missing, which came more than once, and whether that could be helped."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from rude_proxy import RudeProxy
+from rude_receiver import RudeReceiver
 from writer import FIELDS, Call
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Doubled:
     """``by_kill``: life -> how many calls were repeated because that life was killed, and nothing else was amiss."""
 
-    missing: list[Call]
-    surplus: list[Call]
     repeats: int
-    in_doubt: int
-    """Repeats of calls whose answer was lost, or whose request was under way when the agent was killed."""
     wrong: list[str]
     """Repeats of calls that the agent must have known to be delivered, each with its story."""
     by_kill: Counter[int]
 
+    @property
+    def in_doubt(self) -> int:
+        """Repeats of calls whose answer was lost, or whose request was under way when the agent was killed."""
+        return self.repeats - len(self.wrong)
 
-def judge(proxy: RudeProxy, killed: set[int], written: Sequence[Call], stored: Iterable[dict[str, Any]]) -> Verdict:
-    """``killed``: the lives that ended by SIGKILL. ``stored``: the rows of the receiver."""
-    last = {id(connection.requests[-1]) for connection in proxy.connections if connection.requests}
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    missing: list[Call]
+    surplus: list[Call]
+    doubled: Doubled
+
+
+def judge(receiver: RudeReceiver, killed: set[int], written: Sequence[Call]) -> Verdict:
+    """``killed``: the lives that ended by SIGKILL. The calls that were ``written`` are compared by FIELDS."""
+    have = Counter(tuple(row[name] for name in FIELDS) for row in receiver.oracle.calls.values())
+    want = Counter(written)
+    missing, surplus = (sorted(some.elements()) for some in (want - have, have - want))
+    return Verdict(missing, surplus, doubled(receiver, killed))
+
+
+def doubled(receiver: RudeReceiver, killed: set[int]) -> Doubled:
+    """Why calls came more than once."""
+    last = {id(connection.requests[-1]) for connection in receiver.connections if connection.requests}
     accepted = defaultdict(list)
-    for request in proxy.requests:
+    for request in receiver.requests:
         if request.accepted:
             accepted[request.key].append(request)
     repeats, wrong, by_kill = 0, [], Counter[int]()
@@ -41,17 +56,8 @@ def judge(proxy: RudeProxy, killed: set[int], written: Sequence[Call], stored: I
                 continue
             story = [
                 f"life {r.life} ({'killed' if r.life in killed else 'ended'}) connection {r.connection}.{r.index} "
-                f"of {len(proxy.connections[r.connection].requests)} at {r.at:.3f}: {r.did}, told {r.told}"
+                f"of {len(receiver.connections[r.connection].requests)} at {r.at:.3f}: {r.did}, told {r.told}"
                 for r in arrivals
             ]
             wrong.append(f"{key}: " + " | ".join(story))
-    have = Counter(tuple(str(row[name]) for name in FIELDS) for row in stored)
-    want = Counter(written)
-    return Verdict(
-        missing=sorted((want - have).elements()),
-        surplus=sorted((have - want).elements()),
-        repeats=repeats,
-        in_doubt=repeats - len(wrong),
-        wrong=wrong,
-        by_kill=by_kill,
-    )
+    return Doubled(repeats, wrong, by_kill)

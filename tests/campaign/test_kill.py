@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from battle import PATIENCE_SECONDS, Field, check_end, drain, field
 from mortal import CONNECTIONS, Mortal
-from rude_proxy import EATING, HARSH, KIND, LOCKED_OUT, REFUSED, USUAL
+from rude_receiver import EATING, HARSH, KIND, LOCKED_OUT, REFUSED, USUAL
 from writer import Writer
 
 
@@ -37,8 +37,8 @@ def written_to(there: Field) -> Iterator[Writer]:
 
 def change_manners(there: Field) -> None:
     mood = there.rng.choices(("usual", "harsh", "eating", "locked out", "refusing", "kind"), (50, 10, 15, 7, 8, 10))[0]
-    there.proxy.listen(mood != "refusing")
-    there.proxy.be({"harsh": HARSH, "eating": EATING, "locked out": LOCKED_OUT, "kind": KIND}.get(mood, USUAL))
+    there.receiver.listen(mood != "refusing")
+    there.receiver.be({"harsh": HARSH, "eating": EATING, "locked out": LOCKED_OUT, "kind": KIND}.get(mood, USUAL))
 
 
 def kill_once(there: Field) -> None:
@@ -47,7 +47,7 @@ def kill_once(there: Field) -> None:
     agent.start()
     when = rng.choices(("at once", "starting", "busy", "any"), (12, 15, 58, 15))[0]
     if when == "busy":
-        there.proxy.await_request(agent.life, 1.2)
+        there.receiver.await_request(agent.life, 1.2)
     seconds = {"at once": (0.0, 0.02), "starting": (0.05, 0.5), "busy": (0.0, 0.7), "any": (0.05, 1.2)}[when]
     assert agent.live(rng.uniform(*seconds)) is None, agent.tail()
     agent.kill()
@@ -62,7 +62,7 @@ def kill(there: Field, times: int) -> None:
 
 def refuse_for_good(there: Field, number: int) -> None:
     """What is answered with 400 is dead, and is sent by a replay."""
-    there.proxy.be(REFUSED)
+    there.receiver.be(REFUSED)
     for _ in range(number):
         there.master.add()
     there.agent.await_status(lambda found: len(there.master.written) == found["calls"], PATIENCE_SECONDS)
@@ -70,7 +70,7 @@ def refuse_for_good(there: Field, number: int) -> None:
     new = len(there.master.written) - there.received()
     assert new >= number
     assert found["deliveries"]["dead"] == new
-    there.proxy.be(KIND)
+    there.receiver.be(KIND)
     assert there.agent.ask("outbox", "replay")["count"] == new
     there.agent.await_status(there.agent.nothing_left, PATIENCE_SECONDS)
 
@@ -105,13 +105,13 @@ def test_a_backlog_is_sent_once_by_run_once_however_often_that_is_killed(tmp_pat
             there.master.add()
             if number % 600 == 599:
                 there.master.rotate()
-        there.proxy.be(EATING)
+        there.receiver.be(EATING)
         for _ in range(25):
             there.agent.start("run", "--once")
-            there.proxy.await_request(there.agent.life, 2)
+            there.receiver.await_request(there.agent.life, 2)
             there.agent.live(there.rng.uniform(0, 0.4))
             there.agent.kill()
-        there.proxy.be(KIND)
+        there.receiver.be(KIND)
         there.agent.ask("outbox", "replay", "--state", "waiting")
         there.agent.start("run", "--once")
         assert there.agent.live(120) == 0, there.agent.tail()
@@ -213,12 +213,12 @@ def test_a_full_disk_loses_and_doubles_nothing_and_is_recovered_from(tmp_path: P
         agent, master = there.agent, there.master
         agent.start()
         for number in (200, 500):
-            there.proxy.listen(number == 200)
+            there.receiver.listen(number == 200)
             while len(master.written) < number:
                 master.add()
             agent.await_status(lambda found: found["calls"] == len(master.written), 20)
         ballast = fill(disk)
-        there.proxy.listen(True)
+        there.receiver.listen(True)
         for _ in range(4):
             for _ in range(300):
                 master.add()
@@ -230,9 +230,9 @@ def test_a_full_disk_loses_and_doubles_nothing_and_is_recovered_from(tmp_path: P
         while not is_full(agent) and time.monotonic() < deadline:
             assert agent.live(0.1) is None, agent.tail()
         assert is_full(agent), agent.tail()
-        asked = len(there.proxy.requests)
+        asked = len(there.receiver.requests)
         assert agent.live(3) is None, agent.tail()
-        assert len(there.proxy.requests) - asked <= CONNECTIONS, (
+        assert len(there.receiver.requests) - asked <= CONNECTIONS, (
             "it sends on although it can't write down what was sent"
         )
         # Killed in this state and started again, as systemd does.

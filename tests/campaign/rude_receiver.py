@@ -1,4 +1,4 @@
-"""A receiver that fails in every way it can: a proxy before an honest one, which writes down what it did to whom.
+"""A receiver that fails in every way it can, and writes down what it did to whom.
 
 Each life of the agent sends to a URL of its own (``/life/7``), so that a request is known by the process it came from.
 """
@@ -12,20 +12,21 @@ from collections import Counter
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
-from urllib.parse import urlsplit
 
-KIND = {"forward": 1.0}
+from oracle import Oracle
+
+KIND = {"take": 1.0}
 REFUSED = {"400": 1.0}
 USUAL = dict.fromkeys(("500", "503", "429", "unread", "dropped", "eaten", "half"), 1.7) | {
     **dict.fromkeys(("large", "large 500", "stall", "302"), 0.4),
-    "forward": 82.0,
+    "take": 82.0,
     "slow": 4.0,
 }
-HARSH = {"forward": 40.0, "500": 10.0, "503": 10.0, "429": 5.0, "unread": 10.0, "dropped": 10.0, "slow": 10.0}
-EATING = {"forward": 60.0, "eaten": 15.0, "half": 15.0, "stall": 3.0, "slow": 7.0}
+HARSH = {"take": 40.0, "500": 10.0, "503": 10.0, "429": 5.0, "unread": 10.0, "dropped": 10.0, "slow": 10.0}
+EATING = {"take": 60.0, "eaten": 15.0, "half": 15.0, "stall": 3.0, "slow": 7.0}
 LOCKED_OUT = {"401": 1.0}
 
-FORWARDED = ("forward", "large", "slow", "eaten", "half", "stall")
+TAKEN = ("take", "large", "slow", "eaten", "half", "stall")
 _HEADS = {
     "500": b"500 Internal Server Error\r\n",
     "503": b"503 Service Unavailable\r\n",
@@ -58,12 +59,14 @@ class Connection:
     requests: list[Request] = field(default_factory=list)
 
 
-class RudeProxy:
-    """On a free port of loopback for as long as a ``with`` block. `be` changes its manners at any time."""
+class RudeReceiver:
+    """Keeps the calls in ``oracle``. On a free port of loopback for as long as a ``with`` block.
 
-    def __init__(self, receiver: str, seed: int) -> None:
-        parts = urlsplit(receiver)
-        self._upstream = (parts.hostname, parts.port)
+    `be` changes its manners at any time.
+    """
+
+    def __init__(self, oracle: Oracle, seed: int) -> None:
+        self.oracle = oracle
         self._rng = random.Random(seed)
         self._manners: Mapping[str, float] = KIND
         self._changed = asyncio.Event()
@@ -71,7 +74,7 @@ class RudeProxy:
         self._lives: set[int] = set()
         self._server: asyncio.Server | None = None
         # asyncio refers to a task weakly, and to the stream of a killed agent not at all: without this, a task that
-        # waits for the receiver then can be collected as garbage, in the midst of what it was to write down.
+        # waits then can be collected as garbage, in the midst of what it was to write down.
         self._serving: set[asyncio.Task[None] | None] = set()
         # Bound and not listening: keeps the port while connections are refused.
         self._holder = socket.socket()
@@ -85,7 +88,7 @@ class RudeProxy:
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="rude proxy")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="rude receiver")
         self._thread.start()
         self.listen(True)
         return self
@@ -143,9 +146,8 @@ class RudeProxy:
         self._serving.add(asyncio.current_task())
         connection = Connection(len(self.connections))
         self.connections.append(connection)
-        receiver = await asyncio.open_connection(*self._upstream)
         try:
-            while await self._one(connection, reader, writer, receiver):
+            while await self._one(connection, reader, writer):
                 pass
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # The agent was killed, or gave this connection up.
@@ -154,17 +156,10 @@ class RudeProxy:
         except Exception as error:  # noqa: BLE001
             self.faults.append(repr(error))
         finally:
-            for end in (writer, receiver[1]):
-                end.transport.abort()
+            writer.transport.abort()
             self._serving.discard(asyncio.current_task())
 
-    async def _one(
-        self,
-        connection: Connection,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        receiver: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-    ) -> bool:
+    async def _one(self, connection: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and what is done to it. False ends the connection."""
         first = await reader.readexactly(1)
         did = self._rng.choices(list(self._manners), list(self._manners.values()))[0]
@@ -183,11 +178,13 @@ class RudeProxy:
             return False
         if did == "slow":
             await asyncio.sleep(self._rng.uniform(0.02, 0.4))
-        if did in FORWARDED:
-            answer = await self._forward(head + body, *receiver)
-            request.accepted = answer.startswith(b"HTTP/1.1 200 ")
-            if not request.accepted:
-                self.faults.append(f"the receiver answered {answer[:200]!r} to {body[:500]!r}")
+        if did in TAKEN:
+            try:
+                self.oracle.take(request.key, body)
+            except (ValueError, KeyError) as error:
+                self.faults.append(f"{error!r}: {body[:500]!r}")
+            request.accepted = True
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
         else:
             answer = self._answer(did)
         if did == "eaten":
@@ -222,12 +219,6 @@ class RudeProxy:
             self._lives.add(life)
             self._news.notify_all()
         return request
-
-    async def _forward(self, data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        writer.write(data)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-        return head + await reader.readexactly(int(length))
 
     def _answer(self, did: str) -> bytes:
         head = _HEADS[did.removeprefix("large ")]
