@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger import Verdict, judge
-from mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal
+from mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
 from oracle import Oracle
-from rude_receiver import KIND, RudeReceiver
+from rude_receiver import EATING, HARSH, KIND, LOCKED_OUT, USUAL, RudeReceiver
 from writer import Master
 
 DRAIN_SECONDS = 60.0
@@ -47,9 +47,22 @@ def field(home: Path, seed: int, *, encoded: bool = False, outbox: Path | None =
     oracle = Oracle(API_KEY, ENCRYPTION_KEY if encoded else "")
     with ExitStack() as stack:
         receiver = stack.enter_context(RudeReceiver(oracle, rng.randrange(2**32)))
-        agent = stack.enter_context(Mortal(home, receiver.url, encoded=encoded, outbox=outbox))
-        master = Master(agent.master, random.Random(rng.randrange(2**32)), threading.Event())
+        master = Master(home / "cdr-csv" / "Master.csv", random.Random(rng.randrange(2**32)), threading.Event())
+        master.path.parent.mkdir()
+        source = f"[source master-csv]\ntype = asterisk_csv\npath = {master.path}\n"
+
+        def sections(life: int) -> str:
+            # A URL of its own for each life: it tells the requests of one apart from those of the next.
+            return source + humbug("humbug", receiver.url(life), encoded=encoded)
+
+        agent = stack.enter_context(Mortal(home, sections, outbox=outbox))
         yield Field(rng, receiver, agent, master)
+
+
+def change_manners(receiver: RudeReceiver, rng: random.Random) -> None:
+    mood = rng.choices(("usual", "harsh", "eating", "locked out", "refusing", "kind"), (50, 10, 15, 7, 8, 10))[0]
+    receiver.listen(mood != "refusing")
+    receiver.be({"harsh": HARSH, "eating": EATING, "locked out": LOCKED_OUT, "kind": KIND}.get(mood, USUAL))
 
 
 def drain(there: Field) -> None:

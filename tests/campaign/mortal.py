@@ -18,24 +18,20 @@ CONNECTIONS = 4
 
 
 class Mortal:
-    """The agent of ``home``: agent.ini, Master.csv in a folder of its own, the outbox, and what it says.
+    """The agent of ``home``: agent.ini, the outbox, and what it says.
 
-    ``url`` tells where a life sends to. Leaving the ``with`` block kills it.
+    ``sections`` are those of its sources and destinations, for each life. Leaving the ``with`` block kills it.
     """
 
-    def __init__(
-        self, home: Path, url: Callable[[int], str], *, encoded: bool = False, outbox: Path | None = None
-    ) -> None:
+    def __init__(self, home: Path, sections: Callable[[int], str], *, outbox: Path | None = None) -> None:
         self.life = 0
+        self.zone = "Europe/Zurich"
         self.killed: set[int] = set()
         self.ini = home / "agent.ini"
         self.outbox = outbox or home / "outbox.db"
-        self.master = home / "cdr-csv" / "Master.csv"
         self.said = home / "agent.log"
-        self._url = url
-        self._encoded = encoded
+        self._sections = sections
         self._process: subprocess.Popen[bytes] | None = None
-        self.master.parent.mkdir()
         self.said.touch()
 
     def __enter__(self) -> "Mortal":
@@ -92,7 +88,8 @@ class Mortal:
         return found
 
     def nothing_left(self, found: dict[str, Any]) -> bool:
-        return not found["deliveries"]["waiting"] and found["sources"]["master-csv"]["unread_bytes"] == 0
+        unread = any(one["unread_bytes"] or one["unread_seconds"] for one in found["sources"].values())
+        return not found["deliveries"]["waiting"] and not unread
 
     def deleted_files(self) -> list[str]:
         """What it still has open although it is gone from the disk."""
@@ -110,25 +107,26 @@ class Mortal:
     def tail(self) -> str:
         return self.log()[-6000:]
 
+    def has_begun(self) -> bool:
+        """Whether it hears signals: before it says what it does they end it, as they end any process."""
+        return "delivering to" in self.log().rpartition(f"--- life {self.life}\n")[2]
+
+    def reload(self) -> None:
+        """SIGHUP."""
+        assert self._process
+        self._process.send_signal(signal.SIGHUP)
+
     def _configure(self) -> None:
-        """A URL of its own for each life: it tells the requests of one apart from those of the next."""
-        key = f"encryption_key = {ENCRYPTION_KEY}" if self._encoded else ""
         self.ini.touch(0o600)
-        self.ini.write_text(f"""\
-[agent]
-outbox = {self.outbox}
-timezone = Europe/Zurich
-log_level = info
+        self.ini.write_text(
+            f"[agent]\noutbox = {self.outbox}\ntimezone = {self.zone}\nlog_level = info\n\n{self._sections(self.life)}"
+        )
 
-[source master-csv]
-type = asterisk_csv
-path = {self.master}
 
-[destination humbug]
-type = humbug
-url = {self._url(self.life)}
-api_key = {API_KEY}
-{key}
-connections = {CONNECTIONS}
-timeout = 10
-""")
+def humbug(name: str, url: str, *, encoded: bool) -> str:
+    """The section of a destination that sends to ``url``."""
+    key = f"encryption_key = {ENCRYPTION_KEY}\n" if encoded else ""
+    return (
+        f"[destination {name}]\ntype = humbug\nurl = {url}\napi_key = {API_KEY}\n{key}"
+        f"connections = {CONNECTIONS}\ntimeout = 10\n"
+    )

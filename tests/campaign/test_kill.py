@@ -3,7 +3,6 @@
 A failure is repeated with KILL_SEED=<the number that the test printed>, as far as chance of scheduling allows.
 """
 
-import os
 import random
 import subprocess
 import time
@@ -12,17 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from battle import PATIENCE_SECONDS, Field, check_end, drain, field
+from battle import PATIENCE_SECONDS, Field, change_manners, check_end, drain, field
 from mortal import CONNECTIONS, Mortal
-from rude_receiver import EATING, HARSH, KIND, LOCKED_OUT, REFUSED, USUAL
+from rude_receiver import EATING, KIND, REFUSED
 from writer import Writer
-
-
-@pytest.fixture
-def seed() -> int:
-    number = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(10**6))
-    print(f"\nKILL_SEED={number}")
-    return number
 
 
 @contextmanager
@@ -33,12 +25,6 @@ def written_to(there: Field) -> Iterator[Writer]:
         yield writer
     finally:
         writer.finish()
-
-
-def change_manners(there: Field) -> None:
-    mood = there.rng.choices(("usual", "harsh", "eating", "locked out", "refusing", "kind"), (50, 10, 15, 7, 8, 10))[0]
-    there.receiver.listen(mood != "refusing")
-    there.receiver.be({"harsh": HARSH, "eating": EATING, "locked out": LOCKED_OUT, "kind": KIND}.get(mood, USUAL))
 
 
 def kill_once(there: Field) -> None:
@@ -56,7 +42,7 @@ def kill_once(there: Field) -> None:
 def kill(there: Field, times: int) -> None:
     while len(there.agent.killed) < times:
         if there.rng.random() < 0.3:
-            change_manners(there)
+            change_manners(there.receiver, there.rng)
         kill_once(there)
 
 

@@ -309,15 +309,15 @@ class FreeswitchHttpPbx(Pbx):
 
     def tell(self, *records: bytes) -> None:
         for record in records:
-            wait_until(lambda record=record: self._posted(record), 20)  # type: ignore[misc]
+            wait_until(lambda record=record: self.posted(record), 20)  # type: ignore[misc]
 
     def end(self, *numbers: int) -> None:
         self.tell(*map(self.record, numbers))
 
     def wrong(self) -> None:
-        wait_until(lambda: self._posted(b'{"variables":'))
+        wait_until(lambda: self.posted(b'{"variables":'))
 
-    def _posted(self, body: bytes) -> bool:
+    def posted(self, body: bytes) -> bool:
         """Whether it was answered that it is safe."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:

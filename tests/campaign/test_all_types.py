@@ -1,0 +1,120 @@
+"""Every type of source at the same time, two destinations, and all that can go wrong with them, by chance.
+
+Each call that was told is at both receivers, once; those alone may have come twice whose request was under way when
+the agent was killed, or whose answer was lost. A failure is repeated with KILL_SEED=<the number that the test printed>,
+as far as chance of scheduling allows.
+"""
+
+import os
+import random
+import sqlite3
+from collections import Counter
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from all_pbxs import AllPbxs
+from battle import PATIENCE_SECONDS, change_manners
+from host import wait_until
+from ledger import doubled
+from mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
+from oracle import Oracle
+from rude_receiver import KIND, RudeReceiver
+
+LIVES = int(os.environ.get("LIVES", "10"))
+"""A few for each run of all tests; seeds.py has more of them."""
+
+
+@pytest.mark.timeout(120 + 10 * LIVES)
+def test_all_types_of_source_at_once_lose_no_call_and_double_only_what_was_under_way(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    with ExitStack() as stack:
+        pbxs = stack.enter_context(AllPbxs(tmp_path, rng))
+        receivers = {
+            name: stack.enter_context(RudeReceiver(Oracle(API_KEY, key), rng.randrange(2**32)))
+            for name, key in (("plain", ""), ("encoded", ENCRYPTION_KEY))
+        }
+
+        def sections(life: int) -> str:
+            sent = (humbug(name, one.url(life), encoded=name == "encoded") for name, one in receivers.items())
+            return pbxs.ini() + "\n".join(sent)
+
+        agent = stack.enter_context(Mortal(tmp_path, sections))
+        agent.zone = "UTC"
+        pbxs.begin()
+        for _ in range(LIVES):
+            live_once(agent, pbxs, receivers, rng)
+        pbxs.recover()
+        for one in receivers.values():
+            one.listen(True)
+            one.be(KIND)
+        agent.start()
+        pbxs.finish()
+        pbxs.fresh()
+        wait_until(lambda: all_there(agent, receivers, pbxs.told), PATIENCE_SECONDS)
+        agent.await_status(agent.nothing_left, PATIENCE_SECONDS)
+        assert agent.stop() == 0, agent.tail()
+        for one in receivers.values():
+            check(agent, one, pbxs.told)
+
+
+def live_once(agent: Mortal, pbxs: AllPbxs, receivers: dict[str, RudeReceiver], rng: random.Random) -> None:
+    """One life of the agent, while something goes wrong, and its end."""
+    agent.start()
+    if rng.random() < 0.9:
+        wait_until(agent.has_begun)
+    for _ in range(rng.choice((0, 1, 2, 4, 8))):
+        what = rng.choice(("PBX", "PBX", "receiver", "receiver", "busy", "reload"))
+        if what == "PBX":
+            pbxs.break_down()
+        elif what == "receiver":
+            change_manners(rng.choice([*receivers.values()]), rng)
+        elif what == "busy":
+            busy(agent, rng)
+        elif agent.has_begun():
+            agent.reload()
+        assert agent.live(rng.uniform(0.0, 1.0)) is None, agent.tail()
+    if agent.has_begun() and rng.random() < 0.4:
+        assert agent.stop() == 0, agent.tail()
+    else:
+        agent.kill()
+
+
+def busy(agent: Mortal, rng: random.Random) -> None:
+    """Somebody else has the outbox to himself for a while."""
+    if agent.outbox.exists():
+        with closing(sqlite3.connect(agent.outbox, timeout=5)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            agent.live(rng.uniform(0.0, 0.7))
+
+
+def all_there(agent: Mortal, receivers: dict[str, RudeReceiver], told: set[str]) -> bool:
+    # What was put off for its failures need not be waited for.
+    agent.ask("outbox", "replay", "--state", "waiting")
+    assert agent.live(1.0) is None, agent.tail()
+    return all(told <= {named(call) for call in [*one.oracle.calls.values()]} for one in receivers.values())
+
+
+def named(call: dict[str, str]) -> str:
+    """As AllPbxs.told has it."""
+    return call["UniqueID"].rpartition(".")[2]
+
+
+def check(agent: Mortal, receiver: RudeReceiver, told: set[str]) -> None:
+    came, again, deeds = (
+        Counter(map(named, receiver.oracle.calls.values())),
+        doubled(receiver, agent.killed),
+        receiver.deeds(),
+    )
+    print(f"{len(told)} calls, {len(receiver.requests)} requests, {again.repeats} repeats, {len(agent.killed)} killed")
+    assert receiver.faults == []
+    assert "Traceback" not in agent.log(), agent.tail()
+    assert "damaged" not in agent.log(), agent.tail()
+    assert set(came) - told == set()
+    assert [name for name, times in came.items() if times > 1] == []
+    assert again.wrong == [], "\n".join(again.wrong)
+    lost = sum(deeds[did] for did in ("eaten", "half", "stall"))
+    assert again.in_doubt <= lost + len(agent.killed) * CONNECTIONS
+    assert agent.ask("status")["rejects"] == 0, agent.ask("outbox", "list", "--state", "rejected")
+    assert {entry["state"] for entry in agent.ask("outbox", "list")} == {"sent"}
+    assert agent.integrity() == "ok"
