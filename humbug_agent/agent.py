@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 from humbug_agent import schema, taken
 from humbug_agent.config import Config, ConfigError, load
 from humbug_agent.delivery import Delivery
-from humbug_agent.destinations import DESTINATIONS
-from humbug_agent.destinations.contract import Destination
+from humbug_agent.destinations import make_destinations as make_destinations
 from humbug_agent.gaps import Gaps
 from humbug_agent.life import Stop
 from humbug_agent.lock import AgentError, Held, locked
@@ -52,11 +51,6 @@ class Ask(Enum):
 
     STOP = auto()
     RELOAD = auto()
-
-
-def make_destinations(config: Config) -> list[Destination]:
-    zone, numbers = config.agent.timezone, config.numbers
-    return [DESTINATIONS[settings.type](settings, zone, numbers) for settings in config.destinations]
 
 
 def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Config], None]) -> None:

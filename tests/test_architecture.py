@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -162,8 +164,8 @@ def test_rooms_import_only_what_the_plan_allows(path: Path) -> None:
 
 
 def test_no_source_knows_another_nor_any_destination_another() -> None:
-    for folder, classes in (("sources", SOURCES), ("destinations", DESTINATIONS)):
-        modules = {cls.__module__ for cls in classes.values()}
+    for folder, types in (("sources", SOURCES), ("destinations", DESTINATIONS)):
+        modules = {f"humbug_agent.{folder}.{where.partition(':')[0]}" for where in types.values()}
         for path in (PACKAGE / folder).rglob("*.py"):
             if path.name != "__init__.py":
                 mine = ".".join(["humbug_agent", *path.relative_to(PACKAGE).with_suffix("").parts])
@@ -179,6 +181,13 @@ def test_delivery_knows_no_destination_in_particular() -> None:
 def test_every_type_that_agent_ini_knows_can_be_made() -> None:
     assert SOURCE_TYPES.keys() == SOURCES.keys()
     assert DESTINATION_TYPES.keys() == DESTINATIONS.keys()
+
+
+def test_status_loads_no_more_than_it_needs() -> None:
+    """Monitoring asks for it once a minute, and most of what it costs is loading."""
+    script = "import sys, humbug_agent.overview; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert {"requests", "asyncio", "watchdog", "uvicorn", "starlette", "panoramisk"} & set(loaded) == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
