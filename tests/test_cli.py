@@ -75,6 +75,19 @@ def test_a_second_run_sends_nothing_again(host: Host) -> None:
     assert (host.store.count(), host.store.repeats()) == (126, 0)
 
 
+def test_run_once_says_of_a_log_that_was_read_before_that_its_directory_is_missing(host: Host) -> None:
+    host.write()
+    host.run("run", "--once")
+    # Between a rotation and the next call.
+    host.master.unlink()
+    host.run("run", "--once")
+    assert host.errors == ""
+    host.master = host.folder / "cdr-cvs" / "Master.csv"
+    host.configure()
+    host.run("run", "--once")
+    assert f"source master-csv: {host.master.parent}: no such directory; is cdr_csv loaded" in host.errors
+
+
 def test_run_once_says_by_its_exit_code_that_calls_wait(host: Host) -> None:
     host.write()
     host.receiver.receiver.misbehaviour = Misbehaviour(status=503)
