@@ -259,6 +259,16 @@ def test_purge_asks_first_and_drops_for_good(host: Host) -> None:
     assert (host.store.count(), host.store.repeats()) == (23, 0)
 
 
+@pytest.mark.parametrize("command", [("replay",), ("replay", "--dry-run"), ("purge", "--yes")], ids=" ".join)
+def test_ids_that_are_not_there_are_mistakes_and_nothing_is_done(host: Host, command: tuple[str, ...]) -> None:
+    host.write("Master-diskfull.csv")
+    host.run("run", "--once")
+    assert host.run("outbox", *command, "3", "99", "r1", "r17", code=1) == ""
+    assert "99, r17: not in the outbox" in host.errors
+    assert len(host.json("outbox", "list", "--state", "sent")) == 23
+    assert len(host.json("outbox", "list", "--state", "rejected")) == 1
+
+
 def test_rejects_are_read_again_by_replay(host: Host) -> None:
     record = (RECORDED / "Master-full.csv").read_bytes().splitlines(keepends=True)[0]
     host.master.write_bytes(record.replace(b'"BUSY"', b'"BUSYISH"') + b"no call\n")
