@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from humbug_agent import agent, taken
+from humbug_agent import agent, schema, taken
 from humbug_agent.config import Config, ConfigError, load
-from humbug_agent.daemon_user import User, acting_as, daemons_user
+from humbug_agent.daemon_user import User, acting_as, daemons_user, name_of
 from humbug_agent.destinations.contract import DeliveryError
 from humbug_agent.lock import Running
 from humbug_agent.outbox import Outbox
@@ -19,7 +19,7 @@ from humbug_agent.sources.contract import NothingYet, SourceError
 from humbug_agent.sources.readable import in_words
 from humbug_agent.text import printable
 from humbug_agent.upkeep import begins_empty
-from humbug_agent.words import count
+from humbug_agent.words import OTHER_USER, count
 
 WORDS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
 
@@ -39,7 +39,11 @@ class Finding:
 def check(path: Path) -> list[Finding]:
     """Root tries all files as the daemon's user. Raises ConfigError where not even root finds agent.ini right."""
     config = load(path)
-    running = daemon(path, config)
+    try:
+        running = daemon(path, config)
+    except PermissionError:
+        # Who may not see the outbox is told so with the rest.
+        running = None
     user = daemons_user(config.agent.outbox, running.pid if running else None)
     with acting_as(user):
         found = [*_of_config(config, user), *_of_outbox(config.agent.outbox, running)]
@@ -88,13 +92,23 @@ def _of_outbox(outbox: Path, running: Running | None) -> Iterator[Finding]:
     # A file is no directory, whoever may write it.
     if not os.access(f"{outbox.parent}/.", os.W_OK | os.X_OK):
         hint = "must be a directory that the user running humbug-agent can write"
-        yield Finding("outbox", "fail", f"{outbox.parent}: {hint}")
+        other = (
+            ""
+            if os.geteuid() == 0 or not outbox.parent.is_dir()
+            else f", which {name_of(os.geteuid())} can't; {OTHER_USER}"
+        )
+        yield Finding("outbox", "fail", f"{outbox.parent}: {hint}{other}")
         return
     beside = [outbox.with_name(outbox.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
     closed = [file for file in beside if file.exists() and not os.access(file, os.R_OK | os.W_OK)]
     if closed:
         hint = "can't be written; chown it to the user that runs humbug-agent"
         yield Finding("outbox", "fail", f"{' '.join(map(str, closed))}: {hint}")
+        return
+    try:
+        schema.look_into(outbox)
+    except OutboxError as error:
+        yield Finding("outbox", "fail", str(error))
         return
     empty = begins_empty(outbox, running.outbox) if running else ""
     new = "" if outbox.exists() else ": does not exist yet; the start that makes it sends all that there is to read"

@@ -16,6 +16,7 @@ import trustme
 from host import Host, wait_until
 from ipps_host import free
 
+from humbug_agent.checking import check
 from humbug_agent.daemon_user import User, acting_as
 from humbug_agent.http_client import HttpClient, NoAnswer
 from humbug_agent.receiver import Background, Receiver, Store
@@ -85,10 +86,24 @@ def test_root_is_told_what_the_daemons_user_may_read(host: Host) -> None:
             assert part in fails()
             folder.chmod(0o755)
         outbox = home / "outbox" / "outbox.db"
+        outbox.write_text("something else, and long enough to be no header of SQLite's")
+        outbox.chmod(0o600)
+        shutil.chown(outbox, nobody.pw_uid, nobody.pw_gid)
+        assert f"outbox {outbox}: damaged (file is not a database); the daemon moves it aside" in fails()["outbox"]
+        outbox.unlink()
         outbox.touch(0o600)
         assert str(outbox) in fails()["outbox"]
         os.chown(outbox, nobody.pw_uid, nobody.pw_gid)
         assert "outbox" not in fails()
+        # Who is neither root nor that user is told so, beside all the rest.
+        shutil.chown(home / "outbox", 1, 1)
+        (home / "outbox").chmod(0o700)
+        # What Python loads late may stand where only root may read.
+        check(etc)
+        with acting_as(User("nobody", nobody.pw_uid, nobody.pw_gid, ())):
+            tried = {one.part: one for one in check(etc)}
+        assert "which nobody can't; run it as root or as the user" in tried["outbox"].message
+        assert (tried["outbox"].level, tried["source csv"].level) == ("fail", "ok")
         # Whose it is says who the daemon's user is.
         shutil.chown(home / "outbox", 0, 0)
         log.chmod(0o600)
