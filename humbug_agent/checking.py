@@ -154,4 +154,8 @@ def print_for_people(found: list[Finding]) -> None:
     width = max(len(one.part) for one in found)
     for one in found:
         word, colour = WORDS[one.level]
-        click.echo(f"{click.style(word, fg=colour)}  {printable(f'{one.part.ljust(width)}  {one.message}')}")
+        # What is good is in our words, and may have lines to copy. What is wrong may quote others, whose stay one.
+        first, *more = map(printable, one.message.split("\n") if one.level == "ok" else [one.message])
+        click.echo(f"{click.style(word, fg=colour)}  {printable(one.part.ljust(width))}  {first}")
+        for line in more:
+            click.echo(f"      {line}")

@@ -131,7 +131,9 @@ def show(ident: str, as_json: bool) -> None:
     if as_json:
         shown.as_json(trail)
         return
-    shown.pairs((name, value) for name, value in trail.items() if name not in ("call", *TITLES))
+    shown.pairs(
+        (name, "" if value is None else value) for name, value in trail.items() if name not in ("call", *TITLES)
+    )
     if "call" in trail:
         shown.pairs(trail["call"].items())
     for part, title in TITLES.items():

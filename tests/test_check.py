@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import trustme
@@ -179,6 +180,16 @@ def test_an_address_is_tried_while_the_daemon_runs_and_its_own_is_known(host: Ho
             assert daemon.wait(10) == 0
         finally:
             daemon.kill()
+
+
+def test_what_it_gives_to_copy_stands_on_lines_of_its_own(host: Host) -> None:
+    host.ini.write_text(
+        host.ini.read_text() + f"[source posted]\ntype = freeswitch_http\nlisten = 127.0.0.1:{free()}\n"
+    )
+    lines = host.run("check").splitlines()
+    begin = lines.index('      <configuration name="json_cdr.conf" description="JSON CDR">')
+    settings = ElementTree.fromstring("".join(lines[begin : lines.index("      </configuration>") + 1]))
+    assert [one.get("value") for one in settings.iter("param") if one.get("name") == "log-b-leg"] == ["false"]
 
 
 def test_a_port_that_another_program_has_is_not_the_daemons(host: Host) -> None:

@@ -279,6 +279,7 @@ def test_rejects_are_read_again_by_replay(host: Host) -> None:
     assert "r1: still no call" in host.errors
     assert len(host.json("outbox", "list", "--state", "rejected")) == 2
     assert host.json("outbox", "show", "r1")["text"].startswith('"","101"')
+    assert "None" not in host.run("outbox", "show", "r1")
 
 
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(host: Host) -> None:
