@@ -1,6 +1,7 @@
 """`check`: tries the configuration, each source and each destination for real. Sends no call."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +46,9 @@ def check(path: Path) -> list[Finding]:
         # Who may not see the outbox is told so with the rest.
         running = None
     user = daemons_user(config.agent.outbox, running.pid if running else None)
+    asks = name_of(os.geteuid()) if os.geteuid() else ""
     with acting_as(user):
-        found = [*_of_config(config, user), *_of_outbox(config.agent.outbox, running)]
+        found = [*_of_program(user), *_of_config(config, user), *_of_outbox(config.agent.outbox, running, asks)]
     in_use = list(_of_daemon(config, running))
     found += in_use
     sources = agent.make_sources(config)
@@ -75,6 +77,14 @@ def check(path: Path) -> list[Finding]:
     return found
 
 
+def _of_program(user: User | None) -> Iterator[Finding]:
+    """Who installs it with a umask of 077 can run it, and the daemon's user can't."""
+    here = Path(__file__).parent
+    if user and not os.access(here / "__init__.py", os.R_OK):
+        closed = sys.prefix if here.is_relative_to(sys.prefix) else here
+        yield Finding("program", "fail", f"{here}: can't be read by user {user.name}; chmod -R a+rX {closed}")
+
+
 def _of_config(config: Config, user: User | None) -> Iterator[Finding]:
     named = f"{count(len(config.sources), 'source')}, {count(len(config.destinations), 'destination')}"
     try:
@@ -88,15 +98,12 @@ def _of_config(config: Config, user: User | None) -> Iterator[Finding]:
         yield Finding("warning", "warn", warning)
 
 
-def _of_outbox(outbox: Path, running: Running | None) -> Iterator[Finding]:
+def _of_outbox(outbox: Path, running: Running | None, asks: str) -> Iterator[Finding]:
+    """``asks`` is who asks that may not be the daemon's user; blank for root, who can be."""
     # A file is no directory, whoever may write it.
     if not os.access(f"{outbox.parent}/.", os.W_OK | os.X_OK):
         hint = "must be a directory that the user running humbug-agent can write"
-        other = (
-            ""
-            if os.geteuid() == 0 or not outbox.parent.is_dir()
-            else f", which {name_of(os.geteuid())} can't; {OTHER_USER}"
-        )
+        other = f", which {asks} can't; {OTHER_USER}" if asks and os.access(outbox.parent, os.F_OK) else ""
         yield Finding("outbox", "fail", f"{outbox.parent}: {hint}{other}")
         return
     beside = [outbox.with_name(outbox.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]

@@ -6,6 +6,8 @@ import pwd
 import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -17,6 +19,7 @@ import trustme
 from host import Host, wait_until
 from ipps_host import free
 
+from humbug_agent import checking
 from humbug_agent.checking import check
 from humbug_agent.daemon_user import User, acting_as
 from humbug_agent.http_client import HttpClient, NoAnswer
@@ -48,6 +51,35 @@ def test_no_call_yet_is_a_warning_and_no_directory_is_a_mistake(host: Host) -> N
 def test_the_same_of_freeswitch(host: Host) -> None:
     host.ini.write_text(host.ini.read_text().replace("asterisk_csv", "freeswitch_csv"))
     assert found(host, 0)["source master-csv"]["level"] == "warn"
+
+
+@as_root
+def test_root_is_told_that_the_daemons_user_may_not_run_the_program(host: Host) -> None:
+    program = Path("/var/tmp") / f"humbug-program-{os.getpid()}"
+    try:
+        shutil.copytree(Path(checking.__file__).parent, program / "humbug_agent")
+        (program / "outbox").mkdir()
+        shutil.chown(program / "outbox", "nobody")
+        host.ini.write_text(host.ini.read_text().replace(f"{host.folder}/outbox.db", f"{program}/outbox/outbox.db"))
+        command = [
+            sys.executable,
+            "-c",
+            "from humbug_agent.cli import main; main()",
+            "--config",
+            str(host.ini),
+            "check",
+        ]
+        for mode, closed in ((0o700, True), (0o755, False)):
+            program.chmod(mode)
+            # Python looks there first.
+            done = subprocess.run(command, cwd=program, capture_output=True, text=True, check=False, timeout=60)
+            said = f"{program}/humbug_agent: can't be read by user nobody; chmod -R a+rX {program}/humbug_agent"
+            assert "destination humbug" in done.stdout, done.stderr
+            assert (said in done.stdout) == closed
+            # Nor may it get into the outbox's directory, which stands in there, too.
+            assert (f"{program}/outbox: must be a directory" in done.stdout) == closed
+    finally:
+        shutil.rmtree(program)
 
 
 @as_root
