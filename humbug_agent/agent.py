@@ -88,6 +88,30 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
         held.close()
 
 
+def put_back(held: Outbox) -> None:
+    """Write an outbox that was taken away while in use back to its place.
+
+    Raises OutboxError; AgentError where another daemon has its place by now.
+    """
+    path = held.path
+    try:
+        if path.exists():
+            Held(path, path).close()
+    except PermissionError:
+        # Another user's file, put there while this daemon ran: none of our daemons can work on it.
+        log.warning("%s: belongs to another user, and is moved aside", path)
+    except AgentError as error:
+        left = schema.named_now(path, "left")
+        schema.put_back(held.db.conn, left)
+        raise AgentError(f"{error}; this one's outbox was taken away while in use, what it held is {left}") from None
+    found = schema.put_back(held.db.conn, path)
+    log.critical(
+        "outbox %s: it was deleted or replaced while in use; what it held is in its place again%s",
+        path,
+        f", what was found there is {found}" if found else "",
+    )
+
+
 class Agent:
     """The daemon, for one reading of agent.ini; whoever runs it has the outbox locked.
 
@@ -125,31 +149,12 @@ class Agent:
                         held.forget_health()
             finally:
                 if not file.is_there():
-                    self._put_back(held)
+                    put_back(held)
         if self._broken:
             raise AgentError(self._broken[0])
         if self._damages:
             raise self._damages[0]
         return after
-
-    def _put_back(self, held: Outbox) -> None:
-        """Raises OutboxError; AgentError where another daemon has its place by now."""
-        path = held.path
-        try:
-            if path.exists():
-                Held(path, path).close()
-        except AgentError as error:
-            left = schema.named_now(path, "left")
-            schema.put_back(held.db.conn, left)
-            raise AgentError(
-                f"{error}; this one's outbox was taken away while in use, what it held is {left}"
-            ) from None
-        found = schema.put_back(held.db.conn, path)
-        log.critical(
-            "outbox %s: it was deleted or replaced while in use; what it held is in its place again%s",
-            path,
-            f", what was found there is {found}" if found else "",
-        )
 
     def _work(self, file: Held) -> Config | None:
         """Runs a thread for each part until it is asked to stop, and ends them all. Returns what `run` does."""

@@ -1,15 +1,16 @@
 """`check`: tries the configuration, each source and each destination for real. Sends no call."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from humbug_agent import agent, taken
+from humbug_agent import agent, schema, taken
 from humbug_agent.config import Config, ConfigError, load
-from humbug_agent.daemon_user import User, acting_as, daemons_user
+from humbug_agent.daemon_user import User, acting_as, daemons_user, name_of
 from humbug_agent.destinations.contract import DeliveryError
 from humbug_agent.lock import Running
 from humbug_agent.outbox import Outbox
@@ -19,7 +20,7 @@ from humbug_agent.sources.contract import NothingYet, SourceError
 from humbug_agent.sources.readable import in_words
 from humbug_agent.text import printable
 from humbug_agent.upkeep import begins_empty
-from humbug_agent.words import count
+from humbug_agent.words import OTHER_USER, count
 
 WORDS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
 
@@ -39,10 +40,15 @@ class Finding:
 def check(path: Path) -> list[Finding]:
     """Root tries all files as the daemon's user. Raises ConfigError where not even root finds agent.ini right."""
     config = load(path)
-    running = daemon(path, config)
+    try:
+        running = daemon(path, config)
+    except PermissionError:
+        # Who may not see the outbox is told so with the rest.
+        running = None
     user = daemons_user(config.agent.outbox, running.pid if running else None)
+    asks = name_of(os.geteuid()) if os.geteuid() else ""
     with acting_as(user):
-        found = [*_of_config(config, user), *_of_outbox(config.agent.outbox, running)]
+        found = [*_of_program(user), *_of_config(config, user), *_of_outbox(config.agent.outbox, running, asks)]
     in_use = list(_of_daemon(config, running))
     found += in_use
     sources = agent.make_sources(config)
@@ -71,6 +77,14 @@ def check(path: Path) -> list[Finding]:
     return found
 
 
+def _of_program(user: User | None) -> Iterator[Finding]:
+    """Who installs it with a umask of 077 can run it, and the daemon's user can't."""
+    here = Path(__file__).parent
+    if user and not os.access(here / "__init__.py", os.R_OK):
+        closed = sys.prefix if here.is_relative_to(sys.prefix) else here
+        yield Finding("program", "fail", f"{here}: can't be read by user {user.name}; chmod -R a+rX {closed}")
+
+
 def _of_config(config: Config, user: User | None) -> Iterator[Finding]:
     named = f"{count(len(config.sources), 'source')}, {count(len(config.destinations), 'destination')}"
     try:
@@ -84,17 +98,24 @@ def _of_config(config: Config, user: User | None) -> Iterator[Finding]:
         yield Finding("warning", "warn", warning)
 
 
-def _of_outbox(outbox: Path, running: Running | None) -> Iterator[Finding]:
+def _of_outbox(outbox: Path, running: Running | None, asks: str) -> Iterator[Finding]:
+    """``asks`` is who asks that may not be the daemon's user; blank for root, who can be."""
     # A file is no directory, whoever may write it.
     if not os.access(f"{outbox.parent}/.", os.W_OK | os.X_OK):
         hint = "must be a directory that the user running humbug-agent can write"
-        yield Finding("outbox", "fail", f"{outbox.parent}: {hint}")
+        other = f", which {asks} can't; {OTHER_USER}" if asks and os.access(outbox.parent, os.F_OK) else ""
+        yield Finding("outbox", "fail", f"{outbox.parent}: {hint}{other}")
         return
     beside = [outbox.with_name(outbox.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
     closed = [file for file in beside if file.exists() and not os.access(file, os.R_OK | os.W_OK)]
     if closed:
         hint = "can't be written; chown it to the user that runs humbug-agent"
         yield Finding("outbox", "fail", f"{' '.join(map(str, closed))}: {hint}")
+        return
+    try:
+        schema.look_into(outbox)
+    except OutboxError as error:
+        yield Finding("outbox", "fail", str(error))
         return
     empty = begins_empty(outbox, running.outbox) if running else ""
     new = "" if outbox.exists() else ": does not exist yet; the start that makes it sends all that there is to read"
@@ -140,4 +161,8 @@ def print_for_people(found: list[Finding]) -> None:
     width = max(len(one.part) for one in found)
     for one in found:
         word, colour = WORDS[one.level]
-        click.echo(f"{click.style(word, fg=colour)}  {printable(f'{one.part.ljust(width)}  {one.message}')}")
+        # What is good is in our words, and may have lines to copy. What is wrong may quote others, whose stay one.
+        first, *more = map(printable, one.message.split("\n") if one.level == "ok" else [one.message])
+        click.echo(f"{click.style(word, fg=colour)}  {printable(one.part.ljust(width))}  {first}")
+        for line in more:
+            click.echo(f"      {line}")

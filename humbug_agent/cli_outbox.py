@@ -97,6 +97,17 @@ def _list_for_people(box: "Outbox", wanted: "Filter", limit: int, zone: tzinfo) 
         click.echo(f"the last {len(entries)} of {number:,}; --limit shows more", err=True)
 
 
+def _look_whether_there(box: "Outbox", calls: tuple[int, ...], rejects: tuple[int, ...]) -> None:
+    """Raises ClickException naming those that are not: who mistypes an id must not take it for done."""
+    from humbug_agent import history
+
+    there = {one.id for one in history.entries(box, history.Filter(ids=calls))} if calls else set()
+    kept = {one.id for one in history.rejects(box, rejects)} if rejects else set()
+    gone = [str(one) for one in calls if one not in there] + [f"r{one}" for one in rejects if one not in kept]
+    if gone:
+        raise click.ClickException(f"{', '.join(gone)}: not in the outbox")
+
+
 @outbox.command()
 @click.argument("ident", metavar="ID")
 @config_option
@@ -120,7 +131,9 @@ def show(ident: str, as_json: bool) -> None:
     if as_json:
         shown.as_json(trail)
         return
-    shown.pairs((name, value) for name, value in trail.items() if name not in ("call", *TITLES))
+    shown.pairs(
+        (name, "" if value is None else value) for name, value in trail.items() if name not in ("call", *TITLES)
+    )
     if "call" in trail:
         shown.pairs(trail["call"].items())
     for part, title in TITLES.items():
@@ -152,6 +165,7 @@ def replay(ids: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -
     number = 0
     bodies: Iterator[dict[str, str]] = iter(())
     with open_outbox(config) as box:
+        _look_whether_there(box, calls, rejects)
         if rejects or all_rejects:
             number += _read_again(config, box, rejects, dry_run=dry_run)
         if calls or not (rejects or all_rejects):
@@ -222,6 +236,7 @@ def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
     all_rejects = only_rejects(options, calls, rejects) and not rejects
     wanted = chosen(config, options, calls)
     with open_outbox(config) as box:
+        _look_whether_there(box, calls, rejects)
         if all_rejects:
             rejects = tuple(history.reject_ids(box))
         of_calls = bool(calls) or not (ids or all_rejects)

@@ -174,7 +174,8 @@ def load(path: Path) -> Config:
         mistakes.append("[destination NAME]: is missing; at least one says where the calls go")
     if mistakes:
         raise ConfigError([f"{path}: {mistake}" for mistake in mistakes])
-    warnings = [*_comments(sections), *_warnings(path, sources, destinations)]
+    warnings = [*_comments(sections), *_quotes(sections), *_places(agent, sources)]
+    warnings += _warnings(path, sources, destinations)
     return Config(path, agent, tuple(sources), tuple(destinations), numbers, status, tuple(warnings), _said(sections))
 
 
@@ -187,6 +188,8 @@ def _named(section: Section, name: str) -> bool:
 
 def _typed(section: Section, types: dict[str, T]) -> T | None:
     kind = section.text("type", required=True)
+    if not kind:
+        section.look_for("type")
     if kind and kind not in types:
         section.wrong("type", f"{kind!r} is not one of {', '.join(types)}{nearest(kind, list(types))}")
     return types.get(kind)
@@ -210,6 +213,27 @@ def _comments(sections: Mapping[str, Mapping[str, str]]) -> list[str]:
         for title, values in sections.items()
         for key, value in values.items()
         if (signs := sorted({f" {sign}" for sign in re.findall(r"(?:^|\s)([;#])", value)}))
+    ]
+
+
+def _quotes(sections: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Quotation marks around a value, which other programs' configurations want. A pattern may look for them."""
+    return [
+        f"[{title}] {key}: its value stands in quotation marks, which belong to the value; leave them out"
+        for title, values in sections.items()
+        for key, value in values.items()
+        if not key.endswith("_pattern") and re.fullmatch(r"\"[^\"]*\"|'[^']*'", value)
+    ]
+
+
+def _places(agent: AgentSettings, sources: Sequence[SourceSettings]) -> list[str]:
+    """Files that are others' for each folder in which a command is started. The daemon's is mostly /."""
+    logs = [(f"[source {source.name}] path", source.reads) for source in sources]
+    return [
+        f"{where}: {place} does not begin with /, so each command looks for it in the folder in which it is started; "
+        "write the whole path"
+        for where, place in [("[agent] outbox", agent.outbox), *logs]
+        if place and not place.is_absolute()
     ]
 
 

@@ -29,9 +29,15 @@ class SourceContract:
         """What is allowed, and not wise; each begins with ``[source NAME] KEY: ``."""
         return []
 
-    def written(self) -> Path | None:
-        """Of one that reads files, the log or directory in which the PBX has written its calls, where it has."""
+    @property
+    def reads(self) -> Path | None:
+        """Of one that reads files, the log or directory in which the PBX writes its calls."""
         path: Path | None = getattr(self, "path", None) if self.of_files else None
+        return path
+
+    def written(self) -> Path | None:
+        """The same, where there is one already."""
+        path = self.reads
         return path if path and any(path.parent.glob(f"{glob.escape(path.name)}*")) else None
 
     def left_out(self) -> str:

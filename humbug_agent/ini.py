@@ -144,6 +144,12 @@ class Section:
             return None
         return Secret(lines[0].strip())
 
+    def look_for(self, key: str) -> None:
+        """Of a key that is missing: what it may have been written as. The others' names are not known without it."""
+        for found in self._values:
+            if found != key and (said := nearest(found, [key])):
+                self.wrong(found, f"is not known here{said}")
+
     def finish(self) -> None:
         for key in self._values:
             if key not in self._asked:

@@ -34,7 +34,7 @@ class Held:
     """
 
     def __init__(self, path: Path, outbox: Path) -> None:
-        """Raises AgentError naming who has it."""
+        """Raises AgentError naming who has it, PermissionError."""
         self._path = path
         self.handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -62,11 +62,11 @@ def locked(outbox: Path, config: Path | None = None) -> Iterator[Held]:
     """
     path = outbox.with_name(outbox.name + ".lock")
     schema.create(path)
-    held = Held(path, outbox)
+    held = _ours(path, outbox)
     try:
         if outbox.exists():
             # The lock's file may be a new one.
-            Held(outbox, outbox).close()
+            _ours(outbox, outbox).close()
         # Whoever reads it meanwhile finds no empty file.
         said = b"%d\n%s\n" % (os.getpid(), os.fsencode(config.absolute()) if config else b"")
         os.pwrite(held.handle, said, 0)
@@ -74,6 +74,15 @@ def locked(outbox: Path, config: Path | None = None) -> Iterator[Held]:
         yield held
     finally:
         held.close()
+
+
+def _ours(path: Path, outbox: Path) -> Held:
+    """Raises AgentError, also where it is somebody else's file."""
+    try:
+        return Held(path, outbox)
+    except PermissionError as error:
+        hint = "chown it to the user that runs humbug-agent, or run this as that user or as root"
+        raise AgentError(f"{path}: {error.strerror}; {hint}") from error
 
 
 def _take(handle: int, outbox: Path) -> None:

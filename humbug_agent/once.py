@@ -41,9 +41,11 @@ def run_once(config: Config) -> int:
             totals, read = history.totals(outbox), history.read_so_far(outbox)
     for trouble in troubles:
         log.error("%s", trouble)
-    for source in agent.make_sources(config):
-        if source.name not in read and (reason := _why_nothing(source)):
-            log.warning("%s", reason)
+    for source, settings in zip(agent.make_sources(config), config.sources, strict=True):
+        # A log that was read before may have been rotated just now; its directory stays.
+        gone = settings.reads is not None and not settings.reads.parent.is_dir()
+        if (source.name not in read or gone) and (reason := _why_nothing(source)):
+            log.warning("source %s: %s", source.name, reason)
     waiting, dead = (sum(states[state] for states in totals.deliveries.values()) for state in ("waiting", "dead"))
     rejects = sum(totals.rejects.values())
     click.echo(f"{sent:,} sent, {waiting:,} waiting, {dead:,} dead, {count(rejects, 'reject')}")

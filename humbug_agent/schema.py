@@ -122,6 +122,18 @@ def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
     return OutboxError(f"outbox {path}: {error}")
 
 
+def look_into(path: Path) -> None:
+    """See whether it is an outbox at all, where there is one, and change nothing. Raises OutboxDamaged, OutboxError."""
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+            conn.text_factory = lenient
+            conn.execute("SELECT name FROM sqlite_master").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise reported(error, path) from error
+
+
 def check(path: Path) -> str | None:
     """Look through the whole file. None when it is sound or absent, else what is wrong with it. Raises OutboxError.
 

@@ -16,6 +16,7 @@ from humbug_agent.config import Config
 from humbug_agent.config_status import StatusSettings
 from humbug_agent.ini import address
 from humbug_agent.outbox import Outbox
+from humbug_agent.sayings import Sayings, to
 from humbug_agent.schema import OutboxError
 from humbug_agent.sources.asterisk.ami import AsteriskAmi
 from humbug_agent.sources.contract import Source
@@ -88,6 +89,8 @@ class Serving:
         self._boards = boards = make_boards(sources)
         self._not_live: dict[str, float] = {}
         self._told: dict[str, tuple[str, str]] = {}
+        self._sayings = Sayings(to(log))
+        self._said: dict[str, str] = {}
         facts = Facts(lambda: standing(config, asked, time.time(), os.getpid()))
         self._where = config.status.where
         self._server = Server(Guard(App(config, boards, facts, tallies).routes(), config.status), config.status)
@@ -109,7 +112,9 @@ class Serving:
             self._tell("page", *page)
             for board in self._boards:
                 self._look(board)
+            self._sayings.tick()
             self._stop.wait(LOOK_SECONDS)
+        self._sayings.end()
         self._server.stop()
 
     def _listen(self, said: str) -> tuple[str, str]:
@@ -128,8 +133,13 @@ class Serving:
         if view.live:
             self._not_live.pop(board.name, None)
             self._tell(f"board {board.name}", "ok", "")
+            self._said.pop(board.name, None)
         elif now - self._not_live.setdefault(board.name, now) > PATIENCE_SECONDS:
             self._tell(f"board {board.name}", "failing", view.message)
+            # That the PBX can't be reached is said by the source whose connection it is.
+            if view.trouble and self._said.get(board.name) != view.message:
+                self._said[board.name] = view.message
+                self._sayings.say(board.name, logging.WARNING, f"board {board.name}: {view.message}", kind=view.message)
 
     def _tell(self, part: str, state: str, message: str) -> None:
         """Once, for the other processes that ask."""

@@ -91,9 +91,11 @@ def _say(source: str, rejects: Sequence[Reject], unkept: int, before: int, sayin
         if not before:
             log.error("source %s: %s", source, no_room(unkept))
         return unkept
+    # What was posted stands nowhere.
+    first = f", the first at {rejects[0].where}" if rejects[0].where else ""
     said = (
-        f"source {source}: {count(len(rejects), 'record kept as a reject', 'records kept as rejects')}, the first at "
-        f"{rejects[0].where}: {rejects[0].reason}; see humbug-agent outbox list --state rejected"
+        f"source {source}: {count(len(rejects), 'record kept as a reject', 'records kept as rejects')}{first}: "
+        f"{rejects[0].reason}; see humbug-agent outbox list --state rejected"
     )
     sayings.say("rejects", logging.WARNING, said, number=len(rejects))
     return unkept

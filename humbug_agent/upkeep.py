@@ -75,11 +75,9 @@ def _tell_new(config: Config) -> None:
     sources = zip(config.sources, make_sources(config), strict=True)
     logs = [settings.written() for settings, source in sources if not source.leaves_out]
     if names := ", ".join(str(log_) for log_ in logs if log_):
-        log.info(
-            "outbox %s is new: everything that is in %s is read and sent, rotated files included",
-            config.agent.outbox,
-            names,
-        )
+        # A directory of documents has none.
+        rotated = ", rotated files included" if any(log_ and not log_.is_dir() for log_ in logs) else ""
+        log.info("outbox %s is new: everything that is in %s is read and sent%s", config.agent.outbox, names, rotated)
 
 
 def begins_empty(new: Path, old: Path) -> str:

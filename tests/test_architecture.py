@@ -90,6 +90,7 @@ MAY_IMPORT = {
         "config_status",
         "ini",
         "outbox",
+        "sayings",
         "schema",
         "sources",
         "standing",

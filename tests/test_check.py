@@ -6,16 +6,21 @@ import pwd
 import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import trustme
 from host import Host, wait_until
 from ipps_host import free
 
+from humbug_agent import checking
+from humbug_agent.checking import check
 from humbug_agent.daemon_user import User, acting_as
 from humbug_agent.http_client import HttpClient, NoAnswer
 from humbug_agent.receiver import Background, Receiver, Store
@@ -46,6 +51,35 @@ def test_no_call_yet_is_a_warning_and_no_directory_is_a_mistake(host: Host) -> N
 def test_the_same_of_freeswitch(host: Host) -> None:
     host.ini.write_text(host.ini.read_text().replace("asterisk_csv", "freeswitch_csv"))
     assert found(host, 0)["source master-csv"]["level"] == "warn"
+
+
+@as_root
+def test_root_is_told_that_the_daemons_user_may_not_run_the_program(host: Host) -> None:
+    program = Path("/var/tmp") / f"humbug-program-{os.getpid()}"
+    try:
+        shutil.copytree(Path(checking.__file__).parent, program / "humbug_agent")
+        (program / "outbox").mkdir()
+        shutil.chown(program / "outbox", "nobody")
+        host.ini.write_text(host.ini.read_text().replace(f"{host.folder}/outbox.db", f"{program}/outbox/outbox.db"))
+        command = [
+            sys.executable,
+            "-c",
+            "from humbug_agent.cli import main; main()",
+            "--config",
+            str(host.ini),
+            "check",
+        ]
+        for mode, closed in ((0o700, True), (0o755, False)):
+            program.chmod(mode)
+            # Python looks there first.
+            done = subprocess.run(command, cwd=program, capture_output=True, text=True, check=False, timeout=60)
+            said = f"{program}/humbug_agent: can't be read by user nobody; chmod -R a+rX {program}/humbug_agent"
+            assert "destination humbug" in done.stdout, done.stderr
+            assert (said in done.stdout) == closed
+            # Nor may it get into the outbox's directory, which stands in there, too.
+            assert (f"{program}/outbox: must be a directory" in done.stdout) == closed
+    finally:
+        shutil.rmtree(program)
 
 
 @as_root
@@ -85,10 +119,24 @@ def test_root_is_told_what_the_daemons_user_may_read(host: Host) -> None:
             assert part in fails()
             folder.chmod(0o755)
         outbox = home / "outbox" / "outbox.db"
+        outbox.write_text("something else, and long enough to be no header of SQLite's")
+        outbox.chmod(0o600)
+        shutil.chown(outbox, nobody.pw_uid, nobody.pw_gid)
+        assert f"outbox {outbox}: damaged (file is not a database); the daemon moves it aside" in fails()["outbox"]
+        outbox.unlink()
         outbox.touch(0o600)
         assert str(outbox) in fails()["outbox"]
         os.chown(outbox, nobody.pw_uid, nobody.pw_gid)
         assert "outbox" not in fails()
+        # Who is neither root nor that user is told so, beside all the rest.
+        shutil.chown(home / "outbox", 1, 1)
+        (home / "outbox").chmod(0o700)
+        # What Python loads late may stand where only root may read.
+        check(etc)
+        with acting_as(User("nobody", nobody.pw_uid, nobody.pw_gid, ())):
+            tried = {one.part: one for one in check(etc)}
+        assert "which nobody can't; run it as root or as the user" in tried["outbox"].message
+        assert (tried["outbox"].level, tried["source csv"].level) == ("fail", "ok")
         # Whose it is says who the daemon's user is.
         shutil.chown(home / "outbox", 0, 0)
         log.chmod(0o600)
@@ -164,6 +212,16 @@ def test_an_address_is_tried_while_the_daemon_runs_and_its_own_is_known(host: Ho
             assert daemon.wait(10) == 0
         finally:
             daemon.kill()
+
+
+def test_what_it_gives_to_copy_stands_on_lines_of_its_own(host: Host) -> None:
+    host.ini.write_text(
+        host.ini.read_text() + f"[source posted]\ntype = freeswitch_http\nlisten = 127.0.0.1:{free()}\n"
+    )
+    lines = host.run("check").splitlines()
+    begin = lines.index('      <configuration name="json_cdr.conf" description="JSON CDR">')
+    settings = ElementTree.fromstring("".join(lines[begin : lines.index("      </configuration>") + 1]))
+    assert [one.get("value") for one in settings.iter("param") if one.get("name") == "log-b-leg"] == ["false"]
 
 
 def test_a_port_that_another_program_has_is_not_the_daemons(host: Host) -> None:

@@ -75,6 +75,19 @@ def test_a_second_run_sends_nothing_again(host: Host) -> None:
     assert (host.store.count(), host.store.repeats()) == (126, 0)
 
 
+def test_run_once_says_of_a_log_that_was_read_before_that_its_directory_is_missing(host: Host) -> None:
+    host.write()
+    host.run("run", "--once")
+    # Between a rotation and the next call.
+    host.master.unlink()
+    host.run("run", "--once")
+    assert host.errors == ""
+    host.master = host.folder / "cdr-cvs" / "Master.csv"
+    host.configure()
+    host.run("run", "--once")
+    assert f"source master-csv: {host.master.parent}: no such directory; is cdr_csv loaded" in host.errors
+
+
 def test_run_once_says_by_its_exit_code_that_calls_wait(host: Host) -> None:
     host.write()
     host.receiver.receiver.misbehaviour = Misbehaviour(status=503)
@@ -246,6 +259,16 @@ def test_purge_asks_first_and_drops_for_good(host: Host) -> None:
     assert (host.store.count(), host.store.repeats()) == (23, 0)
 
 
+@pytest.mark.parametrize("command", [("replay",), ("replay", "--dry-run"), ("purge", "--yes")], ids=" ".join)
+def test_ids_that_are_not_there_are_mistakes_and_nothing_is_done(host: Host, command: tuple[str, ...]) -> None:
+    host.write("Master-diskfull.csv")
+    host.run("run", "--once")
+    assert host.run("outbox", *command, "3", "99", "r1", "r17", code=1) == ""
+    assert "99, r17: not in the outbox" in host.errors
+    assert len(host.json("outbox", "list", "--state", "sent")) == 23
+    assert len(host.json("outbox", "list", "--state", "rejected")) == 1
+
+
 def test_rejects_are_read_again_by_replay(host: Host) -> None:
     record = (RECORDED / "Master-full.csv").read_bytes().splitlines(keepends=True)[0]
     host.master.write_bytes(record.replace(b'"BUSY"', b'"BUSYISH"') + b"no call\n")
@@ -256,6 +279,7 @@ def test_rejects_are_read_again_by_replay(host: Host) -> None:
     assert "r1: still no call" in host.errors
     assert len(host.json("outbox", "list", "--state", "rejected")) == 2
     assert host.json("outbox", "show", "r1")["text"].startswith('"","101"')
+    assert "None" not in host.run("outbox", "show", "r1")
 
 
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(host: Host) -> None:

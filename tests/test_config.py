@@ -179,6 +179,7 @@ value_escaping = some
         (GOOD + AMI + "port = 0\n", "[source ami] port: '0' is not a whole number from 1 to 65535"),
         (GOOD + AMI + "ca_file = /does/not/exist\n", "[source ami] ca_file: '/does/not/exist' is not a readable file"),
         (GOOD + "[numbers]\ncountry = Switzerland\n", "'Switzerland' is not a country's ISO code"),
+        (GOOD.replace("type = a", "typ = a"), "[source master-csv] typ: is not known here; did you mean type?"),
     ],
 )
 def test_a_mistake_is_explained(tmp_path: Path, text: str, expected: str) -> None:
@@ -355,3 +356,31 @@ def test_what_looks_like_a_comment_behind_a_value_is_warned_about(tmp_path: Path
     assert len(said) == warned
     assert not [one for one in said if "word" in one or "comment;" in one or "more" in one]
     assert all(one.startswith("[destination ") and "] encryption_key: " in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("line", "warned"),
+    [
+        ('encryption_key = "word"', True),
+        ("encryption_key = 'word'", True),
+        ('encryption_key = ""', True),
+        ('encryption_key = "word', False),
+        ('encryption_key = "word" and "word"', False),
+        ("encryption_key = word", False),
+        ('accept_pattern = "word"', False),
+    ],
+)
+def test_quotation_marks_around_a_value_are_warned_about(tmp_path: Path, line: str, warned: bool) -> None:
+    said = [one for one in read(tmp_path, GOOD + line + "\n").warnings if "quotation marks" in one]
+    assert len(said) == warned
+    assert all(one.startswith("[destination humbug] encryption_key: ") and "word" not in one for one in said)
+
+
+def test_a_path_that_is_another_file_in_each_folder_is_warned_about(tmp_path: Path) -> None:
+    text = GOOD.replace("/tmp/Master.csv", "cdr/Master.csv")
+    said = [one for one in read(tmp_path, text + "[agent]\noutbox = outbox.db\n").warnings if "whole path" in one]
+    assert [one.partition(" does not")[0] for one in said] == [
+        "[agent] outbox: outbox.db",
+        "[source master-csv] path: cdr/Master.csv",
+    ]
+    assert not [one for one in read(tmp_path, GOOD).warnings if "whole path" in one]

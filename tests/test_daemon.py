@@ -60,12 +60,31 @@ def test_a_daemon_without_a_master_csv_yet_is_well_and_says_what_is_missing(host
             daemon.kill()
 
 
+def test_a_missing_directory_is_in_the_log_and_waited_for(host: Host) -> None:
+    host.master = host.folder / "cdr-csv" / "Master.csv"
+    host.configure()
+    with host.daemon() as daemon:
+        try:
+            wait_until(lambda: host.status()["sources"].get("master-csv", {}).get("state") == "ok")
+            host.master.parent.mkdir()
+            host.write()
+            wait_until(lambda: host.store.count() == 126, 20)
+            daemon.terminate()
+            assert daemon.wait(10) == 0
+        finally:
+            daemon.kill()
+        assert daemon.stderr
+        log = daemon.stderr.read().decode()
+    assert f"WARNING {host.master.parent}: no such directory; waiting for it" in log
+
+
 def test_a_source_that_can_not_be_read_is_said_once_and_read_when_it_can_be(host: Host) -> None:
     host.master.mkdir()
     with host.daemon() as daemon:
         try:
             wait_until(lambda: host.status()["sources"]["master-csv"]["state"] == "failing")
-            assert "Is a directory" in host.status()["sources"]["master-csv"]["message"]
+            message = host.status()["sources"]["master-csv"]["message"]
+            assert message.endswith(f"Is a directory; path names the file in it, such as {host.master}/Master.csv")
             host.master.rmdir()
             host.write()
             wait_until(lambda: host.store.count() == 126, 20)

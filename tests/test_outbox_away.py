@@ -1,5 +1,7 @@
 """The outbox is deleted, replaced or damaged while the daemon uses it: nothing that it holds is lost or sent twice."""
 
+import os
+import pwd
 import shutil
 import signal
 import sqlite3
@@ -9,9 +11,17 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from calls import batch
 from host import Host, wait_until
 
+from humbug_agent import history
+from humbug_agent.agent import put_back
+from humbug_agent.daemon_user import User, acting_as
+from humbug_agent.lock import AgentError, locked
+from humbug_agent.outbox import Outbox
+
 NOBODY = "http://127.0.0.1:1/"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 
 
 @pytest.fixture
@@ -150,3 +160,46 @@ def test_damage_that_no_start_sees_is_mended_while_it_runs(kept: Host) -> None:
     assert kept.store.repeats() == 0
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.fixture
+def nobodys() -> Iterator[tuple[Path, User]]:
+    """An outbox in a folder of the user nobody, and beside it ``copy``, which is root's."""
+    nobody = pwd.getpwnam("nobody")
+    folder = Path("/var/tmp") / f"humbug-away-{os.getpid()}"
+    folder.mkdir()
+    try:
+        Outbox(folder / "copy").close()
+        shutil.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        Outbox(folder / "outbox.db").close()
+        os.chown(folder / "copy", 0, 0)
+        (folder / "copy").chmod(0o600)
+        yield folder, User("nobody", nobody.pw_uid, nobody.pw_gid, ())
+    finally:
+        shutil.rmtree(folder)
+
+
+@as_root
+def test_another_users_file_in_its_place_is_moved_aside(nobodys: tuple[Path, User]) -> None:
+    folder, nobody = nobodys
+    outbox = folder / "outbox.db"
+    with acting_as(nobody), Outbox(outbox) as held:
+        held.accept("csv", batch(1, 2, 3), ["humbug"])
+        put_copy(folder)
+        put_back(held)
+    (found,) = folder.glob("outbox.db.found-*[0-9]")
+    assert (found.owner(), outbox.owner()) == ("root", "nobody")
+    with Outbox(outbox) as box:
+        assert history.totals(box).calls == 3
+
+
+@as_root
+def test_who_starts_on_another_users_file_is_told_whose_it_has_to_be(nobodys: tuple[Path, User]) -> None:
+    folder, nobody = nobodys
+    put_copy(folder)
+    with (
+        acting_as(nobody),
+        pytest.raises(AgentError, match=r"outbox.db: Permission denied; chown it to the user that runs humbug-agent"),
+        locked(folder / "outbox.db"),
+    ):
+        pass

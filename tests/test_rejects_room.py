@@ -3,18 +3,20 @@
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from calls import call, reject
 
 from humbug_agent import history, outbox, upkeep
-from humbug_agent.cdr import Batch
+from humbug_agent.cdr import Batch, Reject
 from humbug_agent.config import load
 from humbug_agent.outbox import REJECT_BYTES, SHARE, Outbox
 from humbug_agent.sayings import Sayings, to
 from humbug_agent.sources import make_sources
+from humbug_agent.sources.contract import Source
 from humbug_agent.standing import standing
 from humbug_agent.supervisor import pump
 
@@ -104,3 +106,28 @@ def test_it_is_said_once_and_status_says_it_until_they_are_purged(
         assert f"{unkept:,} records that can't be understood are only counted" in said["message"]
         history.drop_rejects(box, history.reject_ids(box))
         assert "are only counted" not in told()["message"]
+
+
+@dataclass
+class Told:
+    """A source that was told a record, which stands nowhere, and can't understand it."""
+
+    where: str
+    name: str = "posted"
+
+    def read(self, cursor: str | None, stop: threading.Event, *, follow: bool) -> Iterator[Batch]:
+        yield Batch([], [Reject("key", b"nonsense", "is no JSON", self.where)], None)
+
+    def doubt(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("where", "said"), [("", " reject: is no"), ("a, byte 0", " reject, the first at a, byte 0: is no")]
+)
+def test_where_the_first_one_stands_is_said_of_those_that_stand_somewhere(box: Outbox, where: str, said: str) -> None:
+    heard: list[str] = []
+    sayings = Sayings(lambda _, text: heard.append(text))
+    list(pump(cast(Source, Told(where=where)), box, TO, threading.Event(), sayings, follow=False))
+    assert len(heard) == 1
+    assert said in heard[0]

@@ -71,7 +71,7 @@ class FreeswitchFeeder:
     def beat(self, connection: int, ask: Ask) -> None:
         now = time.monotonic()
         if connection != self._connection:
-            self._begin_anew("connected; asks which calls there are")
+            self._begin_anew("connected; asks which calls there are", "Asking which calls there are")
             self._connection = connection
         if not self._asking and now >= self._next:
             self._asking = True
@@ -106,13 +106,13 @@ class FreeswitchFeeder:
 
     # How it does it.
 
-    def _begin_anew(self, message: str) -> None:
+    def _begin_anew(self, message: str, trouble: str = "") -> None:
         self._began += 1
         self._asking, self._settled, self._next = False, False, float("-inf")
         for known in (self._touched, self._gone, self._queued, self._agents):
             known.clear()
         self._tiers = []
-        self._board.away(message)
+        self._board.away(message, trouble)
 
     def _prune(self, now: float) -> None:
         for known, seconds in (
@@ -125,7 +125,7 @@ class FreeswitchFeeder:
 
     def _failed(self, began: int, reason: str) -> None:
         if began == self._began:
-            self._begin_anew(reason)
+            self._begin_anew(reason, "FreeSWITCH does not tell its calls")
             self._next = time.monotonic() + AGAIN_SECONDS
 
     def _apply(self, began: int, listing: Listing) -> None:

@@ -21,6 +21,14 @@ from humbug_agent.words import count
 log = logging.getLogger(__name__)
 
 
+def say_missing(path: Path, writer: str) -> None:
+    """Of a log that is not there: it may only be its first call that is. A missing directory is rather a wrong path."""
+    if path.parent.is_dir():
+        log.info("%s: does not exist yet; %s makes it with the first call", path, writer)
+    else:
+        log.warning("%s: no such directory; waiting for it. Is path right? humbug-agent check says more", path.parent)
+
+
 def left_out(path: Path, start: str) -> str:
     """What a first start leaves out of a log with that ``start``, as `Source.leaves_out` says it."""
     if start != "end":
@@ -212,7 +220,7 @@ class Follower:
 
     def _await_file(self, stop: Event, waker: Waker) -> None:
         if not self._path.exists():
-            log.info("%s: does not exist yet; Asterisk makes it with the first call", self._path)
+            say_missing(self._path, "Asterisk")
         while not self._path.exists() and not stop.is_set():
             waker.wait(stop)
 

@@ -29,8 +29,12 @@ def look_whether_open(path: Path) -> None:
 
 
 def in_words(error: Exception) -> str:
-    """What kept a source from being read, and what to do where that was a file's mode."""
-    helps = what_helps(Path(error.filename)) if isinstance(error, PermissionError) and error.filename else ""
+    """What kept a source from being read, and what to do where that was a file's mode, or a folder in its place."""
+    helps = ""
+    if isinstance(error, PermissionError) and error.filename:
+        helps = what_helps(Path(error.filename))
+    elif isinstance(error, IsADirectoryError) and error.filename:
+        helps = f"path names the file in it, such as {Path(error.filename) / 'Master.csv'}"
     return f"{said(error)}; {helps}" if helps else said(error)
 
 

@@ -121,6 +121,7 @@ def test_what_is_no_list_is_said(fed: Fed, body: bytes) -> None:
     fed.lists()
     assert not fed.view.live
     assert fed.view.message.startswith("answers 'show channels as json' with ")
+    assert fed.view.trouble == "FreeSWITCH does not tell its calls"
 
 
 def test_a_list_whose_names_are_no_utf_8(fed: Fed) -> None:
@@ -213,6 +214,7 @@ def test_while_nothing_is_known_nothing_is_shown(fed: Fed) -> None:
     assert fed.view.live
     fed.feeder.stands("gone")
     assert (fed.view.live, fed.view.message, fed.view.channels) == (False, "gone", ())
+    assert fed.view.trouble == ""
     fed.connect(2)
     # An answer to the question of before, and events of the connection before.
     first, last = fed.asked[0], fed.asked.pop()

@@ -203,3 +203,14 @@ def test_parse_takes_one_document(folder: Path) -> None:
     assert [record.uniqueid for record in source.parse(recorded(ANSWERED)).records] == [UUID]  # type: ignore[union-attr]
     assert source.parse(b"hello!").rejects[0].reason.startswith("neither JSON nor XML")
     assert settings(folder).type == "freeswitch_json"
+
+
+def test_check_counts_what_is_called_as_no_document_is_where_there_is_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "json_cdr"
+    (folder / "done").mkdir(parents=True)
+    store = Store(folder)
+    assert store.source.check() == f"{folder}: 0 documents, after reading: keep"
+    for name in ("a.json", "b.xml"):
+        (folder / name).touch()
+    left = "2 files whose name ends in none of .cdr.json, .cdr.xml"
+    assert store.source.check() == f"{folder}: 0 documents ({left}), after reading: keep"

@@ -152,6 +152,17 @@ def test_a_board_that_lacks_a_right(host: Host, page: Page) -> None:
             assert nagios(host, 1)[0].startswith("WARNING - board ami is failing: its user humbug may not list")
 
 
+@pytest.mark.parametrize("refused", [{}, {"CoreShowChannels": "Permission denied"}], ids=["away", "a right"])
+def test_the_log_says_of_a_board_what_its_source_does_not(host: Host, page: Page, refused: dict[str, str]) -> None:
+    with AmiServer() as ami:
+        ami.refused = refused
+        page.more("", ami.port if refused else free())
+        with running(host):
+            wait_until(lambda: host.status()["boards"].get("ami", {}).get("state") == "failing", 30)
+    assert host.errors.count(" board ami: its user humbug may not list channels") == len(refused)
+    assert host.errors.count(" board ami: ") == len(refused)
+
+
 def test_an_outbox_that_is_nearly_full(host: Host) -> None:
     host.configure(agent="max_size_mb = 1")
     host.receiver.receiver.misbehaviour = Misbehaviour(status=503)

@@ -321,6 +321,17 @@ def test_a_zone_that_is_not_the_pbxs_is_noticed(tmp_path: Path, utc: bool | None
     assert "timezone" in source.doubt()
 
 
+def test_a_reading_that_goes_on_knows_of_a_wrong_zone_before_the_next_call(tmp_path: Path) -> None:
+    path = tmp_path / "Master.csv"
+    path.write_bytes(b"".join(written(BEGIN + n * 60, Clock.LOCAL, ZoneInfo("Asia/Tokyo")) for n in range(6)))
+    source = csv(path)
+    cursor = batches(source)[-1].cursor
+    for zone, doubt in ((ZURICH, source.doubt()), (ZoneInfo("Asia/Tokyo"), "")):
+        later = csv(path, zone)
+        assert calls(later, cursor) == []
+        assert later.doubt() == doubt
+
+
 @pytest.mark.parametrize(("utc", "clock", "right"), [(False, Clock.UTC, "yes"), (True, Clock.LOCAL, "no")])
 def test_a_clock_that_is_set_wrong_is_noticed(tmp_path: Path, utc: bool, clock: Clock, right: str) -> None:
     path = tmp_path / "Master.csv"

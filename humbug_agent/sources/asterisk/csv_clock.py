@@ -79,7 +79,7 @@ class CsvClock:
                 self._judge.settle(clock)
             clocks = _all(found, clock)
         self._untold = untold
-        self._look(found, clocks, None if more else file)
+        self.look(found, clocks, None if more else file)
         return clocks
 
     def again(self, found: Found) -> list[Clock]:
@@ -97,7 +97,7 @@ class CsvClock:
                 clock = self._by_the_file(file)
             clocks = _all(found, clock)
             self._untold = clock is None
-        self._look(found, clocks, None)
+        self.look(found, clocks, None)
         return clocks
 
     def in_words(self, clocks: Sequence[Clock]) -> str:
@@ -164,8 +164,8 @@ class CsvClock:
             return judge.clock or (Clock.UTC if said else Clock.LOCAL)
         return judge.judge_rest(stamps[-1], _written(file)) if stamps else None
 
-    def _look(self, found: Found, clocks: Sequence[Clock], file: OpenFile | None) -> None:
-        """Notice a zone that is wrong."""
+    def look(self, found: Found, clocks: Sequence[Clock], file: OpenFile | None) -> None:
+        """Notice a zone that is wrong. ``file`` as in `_judged`."""
         rows = [(_stamps(item), clock) for item, clock in zip(found, clocks, strict=False) if isinstance(item, Row)]
         left_out = (one.start for one, clock in rows if clock is Clock.LOCAL and is_left_out(one.start, self._zone))
         self._left_out = next(left_out, "")

@@ -16,7 +16,17 @@ from humbug_agent.sources.freeswitch import fusionpbx_import as fusionpbx
 from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.files import Read, Reader, Tidy
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
-from humbug_agent.sources.freeswitch.listing import ROTATED, Found, Known, Listing, Memory, Quiet, remembered
+from humbug_agent.sources.freeswitch.listing import (
+    ROTATED,
+    SUFFIXES,
+    Found,
+    Known,
+    Listing,
+    Memory,
+    Quiet,
+    count_others,
+    remembered,
+)
 from humbug_agent.sources.readable import look_whether_open, what_helps
 from humbug_agent.sources.zone_watch import ZoneWatch
 from humbug_agent.words import count, said
@@ -87,7 +97,10 @@ class FreeswitchJson:
         if sample and not understood:
             raise SourceError(f"{sample[0].path}: not a document of FreeSWITCH's modules: {reason}")
         files = sum(1 for _ in self._all(Memory()))
-        return f"{self._path}: {count(files, 'document')}, after reading: {self._settings.after}"
+        # Who has just unpacked or renamed some would wait for them.
+        others = count_others(self._path) if not files else 0
+        left = f" ({count(others, 'file')} whose name ends in none of {', '.join(SUFFIXES)})" if others else ""
+        return f"{self._path}: {count(files, 'document')}{left}, after reading: {self._settings.after}"
 
     def call(self, document: bytes) -> CDR | None:
         """None: a leg that agent.ini does not want. Raises ValueError."""

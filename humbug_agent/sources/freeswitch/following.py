@@ -4,16 +4,13 @@ So a renamed file is written on until FreeSWITCH is told (HUP), and a deleted on
 has something in it.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from threading import Event
 
-from humbug_agent.sources.following import Count, Follower, Visit
+from humbug_agent.sources.following import Count, Follower, Visit, say_missing
 from humbug_agent.sources.place import OpenFile, Place
 from humbug_agent.sources.rotation import Shelf
 from humbug_agent.sources.wake import Waker
-
-log = logging.getLogger(__name__)
 
 
 class FreeswitchFollower(Follower):
@@ -39,6 +36,6 @@ class FreeswitchFollower(Follower):
 
     def _await_file(self, stop: Event, waker: Waker) -> None:
         if not self._said:
-            log.info("%s: does not exist yet; FreeSWITCH makes it with the first call", self._path)
+            say_missing(self._path, "FreeSWITCH")
             self._said = True
         waker.wait(stop)

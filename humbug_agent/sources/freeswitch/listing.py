@@ -103,6 +103,12 @@ class Listing:
             self.seconds += time.monotonic() - began
 
 
+def count_others(directory: Path) -> int:
+    """How many files in there are called as no document is. Raises OSError."""
+    with os.scandir(directory) as entries:
+        return sum(1 for one in entries if not one.name.endswith(SUFFIXES) and one.is_file(follow_symlinks=False))
+
+
 def _key(name: str, changed: int) -> str:
     return blake2b(f"{name}/{changed}".encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 

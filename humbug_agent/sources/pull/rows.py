@@ -174,7 +174,9 @@ def in_words(cdr: CDR, zone: tzinfo) -> str:
     """A call on one line, for `check`; its start is shown in ``zone``."""
     direction = "" if cdr.direction is Direction.UNKNOWN else f"{cdr.direction.value}, "
     start = clock(cdr.start.timestamp(), zone)
-    return f"{start} {cdr.src} -> {cdr.dst}, {direction}{cdr.disposition.value}, {cdr.billsec} s"
+    said = f"{start} {cdr.src} -> {cdr.dst}, {direction}{cdr.disposition.value}, {cdr.billsec} s"
+    # Others' numbers may have line breaks in them.
+    return " ".join(said.split())
 
 
 def _text(value: Any) -> str:
