@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -42,7 +42,10 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file as it was at one moment. ``stamp`` stands behind the log's name, without what packing put there."""
+    """A file as it was at one moment. ``stamp`` stands behind the log's name, without what packing put there.
+
+    ``shared``: another file has the same stamp, such as ``.2.gz`` beside ``.2.zst`` since other programs pack.
+    """
 
     path: Path
     stamp: str
@@ -51,6 +54,7 @@ class Entry:
     mode: int
     written: float
     size: int
+    shared: bool = False
 
     @property
     def counted(self) -> bool:
@@ -58,9 +62,9 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What tells this file from the others for good; blank where the next one will have the same name."""
+        """What tells this file from the others for good; blank where another one has or will have the same name."""
         stamped = _STAMPED.fullmatch(self.stamp)
-        if self.counted:
+        if self.counted or self.shared:
             return ""
         return stamped[1] if stamped else self.stamp if _day(self.stamp) else ""
 
@@ -69,9 +73,14 @@ class Entry:
         """Whether nothing but a rotation makes such a name."""
         return bool(_STAMPED.fullmatch(self.stamp))
 
+    @property
+    def unpacked(self) -> Path:
+        """The name that it had, or will have, while it is not packed; its own where it is not."""
+        return self.path.with_name(_PACKED.sub("", self.path.name)) if self.stamp else self.path
+
     def again(self) -> "Entry":
         """What has the name now. Raises OSError."""
-        return _entry(self.path, self.stamp, live=self.live)
+        return replace(_entry(self.path, self.stamp, live=self.live), shared=self.shared)
 
 
 def listed(log: Path) -> list[Entry]:
@@ -80,7 +89,7 @@ def listed(log: Path) -> list[Entry]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         found.append(_entry(log, "", live=True))
     for base in names(log):
-        for stamp, path in _beside(base).items():
+        for stamp, path in _beside(base):
             try:
                 entry = _entry(path, stamp, live=False)
             except OSError as error:
@@ -92,20 +101,19 @@ def listed(log: Path) -> list[Entry]:
     return found
 
 
-def _beside(base: Path) -> dict[str, Path]:
-    """The files that may be rotated ones of ``base``, by stamp; of one that is being packed, the one that is whole."""
+def _beside(base: Path) -> list[tuple[str, Path]]:
+    """The files that may be rotated ones of ``base``, with their stamps; a plain one before the packed ones of it."""
     others = re.compile(re.escape(base.suffix or "/") + r"(?![a-z0-9])", re.IGNORECASE)
-    found: dict[str, Path] = {}
+    found = []
     try:
         listed = sorted(entry.name for entry in os.scandir(base.parent) if entry.name.startswith(base.name))
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return []
     for name in listed:
         behind = name[len(base.name) :]
         # An account that is called Master.csv.x has its calls in Master.csv.x.csv as well.
         if behind and not (_UNFINISHED.search(behind) or others.search(behind)):
-            # The plain name sorts before the packed one, and stays.
-            found.setdefault(_PACKED.sub("", behind), base.with_name(name))
+            found.append((_PACKED.sub("", behind), base.with_name(name)))
     return found
 
 

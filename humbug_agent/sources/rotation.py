@@ -9,8 +9,9 @@ import logging
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -275,10 +276,21 @@ class Shelf:
 
     def _listed(self) -> list[Entry]:
         found: dict[Key, Entry] = {}
-        for entry in listed(self.path):
+        for entry in self._whole(listed(self.path)):
             if entry.live or entry.usual or not self._look(entry).foreign:
                 found.setdefault(entry.key, entry)
         return in_order(found.values())
+
+    def _whole(self, entries: Sequence[Entry]) -> list[Entry]:
+        """All but those that are being packed: of these the plain file is there, too, and is read."""
+        plain = {entry.path: entry for entry in entries if entry.path == entry.unpacked}
+        whole = []
+        for entry in entries:
+            origin = plain.get(entry.unpacked, entry)
+            if origin is entry or not _may_be_packed_from(entry, origin):
+                whole.append(entry)
+        often = Counter(entry.stamp for entry in rotated(whole))
+        return [replace(entry, shared=True) if often[entry.stamp] > 1 else entry for entry in whole]
 
     def _is_passed_over(self, entry: Entry) -> bool:
         """Whether the rotated file can't be read, or nothing was ever written to it: there is no place to remember."""
@@ -331,6 +343,15 @@ class Shelf:
                     return None
                 said.append((base, status.st_dev, status.st_ino, status.st_mtime_ns))
         return said
+
+
+def _may_be_packed_from(entry: Entry, origin: Entry) -> bool:
+    """Whether as much as can be unpacked of ``entry`` is the beginning of ``origin``."""
+    try:
+        with OpenFile(entry.path) as packed, OpenFile(origin.path) as plain:
+            return plain.beginning().startswith(packed.beginning())
+    except (FileNotFoundError, PermissionError, unpacking.CantUnpack):
+        return True
 
 
 def _state(entry: Entry) -> object:

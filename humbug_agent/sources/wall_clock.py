@@ -7,8 +7,10 @@ from functools import lru_cache
 
 from humbug_agent.cdr import YEARS
 
-UNIQUEID = re.compile(r"(?:.*-)?([0-9]{9,10})\.[0-9]+")
-"""Asterisk's, which begins with the second in which the channel was made."""
+UNIQUEID = re.compile(r"(?:.*-)?([0-9]{9,10})\.[0-9]+(?:;[12])?")
+"""Asterisk's, which begins with the second in which the channel was made.
+
+The halves of a Local channel have ``;1`` or ``;2`` behind it, where who originated it gave its name."""
 
 
 def times(

@@ -366,3 +366,33 @@ def test_the_clock_is_remembered_by_the_cursor(tmp_path: Path) -> None:
     old = str(first.cursor).replace('"clock":"utc"', '"clock":""')
     assert old != first.cursor
     assert starts(calls(csv(path), old)) == [BEGIN + 300]
+
+
+@pytest.mark.parametrize("zone", ZONES, ids=lambda zone: zone.key)
+@pytest.mark.parametrize("clock", list(Clock))
+@pytest.mark.parametrize("untold", [range(6, 10), range(4, 6), range(4, 9)], ids=["behind", "before", "around"])
+@pytest.mark.parametrize("size", [1000, 5])
+def test_records_without_uniqueid_around_a_change_of_cdr_conf_follow_those_that_ended_when_they_did(
+    zone: ZoneInfo, clock: Clock, untold: range, size: int
+) -> None:
+    made = [BEGIN + 60 * number for number in range(20)]
+    expected = [clock if number < 6 else clock.other for number in range(20)]
+    records = [
+        Stamps(stamp(one, each, zone), stamp(one + 9, each, zone), "" if number in untold else f"{one}.1")
+        for number, (one, each) in enumerate(zip(made, expected, strict=True))
+    ]
+    judge, found = Judge(zone), list[Clock]()
+    while len(found) < len(records):
+        clocks, _ = judge.judge(records[len(found) : len(found) + size], None, more=len(found) + size < len(records))
+        assert clocks
+        found += clocks
+        size += 5
+    assert found == expected
+
+
+@pytest.mark.parametrize("uniqueid", ["{}.3;1", "{}.3;2", "pbx-{}.3;2"])
+def test_the_halves_of_a_local_channel_tell_as_others_do(tmp_path: Path, uniqueid: str) -> None:
+    path = tmp_path / "Master.csv"
+    path.write_bytes(written(BEGIN, Clock.UTC, uniqueid=uniqueid.format(BEGIN)))
+    aged(path, BEGIN + 10**7)
+    assert starts(calls(csv(path))) == [BEGIN]

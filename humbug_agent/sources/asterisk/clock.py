@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from functools import lru_cache
+from itertools import accumulate, pairwise
 
 from humbug_agent.sources.wall_clock import UNIQUEID, is_left_out
 
@@ -86,15 +87,18 @@ class Judge:
         if clock:
             self._against[clock.other] = SWITCH
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
+        self._last: Stamps | None = None
 
     def new_file(self) -> None:
         """What comes is of another file."""
+        self._last = None
         if self.clock:
             self._against = {self.clock: 0.0, self.clock.other: NEW_FILE}
 
     def remember(self, records: Sequence[Stamps]) -> None:
         """These came before: what follows may be of the same channels."""
         self._seen.extend(record.uniqueid for record in records)
+        self._last = records[-1] if records else None
 
     def settle(self, clock: Clock) -> None:
         """Something else has told the clock."""
@@ -110,6 +114,7 @@ class Judge:
         that may be the first ones of another clock are left to be judged with what comes.
         """
         before = (self.clock, dict(self._against), self._seen.copy())
+        last = self._last, self.clock
         votes = [self._vote(record) for record in records]
         if records and written and (written.just or self.clock):
             votes[-1] = _sum(votes[-1], self._by_end(records[-1], written))
@@ -120,7 +125,37 @@ class Judge:
         if more and 0 < (turn := _turn(votes, clocks[-1])) < sure:
             self.clock, self._against, self._seen = before
             return self.judge(records[:turn], None, more=False)
-        return clocks, sure
+        self._last = records[-1]
+        return self._by_order(records, votes, clocks, last), sure
+
+    def _by_order(
+        self,
+        records: Sequence[Stamps],
+        votes: Sequence[dict[Clock, float]],
+        clocks: list[Clock],
+        last: tuple[Stamps | None, Clock | None],
+    ) -> list[Clock]:
+        """Where records without a uniqueid stand before a change: which of them are of the new clock already.
+
+        Calls are written as they end. So it changed where their ends jump least; where that makes no difference that
+        counts, with the first record that tells. ``last`` is the record before these, and its clock.
+        """
+        for number in range(1, len(records)):
+            first, clock, old = number, clocks[number], clocks[number - 1]
+            if clock is old:
+                continue
+            while first and not votes[first - 1] and not UNIQUEID.fullmatch(records[first - 1].uniqueid):
+                first -= 1
+            begin = self._end(records[first - 1], old) if first else self._end(*last)
+            olds, news = ([self._end(one, each) for one in records[first : number + 1]] for each in (old, clock))
+            if first < number and begin and all(olds) and all(news):
+                turn = first + _least(begin[0], [end[0] for end in olds], [end[0] for end in news])
+                clocks[turn:number] = [clock] * (number - turn)
+        return clocks
+
+    def _end(self, record: Stamps | None, clock: Clock | None) -> tuple[float, ...]:
+        utc, local = moments(record.end if record else "", self._zone)
+        return utc if clock is Clock.UTC else local
 
     def judge_rest(self, record: Stamps, written: Written) -> Clock | None:
         """What the end of a file's last record tells, where nothing else does."""
@@ -225,7 +260,24 @@ def _turn(votes: Sequence[dict[Clock, float]], clock: Clock) -> int:
             turn = number
         elif votes[number]:
             break
-    return turn
+    before = turn
+    while before and turn < len(votes) and not votes[before - 1]:
+        before -= 1
+    # What tells nothing before them may be of the other clock, too.
+    return before or turn
+
+
+def _least(begin: float, olds: Sequence[float], news: Sequence[float]) -> int:
+    """From which on to take the new ends, so that they jump least behind ``begin``; the last one is new in any case."""
+    late = len(news) - 1
+    to_new = [abs(new - old) for new, old in zip(news, [begin, *olds], strict=False)]
+    of_olds = list(
+        accumulate((abs(old - before) for old, before in zip(olds, [begin, *olds], strict=False)), initial=0.0)
+    )
+    of_news = list(accumulate((abs(b - a) for a, b in pairwise(news)), initial=0.0))
+    costs = [of_olds[turn] + to_new[turn] + of_news[-1] - of_news[turn] for turn in range(len(news))]
+    best = min(range(len(news)), key=lambda turn: (costs[turn], -turn))
+    return best if costs[best] < costs[late] - NEAR_SECONDS else late
 
 
 def _sum(one: dict[Clock, float], other: dict[Clock, float]) -> dict[Clock, float]:
