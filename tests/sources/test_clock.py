@@ -190,7 +190,38 @@ def test_a_time_that_no_clock_there_ever_showed_is_of_utc(tmp_path: Path, zone: 
     assert source.doubt() == ""
 
 
-@pytest.mark.parametrize("clock", list(Clock))
+@pytest.mark.parametrize("clock", Clock)
+@pytest.mark.parametrize(
+    ("zone", "edge", "uniqueid"),
+    [
+        ("Europe/London", "2026-03-29 01:00:00+00:00", None),
+        ("Europe/London", "2026-03-29 01:00:00+00:00", ""),
+        ("Europe/London", "2025-10-26 01:00:00+00:00", None),
+        ("Europe/Zurich", "2026-03-29 01:00:00+00:00", ""),
+        ("America/New_York", "2026-03-08 07:00:00+00:00", None),
+        ("Australia/Lord_Howe", "2026-04-04 15:00:00+00:00", None),
+    ],
+)
+def test_a_call_over_a_change_of_the_zones_clock_tells_by_its_duration(
+    tmp_path: Path, zone: str, edge: str, uniqueid: str | None, clock: Clock
+) -> None:
+    """In winter London is UTC, so neither a start nor a uniqueid tells."""
+    path = tmp_path / "Master.csv"
+    start = datetime.fromisoformat(edge).timestamp() - 1500
+    where = ZoneInfo(zone)
+    stamps = {
+        name: stamp(start + more, clock, where).encode() for name, more in (("start", 0), ("answer", 2), ("end", 6000))
+    }
+    said = f"{int(start)}.1" if uniqueid is None else uniqueid
+    spanning = call(18, stamps, uniqueid=said.encode(), duration=b"6000", billsec=b"5998")
+    before = [written(start - 900 + 60 * n, clock, where, uniqueid=uniqueid) for n in range(3)]
+    path.write_bytes(b"".join([*before, line(spanning)]))
+    found = calls(csv(path, where))
+    assert starts(found) == [start - 900, start - 840, start - 780, start]
+    assert [one.end.timestamp() for one in found][-1] == start + 6000
+
+
+@pytest.mark.parametrize("clock", Clock)
 def test_a_change_of_cdr_conf_is_followed_from_its_first_record_on(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "Master.csv"
     made = [BEGIN + 60 * number for number in range(10)]

@@ -2,7 +2,8 @@
 
 Asterisk writes wall-clock times without a zone. What tells them apart is the uniqueid: it begins with the second, in
 UTC, in which the channel was made, perhaps behind a system name (``pbx1-1795194557.3``). A record's start is at most
-minutes behind that second; read by the wrong clock it is hours away. A single record proves nothing (the second record
+minutes behind that second; read by the wrong clock it is hours away. Over a change of the zone's clock the duration
+tells as much: it is end minus start by one of the two alone. A single record proves nothing (the second record
 of a call that has lasted an hour begins an hour behind its uniqueid), so a file is judged by what most of its records
 say, and anew where enough of them in a row say something else: cdr.conf was changed.
 """
@@ -32,7 +33,8 @@ LATE = 1.0
 """What a record tells that would begin long after its channel was made: the second one of a long call does."""
 
 EARLY = 3.0
-"""What one tells that would begin before its channel was made, or at a time that no clock ever showed. It can't be."""
+"""What one tells that would begin before its channel was made, at a time that no clock ever showed, or that would have
+lasted for another time than it says. It can't be."""
 
 SWITCH = 2.5
 """What it takes to believe that cdr.conf was changed: three records that would be late, or one that can't be."""
@@ -66,6 +68,7 @@ class Stamps:
     start: str
     end: str
     uniqueid: str
+    duration: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,24 @@ class Judge:
         return found[::-1]
 
     def _vote(self, record: Stamps) -> dict[Clock, float]:
+        return _sum(self._by_uniqueid(record), self._by_duration(record))
+
+    def _by_duration(self, record: Stamps) -> dict[Clock, float]:
+        """What the duration speaks against, where the zone's clock was set between start and end, by one of the two."""
+        try:
+            seconds = float(record.duration)
+        except ValueError:
+            return {}
+        starts, ends = (moments(stamp, self._zone) for stamp in (record.start, record.end))
+        fits = {
+            clock: any(abs(end - start - seconds) <= SLACK_SECONDS for start in begun for end in ended)
+            for clock, begun, ended in zip(Clock, starts, ends, strict=True)
+        }
+        if fits[Clock.UTC] == fits[Clock.LOCAL]:
+            return {}
+        return {clock: EARLY for clock in Clock if not fits[clock]}
+
+    def _by_uniqueid(self, record: Stamps) -> dict[Clock, float]:
         """What the uniqueid speaks against; nothing, where it was there before."""
         made = UNIQUEID.fullmatch(record.uniqueid)
         if not made or record.uniqueid in self._seen:

@@ -205,7 +205,7 @@ def _all(found: Found, clock: Clock | None) -> list[Clock]:
 
 def _stamps(item: Row | Junk) -> Stamps:
     values = item.values if isinstance(item, Row) else {}
-    return Stamps(*(values.get(name, b"").decode("latin-1") for name in ("start", "end", "uniqueid")))
+    return Stamps(*(values.get(name, b"").decode("latin-1") for name in ("start", "end", "uniqueid", "duration")))
 
 
 def _written(file: OpenFile) -> Written:
