@@ -58,6 +58,7 @@ def odd(data: bytes) -> bool:
         not data.startswith(b"Event: ")
         or data.find(b"\nEv", 7) >= 0
         or b"\nResp" in data
+        or b"\n\r" in data
         or (b"\nUserF" in data and not data.startswith(CDR))
         or data[data.find(b"\n") - 1 : data.find(b"\n")] != b"\r"
     )
