@@ -11,6 +11,7 @@ import argparse
 import os
 import subprocess
 import sys
+from hashlib import sha1
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -62,7 +63,15 @@ def _child(target: str, arguments: list[str]) -> None:
     with atheris.instrument_imports(include=["humbug_agent", "fuzz_pbx", "fuzz_web", "h11"]):
         from fuzz_all import TARGETS
 
-    atheris.Setup([sys.argv[0], *arguments], TARGETS[target])
+    def kept(data: bytes) -> None:
+        # Here, since atheris does not always come to it.
+        try:
+            TARGETS[target](data)
+        except BaseException:
+            (CORPUS / target / f"crash-{sha1(data).hexdigest()}").write_bytes(data)
+            raise
+
+    atheris.Setup([sys.argv[0], *arguments], kept)
     atheris.Fuzz()
 
 

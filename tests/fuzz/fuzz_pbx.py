@@ -13,6 +13,7 @@ from typing import Any
 
 from ami_feed import Wire
 
+from humbug_agent.ami.messages import END
 from humbug_agent.ami.protocol import BANNER, Protocol
 from humbug_agent.board.asterisk import AsteriskFeeder
 from humbug_agent.board.freeswitch import FreeswitchFeeder
@@ -134,8 +135,11 @@ def freeswitch_document(data: bytes) -> None:
 
 def ami(data: bytes) -> None:
     """Through the connection, to the calls and to the board."""
-    at_once, in_pieces = _events([GREETING, data]), _events([GREETING, *cuts(data)])
+    # Where a connection is lost in the midst of an event, what is left of it may depend on what came together.
+    whole = data + END
+    at_once, in_pieces = _events([GREETING, whole]), _events([GREETING, *cuts(whole)])
     assert at_once == in_pieces
+    _events([GREETING, data])
     _events([data])
     source = a_source("asterisk_ami")
     good(source.parse(data))

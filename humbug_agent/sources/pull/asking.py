@@ -107,7 +107,7 @@ class Asker:
         if response.slow:
             raise TooMuch(f"{self.where}: no whole answer within {self._settings.timeout} s")
         if sum(map(response.body.count, _BEFORE_A_VALUE)) > MOST_VALUES:
-            raise TooMuch(f"{self.where}: answered more than {MOST_VALUES:,} values")
+            raise TooMuch(f"{self.where}: answered more than {count(MOST_VALUES, 'value')}")
         if not response.whole:
             raise self.wrong(response, f"the answer broke off after {count(len(response.body), 'byte')}")
         try:
