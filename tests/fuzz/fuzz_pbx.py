@@ -172,12 +172,12 @@ def _events(parts: Sequence[bytes]) -> list[bytes]:
 
 def esl(data: bytes) -> None:
     """Through the frames, to the calls and to the board; answers are those to the board's questions, in turn."""
-    frames = _frames([data])
-    assert frames == _frames(list(cuts(data)))
+    found = frames([data])
+    assert found == frames(list(cuts(data)))
     source, board = a_source("freeswitch_esl", "legs = ab"), Board("pbx")
     feeder = FreeswitchFeeder(board)
     feeder.beat(1, lambda *_: None)
-    answers = iter([frame.body for frame in frames if frame.kind == "api/response"])
+    answers = iter([frame.body for frame in found if frame.kind == "api/response"])
     listing = Listing("auto")
 
     async def api(_: str) -> bytes:
@@ -191,7 +191,7 @@ def esl(data: bytes) -> None:
         feeder._apply(feeder._began, listing)
 
     asyncio.run(ask())
-    for frame in frames:
+    for frame in found:
         if frame.kind in EVENTS:
             good(source.parse(frame.body))
             feeder.heard(1, [frame.body])
@@ -208,11 +208,11 @@ def esl_event(data: bytes) -> None:
     assert not feeder._fault
 
 
-def _frames(parts: Sequence[bytes]) -> list[Frame]:
-    frames, found = Frames(), []
+def frames(parts: Sequence[bytes]) -> list[Frame]:
+    taking, found = Frames(), []
     try:
         for part in parts:
-            found += frames.feed(part)
+            found += taking.feed(part)
     except FrameError as error:
         str(error).encode()
     return found

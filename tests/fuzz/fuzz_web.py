@@ -208,7 +208,7 @@ class Answering:
         asked = b""
         while b"\r\n\r\n" not in asked and (more := connection.recv(65536)):
             asked += more
-            if not b"GETPOS".startswith(asked[:1]):
+            if asked[:1] not in (b"G", b"P"):
                 # TLS, which it does not speak.
                 return
         if self.answer[:1] == b"!":

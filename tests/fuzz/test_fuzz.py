@@ -2,13 +2,20 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 
+import fuzz_pbx
+import fuzz_web
 import pytest
 from fuzz_all import TARGETS
-from fuzz_web import answering
+from fuzz_web import answering, settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from humbug_agent.config import NumbersSettings
+from humbug_agent.destinations.contract import DeliveryError
+from humbug_agent.destinations.humbug import Humbug
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = {target: sorted((CORPUS / target).iterdir()) for target in TARGETS}
@@ -80,3 +87,29 @@ def _tried(target: str, data: bytes, seconds: float, name: str) -> None:
     TARGETS[target](data)
     took = time.process_time() - began
     assert took < seconds, f"{target}, {name}: {took:.1f} s for {len(data)} bytes"
+
+
+def test_the_seeds_come_to_where_they_should() -> None:
+    """A target that refuses everything at its door breaks nothing, too."""
+
+    def calls(kind: str, target: str, seed: str) -> int:
+        source = fuzz_pbx.a_source(kind, "legs = ab" if kind.startswith("freeswitch") else "")
+        return len(source.parse((CORPUS / target / seed).read_bytes()).records)
+
+    assert calls("asterisk_csv", "asterisk_csv", "full") == 3
+    assert calls("freeswitch_csv", "freeswitch_csv", "asterisk") > 0
+    assert calls("freeswitch_json", "freeswitch_document", "small.xml") == 1
+    assert calls("freeswitch_esl", "esl_event", "channel_hangup_complete") == 1
+    assert calls("asterisk_ami", "ami", "cdr") == 2
+    assert len(fuzz_pbx.frames([(CORPUS / "esl" / "lists").read_bytes()])) == 6
+    server = answering()
+    for seed, status in (("ok", 200), ("chunked", 200), ("early", 400), ("later", 503)):
+        server.answer = (CORPUS / "http_answer" / seed).read_bytes()
+        destination = Humbug(settings_of(server.port), UTC, NumbersSettings(None, 9, ""))
+        try:
+            answer = destination.send(fuzz_web.receiving_call())
+        except DeliveryError as error:
+            answer = error.answer
+        finally:
+            destination.close()
+        assert answer.status == status
