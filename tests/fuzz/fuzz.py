@@ -63,6 +63,9 @@ def _child(target: str, arguments: list[str]) -> None:
     with atheris.instrument_imports(include=["humbug_agent", "fuzz_pbx", "fuzz_web", "h11"]):
         from fuzz_all import TARGETS
 
+        # What is only loaded once it is used.
+        TARGETS[target](b"")
+
     def kept(data: bytes) -> None:
         # Here, since atheris does not always come to it.
         try:

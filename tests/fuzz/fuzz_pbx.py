@@ -27,7 +27,7 @@ from humbug_agent.esl.frames import Frame, FrameError, Frames
 from humbug_agent.http_client import Response
 from humbug_agent.rows import values
 from humbug_agent.show import json_text, record
-from humbug_agent.sources import SOURCES
+from humbug_agent.sources import make_sources
 from humbug_agent.sources.asterisk.csv_records import split
 from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.sources.freeswitch.own_columns import FileRows
@@ -76,8 +76,7 @@ def configured(kind: str, more: str = "") -> Config:
 
 
 def a_source(kind: str, more: str = "") -> Source:
-    config = configured(kind, more)
-    return SOURCES[kind](config.sources[0], config.agent.timezone)
+    return make_sources(configured(kind, more))[0]
 
 
 @cache
