@@ -22,7 +22,7 @@ from humbug_agent.config_sources import (
     SourceSettings,
 )
 from humbug_agent.config_status import StatusSettings, status_settings
-from humbug_agent.ini import ConfigError, Secret, Section, file, nearest, read, timezone, url
+from humbug_agent.ini import ConfigError, Secret, Section, contents, file, nearest, pattern, read, timezone, url
 
 DEFAULT_PATH = Path("/etc/humbug-agent/agent.ini")
 T = TypeVar("T")
@@ -120,8 +120,8 @@ def _humbug(name: str, section: Section) -> HumbugSettings:
         encryption_key=section.secret("encryption_key"),
         connections=section.whole("connections", 4, 1, 64),
         timeout=section.whole("timeout", 20, 1, 600),
-        accept_pattern=section.converted("accept_pattern", re.compile, "a regular expression"),
-        reject_pattern=section.converted("reject_pattern", re.compile, "a regular expression"),
+        accept_pattern=section.converted("accept_pattern", pattern, "a regular expression"),
+        reject_pattern=section.converted("reject_pattern", pattern, "a regular expression"),
         value_escaping=section.choice("value_escaping", ("reserved", "none"), "reserved"),
         ca_file=section.converted("ca_file", file, "a readable file"),
         proxy=Secret(proxy) if proxy else None,
@@ -201,7 +201,7 @@ def _said(sections: Mapping[str, Mapping[str, str]]) -> Secret:
     for key, value in (one for values in sections.values() for one in values.items()):
         if key.endswith("_file") or key in ("certificate", "private_key"):
             with suppress(OSError):
-                named[value] = Path(value).read_bytes().decode("latin-1")
+                named[value] = contents(Path(value)).decode("latin-1")
     return Secret(json.dumps([sections, named], sort_keys=True))
 
 

@@ -5,8 +5,11 @@ A ``;`` or ``#`` inside a value belongs to the value, and ``%`` is an ordinary c
 
 import configparser
 import difflib
+import errno
 import ipaddress
+import os
 import re
+import stat
 from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -15,6 +18,9 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 T = TypeVar("T")
+
+MOST_BYTES = 2**20
+"""Of a file that agent.ini names."""
 
 
 class ConfigError(Exception):
@@ -128,7 +134,7 @@ class Section:
                 self.wrong(key, f"is missing; give {key} or {key}_file")
             return Secret(here) if here else None
         try:
-            lines = Path(there).read_text("utf-8").splitlines()
+            lines = contents(Path(there)).decode("utf-8").splitlines()
         except PermissionError as error:
             self.wrong(f"{key}_file", f"{there} can't be read: {error.strerror}")
             return None
@@ -156,6 +162,14 @@ class Section:
                 self.wrong(key, f"is not known here{nearest(key, sorted(self._asked))}")
 
 
+def contents(path: Path) -> bytes:
+    """What a file that agent.ini names holds. Raises OSError, also of what is no file: a pipe would be waited for."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no file", os.fspath(path))
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES)
+
+
 def nearest(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean {close[0]}?" if close else ""
@@ -172,6 +186,9 @@ def read(path: Path, mistakes: list[str]) -> configparser.ConfigParser:
         raise ConfigError([f"{path}: {error.strerror}; agent.ini.example shows what belongs into it"]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None
+    if "\0" in text:
+        line = text.partition("\0")[0].count("\n") + 1
+        raise ConfigError([f"{path}: is no text: there is a NUL in line {line}"])
     for strict in (True, False):
         parser = configparser.ConfigParser(interpolation=None, strict=strict, default_section="\0")
         try:
@@ -214,8 +231,15 @@ def host(value: str) -> str:
 
 
 def file(value: str) -> Path:
-    with open(value, "rb"):
-        return Path(value)
+    contents(Path(value))
+    return Path(value)
+
+
+def pattern(value: str) -> re.Pattern[str]:
+    try:
+        return re.compile(value)
+    except (OverflowError, RecursionError):
+        raise ValueError("it is too large, or nested too deep") from None
 
 
 def timezone(value: str) -> tzinfo:

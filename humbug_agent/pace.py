@@ -33,7 +33,7 @@ def growing(failures: int, first: float, longest: float) -> float:
 
 def jittered(wait: float) -> float:
     """What waits alike does not come back all at once."""
-    return wait * random.uniform(0.75, 1.25)
+    return wait * random.uniform(0.75, 1.25)  # nosec B311 # a pause
 
 
 def retry_in(attempts: int, asked: float | None = None) -> float:

@@ -28,6 +28,8 @@ LEFT_OUT = 64
 LEAST = 4
 """Bytes of a secret that is looked for in base64: of fewer any text has some."""
 
+_WINDOWS_1252 = {byte: bytes([byte]).decode("cp1252", "ignore") or byte for byte in range(0x80, 0xA0)}
+
 _HEX = re.compile(rb"[0-9A-Fa-f]{32,}")
 """What is encoded with a secret, signed with it, or a token."""
 
@@ -90,6 +92,9 @@ class Scrubber:
             self._forms.add(_bytes(secret))
             with suppress(UnicodeEncodeError):
                 self._forms.add(secret.encode("latin-1"))
+            # Whoever takes UTF-8 for Latin-1, or for what browsers call so, says back two characters for one.
+            misread = _bytes(secret).decode("latin-1")
+            self._forms |= {_bytes(misread), _bytes(misread.translate(_WINDOWS_1252))}
 
     def __call__(self, text: str, *, cut: bool = False) -> str:
         """``cut``: it broke off, or goes on. Half a secret, at its end, is not known for one: its end is left out."""

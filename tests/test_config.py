@@ -1,5 +1,6 @@
 """agent.ini: every mistake at once, in words that lead to its mending."""
 
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -198,6 +199,26 @@ def test_text_that_is_not_utf8_is_a_mistake(tmp_path: Path) -> None:
     path.write_bytes(b"[agent]\n# M\xfcller\n")
     with pytest.raises(ConfigError, match="is not UTF-8"):
         load(path)
+
+
+def test_a_nul_is_a_mistake_that_names_its_line(tmp_path: Path) -> None:
+    for line in ("api_key_file = a\0b", "ca_file = \0"):
+        (said,) = mistakes(tmp_path, f"{GOOD}\n{line}\n")
+        assert said.endswith(f"is no text: there is a NUL in line {GOOD.count(chr(10)) + 2}")
+
+
+@pytest.mark.parametrize("pattern", ["a{99999999999999999999}", "(" * 5000])
+def test_a_pattern_that_is_too_much_is_a_mistake_like_any_other(tmp_path: Path, pattern: str) -> None:
+    (said,) = mistakes(tmp_path, f"{GOOD}\naccept_pattern = {pattern}\n")
+    assert said.endswith("is not a regular expression (it is too large, or nested too deep)")
+
+
+@pytest.mark.parametrize("key", ["ca_file", "encryption_key_file"])
+def test_a_pipe_or_a_device_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path, key: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero", tmp_path):
+        (said,) = mistakes(tmp_path, f"{GOOD}\n{key} = {path}\n")
+        assert "it is no file" in said
 
 
 def test_percent_semicolon_and_hash_belong_to_a_value(tmp_path: Path) -> None:

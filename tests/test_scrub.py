@@ -43,6 +43,15 @@ WAYS: dict[str, Way] = {
 SECRETS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Z"]), min_size=4, max_size=20)
 
 
+@given(secret=SECRETS, ways=st.lists(st.sampled_from([*WAYS]), max_size=2))
+@example(secret="pässwörd€", ways=[])
+def test_it_is_masked_where_its_utf8_was_taken_for_latin_1(secret: str, ways: list[str]) -> None:
+    said = secret.encode().decode("latin-1")
+    for way in ways:
+        said = WAYS[way](said)
+    assert Scrubber([secret])(f"you [{said}] are not known") == "you [***] are not known"
+
+
 @settings(max_examples=300, deadline=None)
 @given(secret=SECRETS, ways=st.lists(st.sampled_from([*WAYS]), min_size=1, max_size=3))
 @example(secret='a"b\\c/d&e<f>', ways=["json as of PHP", "html"])

@@ -150,7 +150,7 @@ class Patience:
         elif time.monotonic() - self._refused > REFUSED_SECONDS:
             return REFUSED_WAIT
         self._failures += 1
-        wait = growing(self._failures, FIRST_WAIT, LONGEST_WAIT) * random.uniform(0.75, 1.0)
+        wait = growing(self._failures, FIRST_WAIT, LONGEST_WAIT) * random.uniform(0.75, 1.0)  # nosec B311 # a pause
         return max(wait, 1.0) if isinstance(error, LoginRefused) else max(wait - spent, FIRST_WAIT * 0.75)
 
 

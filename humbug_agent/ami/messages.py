@@ -40,7 +40,7 @@ def divide(data: bytes, *, closed: bool) -> tuple[list[bytes], bytes]:
             break
         message = data[at : end.start() if end else len(data)]
         if lf_ended:
-            found += divide(_LINE_END.sub(b"\r\n", message), closed=True)[0]
+            found += divide(_LINE_END.sub(b"\r\n", message.rstrip(b"\r\n")), closed=True)[0]
         elif not (end and end.start() == end.end()):
             found.append(message)
         elif of_cdr(message):
@@ -58,6 +58,8 @@ def odd(data: bytes) -> bool:
         not data.startswith(b"Event: ")
         or data.find(b"\nEv", 7) >= 0
         or b"\nResp" in data
+        or b"\n\r" in data
+        or data.find(CDR, 1) >= 0
         or (b"\nUserF" in data and not data.startswith(CDR))
         or data[data.find(b"\n") - 1 : data.find(b"\n")] != b"\r"
     )

@@ -20,6 +20,7 @@ from panoramisk.message import Message
 from humbug_agent.ami.messages import END, divide, odd, of_cdr
 from humbug_agent.config import AsteriskAmiSettings
 from humbug_agent.scrub import Scrubber
+from humbug_agent.text import text
 
 BANNER = b"Asterisk Call Manager/"
 OLD_BANNER = BANNER + b"1."
@@ -206,7 +207,7 @@ class Protocol(AMIProtocol):  # type: ignore[misc]
             events = f"{events},call"
         answer = await self.ask("Login", Username=settings.username, Secret=secret, Events=events)
         if not answer.success:
-            said = Scrubber([secret])(str(answer.message))
+            said = Scrubber([secret])(text(str(answer.message).encode(self.encoding, "replace")))
             raise LoginRefused(
                 f"{self.where}: refuses the login of {settings.username} ({said}); look in manager.conf at "
                 f"[{settings.username}]: its secret, its permit and deny lines, and whether it was reloaded"

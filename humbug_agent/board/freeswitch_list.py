@@ -43,7 +43,7 @@ class Listing:
             return
         for row in table(await api("callcenter_config agent list"), b"name", self.charset):
             self.agents[row["name"]] = agent(row)
-        for row in table(await api("callcenter_config tier list"), b"agent", self.charset):
+        for row in table(await api("callcenter_config tier list"), b"agent", self.charset, b"queue"):
             self.tiers.append((row["queue"], row["agent"]))
         for queue in self.queues:
             # A blank or a line break would end the name, and begin something else.

@@ -196,14 +196,14 @@ def rows(answer: bytes, charset: str) -> list[Row]:
     return [row for row in found if isinstance(row, dict) and all(isinstance(row.get(one), str) for one in needed)]
 
 
-def table(answer: bytes, free: bytes, charset: str) -> Iterator[Row]:
+def table(answer: bytes, free: bytes, charset: str, *needed: bytes) -> Iterator[Row]:
     """Of one of mod_callcenter's lists, whose values may hold what parts them: the surplus is ``free``'s.
 
-    An empty list has no header line.
+    An empty list has no header line. What lacks one of these columns, ``free`` and those ``needed``, is no such list.
     """
     first, _, rest = answer.partition(b"\n")
     columns = first.split(b"|")
-    if free not in columns:
+    if not {free, *needed} <= set(columns):
         return
     at, begun = columns.index(free), b""
     for line in rest.split(b"\n"):

@@ -213,5 +213,5 @@ class Patience:
             return growing(self._refusals, FIRST_REFUSED, LONGEST_REFUSED)
         self._refusals = 0
         self._failures += 1
-        wait = growing(self._failures, FIRST_WAIT, LONGEST_WAIT) * random.uniform(0.75, 1.0)
+        wait = growing(self._failures, FIRST_WAIT, LONGEST_WAIT) * random.uniform(0.75, 1.0)  # nosec B311 # a pause
         return max(wait - spent, FIRST_WAIT * 0.75)

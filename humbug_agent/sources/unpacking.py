@@ -24,50 +24,111 @@ from humbug_agent.sources.contract import SourceError
 MAGIC = 6
 """Bytes at a file's beginning that tell how it is packed."""
 
+XZ_BYTES = 100 * 2**20
+"""Of memory that unpacking may take; xz -9 needs 65 MB. The others take at most 128 MB (zstd) by themselves."""
+
 
 class CantUnpack(SourceError):
     """Nothing here can unpack the file; the text says which file, and what to install."""
 
 
-class _Piped:
-    """What a program unpacks from the file ``raw``. Going back means to begin again. Raises EOFError where it fails."""
+class _Anew:
+    """What is unpacked from its beginning on, of the file ``raw``. Going back means to begin again."""
 
-    def __init__(self, raw: io.FileIO, command: list[str]) -> None:
+    def __init__(self, raw: io.FileIO) -> None:
         self._raw = raw
-        self._command = command
+        self._begin()
+
+    def _begin(self) -> None:
+        # A program reads on where our descriptor stands.
+        self._raw.seek(0)
         self._at = 0
-        self._process = self._started()
+
+    def _more(self, size: int) -> bytes:
+        """Up to so many bytes; none at the end. Raises some of FAILURES."""
+        raise NotImplementedError
 
     def read1(self, size: int) -> bytes:
-        assert self._process.stdout
-        assert self._process.stderr
-        data = self._process.stdout.read(size)
+        data = self._more(size)
         self._at += len(data)
-        if not data and self._process.wait():
-            said = self._process.stderr.read().decode("utf-8", "replace").strip()
-            raise EOFError(said or f"{self._command[0]} failed")
         return data
 
     def seek(self, at: int, whence: int = io.SEEK_SET) -> int:
         if whence == io.SEEK_SET and at < self._at:
             self.close()
-            self._at, self._process = 0, self._started()
+            self._begin()
         while whence == io.SEEK_END or self._at < at:
             if not self.read1(io.DEFAULT_BUFFER_SIZE if whence == io.SEEK_END else at - self._at):
                 break
         return self._at
 
     def close(self) -> None:
+        pass
+
+
+class _Piped(_Anew):
+    """By a program. Raises EOFError where it fails."""
+
+    def __init__(self, raw: io.FileIO, command: list[str]) -> None:
+        self._command = command
+        super().__init__(raw)
+
+    def _begin(self) -> None:
+        super()._begin()
+        # One of _KINDS, without a shell; the file is its input, and its name no part of the command.
+        self._process = subprocess.Popen(  # nosec B603
+            self._command, stdin=self._raw, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def _more(self, size: int) -> bytes:
+        assert self._process.stdout
+        assert self._process.stderr
+        data = self._process.stdout.read(size)
+        if not data and self._process.wait():
+            said = self._process.stderr.read().decode("utf-8", "replace").strip()
+            raise EOFError(said or f"{self._command[0]} failed")
+        return data
+
+    def close(self) -> None:
         self._process.kill()
         self._process.communicate()
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        # It reads on where our descriptor stands.
-        self._raw.seek(0)
-        return subprocess.Popen(self._command, stdin=self._raw, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+class _Xz(_Anew):
+    """As lzma.LZMAFile, but for the memory: a few kilobytes can ask for four gigabytes."""
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._stream: lzma.LZMADecompressor | None = _xz()
+
+    def _more(self, size: int) -> bytes:
+        data = b""
+        while self._stream and not data:
+            if self._stream.eof:
+                data = self._next_stream(self._stream.unused_data, size)
+                continue
+            packed = self._raw.read(io.DEFAULT_BUFFER_SIZE) if self._stream.needs_input else b""
+            if self._stream.needs_input and not packed:
+                raise EOFError("it ends in the midst of what is packed")
+            data = self._stream.decompress(packed, size)
+        return data
+
+    def _next_stream(self, packed: bytes, size: int) -> bytes:
+        """What comes behind the end of one. What can't be unpacked there is no part of it."""
+        packed = packed or self._raw.read(io.DEFAULT_BUFFER_SIZE)
+        self._stream = _xz() if packed else None
+        try:
+            return self._stream.decompress(packed, size) if self._stream else b""
+        except lzma.LZMAError:
+            self._stream = None
+            return b""
 
 
-Unpacked = gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | _Piped
+def _xz() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(memlimit=XZ_BYTES)
+
+
+Unpacked = gzip.GzipFile | bz2.BZ2File | _Anew
 
 
 def _zstd() -> tuple[Callable[[io.FileIO], Any], tuple[type[Exception], ...]] | None:
@@ -90,7 +151,7 @@ _BROKEN: tuple[type[Exception], ...] = (
 _KINDS: dict[str, tuple[re.Pattern[bytes], Callable[[io.FileIO], Any] | None, list[str]]] = {
     "gzip": (re.compile(rb"\x1f\x8b"), lambda raw: gzip.GzipFile(fileobj=raw), []),
     "bzip2": (re.compile(rb"BZh[1-9]"), bz2.BZ2File, []),
-    "xz": (re.compile(rb"\xfd7zX|\x5d\0\0"), lzma.LZMAFile, []),
+    "xz": (re.compile(rb"\xfd7zX|\x5d\0\0"), _Xz, []),
     # Parallel zstd begins with a frame that is to be skipped.
     "zstd": (
         re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),

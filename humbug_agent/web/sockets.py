@@ -97,7 +97,7 @@ def tls_context(settings: Listen) -> ssl.SSLContext | None:
         raise WebError(f"the private key in {key_file} needs a passphrase; store it without one (openssl pkey)")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(settings.certificate, key_file, password="")
+        context.load_cert_chain(settings.certificate, key_file, password="")  # nosec B106 # so that none is asked for
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
         if error.reason == "KEY_VALUES_MISMATCH":

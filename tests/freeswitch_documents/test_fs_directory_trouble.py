@@ -94,7 +94,7 @@ def test_one_that_is_larger_than_any_document_is_a_reject(folder: Path) -> None:
         file.truncate(50 * 1024 * 1024)
     old(path)
     (reject,) = Store(folder).read().rejects
-    assert reject.reason == "larger than 16 MB"
+    assert reject.reason == "larger than 4 MB"
     assert len(reject.text) == 64 * 1024
 
 

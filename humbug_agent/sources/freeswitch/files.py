@@ -133,7 +133,9 @@ class Tidy:
                 read.path.unlink()
                 return
             target = self._base / (REJECTED if read.reject else DONE) / read.name
-            target.parent.mkdir(parents=True, exist_ok=True)
+            for folder in reversed(target.relative_to(self._base).parents[:-1]):
+                # Calls are in them: not for everybody, whatever the umask.
+                (self._base / folder).mkdir(mode=0o750, exist_ok=True)
             read.path.replace(target)
         except FileNotFoundError:
             return

@@ -17,7 +17,9 @@ from xml.parsers import expat
 from humbug_agent.sources.freeswitch.variable_names import without_names
 from humbug_agent.text import AUTO, carried, keeps_ascii, mended
 
-MOST_BYTES = 16 * 1024 * 1024
+MOST_BYTES = 4 * 1024 * 1024
+"""A call has some ten thousand. Taken apart, a document can be 35 times as large, which the unit's memory must hold."""
+
 DEEPEST = 32
 """Of XML elements; the modules nest 7."""
 

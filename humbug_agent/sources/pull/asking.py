@@ -14,8 +14,11 @@ from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.pull.rows import read_json
 from humbug_agent.words import count
 
-LONGEST_ANSWER = 64 * 2**20
-"""Bytes."""
+LONGEST_ANSWER = 8 * 2**20
+MOST_VALUES = 300_000
+"""Bytes of an answer, and values in it: as Python's objects they are up to 60 times as large. 10,000 calls are less."""
+
+_BEFORE_A_VALUE = (b",", b"[", b"{")
 
 FIRST_WAIT, LONGEST_WAIT = 5.0, 90.0
 """Seconds. A server that asks for more than the latter is left alone by ending the reading."""
@@ -103,6 +106,8 @@ class Asker:
             raise TooMuch(f"{self.where}: answered more than {LONGEST_ANSWER // 2**20} MB")
         if response.slow:
             raise TooMuch(f"{self.where}: no whole answer within {self._settings.timeout} s")
+        if sum(map(response.body.count, _BEFORE_A_VALUE)) > MOST_VALUES:
+            raise TooMuch(f"{self.where}: answered more than {count(MOST_VALUES, 'value')}")
         if not response.whole:
             raise self.wrong(response, f"the answer broke off after {count(len(response.body), 'byte')}")
         try:

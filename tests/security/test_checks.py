@@ -1,0 +1,55 @@
+"""What the security checks go by."""
+
+import ast
+import re
+from pathlib import Path
+
+import audit
+
+import humbug_agent
+
+PACKAGE = Path(humbug_agent.__file__).parent
+
+SQL = re.compile(
+    r"\s*(?:SELECT|INSERT|UPDATE|DELETE|PRAGMA|CREATE|WITH|DROP|ALTER)\b|.*\b(?:FROM|WHERE|VALUES|ORDER BY)\b", re.S
+)
+
+PIECES = {
+    # Names of columns and tables, and marks for values, all of them written in this program.
+    "_DELIVERED", "_ENTRY", "column", "key", "names", "order", "places", "rows.COLUMNS", "rows.PLACES", "sql", "table",
+    "texts", "these", "values", "when", "where", "', '.join(names)", "', '.join('?' * len(names))",
+    # Functions that make SQL of such names.
+    "known('answer')", "known('end')", "known('start')", "rows.as_texts('destination')", "rows.as_texts('source')",
+    "rows.as_texts('destination error')", "rows.as_texts('destination reply error')",
+    "rows.as_texts('destination state')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",
+    "rows.as_texts('source destination state reply error')",
+    # Numbers, and a choice of two words.
+    "', '.join((str(number) for number in ids))", "', '.join(map(str, calls))", "'FULL' if durable else 'NORMAL'",
+    "WAL_LIMIT_BYTES", "hour(time.time())", "schema.BUSY_SECONDS * 1000", "span", "today",
+}  # fmt: skip
+"""What may stand within SQL. Each was looked at: nothing that others wrote is in it; values go as question marks."""
+
+
+def test_nothing_that_others_wrote_is_put_into_sql() -> None:
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(str(one.value) if isinstance(one, ast.Constant) else "?" for one in node.values)
+                if SQL.match(text):
+                    found |= {ast.unparse(one.value) for one in node.values if isinstance(one, ast.FormattedValue)}
+    assert found == PIECES
+
+
+def test_each_exception_from_a_check_names_the_check() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for line in path.read_text().splitlines():
+            if "# nosec" in line:
+                assert re.search(r"# nosec B[0-9]{3}( # .+)?$", line), f"{path}: {line}"
+
+
+def test_the_audit_is_no_success_where_it_could_not_look() -> None:
+    good, bad = {"name": "a", "version": "1", "vulns": []}, {"name": "b", "skip_reason": "not found"}
+    ill = {"name": "c", "version": "2", "vulns": [{"id": "X-1", "fix_versions": []}]}
+    ours = {"name": "humbug-agent", "skip_reason": "not found"}
+    assert [audit.judged(one) for one in ([good, ours], [good, bad], [ill, bad], [])] == [0, 2, 1, 2]
