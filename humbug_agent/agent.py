@@ -20,6 +20,7 @@ from humbug_agent.config import Config, ConfigError, load
 from humbug_agent.delivery import Delivery
 from humbug_agent.destinations import make_destinations as make_destinations
 from humbug_agent.gaps import Gaps
+from humbug_agent.kept import Kept
 from humbug_agent.life import Stop
 from humbug_agent.lock import AgentError, Held, locked
 from humbug_agent.outbox import Outbox
@@ -58,14 +59,14 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
 
     The outbox is this process's from the first to the last, also between two of them. Raises AgentError, OutboxError.
     """
-    held = ExitStack()
+    held, kept = ExitStack(), Kept()
     lock = held.enter_context(locked(config.agent.outbox, config.path))
     damages: list[float] = []
     damage = ""
     try:
         while True:
             try:
-                after = Agent(config, asked, damage).run()
+                after = Agent(config, asked, kept, damage).run()
                 damage = ""
             except OutboxDamaged as error:
                 after, damage = config, str(error)
@@ -85,6 +86,7 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
                 config = after
                 read_again(config)
     finally:
+        kept.close(config.agent.outbox)
         held.close()
 
 
@@ -115,19 +117,21 @@ def put_back(held: Outbox) -> None:
 class Agent:
     """The daemon, for one reading of agent.ini; whoever runs it has the outbox locked.
 
-    ``asked`` outlives it: what is asked between two agents is for the next one. ``damage`` is what the one before it
-    found wrong with the outbox.
+    ``asked`` outlives it: what is asked between two agents is for the next one. So does what is ``kept``. ``damage`` is
+    what the one before it found wrong with the outbox.
     """
 
-    def __init__(self, config: Config, asked: SimpleQueue[Ask], damage: str = "") -> None:
+    def __init__(self, config: Config, asked: SimpleQueue[Ask], kept: Kept, damage: str = "") -> None:
         self._config = config
         self._asked = asked
+        self._kept = kept
         self._damage = damage
         self._stops: dict[str, Stop] = {}
         self._hanging: list[str] = []
         self._broken: list[str] = []
         self._damages: list[OutboxDamaged] = []
         self._missed = ""
+        self._untold = False
         self._gaps = Gaps(config)
         self._taken = taken.taken_now(config, os.getpid(), max_bytes(config))
 
@@ -172,6 +176,7 @@ class Agent:
 
         threads = [self._thread(f"destination {d.name}", partial(self._deliver, d)) for d in deliveries]
         sources = make_sources(self._config)
+        self._kept.hand_on(sources)
         for source in sources:
             supervisor = Supervisor(source, path, max_bytes(self._config), wake, self._gaps.outage)
             threads.append(self._thread(f"source {source.name}", partial(supervisor.run, names)))
@@ -188,19 +193,27 @@ class Agent:
             after = self._watch_over(file)
         finally:
             notify("RELOADING=1" if after else "STOPPING=1")
+            another = after or (self._config if self._damages else None)
+            self._kept.stay(sources, self._config, another, lambda name: self._lacks(name, serving))
             for stop in self._stops.values():
                 stop.set()
             for delivery in deliveries:
                 delivery.wake()
             if serving:
                 serving.stop()
+                self._kept.stay_page(serving, self._config, another)
             deadline = time.monotonic() + STOP_SECONDS
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
                 if thread.is_alive():
                     # Beside a new one it would send things twice: this process must end.
                     self._broken.append(f"{thread.name}: does not end")
+            self._kept.end_others(sources, path)
         return after
+
+    def _lacks(self, source: str, serving: "Serving | None") -> bool:
+        """Whether a connection tells less than is wanted of it: it keeps the rights that its user had at the login."""
+        return self._gaps.deaf(source) or bool(serving and serving.lacks_right(source))
 
     def _write_down(self, parts: Sequence[str]) -> None:
         """What is read and delivered to from now on, for whoever asks. Raises OutboxError."""
@@ -216,7 +229,7 @@ class Agent:
         from humbug_agent.serving import Serving
 
         tallies = {delivery.name: delivery.tally for delivery in deliveries}
-        serving = Serving(self._config, sources, make_sources(self._config), tallies)
+        serving = Serving(self._config, sources, make_sources(self._config), tallies, self._kept)
         serving.start()
         return serving
 
@@ -267,7 +280,7 @@ class Agent:
         while Ask.STOP not in (asked := self._next_asked()):
             if not self._something_hangs():
                 notify("WATCHDOG=1")
-            if Ask.RELOAD in asked and (config := self._read_again()):
+            if Ask.RELOAD in asked and (config := self._read_again(file)):
                 return config
             if not file.is_there() and self._may_be_put_back():
                 return self._config
@@ -279,6 +292,8 @@ class Agent:
             try:
                 with Outbox(self._config.agent.outbox) as outbox:
                     self._gaps.look(outbox)
+                    if self._untold:
+                        self._tell_refused(outbox)
             except OutboxDamaged as error:
                 self._damages.append(error)
                 return None
@@ -316,11 +331,16 @@ class Agent:
         except Empty:
             return asked
 
-    def _read_again(self) -> Config | None:
+    def _read_again(self, file: Held) -> Config | None:
         """agent.ini as it is now; None where that can't be used: then all goes on as before, without a break."""
         try:
             config = load(self._config.path)
-            if config.agent.outbox != self._config.agent.outbox:
+            if config.agent.outbox == self._config.agent.outbox:
+                # With one that can't be written the next Agent could not begin. A damaged one it mends.
+                if file.is_there():
+                    with suppress(OutboxDamaged), Outbox(config.agent.outbox) as outbox:
+                        taken.write_down(outbox, self._taken)
+            else:
                 empty = begins_empty(config.agent.outbox, self._config.agent.outbox)
                 with locked(config.agent.outbox, config.path):
                     pass
@@ -334,12 +354,15 @@ class Agent:
         log.error("not reloaded, going on as before: %s", "; ".join(mistakes))
         log.info("%s, as before", self._doing())
         self._taken = self._taken.but_refused(mistakes)
-        try:
-            with Outbox(self._config.agent.outbox) as outbox:
-                taken.write_down(outbox, self._taken)
-        except OutboxError as error:
-            log.error("%s", error)
+        self._untold = True
+        # `reload` waits for it.
+        with suppress(OutboxError), Outbox(self._config.agent.outbox) as outbox:
+            self._tell_refused(outbox)
         return None
+
+    def _tell_refused(self, outbox: Outbox) -> None:
+        taken.write_down(outbox, self._taken)
+        self._untold = False
 
     def _doing(self) -> str:
         return f"reading {_names(self._config.sources)}, delivering to {_names(self._config.destinations)}"

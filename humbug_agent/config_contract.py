@@ -25,6 +25,13 @@ class SourceContract:
         """Whether it has all calls that an Asterisk on this host wrote down."""
         return False
 
+    def held_as(self, *, board: bool) -> object:
+        """What of these settings a port or a connection depends on: while it stays the same, a reload leaves it open.
+
+        ``board``: the live board is wanted, which some of them feed.
+        """
+        return self
+
     def warnings(self) -> list[str]:
         """What is allowed, and not wise; each begins with ``[source NAME] KEY: ``."""
         return []

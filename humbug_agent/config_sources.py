@@ -2,7 +2,7 @@
 
 import codecs
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from encodings.aliases import aliases
 from pathlib import Path
@@ -62,6 +62,9 @@ class AsteriskAmiSettings(SourceContract):
     @property
     def hears_asterisk(self) -> bool:
         return self.host in LOOPBACK and "cdr" in self.events
+
+    def held_as(self, *, board: bool) -> object:
+        return self, board
 
     def warnings(self) -> list[str]:
         if self.tls or self.host in LOOPBACK:
@@ -143,6 +146,9 @@ class FreeswitchHttpSettings(_LegContract):
         """As messages name it."""
         return shown(self.host, self.port)
 
+    def held_as(self, *, board: bool) -> object:
+        return self.type, self.host, self.port
+
 
 @dataclass(frozen=True)
 class FreeswitchEslSettings(_LegContract):
@@ -164,6 +170,9 @@ class FreeswitchEslSettings(_LegContract):
     def where(self) -> str:
         """As messages name it."""
         return f"event socket {self.host}:{self.port}"
+
+    def held_as(self, *, board: bool) -> object:
+        return replace(self, legs="a", drop_doubles=True, timezone=None), board
 
     def left_out(self) -> str:
         return f"{super().left_out()}, or its dialplan does: process_cdr, skip_cdr_causes"

@@ -24,6 +24,10 @@ class StatusSettings:
     private_key: Path | None
 
     @property
+    def address(self) -> tuple[str, int]:
+        return self.host, self.port
+
+    @property
     def where(self) -> str:
         """As messages name it."""
         return shown(self.host, self.port)

@@ -66,6 +66,10 @@ class Gaps:
             began = self._outages.pop()[1]
         self._outages.append((source, began, ended))
 
+    def deaf(self, source: str) -> bool:
+        """Whether it was said last that ``source`` misses calls."""
+        return bool(self._said.get(source))
+
     def look(self, outbox: Outbox) -> None:
         """Say what was missed, once. Raises OutboxError."""
         now = time.time()

@@ -28,6 +28,10 @@ class Keeping:
         self._thread.start()
         self._ready.wait()
 
+    def is_alive(self) -> bool:
+        """False where it has ended by a fault of this program."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         with suppress(RuntimeError):
             # It may have ended by a fault of this program.

@@ -9,7 +9,7 @@ says something.
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any
@@ -114,7 +114,7 @@ def leniently(conn: sqlite3.Connection, ask: Callable[[], list[Any]]) -> list[An
     return ask()
 
 
-def record(row: sqlite3.Row) -> Record | Damaged:
+def record(row: sqlite3.Row | Mapping[str, Any]) -> Record | Damaged:
     """The call or the notice of a row that has ``COLUMNS``; its times show what the PBX's clock showed.
 
     A time of which that is not known is in UTC, and so is a notice's.
@@ -129,7 +129,7 @@ def record(row: sqlite3.Row) -> Record | Damaged:
         return Damaged({name: row[name] for name in (*FIELDS, "event", *OFFSETS.values())}, said(error))
 
 
-def _record(row: sqlite3.Row, got: dict[str, Any]) -> Record:
+def _record(row: sqlite3.Row | Mapping[str, Any], got: dict[str, Any]) -> Record:
     if row["event"] != CALL:
         if said := [name for name, value in got.items() if value and name not in _OF_A_NOTICE]:
             raise ValueError(f"its event is {row['event']!r}, which has no {said[0]}")

@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
+from typing import Any
 
-from humbug_agent.board.asterisk import CLASSES, AsteriskFeeder
+from humbug_agent.board.asterisk import CLASSES, LACKS, AsteriskFeeder
 from humbug_agent.board.freeswitch import EVENTS, FreeswitchFeeder
 from humbug_agent.board.model import Board
 from humbug_agent.config import Config
 from humbug_agent.config_status import StatusSettings
 from humbug_agent.ini import address
+from humbug_agent.kept import Kept
 from humbug_agent.outbox import Outbox
 from humbug_agent.sayings import Sayings, to
 from humbug_agent.schema import OutboxError
@@ -36,15 +39,23 @@ AGAIN_SECONDS = 5.0
 LOOK_SECONDS = 0.5
 """How often to look whether a board became live, or ceased to be."""
 
+LOOK_UP_SECONDS = 3.0
+"""How long to wait for the end of a look into the outbox."""
+
 PATIENCE_SECONDS = 3.0
 """For so long a board that connects anew, and asks for everything, is not said to fail."""
 
 
-def make_boards(sources: Sequence[Source]) -> list[Board]:
-    """A board for each source that can feed one, and fed by it from now on."""
+def make_boards(sources: Sequence[Source], kept: Mapping[str, Board] = MappingProxyType({})) -> list[Board]:
+    """A board for each source that can feed one, and fed by it from now on.
+
+    ``kept``, by the sources' names, are those whose connections feed them already.
+    """
     boards = []
     for source in sources:
-        if isinstance(source, AsteriskAmi):
+        if board := kept.get(source.name):
+            boards.append(board)
+        elif isinstance(source, AsteriskAmi):
             boards.append(Board(source.name))
             source.listen_also(AsteriskFeeder(boards[-1], source.username, source.charset), CLASSES)
         elif isinstance(source, FreeswitchEsl):
@@ -78,22 +89,37 @@ def _overlap(one: tuple[str, int], other: tuple[str, int]) -> bool:
 class Serving:
     """``sources`` are those that will be read, ``asked`` the same once more, for whoever asks how they stand.
 
+    ``kept`` are boards and the web server of the one before it; at the end they are as they were, for another one.
     Nothing that goes wrong here keeps a call from being delivered.
     """
 
     def __init__(
-        self, config: Config, sources: Sequence[Source], asked: Sequence[Source], tallies: Mapping[str, Tally]
+        self,
+        config: Config,
+        sources: Sequence[Source],
+        asked: Sequence[Source],
+        tallies: Mapping[str, Tally],
+        kept: Kept,
     ) -> None:
         assert config.status
         self._outbox = config.agent.outbox
-        self._boards = boards = make_boards(sources)
+        self.boards = boards = make_boards(sources, kept.boards)
         self._not_live: dict[str, float] = {}
         self._told: dict[str, tuple[str, str]] = {}
         self._sayings = Sayings(to(log))
         self._said: dict[str, str] = {}
-        facts = Facts(lambda: standing(config, asked, time.time(), os.getpid()))
+        self._looking = threading.Lock()
+
+        def look() -> Mapping[str, Any] | None:
+            with self._looking:
+                # Once it is over, the outbox may be moved: whoever opens it then may make another one in its place.
+                return None if self._stop.is_set() else standing(config, asked, time.time(), os.getpid())
+
+        facts = Facts(look)
         self._where = config.status.where
-        self._server = Server(Guard(App(config, boards, facts, tallies).routes(), config.status), config.status)
+        guard = Guard(App(config, boards, facts, tallies).routes(), config.status)
+        self.server = kept.page or Server(guard, config.status)
+        self.server.serve(guard, config.status)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
 
@@ -101,8 +127,15 @@ class Serving:
         self._thread.start()
 
     def stop(self) -> None:
+        """The web server goes on, and tells of the outbox what it knows by now."""
         self._stop.set()
         self._thread.join()
+        if self._looking.acquire(timeout=LOOK_UP_SECONDS):
+            self._looking.release()
+
+    def lacks_right(self, source: str) -> bool:
+        """Whether this source's connection may not tell what its board needs."""
+        return any(board.name == source and board.view().trouble == LACKS for board in self.boards)
 
     def _run(self) -> None:
         page, again = ("starting", ""), 0.0
@@ -110,17 +143,16 @@ class Serving:
             if page[0] != "ok" and time.monotonic() >= again:
                 page, again = self._listen(said=page[1]), time.monotonic() + AGAIN_SECONDS
             self._tell("page", *page)
-            for board in self._boards:
+            for board in self.boards:
                 self._look(board)
             self._sayings.tick()
             self._stop.wait(LOOK_SECONDS)
         self._sayings.end()
-        self._server.stop()
 
     def _listen(self, said: str) -> tuple[str, str]:
         """How the page stands then, and why. ``said``: why it could not be listened the last time."""
         try:
-            self._server.start()
+            self.server.start()
         except WebError as error:
             if str(error) != said:
                 log.error("[status] %s. Trying again; calls are delivered meanwhile", error)

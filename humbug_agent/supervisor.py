@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from humbug_agent import spill
 from humbug_agent.cdr import Batch, Notice, Reject
 from humbug_agent.outbox import Outbox
 from humbug_agent.pace import growing, jittered
@@ -106,8 +107,45 @@ def _latest(batch: Batch) -> float:
     return 0.0 if last is None else (last.at if isinstance(last, Notice) else last.end).timestamp()
 
 
+def let_go(name: str, source: Holding, outbox: Path) -> None:
+    """Give back what the source of this name holds; what it was told and is not in the outbox is kept beside that."""
+    kept = lost = 0
+    folders: dict[Path, None] = {}
+    why = ""
+    for batch in source.let_go():
+        number = len(batch.records) + len(batch.rejects)
+        if not number:
+            continue
+        try:
+            folders[spill.write(outbox, name, batch).parent] = None
+            kept += number
+        except spill.SpillError as error:
+            lost += number
+            why = str(error)
+    if kept:
+        log.warning(
+            "source %s: of what it was told %s could not be put into the outbox before the end; the next start reads "
+            "that first, from %s%s",
+            name,
+            count(kept, "event"),
+            " and ".join(map(str, folders)),
+            "" if [*folders] == [outbox.parent] else ", unless this host is started anew before",
+        )
+    if lost:
+        log.error(
+            "source %s: of what it was told %s could not be put on disk before the end, neither into the outbox nor "
+            "beside it (%s), and will not be told again; only a source beside it has those calls",
+            name,
+            count(lost, "event"),
+            why,
+        )
+
+
 class Supervisor:
-    """``wake`` hears of new calls, ``away`` of outages that are over."""
+    """``wake`` hears of new calls, ``away`` of outages that are over.
+
+    What the source holds is given back by `let_go`, not by the end of `run`: another Agent may go on with it.
+    """
 
     def __init__(
         self, source: Source, outbox: Path, max_bytes: int, wake: Callable[[Brought], None], away: Away
@@ -129,14 +167,6 @@ class Supervisor:
             self._read(destinations, stop)
         finally:
             self._sayings.end()
-            # Also where the outbox could not even be opened for the last try: another Agent may follow this one.
-            if isinstance(self._source, Holding) and (lost := self._source.let_go()):
-                log.error(
-                    "source %s: of what it was told %s could not be put on disk before the end, and will not be told "
-                    "again; only a source beside it has those calls",
-                    self._source.name,
-                    count(lost, "event"),
-                )
 
     def _read(self, destinations: Sequence[str], stop: threading.Event) -> None:
         stopping = False

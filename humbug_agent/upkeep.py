@@ -5,7 +5,7 @@ import threading
 import time
 from pathlib import Path
 
-from humbug_agent import dropping, history, schema
+from humbug_agent import dropping, history, schema, spill
 from humbug_agent.config import Config
 from humbug_agent.dropping import Piecemeal
 from humbug_agent.outbox import Outbox
@@ -68,6 +68,18 @@ def prepare(config: Config, damage: str = "") -> None:
                     config.path,
                     name,
                 )
+    try:
+        bring_in(config)
+    except schema.OutboxDamaged:
+        raise
+    except schema.OutboxError as error:
+        # House-keeping tries again.
+        log.error("%s; what was kept at an earlier stop waits beside it", error)
+
+
+def bring_in(config: Config) -> None:
+    """Put into the outbox what could not be put there at an earlier stop. Raises OutboxError."""
+    spill.bring_in(config.agent.outbox, [one.name for one in config.destinations], max_bytes(config))
 
 
 def _tell_new(config: Config) -> None:
@@ -178,6 +190,7 @@ def keep_house_always(config: Config, stop: threading.Event) -> None:
                 # A look at millions of rows is no piece.
                 outbox.db.conn.set_progress_handler(stop.is_set, 100_000)
                 keep_house(outbox, config, stop)
+            bring_in(config)
         except schema.OutboxDamaged:
             raise
         except schema.OutboxError as error:

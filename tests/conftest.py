@@ -35,3 +35,12 @@ def nothing_left_over() -> Iterator[None]:
 def host(tmp_path: Path) -> Iterator[Host]:
     with closing(Store(tmp_path / "calls.db")) as store, Background(Receiver(store, API_KEY, KEY)) as receiver:
         yield Host(tmp_path, receiver, store)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where a daemon keeps what it can't put into its outbox, as systemd would tell it."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("run")
+        patch.setenv("RUNTIME_DIRECTORY", str(folder))
+        yield folder

@@ -16,6 +16,7 @@ from host import wait_until
 from humbug_agent import agent, life, upkeep
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
+from humbug_agent.kept import Kept
 from humbug_agent.life import Stop
 from humbug_agent.lock import locked
 
@@ -69,7 +70,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd
 
 @contextmanager
 def running(config: Config) -> Iterator[None]:
-    one = agent.Agent(config, SimpleQueue())
+    one = agent.Agent(config, SimpleQueue(), Kept())
     thread = threading.Thread(target=one.run)
     with locked(config.agent.outbox, config.path):
         thread.start()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from humbug_agent import spill
+
 TOP = Path(__file__).parent.parent
 UNIT = TOP / "systemd" / "humbug-agent.service"
 
@@ -35,6 +37,14 @@ def test_systemd_can_make_the_user(tmp_path: Path) -> None:
     subprocess.run(["systemd-sysusers", f"--root={tmp_path}", "humbug-agent.conf"], check=True)
     assert "humbug-agent" in (tmp_path / "etc" / "passwd").read_text()
     assert re.search(r"^asterisk:x:101:humbug-agent$", (tmp_path / "etc" / "group").read_text(), re.MULTILINE)
+
+
+def test_what_could_not_be_stored_at_a_stop_outlives_the_unit() -> None:
+    """By itself systemd removes the directory with the process."""
+    lines = UNIT.read_text().splitlines()
+    said = ("RuntimeDirectory=humbug-agent", "RuntimeDirectoryMode=0700", "RuntimeDirectoryPreserve=yes")
+    assert set(said) <= {*lines}
+    assert spill.RUNTIME == "/run/humbug-agent"
 
 
 def test_the_journal_knows_it_by_its_name_and_a_reload_waits_for_its_answer() -> None:

@@ -68,6 +68,10 @@ class Link:
     def start(self) -> None:
         self._keeping.start()
 
+    def is_alive(self) -> bool:
+        """Whether it still tries to be connected."""
+        return self._keeping.is_alive()
+
     def stop(self) -> None:
         """Close the connection; nothing more comes into the inbox."""
         self._keeping.stop()

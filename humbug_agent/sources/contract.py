@@ -1,7 +1,7 @@
 """What a source is. Each one is a file of its own in this folder and a line in SOURCES."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from threading import Event
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -124,11 +124,28 @@ class Comparing(Protocol):
 
 @runtime_checkable
 class Holding(Protocol):
-    """A source that keeps a port or a connection from one reading to the next."""
+    """A source that keeps a port or a connection from one reading to the next, and can hand it on to another one.
 
-    def let_go(self) -> int:
+    That must be of the same type, and its settings what `held_as` of these settings says.
+    """
+
+    name: str
+
+    def stay(self) -> bool:
+        """The stop that comes is no end: keep all of it, open, for a source that will take it over.
+
+        False where there is nothing that could go on.
+        """
+        ...
+
+    def take_over(self, other: Any) -> None:
+        """Go on with what ``other`` kept, before the first reading. Whatever came to it meanwhile is here then."""
+        ...
+
+    def let_go(self) -> Iterable[Batch]:
         """Give it back, once there will be no more readings. It may be called more than once.
 
-        Returns how many events it was told that are not on disk, and will never be told again.
+        Returns what it was told that is not on disk, and will never be told again: it may be more than fits in memory
+        twice.
         """
         ...

@@ -1,7 +1,8 @@
 """How a source that is told each call once brings them to the outbox: what came stays here until it is on disk."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from threading import Event
 from typing import Protocol
 
@@ -28,6 +29,8 @@ class Connection(Protocol):
 
     def stop(self) -> None: ...
 
+    def is_alive(self) -> bool: ...
+
 
 class Hearing:
     """``batch`` makes calls of what was heard, ``most`` events at a time. ``meanwhile`` says what a trouble costs."""
@@ -43,6 +46,7 @@ class Hearing:
         self._told: str | None = None
         # When nothing was left to take. None: there may be more.
         self._emptied: float | None = None
+        self._stays = False
 
     def read(self, connect: Callable[[], Connection], stop: Event) -> Iterator[Batch]:
         """As `Source.read`. What has come stays here also when a reading is given up and another one begun.
@@ -58,17 +62,31 @@ class Hearing:
             yield from self._hand_over(self._unacknowledged)
         while not stop.is_set():
             yield from self._next(stop)
-        # From here on nothing more comes.
-        self.let_go()
-        yield from self._rest()
+        if not self._stays:
+            # From here on nothing more comes.
+            self._close()
+            yield from self._rest()
 
-    def let_go(self) -> int:
-        """Close the connection. Returns how many events have come and are not on disk."""
+    def stay(self) -> bool:
+        """As `Holding.stay`."""
+        self._stays = self._connection is None or self._connection.is_alive()
+        return self._stays
+
+    def take_over(self, other: "Hearing") -> None:
+        """Go on with the connection of ``other``, and with what has come over it."""
+        self._inbox, self._connection = other._inbox, other._connection
+        self._unacknowledged, self._trouble = other._unacknowledged, other._trouble
+
+    def let_go(self) -> Iterable[Batch]:
+        """Close the connection. Returns what has come and is not on disk."""
+        self._close()
+        held, self._unacknowledged = self._unacknowledged, None
+        return chain([held] if held else [], self._all_of_inbox())
+
+    def _close(self) -> None:
         if self._connection:
             self._connection.stop()
             self._connection = None
-        held = self._unacknowledged
-        return self._inbox.waiting() + (len(held.records) + len(held.rejects) if held else 0)
 
     def _next(self, stop: Event) -> Iterator[Batch]:
         if self._emptied is not None:
@@ -105,9 +123,13 @@ class Hearing:
                 return
 
     def _rest(self) -> Iterator[Batch]:
+        for batch in self._all_of_inbox():
+            yield from self._hand_over(batch)
+
+    def _all_of_inbox(self) -> Iterator[Batch]:
         while any(taken := self._inbox.take(self._most)):
             if heard := taken[0]:
-                yield from self._hand_over(self._batch(heard))
+                yield self._batch(heard)
 
     def _hand_over(self, batch: Batch) -> Iterator[Batch]:
         self._unacknowledged = batch

@@ -29,9 +29,12 @@ class Found:
 
 
 class Facts:
-    """For one event loop. ``look`` is called in a thread, never twice at a time; it may raise OutboxError, OSError."""
+    """For one event loop. ``look`` is called in a thread, never twice at a time; it may raise OutboxError, OSError.
 
-    def __init__(self, look: Callable[[], Mapping[str, Any]]) -> None:
+    None, where it must not look now, leaves what was found before.
+    """
+
+    def __init__(self, look: Callable[[], Mapping[str, Any] | None]) -> None:
         self._look = look
         self._found: Found | None = None
         self._due = 0.0
@@ -53,7 +56,9 @@ class Facts:
     async def _look_up(self) -> None:
         began, at = time.monotonic(), time.time()
         try:
-            self._found = Found(await asyncio.to_thread(self._look), "", at)
+            found = await asyncio.to_thread(self._look)
+            if found is not None:
+                self._found = Found(found, "", at)
         except (OutboxError, OSError) as error:
             self._found = Found(None, said(error), at)
         took = time.monotonic() - began

@@ -56,6 +56,9 @@ class Server:
     nobody is whose request has come as a whole, and nobody within a second. With a certificate it speaks plain HTTP as
     well, unless it is ``only_tls``. ``start`` raises WebError, after which it may be called again; after ``stop`` the
     port is free.
+
+    While it runs, ``serve`` sets another app and another certificate at the same address, for all requests to come;
+    ``start`` then has it use that certificate.
     """
 
     def __init__(
@@ -79,8 +82,13 @@ class Server:
         self._complained = -COMPLAIN_SECONDS
         self.port = listen.port
 
+    def serve(self, app: ASGIApp, listen: Listen) -> None:
+        self._app, self._listen = app, listen
+
     def start(self) -> None:
         self._context = tls_context(self._listen)
+        if self._thread:
+            return
         self._listeners = listeners(self._listen)
         self.port = self._listeners[0].getsockname()[1]
         self._loop = asyncio.new_event_loop()

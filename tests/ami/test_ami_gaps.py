@@ -102,9 +102,11 @@ def test_when_it_hears_again_it_is_deaf_no_more(
     both(outbox, *range(10, 25))
     compared.look(outbox)
     assert message(outbox).startswith("is deaf: of the last 20 calls it told 15")
+    assert compared.deaf("ami")
     both(outbox, 25)
     compared.look(outbox)
     assert message(outbox) == ""
+    assert not compared.deaf("ami")
     assert outbox.health()["source ami"].state == "ok"
     assert caplog.text.count("is deaf") == 1, caplog.text
 

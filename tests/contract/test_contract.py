@@ -20,7 +20,7 @@ from humbug_agent.config import Config, load
 from humbug_agent.outbox import Mark, Outbox
 from humbug_agent.schema import OutboxError
 from humbug_agent.sources import SOURCES, make_sources
-from humbug_agent.sources.contract import Source
+from humbug_agent.sources.contract import Holding, Source
 
 TO = ["humbug"]
 STOP_SECONDS = 4.0
@@ -57,6 +57,8 @@ def reading(config: Config) -> Iterator[Source]:
         thread.join(STOP_SECONDS)
         ended = not thread.is_alive()
         thread.join(60)
+        if isinstance(source, Holding):
+            supervisor.let_go(source.name, source, config.agent.outbox)
         assert ended, f"it does not end within {STOP_SECONDS:g} s"
 
 

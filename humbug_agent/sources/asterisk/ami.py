@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from threading import Event
+from typing import Self
 
 from humbug_agent.ami.headers import name
 from humbug_agent.ami.inbox import Heard, Inbox
@@ -75,7 +76,16 @@ class AsteriskAmi:
         if follow:
             yield from self._hearing.read(self._connect, stop)
 
-    def let_go(self) -> int:
+    def stay(self) -> bool:
+        return self._hearing.stay()
+
+    def take_over(self, other: Self) -> None:
+        self._hearing.take_over(other._hearing)
+        # The connection tells those that it told before.
+        self._listeners, self._classes = other._listeners, other._classes
+        self._counts = other._counts
+
+    def let_go(self) -> Iterable[Batch]:
         return self._hearing.let_go()
 
     def _connect(self) -> Link:

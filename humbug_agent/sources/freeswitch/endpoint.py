@@ -4,10 +4,10 @@ A document is answered with 200 when it is on disk, understood or as a reject: a
 the same again. While the outbox can't be written it goes on listening, and says 503.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
 from humbug_agent.config_sources import FreeswitchHttpSettings
@@ -44,6 +44,7 @@ class FreeswitchHttp:
         self._zone_watch = ZoneWatch()
         self._desk = Desk()
         self._server: Server | None = None
+        self._stays = False
 
     @property
     def port(self) -> int:
@@ -61,18 +62,30 @@ class FreeswitchHttp:
             if self._desk.take(MOST, LOOK_SECONDS):
                 yield from self._hand_over()
                 stop.wait(REST_SECONDS)
+        if self._stays:
+            return
         self._desk.close()
         while self._desk.take(MOST, 0):
             yield from self._hand_over()
 
-    def let_go(self) -> int:
+    def stay(self) -> bool:
+        self._stays = True
+        return True
+
+    def take_over(self, other: Self) -> None:
+        """Whoever posts meanwhile waits for his answer a little longer."""
+        self._desk, self._server = other._desk, other._server
+        if self._server:
+            self._server.serve(self._door(), self._settings)
+
+    def let_go(self) -> Iterable[Batch]:
         """Whoever still waits is told that his document is not stored, and keeps it."""
         self._desk.close()
         self._desk.refuse()
         if self._server:
             self._server.stop()
             self._server = None
-        return 0
+        return ()
 
     def again(self, cursor: str) -> str:
         # Each call is told once.
@@ -102,14 +115,16 @@ class FreeswitchHttp:
         # Before somebody can come to it.
         self._desk.open()
         if self._server is None:
-            secret = self._settings.password
-            door = Door(self.name, self._desk, self._settings.username, secret.reveal() if secret else "")
-            server = Server(door, self._settings, most=MOST_CONNECTIONS, patient=True)
+            server = Server(self._door(), self._settings, most=MOST_CONNECTIONS, patient=True)
             try:
                 server.start()
             except WebError as error:
                 raise SourceError(str(error)) from error
             self._server = server
+
+    def _door(self) -> Door:
+        secret = self._settings.password
+        return Door(self.name, self._desk, self._settings.username, secret.reveal() if secret else "")
 
     def _hand_over(self) -> Iterator[Batch]:
         yield self._batch([(posted.body, posted.uuid) for posted in self._desk.take(MOST, 0)])

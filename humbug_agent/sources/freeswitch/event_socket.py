@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from threading import Event
+from typing import Self
 
 from humbug_agent.ami.inbox import Heard, Inbox
 from humbug_agent.cdr import Batch, OneRecord, Record, Reject, digest
@@ -62,7 +63,16 @@ class FreeswitchEsl:
         if follow:
             yield from self._hearing.read(self._connect, stop)
 
-    def let_go(self) -> int:
+    def stay(self) -> bool:
+        return self._hearing.stay()
+
+    def take_over(self, other: Self) -> None:
+        self._hearing.take_over(other._hearing)
+        self._inbox = other._inbox
+        # The connection tells those that it told before.
+        self._listeners, self._events = other._listeners, other._events
+
+    def let_go(self) -> Iterable[Batch]:
         return self._hearing.let_go()
 
     def _connect(self) -> Link:
