@@ -42,10 +42,14 @@ def move_waits(outbox: Outbox, destination: str, by: float) -> None:
 
 
 def cut_waits(outbox: Outbox, destination: str, now: float) -> None:
-    """While nobody looked: make due what waits longer than any wait there is, or was tried at a time still to come."""
+    """Make due what a clock, while nobody looked, or a damage has put off.
+
+    It is what waits longer than any wait there is, was tried at a time still to come, or is due before there was time.
+    """
+    of_it = "UPDATE deliveries SET due = ? WHERE state = 'waiting' AND destination = ? AND "
     with outbox.transaction() as conn:
+        conn.execute(f"{of_it} due < 0", (now, destination))
         conn.execute(
-            "UPDATE deliveries SET due = ? WHERE state = 'waiting' AND destination = ? AND due > ? "
-            "AND (due > ? OR tried > ?)",
+            f"{of_it} due > ? AND (due > ? OR tried > ?)",
             (now, destination, now, now + LONGEST_WAIT, now + SLEWED_SECONDS),
         )
