@@ -39,6 +39,10 @@ REJECTS = st.lists(st.integers(0, 6), max_size=3)
 CURSOR = st.none() | st.integers(0, 9).map(str)
 OUTCOMES = st.lists(st.sampled_from(("sent", "later", "soon", "blameless", "dead")), min_size=1, max_size=4)
 PICKS = st.lists(st.integers(0, 30), max_size=6)
+"""Each means one of those that there are."""
+
+FEW = st.lists(st.integers(0, 30), min_size=1, max_size=3)
+MEANWHILE = st.sampled_from(("nothing", "nothing", "sent", "dead", "replayed", "purged", "delivered ones forgotten"))
 
 
 def made(number: int, occurrence: int) -> CDR:
@@ -57,12 +61,17 @@ class Beside(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.places = count()
         self.model = PlainOutbox()
-        self.taken: dict[str, list[int]] = {name: [] for name in DESTINATIONS}
         self.ever: set[bytes] = set()
 
     @initialize()
     def begin(self) -> None:
         self.open(self.place() / "outbox.db")
+        self.put("csv", [(number, 0) for number in range(6)], [], "0", ["one", "two"])
+
+    def picked(self, picks: list[int]) -> list[int]:
+        """Ids of calls, and one that there is not."""
+        ids = [*self.model.calls, self.model.highest + 1]
+        return [ids[pick % len(ids)] for pick in picks]
 
     def place(self) -> Path:
         path = Path(self.folder.name) / str(next(self.places))
@@ -94,6 +103,11 @@ class Beside(RuleBasedStateMachine):
     def accept(
         self, source: str, calls: list[tuple[int, int]], rejects: list[int], cursor: str | None, to: list[str]
     ) -> None:
+        self.put(source, calls, rejects, cursor, to)
+
+    def put(
+        self, source: str, calls: list[tuple[int, int]], rejects: list[int], cursor: str | None, to: list[str]
+    ) -> None:
         records = [made(*one) for one in calls]
         kept = [reject(b"%d" % number) for number in rejects]
         identities, keys = [record.identity for record in records], [one.key for one in kept]
@@ -120,23 +134,32 @@ class Beside(RuleBasedStateMachine):
 
     # What deliveries do.
 
-    @rule(to=TO, limit=st.integers(1, 8), without=PICKS)
-    def take(self, to: str, limit: int, without: list[int]) -> None:
+    @rule(to=TO, limit=st.integers(1, 8), without=PICKS, outcomes=OUTCOMES, meanwhile=MEANWHILE)
+    def deliver(self, to: str, limit: int, without: list[int], outcomes: list[str], meanwhile: str) -> None:
+        without = self.picked(without)
         found = self.outbox.take(to, limit, self.now, without)
         assert [one.id for one in found] == self.model.due(to, limit, self.now, without)
         assert [one.attempts for one in found] == [self.model.to(to)[one.id].attempts for one in found]
         newest = [number for number, one in self.model.waiting(to).items() if not one.due and number not in without]
         assert [one.id for one in self.outbox.take_newest(to, set(without))] == newest[-1:]
-        self.taken[to] = [one.id for one in found]
+        if taken := [one.id for one in found]:
+            self.do(meanwhile, to, taken[:2])
+            self.mark(self.outbox, to, [self.marked(*one) for one in zip(taken, outcomes, strict=False)])
 
-    @precondition(lambda self: any(self.taken.values()))
-    @rule(to=TO, outcomes=OUTCOMES)
-    def mark(self, to: str, outcomes: list[str]) -> None:
-        """What was taken before, which somebody may have purged or replayed meanwhile."""
-        marks = [self.marked(*one) for one in zip(self.taken[to], outcomes, strict=False)]
-        self.taken[to] = self.taken[to][len(marks) :]
+    def do(self, meanwhile: str, to: str, taken: list[int]) -> None:
+        """Somebody else does it to what was just taken."""
+        if meanwhile in ("sent", "dead"):
+            self.mark(self.other, to, [self.marked(number, meanwhile) for number in taken])
+        elif meanwhile == "replayed":
+            self.replay_these(Filter(destination=to), self.model.chosen(STATES, [to], []))
+        elif meanwhile == "purged":
+            self.purge_these(Filter(destination=to, ids=taken), self.model.chosen(STATES, [to], taken))
+        elif meanwhile == "delivered ones forgotten":
+            self.forget(self.now)
+
+    def mark(self, outbox: Outbox, to: str, marks: list[Mark]) -> None:
         self.model.mark(to, marks)
-        assert self.outbox.mark(to, marks)
+        assert outbox.mark(to, marks)
 
     def marked(self, number: int, outcome: str) -> Mark:
         states = {"sent": "sent", "dead": "dead"}
@@ -146,42 +169,54 @@ class Beside(RuleBasedStateMachine):
 
     @rule(to=TO, picks=PICKS)
     def doubt_answers(self, to: str, picks: list[int]) -> None:
-        self.outbox.doubt_answers(to, picks, self.now)
-        self.model.doubt(to, picks, self.now)
+        self.outbox.doubt_answers(to, self.picked(picks), self.now)
+        self.model.doubt(to, self.picked(picks), self.now)
 
     @rule(to=TO, picks=PICKS, seconds=st.integers(1, 600))
     def put_off(self, to: str, picks: list[int], seconds: int) -> None:
-        due = dict.fromkeys(picks, self.now + seconds)
+        due = dict.fromkeys(self.picked(picks), self.now + seconds)
         self.outbox.put_off(to, due)
         self.model.put_off(to, due)
 
     @rule(to=TO, picks=PICKS)
     def ask_what_waits(self, to: str, picks: list[int]) -> None:
-        assert self.outbox.still_waiting(to, picks) == set(picks) & self.model.waiting(to).keys()
+        ids = self.picked(picks)
+        assert self.outbox.still_waiting(to, ids) == set(ids) & self.model.waiting(to).keys()
 
     # What the command line and house-keeping do, over another connection.
 
     @rule(states=st.sampled_from((None, *STATES)), to=st.none() | TO, picks=PICKS)
     def replay(self, states: str | None, to: str | None, picks: list[int]) -> None:
-        wanted, chosen = self.chosen(states, to, picks)
+        self.replay_these(*self.chosen(states, to, picks))
+
+    def replay_these(self, wanted: Filter, chosen: list[tuple[int, str]]) -> None:
         assert history.replay(self.other, wanted) == len(chosen)
         self.model.replay(chosen)
 
-    @rule(states=st.sampled_from((None, *STATES)), to=st.none() | TO, picks=st.lists(st.integers(0, 30), min_size=1))
+    @rule(
+        states=st.sampled_from((None, *STATES)),
+        to=st.none() | TO,
+        picks=st.lists(st.integers(0, 30), min_size=1, max_size=3),
+    )
     def purge(self, states: str | None, to: str | None, picks: list[int]) -> None:
-        wanted, chosen = self.chosen(states, to, picks)
+        self.purge_these(*self.chosen(states, to, picks))
+
+    def purge_these(self, wanted: Filter, chosen: list[tuple[int, str]]) -> None:
         assert history.purge(self.other, wanted) == len(chosen)
         self.model.purge(chosen)
 
     def chosen(self, state: str | None, to: str | None, picks: list[int]) -> tuple[Filter, list[tuple[int, str]]]:
-        wanted = Filter(state=state, destination=to, ids=picks)
-        chosen = self.model.chosen([state] if state else STATES, [to] if to else DESTINATIONS, picks)
+        ids = self.picked(picks)
+        wanted = Filter(state=state, destination=to, ids=ids)
+        chosen = self.model.chosen([state] if state else STATES, [to] if to else DESTINATIONS, ids)
         assert history.count(self.other, wanted) == len(chosen)
         return wanted, chosen
 
     @rule(seconds=st.integers(0, 1000))
     def forget_delivered(self, seconds: int) -> None:
-        before = self.now - seconds
+        self.forget(self.now - seconds)
+
+    def forget(self, before: float) -> None:
         assert dropping.forget_delivered(Piecemeal(self.other), before) == self.model.forget_delivered(before)
         dropping.shrink(Piecemeal(self.other))
 
