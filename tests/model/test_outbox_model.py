@@ -28,7 +28,7 @@ from humbug_agent.outbox import Mark, Outbox
 
 BEGAN = 1_800_000_000.0
 DESTINATIONS = ("one", "two")
-SOURCES = ("csv", "ami")
+SOURCES = ("csv", "ami", "esl")
 TO = st.sampled_from(DESTINATIONS)
 FROM = st.sampled_from(SOURCES)
 SEVERAL = st.lists(TO, min_size=1, max_size=2, unique=True)
@@ -351,4 +351,4 @@ class Beside(RuleBasedStateMachine):
 
 
 TestBeside = Beside.TestCase
-TestBeside.settings = settings(max_examples=40, stateful_step_count=30)
+TestBeside.settings = settings(max_examples=80, stateful_step_count=30)
