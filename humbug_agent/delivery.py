@@ -1,17 +1,17 @@
 """Takes what is due, sends it side by side, judges what came back, and sets the next try.
 
-One thread decides and writes (`step`), as many as the destination has connections only send. What came back is
-written down before anything more is handed out: whatever is killed, no more calls are in doubt than were under way.
+One thread decides and writes (`step`), a crew of others only sends. What came back is written down before anything
+more is handed out: whatever is killed, no more calls are in doubt than were under way.
 """
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
+from dataclasses import replace
 
+from humbug_agent.clock import REAL, SLEWED_SECONDS, Clock, cut_waits, move_waits
+from humbug_agent.crew import Crew, Sent
 from humbug_agent.destinations.contract import (
     Answer,
     DeliveryError,
@@ -44,40 +44,24 @@ PATIENT_PROBES, PATIENT_SECONDS = 2, 5.0
 CALM_SECONDS = 60.0
 """What comes and goes at shorter intervals is not said each time."""
 
-MOST_DOUBTFUL = 100
-"""So many accepted calls that were followed by one that failed are remembered for each connection."""
-
 MOST_PUT_BACK = 100
 FRESH_SECONDS = 1.0
 """For how long what was fetched may be handed out: a call that was purged meanwhile must not be sent."""
 
-Jobs = SimpleQueue[tuple[Due, bool] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A job that came back: what was answered, or the error. ``probe`` as in Pace.failed, ``by`` whose it was.
-
-    ``doubted``: calls before it, of which it is doubtful by now whether the answer was to them.
-    """
-
-    due: Due
-    probe: bool
-    outcome: Answer | DeliveryError
-    by: Jobs
-    doubted: list[int]
-
 
 class Delivery:
-    """Delivers the calls of one destination. ``outbox`` belongs to the thread that calls `run` or `step`."""
+    """Delivers the calls of one destination. ``outbox`` belongs to the thread that calls `run` or `step`.
 
-    def __init__(self, destination: Destination) -> None:
+    Without a ``crew`` it has one of its own.
+    """
+
+    def __init__(self, destination: Destination, *, clock: Clock = REAL, crew: Crew | None = None) -> None:
         self._destination = destination
+        self._crew = crew or Crew(destination)
+        self._clock = clock
+        # From the clock that nobody sets to the one by which the outbox is written.
+        self._offset = clock.time() - clock.monotonic()
         self._pace = Pace(destination.connections)
-        # One for each worker: from a common one a quick worker would take two.
-        self._jobs: list[Jobs] = []
-        self._idle: list[Jobs] = []
-        self._done: SimpleQueue[Sent | None] = SimpleQueue()
         self._ready: deque[Due] = deque()
         self._fetched = 0.0
         self._under_way: set[int] = set()
@@ -85,11 +69,10 @@ class Delivery:
         self._unmarked: list[Mark] = []
         self._doubted: list[int] = []
         self._put_off: dict[int, float] = {}
-        self._workers: list[threading.Thread] = []
         self._told = ("", "")
         self._held = 0.0
-        self._sayings = Sayings(to(log))
-        self.tally = Tally(time.time())
+        self._sayings = Sayings(to(log), clock.monotonic)
+        self.tally = Tally(clock.time())
 
     # What the agent calls.
 
@@ -100,7 +83,7 @@ class Delivery:
     def wake(self, not_before: float = 0.0) -> None:
         """There may be something new, to be sent at this monotonic time or later. Any thread may call it."""
         self._held = not_before
-        self._done.put(None)
+        self._crew.wake()
 
     def run(self, outbox: Outbox, stop: threading.Event) -> None:
         """Deliver until ``stop`` is set. Raises OutboxDamaged; other trouble with the outbox it waits out."""
@@ -136,14 +119,15 @@ class Delivery:
         Returns how many came. Raises OutboxError; nothing is sent then until what came is written down.
         """
         if not self._told[0]:
+            cut_waits(outbox, self.name, self._now())
             self.tally.remember(*outbox.sent_minutes(self.name))
             # The first thing to find out: what can't be written down must not be sent.
             self._tell(outbox)
         self._write(outbox)
+        self._follow_clock(outbox)
         self._hand_out(outbox)
-        came = self._collect(wait)
-        now = time.time()
-        self._unmarked += [mark for sent in came for mark in self._judged(sent, now)]
+        came = self._collect(self._patience(wait))
+        self._judge(came)
         self._write(outbox)
         self._tell(outbox)
         self._sayings.tick()
@@ -151,17 +135,27 @@ class Delivery:
 
     # How it does it.
 
+    def _now(self) -> float:
+        """By the clock by which the outbox is written: the time of day, as it was when it was looked at last."""
+        return self._clock.monotonic() + self._offset
+
+    def _follow_clock(self, outbox: Outbox) -> None:
+        """All that waits goes on waiting for as long as it would have, where the time of day was set."""
+        offset = self._clock.time() - self._clock.monotonic()
+        if abs(offset - self._offset) > SLEWED_SECONDS:
+            move_waits(outbox, self.name, offset - self._offset)
+            self._offset = offset
+
     def _may_send(self, outbox: Outbox) -> bool:
         """Whether something is due that may be sent soon. A destination that fails again and again ends the wait."""
         self._fetch(outbox)
         if not self._ready or self._pace.paused or self._pace.failures > PATIENT_PROBES:
             return False
-        return self._pace.waits_until() - time.monotonic() < PATIENT_SECONDS
+        return self._pace.waits_until() - self._clock.monotonic() < PATIENT_SECONDS
 
     def _hand_out(self, outbox: Outbox) -> None:
-        if time.monotonic() < self._held:
-            return
-        room = self._pace.room(time.monotonic(), len(self._under_way))
+        now = self._clock.monotonic()
+        room = self._pace.room(now, len(self._under_way)) if now >= self._held else 0
         if room > 0:
             self._fetch(outbox)
         while room > 0 and self._ready:
@@ -170,8 +164,7 @@ class Delivery:
 
     def _send(self, due: Due) -> None:
         self._under_way.add(due.id)
-        jobs = self._idle.pop() if self._idle else self._hire()
-        jobs.put((due, self._pace.probing))
+        self._crew.send(due, self._pace.probing)
 
     def _probe(self, outbox: Outbox) -> Due:
         """The oldest call; every other time the newest, in case the oldest ones fail by their own fault."""
@@ -182,13 +175,14 @@ class Delivery:
         return self._ready.popleft()
 
     def _fetch(self, outbox: Outbox) -> None:
-        if self._ready and not self._pace.probing and time.monotonic() - self._fetched < FRESH_SECONDS:
+        now = self._clock.monotonic()
+        if self._ready and not self._pace.probing and now - self._fetched < FRESH_SECONDS:
             return
         self._ready.clear()
-        self._fetched = time.monotonic()
+        self._fetched = now
         limit = max(16, 8 * self._destination.connections)
         without = self._under_way | self._put_back.keys()
-        self._ready.extend(self._whole(outbox, lambda: outbox.take(self.name, limit, time.time(), without)))
+        self._ready.extend(self._whole(outbox, lambda: outbox.take(self.name, limit, self._now(), without)))
         if not self._ready or len(self._put_back) > MOST_PUT_BACK:
             waiting = outbox.still_waiting(self.name, self._put_back)
             self._ready.extend(due for due in self._put_back.values() if due.id in waiting)
@@ -201,75 +195,40 @@ class Delivery:
             lost = [one for one in found if isinstance(one, Lost)]
             if not lost:
                 return [one for one in found if isinstance(one, Due)]
-            now = time.time()
+            now = self._now()
             self._unmarked += [self._dead(one, now, Unsendable(f"the outbox is damaged: {one.reason}")) for one in lost]
             self._write(outbox)
 
-    def _hire(self) -> Jobs:
-        jobs: Jobs = SimpleQueue()
-        worker = threading.Thread(
-            target=self._work, args=(jobs,), name=f"{self.name}-{len(self._workers)}", daemon=True
-        )
-        self._jobs.append(jobs)
-        self._workers.append(worker)
-        worker.start()
-        return jobs
-
-    def _work(self, jobs: Jobs) -> None:
-        asked, taken, doubtful = 0, list[int](), deque[tuple[int, int]](maxlen=MOST_DOUBTFUL)
-        while job := jobs.get():
-            due, probe = job
-            try:
-                outcome: Answer | DeliveryError = self._destination.send(due.record)
-            except DeliveryError as error:
-                outcome = error
-            except Exception as error:
-                log.exception("call %d: could not be sent to %s", due.id, self.name)
-                outcome = Later(f"{type(error).__name__}: {error}")
-            doubted: list[int] = []
-            if count := self._destination.doubted():
-                doubted = [number for at, number in doubtful if at > asked - count] + taken
-            self._done.put(Sent(due, probe, outcome, jobs, doubted))
-            if not isinstance(outcome, Answer):
-                # Were the answers late by one, it is this one that was to the call before.
-                doubtful.extend((asked, number) for number in taken)
-            asked, taken = asked + 1, [due.id] if isinstance(outcome, Answer) else []
-
     def _collect(self, wait: float) -> list[Sent]:
-        """What came back by now; if nothing has, what comes within ``wait`` seconds."""
-        came: list[Sent] = []
-        try:
-            first = self._done.get(timeout=self._patience(wait))
-            if first:
-                came.append(first)
-            while True:
-                if more := self._done.get_nowait():
-                    came.append(more)
-        except Empty:
-            self._doubted += [number for sent in came for number in sent.doubted]
-            return came
+        came = self._crew.collect(wait)
+        self._doubted += [number for sent in came for number in sent.doubted]
+        return came
+
+    def _judge(self, came: list[Sent]) -> None:
+        """What is to be written down of it."""
+        now = self._now()
+        self._unmarked += [mark for sent in came for mark in self._judged(sent, now)]
 
     def _patience(self, wait: float) -> float:
         """Nothing under way and the next probe, or the end of a hold, near: wake up for it."""
-        left = max(self._pace.waits_until(), self._held) - time.monotonic()
+        left = max(self._pace.waits_until(), self._held) - self._clock.monotonic()
         return wait if self._under_way or left <= 0 else min(wait, left + 0.001)
 
     def _judged(self, sent: Sent, now: float) -> list[Mark]:
         self.tally.count(delivered=isinstance(sent.outcome, Answer), now=now)
         self._under_way.discard(sent.due.id)
-        self._idle.append(sent.by)
         outcome, attempts = sent.outcome, sent.due.attempts + 1
         if isinstance(outcome, Misconfigured):
             # Not the call's fault, as things stand. The next probe is made with another one.
             self._put_back[sent.due.id] = replace(sent.due, attempts=attempts)
-            self._pace.failed(time.monotonic(), outcome.reason, probe=sent.probe, pause=True)
+            self._pace.failed(self._clock.monotonic(), outcome.reason, probe=sent.probe, pause=True)
             return [_mark(sent.due, "waiting", now, outcome.answer, outcome.reason, None)]
         if isinstance(outcome, Unsendable):
             return [self._dead(sent.due, now, outcome)]
         if isinstance(outcome, DeliveryError) and not isinstance(outcome, Refused):
             asked = outcome.retry_after if isinstance(outcome, Later) else None
             if not self._may_be_its_own_fault(sent, outcome, asked):
-                self._pace.failed(time.monotonic(), outcome.reason, probe=sent.probe, asked=asked)
+                self._pace.failed(self._clock.monotonic(), outcome.reason, probe=sent.probe, asked=asked)
             return [_mark(sent.due, "waiting", now, outcome.answer, outcome.reason, now + retry_in(attempts, asked))]
         self._pace.succeeded()
         if isinstance(outcome, Refused):
@@ -304,7 +263,7 @@ class Delivery:
                 )
             self._unmarked = []
         if self._doubted:
-            outbox.doubt_answers(self.name, self._doubted, time.time())
+            outbox.doubt_answers(self.name, self._doubted, self._now())
             self._doubted = []
         if self._put_off:
             outbox.put_off(self.name, self._put_off)
@@ -312,7 +271,7 @@ class Delivery:
 
     def _tell(self, outbox: Outbox) -> None:
         """Say it once when the destination stops taking calls, and once when it takes them again."""
-        spared = self._pace.spares(time.monotonic())
+        spared = self._pace.spares(self._clock.monotonic())
         state = "paused" if self._pace.paused else "failing" if self._pace.failures or spared else "ok"
         reason = spared or self._pace.reason
         if (state, reason) == self._told:
@@ -335,28 +294,21 @@ class Delivery:
 
     def _finish(self, outbox: Outbox) -> None:
         """Wait a little for the answers to what is under way, so that as few calls as can be stay in doubt."""
-        deadline = time.monotonic() + STOP_SECONDS
-        while (self._under_way or self._unmarked) and time.monotonic() < deadline:
+        deadline = self._clock.monotonic() + STOP_SECONDS
+        while (self._under_way or self._unmarked) and self._clock.monotonic() < deadline:
             try:
-                came = self._collect(0.2)
-                self._unmarked += [mark for sent in came for mark in self._judged(sent, time.time())]
+                self._judge(self._collect(0.2))
                 self._write(outbox)
             except OutboxError as error:
                 log.error("%s", error)
                 break
-        for jobs in self._jobs:
-            jobs.put(None)
-        self._destination.close()
-        deadline = time.monotonic() + 1.0
-        for worker in self._workers:
-            worker.join(max(0.0, deadline - time.monotonic()))
+        self._crew.close()
         self._write_late(outbox)
         self._sayings.end()
 
     def _write_late(self, outbox: Outbox) -> None:
         """What was answered at the last moment. What failed then, failed because it was cut, and just waits."""
-        answered = [sent for sent in self._collect(0) if isinstance(sent.outcome, Answer | Refused)]
-        self._unmarked += [mark for sent in answered for mark in self._judged(sent, time.time())]
+        self._judge([sent for sent in self._collect(0) if isinstance(sent.outcome, Answer | Refused)])
         try:
             self._write(outbox)
         except OutboxError as error:

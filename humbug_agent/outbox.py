@@ -27,12 +27,6 @@ REJECT_BYTES = 400
 """What a reject takes beside its text."""
 KNOWN_CHUNK = 500
 """Identities in one query; SQLite takes at most 32,766 parameters."""
-LONGEST_WAIT = 3660
-"""Seconds. No delivery is put off for longer; one that is due later was put off by a clock since set back."""
-
-
-CLOCK_SECONDS = 1.0
-"""By so much a clock is slewed and nobody minds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,16 +400,6 @@ class Outbox:
             self.db.conn.execute(f"PRAGMA busy_timeout = {schema.BUSY_SECONDS * 1000}")
         except sqlite3.DatabaseError as error:
             raise schema.reported(error, self.path) from error
-
-    def clock_was_set_back(self, destinations: Iterable[str], now: float) -> None:
-        """Make due what a wrong clock has put off: beyond any wait there is, or at a time that is still to come."""
-        with self.transaction() as conn:
-            # One by one: the index has the destination first.
-            conn.executemany(
-                "UPDATE deliveries SET due = ? WHERE state = 'waiting' AND destination = ? AND due > ? "
-                "AND (due > ? OR tried > ?)",
-                ((now, destination, now, now + LONGEST_WAIT, now + CLOCK_SECONDS) for destination in destinations),
-            )
 
     def keep_wall_clock(self, zone: tzinfo) -> int:
         """Write down for up to ten thousand calls, of which that is not known, that the PBX's clock was ``zone``'s.

@@ -137,7 +137,8 @@ def _bring_calls(
         unsure += bool(missing)
         new.execute(
             "INSERT INTO deliveries (call, destination, state, attempts, due, tried, status, reply, error) "
-            "SELECT call, destination, state, attempts, due, tried, status, reply, error FROM told WHERE call = ?",
+            "SELECT call, destination, state, max(attempts, 0), max(due, 0.0), tried, status, reply, error FROM told "
+            "WHERE call = ?",
             (number,),
         )
         new.executemany(

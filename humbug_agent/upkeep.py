@@ -206,7 +206,6 @@ def keep_house(outbox: Outbox, config: Config, stop: threading.Event) -> None:
     ``stop`` ends it early.
     """
     now = time.time()
-    outbox.clock_was_set_back([destination.name for destination in config.destinations], now)
     work = Piecemeal(outbox, stop)
     dropping.forget_old_identities(work, now)
     dropping.forget_delivered(work, now - config.agent.keep_days * 86400)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from calls import batch
+from damage import unguarded
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
@@ -115,7 +116,7 @@ def test_an_upgrade_knows_the_last_hour_and_a_damaged_outbox_keeps_it(path: Path
 
 
 def test_many_deliveries_make_no_start_slow(path: Path) -> None:
-    with Outbox(path) as outbox, outbox.transaction() as db:
+    with Outbox(path) as outbox, outbox.transaction() as conn, unguarded(conn) as db:
         db.execute(
             "INSERT INTO deliveries (call, destination, state, attempts, tried) "
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) "

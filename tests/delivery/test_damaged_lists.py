@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from damage import unguarded
 from rude import Act, Rude
 
 from humbug_agent.delivery import Delivery
@@ -77,7 +78,7 @@ def test_what_was_purged_meanwhile_is_no_damage(filled: Filled, outbox: Outbox, 
 def test_a_delivery_in_no_state_is_dead_from_the_next_start_on(filled: Filled, outbox: Outbox, ask: Ask) -> None:
     filled(4)
     outbox.mark("humbug", [Mark(1, "sent", 1.0), Mark(2, "dead", 1.0, error="as it was")])
-    with outbox.transaction() as conn:
+    with outbox.transaction() as conn, unguarded(conn):
         conn.execute("UPDATE deliveries SET state = CAST(X'77FF' AS TEXT) WHERE call = 3")
     assert outbox.bury_damaged() == 1
     assert outbox.bury_damaged() == 0
