@@ -1,5 +1,7 @@
 """Where a campaign is fought: the rude receiver, the agent, and the file it follows."""
 
+import json
+import os
 import random
 import threading
 import time
@@ -9,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger import Verdict, judge
+from ledger import Doubled, Verdict, judge
 from mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
 from oracle import Oracle
 from rude_receiver import EATING, HARSH, KIND, LOCKED_OUT, USUAL, RudeReceiver
@@ -82,23 +84,32 @@ def drain(there: Field) -> None:
     agent.await_status(agent.nothing_left, PATIENCE_SECONDS)
 
 
+def tell(receiver: RudeReceiver, agent: Mortal, *, calls: int, lost: int, again: Doubled, **more: int) -> None:
+    """Print how it went; seeds.py makes a table of such lines."""
+    deeds, test = receiver.deeds(), os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].partition(" ")[0]
+    found = {
+        "test": test,
+        "calls": calls,
+        "lost": lost,
+        "killed": len(agent.killed),
+        "lives": agent.life,
+        "requests": len(receiver.requests),
+        "answered badly": sum(deeds.values()) - deeds["take"] - deeds["slow"],
+        "repeated": again.repeats,
+        "repeated for no reason": len(again.wrong),
+        **more,
+    }
+    print(json.dumps(found), dict(deeds), f"connections {len(receiver.connections)}, refusals {receiver.refusals}")
+
+
 def check_end(there: Field, verdict: Verdict) -> None:
     """What a campaign must end with, after SIGTERM."""
-    agent, receiver = there.agent, there.receiver
+    agent = there.agent
     found = agent.ask("status")
     states = Counter(entry["state"] for entry in agent.ask("outbox", "list"))
-    deeds = receiver.deeds()
-    bad = sum(deeds.values()) - deeds["take"] - deeds["slow"]
-    print(f"killed {len(agent.killed)} times")
-    print(f"written {len(there.master.written)} calls, in {there.master.rotations + 1} files")
-    print(
-        f"requests {len(receiver.requests)} on {len(receiver.connections)} connections, {bad} answered badly:", end=" "
-    )
-    print(", ".join(f"{did} {number}" for did, number in sorted(deeds.items())), f"; refusals {receiver.refusals}")
-    print(f"missing {len(verdict.missing)}, with something else in them {len(verdict.surplus)}")
-    again = verdict.doubled
-    print(f"doubled {again.repeats}: {again.in_doubt} in doubt (of these {sum(again.by_kill.values())} by kills),")
-    print(f"  {len(again.wrong)} for no reason; at most {max(again.by_kill.values(), default=0)} by one kill")
+    again, deeds = verdict.doubled, there.receiver.deeds()
+    files = there.master.rotations + 1
+    tell(there.receiver, agent, calls=len(there.master.written), lost=len(verdict.missing), again=again, files=files)
     assert "Traceback" not in agent.log(), agent.tail()
     assert "damaged" not in agent.log(), agent.tail()
     assert verdict.missing == [], agent.tail()

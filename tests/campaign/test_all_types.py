@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from all_pbxs import AllPbxs
-from battle import PATIENCE_SECONDS, change_manners
+from battle import PATIENCE_SECONDS, change_manners, tell
 from host import wait_until
 from ledger import doubled
 from mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
@@ -101,12 +101,9 @@ def named(call: dict[str, str]) -> str:
 
 
 def check(agent: Mortal, receiver: RudeReceiver, told: set[str]) -> None:
-    came, again, deeds = (
-        Counter(map(named, receiver.oracle.calls.values())),
-        doubled(receiver, agent.killed),
-        receiver.deeds(),
-    )
-    print(f"{len(told)} calls, {len(receiver.requests)} requests, {again.repeats} repeats, {len(agent.killed)} killed")
+    came = Counter(map(named, receiver.oracle.calls.values()))
+    again, deeds = doubled(receiver, agent.killed), receiver.deeds()
+    tell(receiver, agent, calls=len(told), lost=len(told - came.keys()), again=again)
     assert receiver.faults == []
     assert "Traceback" not in agent.log(), agent.tail()
     assert "damaged" not in agent.log(), agent.tail()
