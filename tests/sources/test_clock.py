@@ -427,3 +427,18 @@ def test_the_halves_of_a_local_channel_tell_as_others_do(tmp_path: Path, uniquei
     path.write_bytes(written(BEGIN, Clock.UTC, uniqueid=uniqueid.format(BEGIN)))
     aged(path, BEGIN + 10**7)
     assert starts(calls(csv(path))) == [BEGIN]
+
+
+@pytest.mark.parametrize("clock", Clock)
+@pytest.mark.parametrize("junk", [b'"no","call"\n', b"", b"\n\n"])
+def test_a_reading_goes_on_behind_what_has_no_record(tmp_path: Path, junk: bytes, clock: Clock) -> None:
+    path = tmp_path / "Master.csv"
+    path.write_bytes(b"".join(written(BEGIN + 60 * n, clock) for n in range(3)))
+    cursor = batches(csv(path))[-1].cursor
+    path.rename(tmp_path / "Master.csv.1")
+    path.write_bytes(junk)
+    found = [*csv(path).read(cursor, Event(), follow=False)]
+    after = next((batch.cursor for batch in reversed(found) if batch.cursor), cursor)
+    with path.open("ab") as file:
+        file.write(written(BEGIN + 600, clock))
+    assert starts(calls(csv(path), after)) == [BEGIN + 600]

@@ -128,7 +128,7 @@ class Judge:
         if more and 0 < (turn := _turn(votes, clocks[-1])) < sure:
             self.clock, self._against, self._seen = before
             return self.judge(records[:turn], None, more=False)
-        self._last = records[-1]
+        self._last = records[-1] if records else self._last
         return self._by_order(records, votes, clocks, last), sure
 
     def _by_order(
