@@ -133,16 +133,17 @@ def m006_what_must_hold(db: Database) -> None:
     # in the tables would have them written anew, and one damaged value would be found by the look at the start, which
     # moves the whole file aside: now that one delivery is dead, and the others go on. What is wrong already may stay
     # so, or get better.
-    for happens, old_state, old_attempts, old_due in (
-        ("INSERT", "1", "1", "1"),
-        ("UPDATE OF state, attempts, due", "NEW.state <> OLD.state", "OLD.attempts >= 0", "OLD.due >= 0"),
-    ):
-        db.conn.execute(
-            f"CREATE TRIGGER deliveries_hold_{happens.split()[0].lower()} AFTER {happens} ON deliveries WHEN "
-            f"(NEW.state NOT IN ('waiting', 'sent', 'dead') AND {old_state}) OR "
-            f"(NEW.attempts < 0 AND {old_attempts}) OR (NEW.due < 0 AND {old_due}) "
-            "BEGIN SELECT raise(ABORT, 'a delivery would be none'); END"
-        )
+    db.conn.execute(
+        "CREATE TRIGGER deliveries_hold_insert AFTER INSERT ON deliveries "
+        "WHEN NEW.state NOT IN ('waiting', 'sent', 'dead') OR NEW.attempts < 0 OR NEW.due < 0 "
+        "BEGIN SELECT raise(ABORT, 'a delivery would be none'); END"
+    )
+    db.conn.execute(
+        "CREATE TRIGGER deliveries_hold_update AFTER UPDATE OF state, attempts, due ON deliveries "
+        "WHEN (NEW.state NOT IN ('waiting', 'sent', 'dead') AND NEW.state <> OLD.state) "
+        "OR (NEW.attempts < 0 AND OLD.attempts >= 0) OR (NEW.due < 0 AND OLD.due >= 0) "
+        "BEGIN SELECT raise(ABORT, 'a delivery would be none'); END"
+    )
     db.conn.execute(
         "CREATE TRIGGER deliveries_have_calls AFTER INSERT ON deliveries "
         "WHEN NOT EXISTS (SELECT 1 FROM calls WHERE id = NEW.call) "

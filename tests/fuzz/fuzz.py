@@ -8,6 +8,7 @@ It needs the extra: pip install -e '.[test,fuzz]'
 """
 
 import argparse
+import logging
 import os
 import subprocess
 import sys
@@ -58,6 +59,8 @@ def _fuzzed(target: str, minutes: float) -> bool:
 
 
 def _child(target: str, arguments: list[str]) -> None:
+    # What the parsers say of each input is no news.
+    logging.disable()
     import atheris
 
     with atheris.instrument_imports(include=["humbug_agent", "fuzz_pbx", "fuzz_web", "h11"]):
