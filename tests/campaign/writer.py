@@ -23,6 +23,9 @@ FIELDS = (
 
 Call = tuple[str, ...]
 
+TICK_SECONDS = 0.01
+"""Longer than the steps in which a file system counts times."""
+
 _EPOCH = 1795188800
 _FIRST = datetime(2026, 11, 20, 16, 33, 20)
 """The same moment in Zurich, where the agent of a campaign is: no record begins before its channel was made."""
@@ -151,6 +154,8 @@ class Master:
         """
         if not self.path.exists():
             return
+        # No two of its files were last written to in the same tick of the clock: only copies are.
+        self._pause.wait(TICK_SECONDS)
         if self.dateext:
             stamp = _FIRST + timedelta(minutes=self.rotations)
             youngest = self.path.rename(self._named(f"-{stamp:%Y%m%d-%H%M}"))

@@ -73,7 +73,8 @@ def told_by_times(this: Made, other: Made, *, alike: bool, alone: bool) -> Holds
     What this gets wrong, for nothing tells it: a copy that was renamed, or got other rights, is taken for more calls;
     so is a log that was copied and then touched, and a packed file that had grown since it was copied. Equal records on
     both sides of a copytruncate are taken for the same where more than had been copied was written behind it before it
-    was looked at, or where both are in copies by then.
+    was looked at, or where both are in copies by then; and those of two rotations within one tick of the file system's
+    clock, some milliseconds, where one of the files is packed by then: they were last written to at the same time.
     """
     # A copy that keeps the time of a log which had just been made has the moment in which that was made.
     there = this.born < other.written or (this.born == other.written and not other.original)
