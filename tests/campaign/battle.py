@@ -3,14 +3,16 @@
 import json
 import os
 import random
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from ledger import Doubled, Verdict, judge
 from mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
 from oracle import Oracle
@@ -122,3 +124,27 @@ def check_end(there: Field, verdict: Verdict) -> None:
     assert found["calls"] == len(there.master.written)
     assert states == {"sent": len(there.master.written)}
     assert agent.integrity() == "ok"
+
+
+@contextmanager
+def small_disk(at: Path, megabytes: int) -> Iterator[Path]:
+    """A file system of this size, where this user may make one."""
+    at.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", at], capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", "--lazy", at], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take all the room that is left."""
+    ballast = disk / "ballast"
+    with open(ballast, "ab", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return ballast

@@ -65,6 +65,13 @@ class Mortal:
             return self._process.wait(max(0.0, seconds))
         return None
 
+    def freeze(self, seconds: float) -> None:
+        """Nothing of it runs for so long, as where the host is suspended."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """SIGTERM; what it exits with within the 10 seconds that it has."""
         assert self._process

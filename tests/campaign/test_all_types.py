@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from all_pbxs import AllPbxs
-from battle import PATIENCE_SECONDS, change_manners, tell
+from battle import PATIENCE_SECONDS, change_manners, fill, small_disk, tell
 from host import wait_until
 from ledger import doubled
 from mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
@@ -23,6 +23,9 @@ from rude_receiver import KIND, RudeReceiver
 
 LIVES = int(os.environ.get("LIVES", "10"))
 """A few for each run of all tests; seeds.py has more of them."""
+
+DISK_MEGABYTES = 60
+"""The outbox's file system."""
 
 
 @pytest.mark.timeout(120 + 10 * LIVES)
@@ -39,7 +42,8 @@ def test_all_types_of_source_at_once_lose_no_call_and_double_only_what_was_under
             sent = (humbug(name, one.url(life), encoded=name == "encoded") for name, one in receivers.items())
             return pbxs.ini() + "\n".join(sent)
 
-        agent = stack.enter_context(Mortal(tmp_path, sections))
+        disk = stack.enter_context(small_disk(tmp_path / "disk", DISK_MEGABYTES))
+        agent = stack.enter_context(Mortal(tmp_path, sections, outbox=disk / "outbox.db"))
         agent.zone = "UTC"
         pbxs.begin()
         for _ in range(LIVES):
@@ -64,13 +68,19 @@ def live_once(agent: Mortal, pbxs: AllPbxs, receivers: dict[str, RudeReceiver], 
     if rng.random() < 0.9:
         wait_until(agent.has_begun)
     for _ in range(rng.choice((0, 1, 2, 4, 8))):
-        what = rng.choice(("PBX", "PBX", "receiver", "receiver", "busy", "reload"))
+        what = rng.choice(("PBX", "PBX", "receiver", "receiver", "busy", "reload", "frozen", "full"))
         if what == "PBX":
             pbxs.break_down()
         elif what == "receiver":
             change_manners(rng.choice([*receivers.values()]), rng)
         elif what == "busy":
             busy(agent, rng)
+        elif what == "frozen":
+            agent.freeze(rng.uniform(0.0, 3.0))
+        elif what == "full":
+            ballast = fill(agent.outbox.parent)
+            agent.live(rng.uniform(0.0, 2.0))
+            ballast.unlink()
         elif agent.has_begun():
             agent.reload()
         assert agent.live(rng.uniform(0.0, 1.0)) is None, agent.tail()

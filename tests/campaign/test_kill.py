@@ -4,14 +4,13 @@ A failure is repeated with KILL_SEED=<the number that the test printed>, as far 
 """
 
 import random
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from battle import PATIENCE_SECONDS, Field, change_manners, check_end, drain, field
+from battle import PATIENCE_SECONDS, Field, change_manners, check_end, drain, field, fill, small_disk
 from mortal import CONNECTIONS, Mortal
 from rude_receiver import EATING, KIND, REFUSED
 from writer import Writer
@@ -171,31 +170,9 @@ def is_full(agent: Mortal) -> bool:
     return stuck and all(part in said for part in FULL)
 
 
-@contextmanager
-def small_disk(at: Path) -> Iterator[Path]:
-    """A file system of 6 MB, where this user may make one."""
-    at.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", at], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", "--lazy", at], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Take all the room that is left."""
-    ballast = disk / "ballast"
-    with open(ballast, "ab", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-    return ballast
-
-
 @pytest.mark.timeout(300)
 def test_a_full_disk_loses_and_doubles_nothing_and_is_recovered_from(tmp_path: Path, seed: int) -> None:
-    with small_disk(tmp_path / "disk") as disk, field(tmp_path, seed, outbox=disk / "outbox.db") as there:
+    with small_disk(tmp_path / "disk", 6) as disk, field(tmp_path, seed, outbox=disk / "outbox.db") as there:
         agent, master = there.agent, there.master
         agent.start()
         for number in (200, 500):
