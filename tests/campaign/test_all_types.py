@@ -77,7 +77,7 @@ def live_once(agent: Mortal, pbxs: AllPbxs, receivers: dict[str, RudeReceiver], 
             busy(agent, rng)
         elif what == "frozen":
             agent.freeze(rng.uniform(0.0, 3.0))
-        elif what == "full":
+        elif what == "full" and agent.has_begun():
             ballast = fill(agent.outbox.parent)
             agent.live(rng.uniform(0.0, 2.0))
             ballast.unlink()
