@@ -59,6 +59,7 @@ def told_by_times(this: Made, other: Made, *, alike: bool, alone: bool) -> Holds
     ============================================================= =================================================
     alike: was there before the other was made or last written    the other's: one is a copy of the other, and has
     to, and was written to after that                             grown since
+    - but was made after the other, and not by copying            its own: the other was written to over its rotation
     - and is the log, and is not longer than the other            its own: it was emptied (copytruncate)
     alike, not alone: has a rotated name, and was written under   the other's: one is a copy of the log when it was
     it, or is not packed and made after it was written to         longer
@@ -74,11 +75,14 @@ def told_by_times(this: Made, other: Made, *, alike: bool, alone: bool) -> Holds
     so is a log that was copied and then touched, and a packed file that had grown since it was copied. Equal records on
     both sides of a copytruncate are taken for the same where more than had been copied was written behind it before it
     was looked at, or where both are in copies by then; and those of two rotations within one tick of the file system's
-    clock, some milliseconds, where one of the files is packed by then: they were last written to at the same time.
+    clock, some milliseconds, where one of the files is packed by then: they were last written to at the same time; and
+    those of a rotation over which the other file was written to, where that is packed by then.
     """
     # A copy that keeps the time of a log which had just been made has the moment in which that was made.
     there = this.born < other.written or (this.born == other.written and not other.original)
-    if alike and this.original and other.born and there and other.born < this.written:
+    # Who opened the file before a rotation may still write to it when the next one, this one, has been made.
+    late = other.born <= this.born and not other.packed and not this.copied
+    if alike and this.original and other.born and there and other.born < this.written and not late:
         emptied = this.live and this.written > other.born and this.size <= other.size
         return Holds.ITS_OWN if emptied else Holds.THE_OTHERS
     if not alone:
