@@ -22,10 +22,11 @@ def path(tmp_path: Path) -> Path:
 def put(path: Path, stamp: str, suffix: str, seconds: int) -> None:
     """The log becomes a rotated file that was written to so long ago."""
     aged(path, seconds)
-    if stamp:
-        path = path.rename(beside(path, stamp))
+    # Under a name of its own, so that no file that has the plain one already is lost.
+    aside = path.rename(path.with_name("rotating"))
     if suffix:
-        pack(path, suffix)
+        pack(aside, suffix)
+    aside.with_name(aside.name + suffix).rename(beside(path, stamp + suffix))
 
 
 @pytest.mark.parametrize(
