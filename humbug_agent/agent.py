@@ -212,7 +212,7 @@ class Agent:
         return after
 
     def _lacks(self, source: str, serving: "Serving | None") -> bool:
-        """Whether a connection tells less than is wanted of it: it keeps the rights that its user had at the login."""
+        """Whether this source's user lacked a right when it logged in; only a new login gets what was granted since."""
         return self._gaps.deaf(source) or bool(serving and serving.lacks_right(source))
 
     def _write_down(self, parts: Sequence[str]) -> None:

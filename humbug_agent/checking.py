@@ -99,7 +99,10 @@ def _of_config(config: Config, user: User | None) -> Iterator[Finding]:
 
 
 def _of_outbox(outbox: Path, running: Running | None, asks: str) -> Iterator[Finding]:
-    """``asks`` is who asks that may not be the daemon's user; blank for root, who can be."""
+    """Findings about the outbox and its directory.
+
+    ``asks`` is the name of the user who runs `check`, blank for root, who tries the files as the daemon's user.
+    """
     # A file is no directory, whoever may write it.
     if not os.access(f"{outbox.parent}/.", os.W_OK | os.X_OK):
         hint = "must be a directory that the user running humbug-agent can write"

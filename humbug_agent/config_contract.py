@@ -26,7 +26,7 @@ class SourceContract:
         return False
 
     def held_as(self, *, board: bool) -> object:
-        """What of these settings a port or a connection depends on: while it stays the same, a reload leaves it open.
+        """The part of these settings that a port or a connection depends on; it stays open over a reload that keeps it.
 
         ``board``: the live board is wanted, which some of them feed.
         """
@@ -43,7 +43,7 @@ class SourceContract:
         return path
 
     def written(self) -> Path | None:
-        """The same, where there is one already."""
+        """The log or directory that ``reads`` names, or None as long as neither it nor a rotated one of it exists."""
         path = self.reads
         return path if path and any(path.parent.glob(f"{glob.escape(path.name)}*")) else None
 

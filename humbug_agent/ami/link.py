@@ -56,7 +56,7 @@ class Link:
         self._keeping.start()
 
     def is_alive(self) -> bool:
-        """Whether it still tries to be connected."""
+        """Whether this link is connected, or still tries to connect."""
         return self._keeping.is_alive()
 
     def stop(self) -> None:

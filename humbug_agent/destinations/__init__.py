@@ -1,6 +1,6 @@
 """Where calls go: one file a destination."""
 
-from importlib import import_module
+from pkgutil import resolve_name
 
 from humbug_agent.config import Config
 from humbug_agent.destinations.contract import Destination
@@ -13,8 +13,7 @@ def make_destinations(config: Config) -> list[Destination]:
     """Those of agent.ini, in its order; making one opens nothing."""
     found = []
     for settings in config.destinations:
-        module, _, name = DESTINATIONS[settings.type].partition(":")
-        make = getattr(import_module(f"{__name__}.{module}"), name)
+        make = resolve_name(f"{__name__}.{DESTINATIONS[settings.type]}")
         destination: Destination = make(settings, config.agent.timezone, config.numbers)
         found.append(destination)
     return found

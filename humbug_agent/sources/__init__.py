@@ -1,6 +1,6 @@
 """Where calls come from: one file a source."""
 
-from importlib import import_module
+from pkgutil import resolve_name
 
 from humbug_agent.config import Config
 from humbug_agent.sources.contract import Source
@@ -23,7 +23,7 @@ def make_sources(config: Config) -> list[Source]:
     """Those of agent.ini, in its order; making one opens nothing."""
     found = []
     for settings in config.sources:
-        module, _, name = SOURCES[settings.type].partition(":")
-        source: Source = getattr(import_module(f"{__name__}.{module}"), name)(settings, config.agent.timezone)
+        make = resolve_name(f"{__name__}.{SOURCES[settings.type]}")
+        source: Source = make(settings, config.agent.timezone)
         found.append(source)
     return found

@@ -63,7 +63,7 @@ class AllPbxs:
         self._stack = ExitStack()
         self._stop = threading.Event()
         self._over = threading.Event()
-        self._failed: list[BaseException] = []
+        self._failed: list[Exception] = []
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -106,7 +106,7 @@ class AllPbxs:
         try:
             while not self._stop.wait(rng.expovariate(A_SECOND)):
                 self._end(kind, rng)
-        except BaseException as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001
             self._failed.append(error)
 
     # How a call ends.

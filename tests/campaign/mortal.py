@@ -69,7 +69,7 @@ class Mortal:
         """Nothing of it runs for so long, as where the host is suspended."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
+        self.live(seconds)
         self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
