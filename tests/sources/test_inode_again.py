@@ -335,3 +335,50 @@ class Files(RuleBasedStateMachine):
 
 Files.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)
 TestFiles = Files.TestCase
+
+
+def tick(path: Path) -> None:
+    """Until what is written from now on has a later time than the log has."""
+    probe = path.with_name("probe")
+    while True:
+        probe.write_bytes(b"")
+        later = probe.stat().st_mtime_ns > path.stat().st_mtime_ns
+        probe.unlink()
+        if later:
+            return
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_that_is_written_to_over_its_rotation_is_no_copy(path: Path, packed: bool) -> None:
+    """Asterisk opened it just before it was renamed. The file before it has but the record with which it begins."""
+    append(path, numbered(1))
+    first = Store(path).read()
+    rotate(path, 7)
+    tick(path)
+    rotate(path, 7)
+    with path.open("ab", buffering=0) as late:
+        tick(path)
+        rotate(path, 9)
+        if packed:
+            pack(beside(path, ".2"))
+        tick(path)
+        late.write(numbered(8))
+    then = Store(path, cursor=first.cursor).read()
+    assert then.dialled == [7, 7, 8, 9]
+    assert len({*first.identities, *then.identities}) == 5
+
+
+def test_nor_is_the_file_after_one_that_was_written_to_over_its_rotation(path: Path) -> None:
+    append(path, numbered(1))
+    first = Store(path).read()
+    rotate(path)
+    with path.open("ab", buffering=0) as late:
+        tick(path)
+        rotate(path, 7)
+        tick(path)
+        late.write(numbered(7))
+    tick(beside(path, ".1"))
+    append(path, numbered(8))
+    then = Store(path, cursor=first.cursor).read()
+    assert then.dialled == [7, 7, 8]
+    assert len({*first.identities, *then.identities}) == 4

@@ -62,7 +62,8 @@ def told_by_times(this: Made, other: Made, *, alike: bool, alone: bool) -> Holds
     - but was made after the other, and not by copying            its own: the other was written to over its rotation
     - and is the log, and is not longer than the other            its own: it was emptied (copytruncate)
     alike, not alone: has a rotated name, and was written under   the other's: one is a copy of the log when it was
-    it, or is not packed and made after it was written to         longer
+    it, or is not packed and made after it was written to; and    longer
+    the other was written to since this one was made
     alike, alone: was last written to when the other was, and     the other's (cp -p, gzip)
     either was made after that
     alike, alone: the other has a rotated name and was written    the other's (cp, gzip -c)
@@ -87,7 +88,8 @@ def told_by_times(this: Made, other: Made, *, alike: bool, alone: bool) -> Holds
         return Holds.ITS_OWN if emptied else Holds.THE_OTHERS
     if not alone:
         by_hand = this.copied or (this.written < this.born and not this.packed)
-        return Holds.THE_OTHERS if alike and by_hand else Holds.ITS_OWN
+        # Who is still writing while a file is rotated writes under its rotated name, too; that is no copying.
+        return Holds.THE_OTHERS if alike and by_hand and other.written >= this.born else Holds.ITS_OWN
     if alike and this.written == other.written and not (this.original and other.original):
         return Holds.THE_OTHERS
     if alike and other.copied and this.written < other.written:
