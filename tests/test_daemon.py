@@ -15,6 +15,14 @@ from host import API_KEY, PROGRAM, Host, wait_until
 from humbug_agent.receiver import Background, Receiver, Store
 
 
+def ended(daemon: subprocess.Popen[bytes]) -> str:
+    """All that the daemon has logged, which SIGTERM ends cleanly."""
+    daemon.terminate()
+    assert daemon.wait(10) == 0
+    assert daemon.stderr
+    return daemon.stderr.read().decode()
+
+
 def test_the_daemon_delivers_at_once_and_ends_cleanly(host: Host) -> None:
     with host.daemon() as daemon:
         try:
@@ -69,12 +77,9 @@ def test_a_missing_directory_is_in_the_log_and_waited_for(host: Host) -> None:
             host.master.parent.mkdir()
             host.write()
             wait_until(lambda: host.store.count() == 126, 20)
-            daemon.terminate()
-            assert daemon.wait(10) == 0
+            log = ended(daemon)
         finally:
             daemon.kill()
-        assert daemon.stderr
-        log = daemon.stderr.read().decode()
     assert f"WARNING {host.master.parent}: no such directory; waiting for it" in log
 
 
@@ -89,12 +94,9 @@ def test_a_source_that_can_not_be_read_is_said_once_and_read_when_it_can_be(host
             host.write()
             wait_until(lambda: host.store.count() == 126, 20)
             wait_until(lambda: host.status()["sources"]["master-csv"]["state"] == "ok")
-            daemon.terminate()
-            assert daemon.wait(10) == 0
+            log = ended(daemon)
         finally:
             daemon.kill()
-        assert daemon.stderr
-        log = daemon.stderr.read().decode()
     assert log.count("Is a directory") == 1
     assert "reading again" in log
 

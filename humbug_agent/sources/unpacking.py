@@ -33,7 +33,7 @@ class CantUnpack(SourceError):
 
 
 class _Anew:
-    """What is unpacked from its beginning on, of the file ``raw``. Going back means to begin again."""
+    """A reader of what is packed in the file ``raw``, from its beginning on. Going back means to begin again."""
 
     def __init__(self, raw: io.FileIO) -> None:
         self._raw = raw
