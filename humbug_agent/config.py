@@ -11,23 +11,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Self
 from zoneinfo import ZoneInfo
 
-from humbug_agent.config_contract import LOOPBACK, in_clear
-from humbug_agent.config_sources import (
-    SOURCE_TYPES,
-    AsteriskAmiSettings,
-    AsteriskCsvSettings,
-    SourceSettings,
-)
-from humbug_agent.config_status import StatusSettings, status_settings
-from humbug_agent.ini import ConfigError, Secret, Section, contents, file, nearest, pattern, read, timezone, url
+from humbug_agent.destinations import DESTINATIONS, make_destination
+from humbug_agent.destinations import settings_of as destination_settings
+from humbug_agent.destinations.contract import Destination
+from humbug_agent.destinations.settings import DestinationSettings
+from humbug_agent.ini import ConfigError, Secret, Section, contents, nearest, read, timezone
+from humbug_agent.numbers.settings import NumbersSettings
+from humbug_agent.sources import SOURCES, make_source
+from humbug_agent.sources import settings_of as source_settings
+from humbug_agent.sources.contract import Source
+from humbug_agent.sources.settings import SourceSettings
+from humbug_agent.web.settings import StatusSettings
 
 DEFAULT_PATH = Path("/etc/humbug-agent/agent.ini")
-T = TypeVar("T")
-HUMBUG_URL = "http://api.humbuglabs.org/receiver.php"
-EXAMPLE_KEY = "YOUR-API-KEY"
 NO_ZONE = datetime.timezone(datetime.timedelta(0), "UTC")
 
 
@@ -39,28 +38,15 @@ class AgentSettings:
     keep_days: int
     max_size_mb: int
 
-
-@dataclass(frozen=True)
-class HumbugSettings:
-    type: ClassVar[str] = "humbug"
-    name: str
-    url: str
-    api_key: Secret
-    encryption_key: Secret | None
-    connections: int
-    timeout: int
-    accept_pattern: re.Pattern[str] | None
-    reject_pattern: re.Pattern[str] | None
-    value_escaping: str
-    ca_file: Path | None
-    proxy: Secret | None
-
-
-@dataclass(frozen=True)
-class NumbersSettings:
-    country: str | None
-    domestic_max_length: int
-    default_country: str
+    @classmethod
+    def read(cls, section: Section) -> Self:
+        return cls(
+            outbox=Path(section.text("outbox", "/var/lib/humbug-agent/outbox.db")),
+            timezone=section.converted("timezone", timezone, "an IANA time zone") or system_timezone(),
+            log_level=section.choice("log_level", ("debug", "info", "warning", "error"), "info"),
+            keep_days=section.whole("keep_days", 90, 0, 36500),
+            max_size_mb=section.whole("max_size_mb", 2048, 1, 10_000_000),
+        )
 
 
 @dataclass(frozen=True)
@@ -70,11 +56,19 @@ class Config:
     path: Path
     agent: AgentSettings
     sources: tuple[SourceSettings, ...]
-    destinations: tuple[HumbugSettings, ...]
+    destinations: tuple[DestinationSettings, ...]
     numbers: NumbersSettings
     status: StatusSettings | None
     warnings: tuple[str, ...]
     said: Secret
+
+    def make_sources(self) -> list[Source]:
+        """A source for each [source NAME], in their order; making one opens nothing."""
+        return [make_source(one, self.agent.timezone) for one in self.sources]
+
+    def make_destinations(self) -> list[Destination]:
+        """A destination for each [destination NAME], in their order; making one opens nothing."""
+        return [make_destination(one, self.agent.timezone, self.numbers) for one in self.destinations]
 
 
 def system_timezone() -> tzinfo:
@@ -90,67 +84,18 @@ def system_timezone() -> tzinfo:
         return NO_ZONE
 
 
-def _country(value: str) -> str:
-    # Loaded only where it is used: it takes its time.
-    import phonenumbers
-
-    if value not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError("two capital letters, GB for the United Kingdom")
-    return value
-
-
-def _agent(section: Section) -> AgentSettings:
-    return AgentSettings(
-        outbox=Path(section.text("outbox", "/var/lib/humbug-agent/outbox.db")),
-        timezone=section.converted("timezone", timezone, "an IANA time zone") or system_timezone(),
-        log_level=section.choice("log_level", ("debug", "info", "warning", "error"), "info"),
-        keep_days=section.whole("keep_days", 90, 0, 36500),
-        max_size_mb=section.whole("max_size_mb", 2048, 1, 10_000_000),
-    )
-
-
-def _humbug(name: str, section: Section) -> HumbugSettings:
-    if section.text("api_key") == EXAMPLE_KEY:
-        section.wrong("api_key", "is still the example's; put your own there")
-    proxy = section.converted("proxy", url, "a proxy's URL", private=True)
-    return HumbugSettings(
-        name=name,
-        url=section.converted("url", url, "a URL", private=True) or HUMBUG_URL,
-        api_key=section.secret("api_key", required=True) or Secret(""),
-        encryption_key=section.secret("encryption_key"),
-        connections=section.whole("connections", 4, 1, 64),
-        timeout=section.whole("timeout", 20, 1, 600),
-        accept_pattern=section.converted("accept_pattern", pattern, "a regular expression"),
-        reject_pattern=section.converted("reject_pattern", pattern, "a regular expression"),
-        value_escaping=section.choice("value_escaping", ("reserved", "none"), "reserved"),
-        ca_file=section.converted("ca_file", file, "a readable file"),
-        proxy=Secret(proxy) if proxy else None,
-    )
-
-
-def _numbers(section: Section) -> NumbersSettings:
-    return NumbersSettings(
-        country=section.converted("country", _country, "a country's ISO code such as CH"),
-        domestic_max_length=section.whole("domestic_max_length", 9, 0, 15),
-        default_country=section.text("default_country"),
-    )
-
-
-DESTINATION_TYPES = {"humbug": _humbug}
-
-
 def load(path: Path) -> Config:
     """Read ``path``. Raises ConfigError with all mistakes in it."""
     mistakes: list[str] = []
     parser = read(path, mistakes)
     sections: dict[str, dict[str, str]] = {title: dict(parser[title]) for title in parser.sections()}
     plain = {title: Section(title, sections.get(title, {}), mistakes) for title in ("agent", "numbers", "status")}
-    agent, numbers = _agent(plain["agent"]), _numbers(plain["numbers"])
-    status = status_settings(plain["status"]) if "status" in sections else None
+    agent, numbers = AgentSettings.read(plain["agent"]), NumbersSettings.read(plain["numbers"])
+    status = StatusSettings.read(plain["status"]) if "status" in sections else None
     for section in plain.values():
         section.finish()
     sources: list[SourceSettings] = []
-    destinations: list[HumbugSettings] = []
+    destinations: list[DestinationSettings] = []
     names = Counter((kind, name.strip()) for kind, _, name in (title.partition(" ") for title in sections))
     for title, values in sections.items():
         kind, _, name = title.partition(" ")
@@ -158,12 +103,12 @@ def load(path: Path) -> Config:
         if names[kind, name.strip()] > 1:
             section.wrong("name", "stands there twice")
         if kind == "source" and _named(section, name):
-            if make_source := _typed(section, SOURCE_TYPES):
-                sources.append(make_source(name.strip(), section))
+            if type_ := _type(section, SOURCES):
+                sources.append(source_settings(type_).read(name.strip(), section))
                 section.finish()
         elif kind == "destination" and _named(section, name):
-            if make_destination := _typed(section, DESTINATION_TYPES):
-                destinations.append(make_destination(name.strip(), section))
+            if type_ := _type(section, DESTINATIONS):
+                destinations.append(destination_settings(type_).read(name.strip(), section))
                 section.finish()
         elif title not in plain and kind not in ("source", "destination"):
             known = [*plain, "source NAME", "destination NAME"]
@@ -186,13 +131,14 @@ def _named(section: Section, name: str) -> bool:
     return False
 
 
-def _typed(section: Section, types: dict[str, T]) -> T | None:
+def _type(section: Section, known: Mapping[str, str]) -> str:
+    """The section's type, blank where it is none of those ``known``."""
     kind = section.text("type", required=True)
     if not kind:
         section.look_for("type")
-    if kind and kind not in types:
-        section.wrong("type", f"{kind!r} is not one of {', '.join(types)}{nearest(kind, list(types))}")
-    return types.get(kind)
+    if kind and kind not in known:
+        section.wrong("type", f"{kind!r} is not one of {', '.join(known)}{nearest(kind, list(known))}")
+    return kind if kind in known else ""
 
 
 def _said(sections: Mapping[str, Mapping[str, str]]) -> Secret:
@@ -237,7 +183,7 @@ def _places(agent: AgentSettings, sources: Sequence[SourceSettings]) -> list[str
     ]
 
 
-def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Sequence[HumbugSettings]) -> list[str]:
+def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Sequence[DestinationSettings]) -> list[str]:
     said = []
     if path.stat().st_mode & stat.S_IROTH:
         said.append(f"{path}: everybody on this host can read the keys in it; chmod 0640 {path}")
@@ -246,23 +192,5 @@ def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Seque
     for source in sources:
         said += source.warnings()
     for destination in destinations:
-        if there := in_clear(destination.url):
-            said.append(
-                f"[destination {destination.name}] url: calls go to {there} unencrypted over http://; "
-                "use https:// where the receiver offers it"
-            )
+        said += destination.warnings()
     return said
-
-
-__all__ = [
-    "LOOPBACK",
-    "SOURCE_TYPES",
-    "AsteriskAmiSettings",
-    "AsteriskCsvSettings",
-    "Config",
-    "ConfigError",
-    "Secret",
-    "SourceSettings",
-    "StatusSettings",
-    "load",
-]

@@ -19,6 +19,9 @@ from zoneinfo import ZoneInfo
 
 T = TypeVar("T")
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""This host, in the ways in which people write it."""
+
 MOST_BYTES = 2**20
 """Of a file that agent.ini names."""
 
@@ -276,3 +279,9 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def in_clear(url: str) -> str:
+    """The other host to which everything would go unencrypted; blank: it does not."""
+    parts = urlsplit(url)
+    return parts.hostname or "" if parts.scheme == "http" and parts.hostname not in LOOPBACK else ""

@@ -16,6 +16,29 @@ def clock(seconds: float, zone: tzinfo) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat(" ", "seconds")
 
 
+def moment(seconds: float | None, zone: tzinfo) -> str:
+    """``2026-11-20 17:01:25`` in the PBX's zone; nothing for None and 0."""
+    return (iso(seconds, zone) or "")[:19].replace("T", " ")
+
+
+def iso(seconds: float | None, zone: tzinfo) -> str | None:
+    """ISO 8601 with the zone's offset, for JSON; what a damaged outbox has in the place of a time as it is."""
+    if not seconds:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat(timespec="seconds")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return str(seconds)
+
+
+def age(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3 h``, ``5 days``."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
 def said(error: BaseException) -> str:
     """Which file, and what the system says of it; of any other error its own text.
 

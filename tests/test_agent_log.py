@@ -7,9 +7,9 @@ from queue import SimpleQueue
 import pytest
 from host import wait_until
 
-from humbug_agent import agent
 from humbug_agent.config import load
-from humbug_agent.kept import Kept
+from humbug_agent.daemon import agent
+from humbug_agent.daemon.kept import Kept
 
 
 def test_an_outbox_whose_directory_is_missing_is_said_once(

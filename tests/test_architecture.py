@@ -11,8 +11,7 @@ import click.testing
 import pytest
 
 import humbug_agent
-from humbug_agent.cli import main
-from humbug_agent.config import DESTINATION_TYPES, SOURCE_TYPES
+from humbug_agent.cli.main import main
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.sources import SOURCES
 
@@ -20,129 +19,44 @@ PACKAGE = Path(humbug_agent.__file__).parent
 TOP = Path(__file__).parent.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Room -> the rooms it may import, besides itself. A room is a module of the package, or a folder in it.
 MAY_IMPORT = {
-    "cdr": set(),
+    "words": set(),
     "text": set(),
     "scrub": set(),
-    "words": set(),
+    "backoff": set(),
+    "repeats": set(),
     "ini": set(),
-    "systemd": set(),
-    "politeness": set(),
-    "pace": set(),
-    "sayings": set(),
-    "numbers": {"cdr"},
-    "config_status": {"ini"},
-    "config_contract": set(),
-    "config_apis": {"config_contract", "ini"},
-    "config_template": set(),
-    "config_sources": {"config_apis", "config_contract", "config_template", "ini", "text"},
-    "config": {"cdr", "ini", "config_contract", "config_sources", "config_status"},
-    "salvage": {"cdr", "rows"},
-    "migrations": set(),
-    "minutes": {"migrations"},
-    "schema": {"cdr", "migrations", "salvage"},
-    "rows": {"cdr"},
-    "outbox": {"cdr", "minutes", "rows", "schema"},
-    "clock": {"outbox"},
-    "dropping": {"outbox"},
-    "history": {"cdr", "dropping", "outbox", "rows", "schema"},
-    "keeping": set(),
-    "names": set(),
-    "http_scheme": {"names"},
-    "http_words": set(),
-    "http_wire": {"names"},
-    "http_client": {"http_scheme", "http_wire", "http_words"},
-    "ami": {"config", "keeping", "pace", "scrub", "text"},
-    "esl": {"config_sources", "keeping", "pace", "scrub", "text"},
-    "board": {"ami", "esl", "systemd", "text"},
-    "countries": set(),
-    "tally": {"migrations"},
+    "cdr": set(),
+    "host": set(),
+    "http_client": {"words"},
+    "http_server": {"host", "words"},
+    "numbers": {"ini"},
+    "outbox": {"cdr", "words"},
+    "listening": {"backoff", "ini", "scrub", "text"},
+    "board": {"host", "listening", "text"},
     "sources": {
-        "cdr",
-        "config",
-        "config_apis",
-        "config_sources",
-        "config_template",
-        "http_client",
-        "ini",
-        "numbers",
-        "pace",
-        "ami",
-        "esl",
-        "scrub",
-        "text",
-        "web",
+        "backoff", "board", "cdr", "http_client", "http_server", "ini", "listening", "scrub", "text", "words",
     },
-    "destinations": {"cdr", "config", "http_client", "numbers", "scrub"},
-    "receiver": {"cdr", "ini", "web"},
-    # Delivery knows what a destination is, and none in particular.
-    "delivery": {"cdr", "clock", "crew", "outbox", "sayings", "schema", "pace", "tally", "destinations"},
-    "crew": {"outbox", "destinations"},
+    "destinations": {"cdr", "http_client", "ini", "numbers", "scrub"},
+    "receiver": {"http_server", "ini"},
+    "delivery": {"backoff", "destinations", "outbox", "repeats"},
     # The board and the outbox are shown, and only read.
-    "web": {"board", "config", "config_status", "ini", "countries", "daemon_user", "schema", "show", "tally"},
-    "life": set(),
-    "lock": {"schema"},
-    "taken": {"config", "ini", "outbox", "systemd"},
-    "gaps": {"config", "outbox"},
-    "spill": {"cdr", "outbox", "rows", "schema"},
-    "supervisor": {"cdr", "outbox", "pace", "sayings", "schema", "sources", "spill"},
-    "kept": {"board", "config", "serving", "sources", "supervisor", "web"},
-    "serving": {
-        "board",
-        "config",
-        "config_status",
-        "ini",
-        "kept",
-        "outbox",
-        "sayings",
-        "schema",
-        "sources",
-        "standing",
-        "tally",
-        "web",
+    "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "words"},
+    "config": {"destinations", "ini", "numbers", "sources", "web"},
+    "status": {"config", "host", "ini", "outbox", "sources", "words"},
+    "daemon": {
+        "backoff", "board", "cdr", "config", "delivery", "host", "http_server", "ini", "outbox", "repeats", "sources",
+        "status", "web", "words",
     },
-    "upkeep": {"config", "dropping", "outbox", "history", "politeness", "sayings", "schema", "sources", "spill"},
-    "agent": {
-        "config",
-        "outbox",
-        "pace",
-        "gaps",
-        "upkeep",
-        "kept",
-        "life",
-        "lock",
-        "sayings",
-        "schema",
-        "delivery",
-        "serving",
-        "supervisor",
-        "sources",
-        "destinations",
-        "systemd",
-        "taken",
+    "cli": {
+        "cdr", "config", "daemon", "destinations", "host", "http_server", "ini", "outbox", "receiver", "sources",
+        "status", "text", "words",
     },
-    "troubles": set(),
-    "daemon_user": set(),
-}
-FOR_ALL = {"words"}
-"""What every sentence is made with, wherever it is said."""
+}  # fmt: skip
+"""Room -> the rooms that it imports, besides itself; each stands above all that it imports, so there is no circle.
 
-ABOVE = {
-    "cli",
-    "once",
-    "cli_common",
-    "cli_filters",
-    "cli_outbox",
-    "cli_receiver",
-    "demo",
-    "show",
-    "standing",
-    "overview",
-    "nagios",
-    "checking",
-    "reloading",
-}
+A room is a module of the package, or a folder in it.
+"""
 
 
 def room(module: str) -> str:
@@ -158,42 +72,73 @@ def imports(path: Path) -> set[str]:
             found.update(names)
         elif isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names if alias.name.startswith("humbug_agent."))
-    return {name for name in found if name != "humbug_agent.__version__"}
+    return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_rooms_import_only_what_the_plan_allows(path: Path) -> None:
-    here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    if here in ABOVE or here == "__init__":
-        return
-    there = {room(name) for name in imports(path)} - {here, *FOR_ALL}
-    assert there <= MAY_IMPORT[here], f"{here} may not import {there - MAY_IMPORT[here]}"
+def test_rooms_import_what_the_plan_says_and_no_more() -> None:
+    found: dict[str, set[str]] = {}
+    for path in FILES:
+        here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        found.setdefault(here, set()).update({room(name) for name in imports(path)} - {here, "__version__"})
+    assert found == {"__init__": set(), **MAY_IMPORT}
 
 
-def test_no_source_knows_another_nor_any_destination_another() -> None:
-    for folder, types in (("sources", SOURCES), ("destinations", DESTINATIONS)):
-        modules = {f"humbug_agent.{folder}.{where.partition(':')[0]}" for where in types.values()}
-        for path in (PACKAGE / folder).rglob("*.py"):
-            if path.name != "__init__.py":
-                mine = ".".join(["humbug_agent", *path.relative_to(PACKAGE).with_suffix("").parts])
-                assert not (imports(path) & modules) - {mine}
+def test_each_room_stands_above_all_that_it_imports() -> None:
+    seen: set[str] = set()
+    for here, there in MAY_IMPORT.items():
+        assert there <= seen, f"{here} imports what stands below it"
+        seen.add(here)
 
 
-@pytest.mark.parametrize("name", ["delivery.py", "crew.py"])
-def test_delivery_knows_no_destination_in_particular(name: str) -> None:
-    assert {name for name in imports(PACKAGE / name) if room(name) == "destinations"} == {
-        "humbug_agent.destinations.contract"
+def test_few_files_stand_beside_the_rooms() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 10
+
+
+def homes() -> dict[str, Path]:
+    """Type -> the folder that is its home."""
+    return {
+        type_: PACKAGE / room / where.partition(":")[0].replace(".", "/")
+        for room, types in (("sources", SOURCES), ("destinations", DESTINATIONS))
+        for type_, where in types.items()
     }
 
 
-def test_every_type_that_agent_ini_knows_can_be_made() -> None:
-    assert SOURCE_TYPES.keys() == SOURCES.keys()
-    assert DESTINATION_TYPES.keys() == DESTINATIONS.keys()
+@pytest.mark.parametrize(("type_", "home"), homes().items())
+def test_the_path_of_a_home_is_made_of_the_words_of_its_type(type_: str, home: Path) -> None:
+    assert type_ == "_".join(home.relative_to(PACKAGE).parts[1:])
+    assert (home / "settings.py").exists()
+
+
+def test_nobody_imports_from_a_home_but_who_lives_there() -> None:
+    """Types are asked by their contract; the registries alone know where each one lives."""
+    for path in FILES:
+        for name in imports(path):
+            for home in homes().values():
+                inside = ".".join(home.relative_to(PACKAGE.parent).parts)
+                assert path.is_relative_to(home) or not f"{name}.".startswith(f"{inside}."), f"{path} imports {name}"
+
+
+def test_sql_is_in_the_outbox_and_in_the_receivers_store() -> None:
+    for path in FILES:
+        at_home = path.parent.name == "outbox" or path == PACKAGE / "receiver/store.py"
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        asked = [call for call in calls if re.search(r"\.(execute|executemany|executescript)$", ast.unparse(call.func))]
+        assert at_home or not asked, f"{path}, line {asked[0].lineno}"
+
+
+def test_click_is_in_the_command_line_alone() -> None:
+    for path in FILES:
+        assert path.parent.name == "cli" or not re.search(r"^\s*(?:import|from) click", path.read_text(), re.M), path
+
+
+def test_delivery_knows_no_destination_in_particular() -> None:
+    found = {name for path in (PACKAGE / "delivery").glob("*.py") for name in imports(path)}
+    assert {name for name in found if room(name) == "destinations"} == {"humbug_agent.destinations.contract"}
 
 
 def test_status_loads_no_more_than_it_needs() -> None:
     """Monitoring asks for it once a minute, and most of what it costs is loading."""
-    script = "import sys, humbug_agent.overview; print(*sys.modules)"
+    script = "import sys, humbug_agent.status.overview; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert {"requests", "asyncio", "watchdog", "uvicorn", "starlette", "panoramisk"} & set(loaded) == set()
 

@@ -19,10 +19,10 @@ import trustme
 from host import Host, wait_until
 from ipps_host import free
 
-from humbug_agent import checking
-from humbug_agent.checking import check
-from humbug_agent.daemon_user import User, acting_as
-from humbug_agent.http_client import HttpClient, NoAnswer
+from humbug_agent.cli import checking
+from humbug_agent.cli.checking import check
+from humbug_agent.host.daemon_user import User, acting_as
+from humbug_agent.http_client.client import HttpClient, NoAnswer
 from humbug_agent.receiver import Background, Receiver, Store
 from humbug_agent.sources.readable import in_words, what_helps
 
@@ -64,7 +64,7 @@ def test_root_is_told_that_the_daemons_user_may_not_run_the_program(host: Host) 
         command = [
             sys.executable,
             "-c",
-            "from humbug_agent.cli import main; main()",
+            "from humbug_agent.cli.main import main; main()",
             "--config",
             str(host.ini),
             "check",

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import Batch
-from humbug_agent.cli import main
-from humbug_agent.cli_filters import TIMES, moment
+from humbug_agent.cli.filters import TIMES, moment
+from humbug_agent.cli.main import main
 from humbug_agent.config import DEFAULT_PATH
-from humbug_agent.outbox import Mark, Outbox
+from humbug_agent.outbox.outbox import Mark, Outbox
 
 BERLIN, KOLKATA, SANTIAGO = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata"), ZoneInfo("America/Santiago")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")

@@ -10,9 +10,9 @@ import pytest
 from calls import batch, reject
 from host import PROGRAM, RECORDED, Host
 
-from humbug_agent import cli_outbox
 from humbug_agent.cdr import Batch
-from humbug_agent.outbox import Mark, Outbox
+from humbug_agent.cli import outbox as cli_outbox
+from humbug_agent.outbox.outbox import Mark, Outbox
 
 RECORD = (RECORDED / "Master-full.csv").read_text("latin-1").splitlines()[6]
 SAYING = [

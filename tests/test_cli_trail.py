@@ -7,10 +7,10 @@ from datetime import datetime
 from calls import batch, reject
 from host import RECORDED, SECRETS, Host, wait_until
 
-from humbug_agent import history
 from humbug_agent.cdr import Batch
-from humbug_agent.history import Filter
-from humbug_agent.outbox import Mark, Outbox
+from humbug_agent.outbox import queries
+from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.queries import Filter
 from humbug_agent.receiver import Misbehaviour
 
 RECORDS = (RECORDED / "Master-full.csv").read_bytes().splitlines(keepends=True)
@@ -84,10 +84,10 @@ def test_the_trail_of_one_destination_leaves_the_other_alone_and_goes_with_the_c
         outbox.accept("csv", batch(1, 2), ["one", "two"])
         for name in ("one", "two"):
             outbox.mark(name, [Mark(1, "sent", 1.0, status=200, reply=f"from {name}")])
-        assert history.replay(outbox, Filter(ids=[1], destination="one")) == 1
-        assert [(one.destination, one.reply) for one in history.replays(outbox, 1)] == [("one", "from one")]
-        assert [entry.reply for entry in history.entries(outbox, Filter(ids=[1]))] == ["", "from two"]
-        history.purge(outbox, Filter(ids=[1]))
+        assert queries.replay(outbox, Filter(ids=[1], destination="one")) == 1
+        assert [(one.destination, one.reply) for one in queries.replays(outbox, 1)] == [("one", "from one")]
+        assert [entry.reply for entry in queries.entries(outbox, Filter(ids=[1]))] == ["", "from two"]
+        queries.purge(outbox, Filter(ids=[1]))
         assert outbox.select("SELECT * FROM replays") == []
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from humbug_agent.config import Config, ConfigError, Secret, load, system_timezone
+from humbug_agent.config import Config, load, system_timezone
+from humbug_agent.ini import ConfigError, Secret
 
 GOOD = """\
 [source master-csv]

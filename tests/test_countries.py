@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humbug_agent.countries import COUNTRIES, country_name
+from humbug_agent.numbers.countries import COUNTRIES, country_name
 
 CALLING_CODES = {str(code) for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE}
 

@@ -17,12 +17,13 @@ from click.testing import CliRunner, Result
 from damage import unguarded
 from host import Host
 
-from humbug_agent import agent, history, standing, upkeep
 from humbug_agent.cdr import CDR, Batch
-from humbug_agent.cli import main
+from humbug_agent.cli.main import main
 from humbug_agent.config import Config, load
-from humbug_agent.outbox import Mark, Outbox
-from humbug_agent.sources import make_sources
+from humbug_agent.daemon import agent, housekeeping
+from humbug_agent.outbox import queries
+from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.status import standing
 
 GOOD = 5
 VALUES = ("'ANSWERxD'", "CAST(X'61FF62' AS TEXT)", "X'00FF'", "1e300", "-1e300", "9223372036854775807", "''", "'[1]'")
@@ -59,7 +60,7 @@ def look_at_all(host: Host, config: Config, *ids: int) -> None:
         json.loads(said(host, "outbox", "show", str(one), "--json").stdout)
     said(host, "status")
     said(host, "status", "--nagios")
-    page = standing.standing(config, make_sources(config), time.time(), None)
+    page = standing.standing(config, config.make_sources(), time.time(), None)
     json.dumps(page, ensure_ascii=False).encode()
 
 
@@ -95,10 +96,10 @@ def test_a_damaged_call_is_dead_and_the_others_are_delivered(host: Host, caplog:
         calls = [answered(number) for number in range(len(several) + GOOD)]
         outbox.accept("master-csv", Batch(calls, [], "c"), ["humbug"])
     put_wrong(path, "calls", several)
-    upkeep.prepare(config)
+    housekeeping.prepare(config)
     sent = delivered(config)
     with Outbox(path) as outbox:
-        entries = {entry.id: entry for entry in history.entries(outbox, history.Filter())}
+        entries = {entry.id: entry for entry in queries.entries(outbox, queries.Filter())}
     assert [entries[len(several) + n].state for n in range(1, GOOD + 1)] == ["sent"] * GOOD
     dead = [entry for entry in entries.values() if entry.state == "dead"]
     assert {entry.state for entry in entries.values()} == {"sent", "dead"}
@@ -133,7 +134,7 @@ def test_whatever_else_is_damaged_stops_no_start_and_no_other_call(host: Host, t
         outbox.accept("master-csv", Batch([call(n) for n in range(calls)], rejects, ""), ["humbug"])
         tried = [Mark(n, "waiting", 1.0, due=1.0, error="tried") for n in range(1, calls + 1)]
         outbox.mark("humbug", tried)
-        history.replay(outbox, history.Filter(ids=range(1, len(several) + 1)))
+        queries.replay(outbox, queries.Filter(ids=range(1, len(several) + 1)))
         outbox.mark("humbug", tried)
     with closing(sqlite3.connect(path)) as db, db:
         for n in range(len(several)):
@@ -141,12 +142,12 @@ def test_whatever_else_is_damaged_stops_no_start_and_no_other_call(host: Host, t
             db.execute("INSERT INTO health VALUES (?, 'ok', '', 1.0)", (f"source s{n}",))
             db.execute("INSERT INTO cursors VALUES (?, '{}', 1.0, 0, 0, 0)", (f"s{n}",))
     put_wrong(path, table, several)
-    page = standing.standing(config, make_sources(config), time.time(), 1)
+    page = standing.standing(config, config.make_sources(), time.time(), 1)
     json.dumps(page, ensure_ascii=False).encode()
-    upkeep.prepare(config)
+    housekeeping.prepare(config)
     delivered(config)
     with Outbox(path) as outbox:
-        upkeep.keep_house(outbox, config, threading.Event())
-        states = {entry.id: entry.state for entry in history.entries(outbox, history.Filter())}
+        housekeeping.keep_house(outbox, config, threading.Event())
+        states = {entry.id: entry.state for entry in queries.entries(outbox, queries.Filter())}
     assert [states[len(several) + n] for n in range(1, GOOD + 1)] == ["sent"] * GOOD
     look_at_all(host, config, *range(1, len(several) + 1))

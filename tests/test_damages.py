@@ -17,11 +17,12 @@ import pytest
 from calls import batch, call
 from test_salvage import SOURCES, config_for
 
-from humbug_agent import dropping, history, schema, upkeep
 from humbug_agent.cdr import Batch
-from humbug_agent.dropping import Piecemeal
-from humbug_agent.outbox import Due, Lost, Mark, Outbox
-from humbug_agent.schema import OutboxDamaged
+from humbug_agent.daemon import housekeeping
+from humbug_agent.outbox import dropping, queries, schema
+from humbug_agent.outbox.dropping import Piecemeal
+from humbug_agent.outbox.outbox import Due, Lost, Mark, Outbox
+from humbug_agent.outbox.schema import OutboxDamaged
 
 TO = ["humbug", "second"]
 CALLS = 900
@@ -108,15 +109,15 @@ class Daemon:
         self.dead: dict[str, set[int]] = {name: set() for name in TO}
 
     def start(self, damage: str) -> None:
-        upkeep.prepare(self.config, damage)
+        housekeeping.prepare(self.config, damage)
         with Outbox(self.path) as outbox:
             if outbox.cursor("csv-all") != "here":
                 for begin in range(0, CALLS, 100):
                     outbox.accept("csv-all", Batch([call(n) for n in ALL[begin : begin + 100]], [], "again"), TO)
             for name in TO:
                 self.deliver(outbox, name)
-            history.entries(outbox, history.Filter())
-            history.totals(outbox)
+            queries.entries(outbox, queries.Filter())
+            queries.totals(outbox)
             work = Piecemeal(outbox)
             dropping.forget_delivered(work, time.time() + 1)
             dropping.shrink(work)

@@ -11,11 +11,12 @@ import pytest
 from calls import batch, call
 from sqlite_utils import Database
 
-from humbug_agent import dropping, history, schema, upkeep
 from humbug_agent.config import Config, load
-from humbug_agent.dropping import Piecemeal
-from humbug_agent.history import Filter
-from humbug_agent.outbox import Mark, Outbox
+from humbug_agent.daemon import housekeeping
+from humbug_agent.outbox import dropping, queries, schema
+from humbug_agent.outbox.dropping import Piecemeal
+from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.queries import Filter
 
 TO = ["humbug"]
 DAY = 86400.0
@@ -61,7 +62,7 @@ def config_for(path: Path, max_size_mb: int = 64) -> Config:
 
 
 def keep_house(outbox: Outbox, config: Config) -> None:
-    upkeep.keep_house(outbox, config, threading.Event())
+    housekeeping.keep_house(outbox, config, threading.Event())
 
 
 def deliver(outbox: Outbox, state: str = "sent") -> None:
@@ -112,7 +113,7 @@ def test_what_a_clock_that_was_far_ahead_wrote_down_does_not_stay_for_ever(
     config = config_for(path)
     outbox.accept("csv", batch(1), TO)
     clock.now = NOW + 30 * YEAR
-    history.purge(outbox, Filter())
+    queries.purge(outbox, Filter())
     for now, left in ((NOW, 1), (NOW + 2 * YEAR + DAY, 0)):
         clock.now = now
         keep_house(outbox, config)
@@ -198,7 +199,7 @@ def test_it_ends_early_and_goes_on_where_it_was(outbox: Outbox) -> None:
 def test_purge_and_replay_tell_how_far_they_are(outbox: Outbox) -> None:
     outbox.accept("csv", batch(*range(2000)), TO)
     deliver(outbox, "dead")
-    for work in (history.replay, history.purge):
+    for work in (queries.replay, queries.purge):
         heard: list[int] = []
         assert work(outbox, Filter(), heard.append) == 2000
         assert sum(heard) == 2000
@@ -210,7 +211,7 @@ def test_a_purge_gives_the_room_back(outbox: Outbox, path: Path, state: str) -> 
     outbox.accept("csv", batch(*range(2000)), TO)
     deliver(outbox, state)
     empty = 64 * 4096
-    history.purge(outbox, Filter())
+    queries.purge(outbox, Filter())
     dropping.shrink(Piecemeal(outbox))
     outbox.db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     assert path.stat().st_size < empty + 2000 * dropping.BYTES_REMEMBERED
@@ -232,9 +233,9 @@ def steps(outbox: Outbox, work: Callable[[], object]) -> int:
 
 
 LONG_WORK: dict[str, Callable[[Outbox], object]] = {
-    "purge of all": lambda outbox: history.purge(outbox, Filter()),
-    "purge of delivered ones": lambda outbox: history.purge(outbox, Filter(state="sent")),
-    "replay": lambda outbox: history.replay(outbox, Filter(state="sent")),
+    "purge of all": lambda outbox: queries.purge(outbox, Filter()),
+    "purge of delivered ones": lambda outbox: queries.purge(outbox, Filter(state="sent")),
+    "replay": lambda outbox: queries.replay(outbox, Filter(state="sent")),
     "retention": lambda outbox: dropping.forget_delivered(Piecemeal(outbox), time.time() + 1),
 }
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from humbug_agent import config
-from humbug_agent.config_status import status_settings
+from humbug_agent import config, destinations, sources
 from humbug_agent.ini import Section
+from humbug_agent.numbers.settings import NumbersSettings
+from humbug_agent.web.settings import StatusSettings
 
 EXAMPLE = Path(__file__).parent.parent / "agent.ini.example"
 TEXT = EXAMPLE.read_text()
@@ -45,11 +46,11 @@ class Example:
     def make(self, **values: str) -> tuple[Any, list[str], set[str]]:
         """With these values only: the settings that come of it, the mistakes, and what was asked for."""
         makers: dict[str, Callable[[str, Section], Any]] = {
-            "agent": lambda _, section: config._agent(section),
-            "numbers": lambda _, section: config._numbers(section),
-            "status": lambda _, section: status_settings(section),
-            **config.SOURCE_TYPES,
-            **config.DESTINATION_TYPES,
+            "agent": lambda _, section: config.AgentSettings.read(section),
+            "numbers": lambda _, section: NumbersSettings.read(section),
+            "status": lambda _, section: StatusSettings.read(section),
+            **{type_: sources.settings_of(type_).read for type_ in sources.SOURCES},
+            **{type_: destinations.settings_of(type_).read for type_ in destinations.DESTINATIONS},
         }
         mistakes: list[str] = []
         heard = Heard(values)
@@ -90,7 +91,7 @@ every_section = pytest.mark.parametrize("example", SECTIONS, ids=lambda example:
 
 
 def test_all_sections_stand_there() -> None:
-    known = ["agent", *config.SOURCE_TYPES, *config.DESTINATION_TYPES, "numbers", "status"]
+    known = ["agent", *sources.SOURCES, *destinations.DESTINATIONS, "numbers", "status"]
     assert sorted(example.kind for example in SECTIONS) == sorted(known)
 
 

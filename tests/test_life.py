@@ -13,12 +13,12 @@ from queue import SimpleQueue
 import pytest
 from host import wait_until
 
-from humbug_agent import agent, life, upkeep
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
-from humbug_agent.kept import Kept
-from humbug_agent.life import Stop
-from humbug_agent.lock import locked
+from humbug_agent.daemon import agent, housekeeping, life
+from humbug_agent.daemon.kept import Kept
+from humbug_agent.daemon.life import Stop
+from humbug_agent.outbox.lock import locked
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_thread_that_hangs_is_named_and_the_watchdog_hears_nothing_until_it_go
     config: Config, systemd: Systemd, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = Source()
-    monkeypatch.setattr(agent, "make_sources", lambda _: [source])
+    monkeypatch.setattr(Config, "make_sources", lambda _: [source])
     # A destination that has nothing to do looks up once a second.
     monkeypatch.setattr(life, "SILENT_SECONDS", 3.0)
     with caplog.at_level(logging.CRITICAL), running(config):
@@ -122,7 +122,7 @@ def test_a_thread_that_hangs_is_named_and_the_watchdog_hears_nothing_until_it_go
 def test_house_keeping_that_waits_does_not_keep_the_watchdog_waiting(
     config: Config, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "KEEP_HOUSE_SECONDS", 0.01)
+    monkeypatch.setattr(housekeeping, "KEEP_HOUSE_SECONDS", 0.01)
     with running(config):
         wait_until(lambda: b"READY=1" in systemd.heard)
         with closing(sqlite3.connect(config.agent.outbox, isolation_level=None)) as other:

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from humbug_agent import history, minutes, schema
-from humbug_agent.dropping import Piecemeal, forget_delivered
-from humbug_agent.history import Filter
-from humbug_agent.migrations import SENT_MINUTES
-from humbug_agent.outbox import Mark, Outbox
-from humbug_agent.tally import Tally
+from humbug_agent.delivery.tally import Tally
+from humbug_agent.outbox import minutes, queries, schema
+from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
+from humbug_agent.outbox.migrations import SENT_MINUTES
+from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.queries import Filter
 
 NOW = time.time() // 60 * 60 + 30
 
@@ -72,9 +72,9 @@ def test_it_outlives_a_replay_a_purge_and_retention(path: Path) -> None:
     expected = [1, *[0] * 56, 1, 2, 0]
     assert after_a_restart(path) == expected
     with Outbox(path) as outbox:
-        history.replay(outbox, Filter(ids=[1]))
-        history.purge(outbox, Filter(ids=[2]))
-        history.purge(outbox, Filter(destination="other"))
+        queries.replay(outbox, Filter(ids=[1]))
+        queries.purge(outbox, Filter(ids=[2]))
+        queries.purge(outbox, Filter(destination="other"))
         forget_delivered(Piecemeal(outbox), time.time() + 1)
     assert after_a_restart(path) == expected
     # The replay was sent now.

@@ -15,13 +15,15 @@ import pytest
 from calls import START, batch, call, reject
 from sqlite_utils import Database
 
-from humbug_agent import gaps, history, lock, rows, schema, upkeep
 from humbug_agent.cdr import Batch, Notice
 from humbug_agent.config import Config, load
-from humbug_agent.dropping import Piecemeal, forget_delivered
-from humbug_agent.history import Filter
-from humbug_agent.outbox import KEPT_FAILURES, Mark, Outbox
-from humbug_agent.schema import OutboxDamaged, OutboxError, OutboxFull
+from humbug_agent.daemon import housekeeping
+from humbug_agent.outbox import lock, queries, rows, schema
+from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
+from humbug_agent.outbox.outbox import KEPT_FAILURES, Mark, Outbox
+from humbug_agent.outbox.queries import Filter
+from humbug_agent.outbox.schema import OutboxDamaged, OutboxError, OutboxFull
+from humbug_agent.status import coverage
 
 TO = ["humbug"]
 
@@ -38,7 +40,7 @@ def outbox(path: Path) -> Iterator[Outbox]:
 
 
 def states(outbox: Outbox) -> dict[str, int]:
-    return history.totals(outbox).deliveries.get("humbug", {})
+    return queries.totals(outbox).deliveries.get("humbug", {})
 
 
 def test_a_call_comes_back_as_it_went_in(outbox: Outbox) -> None:
@@ -51,14 +53,14 @@ def test_what_is_no_call_comes_back_as_it_went_in_and_counts_as_none(outbox: Out
     notice = Notice(identity=b"n" * 16, event="Shutdown", at=START, fields=fields)
     assert outbox.accept("ami", Batch([call(1), notice], [], None), TO) == 2
     assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1), notice]
-    assert history.totals(outbox).calls == 1
+    assert queries.totals(outbox).calls == 1
 
 
 def test_a_call_of_two_sources_is_one_and_both_have_seen_it(outbox: Outbox) -> None:
     assert outbox.accept("ami", batch(1, 2), TO) == 2
     assert outbox.accept("csv", batch(2, 3), TO) == 1
     assert outbox.accept("csv", batch(2, 3), TO) == 0
-    assert gaps.sightings(outbox, 0) == {("ami",): 1, ("ami", "csv"): 1, ("csv",): 1}
+    assert coverage.sightings(outbox, 0) == {("ami",): 1, ("ami", "csv"): 1, ("csv",): 1}
     assert len(outbox.take("humbug", 10, time.time())) == 3
 
 
@@ -81,7 +83,7 @@ def test_an_outbox_of_the_first_version_goes_on(path: Path) -> None:
     with Outbox(path) as outbox:
         assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1)]
         assert outbox.accept("ami", batch(1), TO) == 0
-        assert gaps.sightings(outbox, 0) == {("ami", "csv"): 1}
+        assert coverage.sightings(outbox, 0) == {("ami", "csv"): 1}
 
 
 def test_a_damaged_outbox_of_the_first_version_loses_no_waiting_call(path: Path) -> None:
@@ -147,7 +149,7 @@ def test_only_the_last_failures_of_a_call_are_kept(outbox: Outbox) -> None:
     outbox.accept("csv", batch(1), TO)
     for attempt in range(KEPT_FAILURES + 5):
         outbox.mark("humbug", [Mark(1, "waiting", float(attempt), due=1.0, status=500, error=f"try {attempt}")])
-    kept = history.failures(outbox, 1)
+    kept = queries.failures(outbox, 1)
     assert [failure.error for failure in kept] == [f"try {attempt}" for attempt in range(5, KEPT_FAILURES + 5)]
     assert outbox.take("humbug", 1, time.time())[0].attempts == KEPT_FAILURES + 5
 
@@ -184,13 +186,13 @@ def test_reading_pauses_at_the_limit_and_goes_on_when_delivered_calls_may_go(pat
         with pytest.raises(OutboxFull, match="max_size_mb = 1 is reached"):
             fill(outbox)
         full_at = outbox.cursor("csv")
-        upkeep.keep_house(outbox, config, threading.Event())
+        housekeeping.keep_house(outbox, config, threading.Event())
         with pytest.raises(OutboxFull):
             outbox.accept("csv", batch(20_000), TO)
         assert outbox.cursor("csv") == full_at
         waiting = outbox.take("humbug", 10_000, time.time())
         outbox.mark("humbug", [Mark(due.id, "sent", 1.0) for due in waiting])
-        upkeep.keep_house(outbox, config, threading.Event())
+        housekeeping.keep_house(outbox, config, threading.Event())
         assert outbox.accept("csv", batch(20_000), TO) == 1
         assert outbox.used_bytes() < 2**20
 
@@ -199,14 +201,14 @@ def test_rejects_are_kept_once_and_dropped_for_good(outbox: Outbox) -> None:
     once = Batch([], [reject(b"what"), reject(b"ever")], "c")
     outbox.accept("csv", once, TO)
     outbox.accept("csv", once, TO)
-    kept = history.rejects(outbox)
+    kept = queries.rejects(outbox)
     assert [(one.text, one.reason, one.place) for one in kept] == [
         (b"what", "has 1 columns", "Master.csv, byte 0"),
         (b"ever", "has 1 columns", "Master.csv, byte 0"),
     ]
-    assert history.drop_rejects(outbox, [kept[0].id]) == 1
+    assert queries.drop_rejects(outbox, [kept[0].id]) == 1
     outbox.accept("csv", once, TO)
-    assert [one.text for one in history.rejects(outbox)] == [b"ever"]
+    assert [one.text for one in queries.rejects(outbox)] == [b"ever"]
 
 
 def test_health_remembers_since_when(outbox: Outbox) -> None:
@@ -224,7 +226,7 @@ def test_filters_choose_by_state_number_uniqueid_time_and_id(outbox: Outbox) -> 
     outbox.mark("humbug", [Mark(5, "dead", 1.0), Mark(6, "sent", 1.0)])
 
     def ids(**wanted: object) -> list[int]:
-        return [entry.id for entry in history.entries(outbox, Filter(**wanted))]  # type: ignore[arg-type]
+        return [entry.id for entry in queries.entries(outbox, Filter(**wanted))]  # type: ignore[arg-type]
 
     assert ids(state="dead") == [5]
     assert ids(number="440000012") == [12]
@@ -234,23 +236,23 @@ def test_filters_choose_by_state_number_uniqueid_time_and_id(outbox: Outbox) -> 
     assert ids(ids=[3, 1]) == [1, 3]
     assert ids(destination="another") == []
     assert ids() == list(range(1, 700))
-    assert history.count(outbox, Filter(state="waiting")) == 697
-    assert [entry.id for entry in history.newest(outbox, Filter(), 2)] == [698, 699]
+    assert queries.count(outbox, Filter(state="waiting")) == 697
+    assert [entry.id for entry in queries.newest(outbox, Filter(), 2)] == [698, 699]
 
 
 def test_replayed_deliveries_wait_as_if_never_tried(outbox: Outbox) -> None:
     outbox.accept("csv", batch(1, 2), TO)
     outbox.mark("humbug", [Mark(1, "dead", 1.0, error="400"), Mark(2, "dead", 1.0)])
-    assert history.replay(outbox, Filter(ids=[1])) == 1
+    assert queries.replay(outbox, Filter(ids=[1])) == 1
     (due,) = outbox.take("humbug", 10, time.time())
     assert (due.id, due.attempts) == (1, 0)
 
 
 def test_purged_calls_do_not_come_back(outbox: Outbox) -> None:
     outbox.accept("csv", batch(1, 2), ["one", "two"])
-    assert history.purge(outbox, Filter(destination="one", ids=[1])) == 1
+    assert queries.purge(outbox, Filter(destination="one", ids=[1])) == 1
     assert [due.id for due in outbox.take("two", 10, time.time())] == [1, 2]
-    assert history.purge(outbox, Filter(ids=[1])) == 1
+    assert queries.purge(outbox, Filter(ids=[1])) == 1
     assert outbox.accept("csv", batch(1, 2), ["one", "two"]) == 0
     assert [due.id for due in outbox.take("two", 10, time.time())] == [2]
 
@@ -298,7 +300,7 @@ def test_a_damaged_file_is_moved_aside_and_what_it_had_is_neither_lost_nor_sent_
         outbox.accept("csv", batch(*range(3000), cursor="here"), TO)
         outbox.mark("humbug", [Mark(number, "sent", 1.0) for number in range(1, 1001)])
     damage(path, "calls_start")
-    upkeep.prepare(config_for(path, start))
+    housekeeping.prepare(config_for(path, start))
     moved = [file for file in path.parent.iterdir() if re.fullmatch(r"outbox\.db\.damaged-[0-9T]+", file.name)]
     assert len(moved) == 1
     with Outbox(path) as outbox:
@@ -313,7 +315,7 @@ def test_calls_of_whose_deliveries_nothing_can_be_read_are_sent(path: Path, capl
         outbox.accept("csv", batch(*range(3000)), TO)
         outbox.mark("humbug", [Mark(number, "sent", 1.0) for number in range(1, 3001)])
     damage(path, "deliveries")
-    upkeep.prepare(config_for(path, "beginning"))
+    housekeeping.prepare(config_for(path, "beginning"))
     with Outbox(path) as outbox:
         # Which ones had been delivered nobody can tell any more: at least once, then.
         assert states(outbox)["waiting"] == 3000
@@ -325,7 +327,7 @@ def test_a_file_that_is_no_database_is_moved_aside(path: Path) -> None:
     path.write_bytes(b"these are no calls" * 1000)
     with pytest.raises(OutboxDamaged):
         Outbox(path)
-    upkeep.prepare(config_for(path, "end"))
+    housekeeping.prepare(config_for(path, "end"))
     with Outbox(path) as outbox:
         assert outbox.accept("csv", batch(1), TO) == 1
 
@@ -340,12 +342,12 @@ def test_moving_a_damaged_file_aside_is_finished_by_the_next_start_when_killed(p
     # Killed while the new one was being filled: the damaged file is still there, and a half-made one beside it.
     path.rename(path.with_name("outbox.db.new"))
     path.write_bytes(damaged)
-    upkeep.prepare(config_for(path, "beginning"))
+    housekeeping.prepare(config_for(path, "beginning"))
     with Outbox(path) as outbox:
         assert states(outbox)["waiting"] == 2000
     # Killed before the new one got its name.
     path.rename(path.with_name("outbox.db.new"))
-    upkeep.prepare(config_for(path, "beginning"))
+    housekeeping.prepare(config_for(path, "beginning"))
     with Outbox(path) as outbox:
         assert states(outbox)["waiting"] == 2000
 
@@ -373,13 +375,15 @@ def test_a_start_is_not_refused_because_somebody_asks_who_runs(path: Path) -> No
 def test_an_id_is_never_given_to_another_call(path: Path) -> None:
     with Outbox(path) as outbox:
         outbox.accept("csv", batch(1, 2), TO)
-        history.purge(outbox, Filter(ids=[2]))
+        queries.purge(outbox, Filter(ids=[2]))
         outbox.accept("csv", batch(3), TO)
         assert [due.id for due in outbox.take("humbug", 10, time.time())] == [1, 3]
 
 
 def test_processes_that_make_the_outbox_at_the_same_moment_do_not_hinder_each_other(path: Path) -> None:
-    code = "import sys; from pathlib import Path; from humbug_agent.outbox import Outbox; Outbox(Path(sys.argv[1]))"
+    code = (
+        "import sys; from pathlib import Path; from humbug_agent.outbox.outbox import Outbox; Outbox(Path(sys.argv[1]))"
+    )
     for _ in range(6):
         command = [sys.executable, "-W", "ignore", "-c", code, str(path)]
         makers = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
@@ -392,7 +396,7 @@ def test_processes_that_make_the_outbox_at_the_same_moment_do_not_hinder_each_ot
 def test_a_sound_file_is_left_alone(path: Path) -> None:
     with Outbox(path) as outbox:
         outbox.accept("csv", batch(1), TO)
-    upkeep.prepare(config_for(path, "end"))
+    housekeeping.prepare(config_for(path, "end"))
     with Outbox(path) as outbox:
         assert states(outbox)["waiting"] == 1
 

@@ -14,11 +14,11 @@ import pytest
 from calls import batch
 from host import Host, wait_until
 
-from humbug_agent import history
-from humbug_agent.agent import put_back
-from humbug_agent.daemon_user import User, acting_as
-from humbug_agent.lock import AgentError, locked
-from humbug_agent.outbox import Outbox
+from humbug_agent.daemon.agent import put_back
+from humbug_agent.host.daemon_user import User, acting_as
+from humbug_agent.outbox import queries
+from humbug_agent.outbox.lock import AgentError, locked
+from humbug_agent.outbox.outbox import Outbox
 
 NOBODY = "http://127.0.0.1:1/"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
@@ -190,7 +190,7 @@ def test_another_users_file_in_its_place_is_moved_aside(nobodys: tuple[Path, Use
     (found,) = folder.glob("outbox.db.found-*[0-9]")
     assert (found.owner(), outbox.owner()) == ("root", "nobody")
     with Outbox(outbox) as box:
-        assert history.totals(box).calls == 3
+        assert queries.totals(box).calls == 3
 
 
 @as_root

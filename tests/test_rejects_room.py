@@ -10,15 +10,15 @@ from typing import Any, cast
 import pytest
 from calls import call, reject
 
-from humbug_agent import history, outbox, upkeep
 from humbug_agent.cdr import Batch, Reject
 from humbug_agent.config import load
-from humbug_agent.outbox import REJECT_BYTES, SHARE, Outbox
-from humbug_agent.sayings import Sayings, to
-from humbug_agent.sources import make_sources
+from humbug_agent.daemon import housekeeping
+from humbug_agent.daemon.supervisor import pump
+from humbug_agent.outbox import outbox, queries
+from humbug_agent.outbox.outbox import REJECT_BYTES, SHARE, Outbox
+from humbug_agent.repeats import Sayings, to
 from humbug_agent.sources.contract import Source
-from humbug_agent.standing import standing
-from humbug_agent.supervisor import pump
+from humbug_agent.status.standing import standing
 
 TO = ["humbug"]
 LIMIT = 2**20
@@ -35,42 +35,42 @@ def garbage(first: int, number: int, length: int = 20) -> Batch:
 
 
 def room(box: Outbox, source: str = "csv") -> int:
-    return sum(len(one.text) + REJECT_BYTES for one in history.rejects(box) if one.source == source)
+    return sum(len(one.text) + REJECT_BYTES for one in queries.rejects(box) if one.source == source)
 
 
 def test_no_garbage_stops_the_calls(box: Outbox) -> None:
     for first in range(0, 20_000, 1000):
         assert box.accept("csv", garbage(first, 1000), TO) == 1
-    kept = history.rejects(box)
+    kept = queries.rejects(box)
     assert LIMIT // SHARE - 1000 < room(box) <= LIMIT // SHARE
     assert [one.text for one in kept] == [reject(b"%020d" % n).text for n in range(len(kept))]
-    assert history.read_so_far(box)["csv"].rejects == 20_000
+    assert queries.read_so_far(box)["csv"].rejects == 20_000
     assert box.unkept("csv") == 20_000 - len(kept)
     # Another source has its own.
     box.accept("ami", garbage(50_000, 10), TO)
-    assert len(history.rejects(box)) == len(kept) + 10
+    assert len(queries.rejects(box)) == len(kept) + 10
     assert box.unkept("ami") == 0
 
 
 def test_texts_without_an_end_take_no_more_room(box: Outbox) -> None:
     for first in range(0, 40, 10):
         box.accept("csv", garbage(first, 10, LIMIT // SHARE // 4), TO)
-    assert len(history.rejects(box)) == 3
+    assert len(queries.rejects(box)) == 3
     assert room(box) <= LIMIT // SHARE
 
 
 def test_what_is_known_counts_as_kept_and_a_purge_makes_room(box: Outbox) -> None:
     box.accept("csv", garbage(0, 1000), TO)
-    kept, unkept = [one.id for one in history.rejects(box)], box.unkept("csv")
+    kept, unkept = [one.id for one in queries.rejects(box)], box.unkept("csv")
     box.accept("csv", garbage(0, len(kept)), TO)
     assert box.unkept("csv") == unkept
-    assert history.drop_rejects(box, kept[1:]) == len(kept) - 1
+    assert queries.drop_rejects(box, kept[1:]) == len(kept) - 1
     assert box.unkept("csv") == unkept
-    assert history.drop_rejects(box, kept[:1]) == 1
+    assert queries.drop_rejects(box, kept[:1]) == 1
     assert box.unkept("csv") == 0
     # Those that were purged stay so; the others find room.
     box.accept("csv", garbage(0, len(kept) + 1), TO)
-    assert len(history.rejects(box)) == 1
+    assert len(queries.rejects(box)) == 1
 
 
 def test_it_is_said_once_and_status_says_it_until_they_are_purged(
@@ -84,8 +84,8 @@ def test_it_is_said_once_and_status_says_it_until_they_are_purged(
     )
     config = load(ini)
     log.write_text("".join(f"no call {number}\n" for number in range(300)))
-    sources = make_sources(config)
-    with Outbox(config.agent.outbox, max_bytes=upkeep.max_bytes(config)) as box, caplog.at_level(logging.WARNING):
+    sources = config.make_sources()
+    with Outbox(config.agent.outbox, max_bytes=housekeeping.max_bytes(config)) as box, caplog.at_level(logging.WARNING):
         for _ in range(2):
             list(
                 pump(
@@ -104,7 +104,7 @@ def test_it_is_said_once_and_status_says_it_until_they_are_purged(
         said = told()
         assert (said["rejects"], said["rejects_unkept"]) == (302 - unkept, unkept)
         assert f"{unkept:,} records that can't be understood are only counted" in said["message"]
-        history.drop_rejects(box, history.reject_ids(box))
+        queries.drop_rejects(box, queries.reject_ids(box))
         assert "are only counted" not in told()["message"]
 
 

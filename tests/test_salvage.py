@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from calls import batch, call
 
-from humbug_agent import history, upkeep
 from humbug_agent.config import Config, load
-from humbug_agent.outbox import Mark, Outbox
+from humbug_agent.daemon import housekeeping
+from humbug_agent.outbox import queries
+from humbug_agent.outbox.outbox import Mark, Outbox
 
 TO = ["humbug"]
 CALLS = 120
@@ -85,7 +86,7 @@ def test_whichever_page_is_damaged_no_call_is_lost_once_its_source_is_read_again
             file.unlink()
         wrong = DAMAGES[damage](page)
         path.write_bytes(b"".join([*pages[:number], wrong, *pages[number + 1 :]]))
-        upkeep.prepare(config)
+        housekeeping.prepare(config)
         with Outbox(path) as outbox:
             if outbox.cursor("csv-all") == "here":
                 # Nothing looked damaged: then all that was there still is.
@@ -94,10 +95,10 @@ def test_whichever_page_is_damaged_no_call_is_lost_once_its_source_is_read_again
                 read_again += 1
                 assert outbox.accept("csv-all", batch(*range(CALLS)), TO) <= CALLS
             waiting = {due.record.identity for due in outbox.take("humbug", 2 * CALLS, time.time())}
-            dead = {entry.record.identity for entry in history.entries(outbox, history.Filter(state="dead"))}
+            dead = {entry.record.identity for entry in queries.entries(outbox, queries.Filter(state="dead"))}
             assert waiting | dead >= {call(one).identity for one in range(SENT, CALLS)}, f"page {number + 1}"
             # Each delivery has its call, so that what `status` counts is there.
-            assert history.totals(outbox).deliveries["humbug"]["waiting"] == len(waiting)
+            assert queries.totals(outbox).deliveries["humbug"]["waiting"] == len(waiting)
             assert outbox.accept("csv-all", batch(CALLS + 1), TO) == 1
     assert read_again > len(pages) // 2
 
@@ -109,7 +110,7 @@ def test_what_sqlite_itself_does_not_find_is_not_met_again_at_each_start(path: P
     # A page that was written to another one's place.
     at = (root - 1) * 4096
     path.write_bytes(sound[:at] + sound[at - 4096 : at] + sound[at + 4096 :])
-    upkeep.prepare(config_for(path, {"csv-all": SOURCES["csv-all"]}))
+    housekeeping.prepare(config_for(path, {"csv-all": SOURCES["csv-all"]}))
     with Outbox(path) as outbox:
         assert len(outbox.take("humbug", 2 * CALLS, time.time())) == CALLS - SENT - 1
         assert outbox.accept("csv-all", batch(*range(CALLS)), TO) == 0
@@ -123,7 +124,7 @@ def test_calls_of_before_are_told_of_where_a_first_start_would_leave_them_out(
             outbox.accept(name, batch(number, cursor=f"cursor of {name}"), TO)
         accepted = outbox.select("SELECT max(accepted) AS at FROM calls WHERE source = 'csv'")[0]["at"]
     destroy(path, "cursors")
-    upkeep.prepare(config_for(path))
+    housekeeping.prepare(config_for(path))
     said = [record.getMessage() for record in caplog.records if "begins as at its first start" in record.getMessage()]
     assert {line.split()[1].rstrip(":") for line in said} == LEFT_OUT
     since = datetime.fromtimestamp(accepted, ZoneInfo("Europe/Berlin"))
@@ -140,7 +141,7 @@ def test_each_source_goes_on_from_where_nothing_is_lost_and_no_past_is_sent(
         for number, name in enumerate([*SOURCES, "gone"]):
             outbox.accept(name, batch(number, cursor=f"cursor of {name}"), TO)
     destroy(path, "calls_start")
-    upkeep.prepare(config_for(path))
+    housekeeping.prepare(config_for(path))
     with Outbox(path) as outbox:
         kept = {name for name in [*SOURCES, "gone"] if outbox.cursor(name) == f"cursor of {name}"}
         # The cursors of the hosted PBXs are none that these sources made.
@@ -152,10 +153,10 @@ def test_each_source_goes_on_from_where_nothing_is_lost_and_no_past_is_sent(
 def test_how_many_calls_that_waited_are_gone_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     filled(path)
     destroy(path, "calls")
-    upkeep.prepare(config_for(path))
+    housekeeping.prepare(config_for(path))
     assert f"{CALLS - SENT} of the calls that waited or were dead can't be read" in caplog.text
     with Outbox(path) as outbox:
-        assert history.totals(outbox).deliveries == {}
+        assert queries.totals(outbox).deliveries == {}
         assert outbox.accept("csv-all", batch(*range(CALLS)), TO) == CALLS
 
 
@@ -163,7 +164,7 @@ def test_how_many_calls_that_waited_are_gone_is_said(path: Path, caplog: pytest.
 def test_the_table_and_its_index_each_say_what_waits(path: Path, name: str) -> None:
     filled(path)
     destroy(path, name)
-    upkeep.prepare(config_for(path))
+    housekeeping.prepare(config_for(path))
     with Outbox(path) as outbox:
         waiting = {due.record.identity for due in outbox.take("humbug", 2 * CALLS, time.time())}
         # Of the others the table's page said that they were sent, and nothing else does.

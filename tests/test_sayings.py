@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humbug_agent.sayings import FIRST_SPAN, MOST_KINDS, SPAN, Sayings
+from humbug_agent.repeats import FIRST_SPAN, MOST_KINDS, SPAN, Sayings
 
 DAY = 86400
 

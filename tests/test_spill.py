@@ -22,11 +22,11 @@ from host import API_KEY, KEY, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humbug_agent import history, spill
 from humbug_agent.cdr import Batch, Notice, Reject, digest
-from humbug_agent.outbox import Outbox
+from humbug_agent.outbox import queries, spill
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.schema import OutboxFull
 from humbug_agent.receiver import Background, Receiver, Store
-from humbug_agent.schema import OutboxFull
 
 MUCH = 1 << 30
 NAMES = ["humbug"]
@@ -48,8 +48,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def found(outbox: Path) -> tuple[list[object], int]:
     with Outbox(outbox) as opened:
-        entries = history.entries(opened, history.Filter())
-        return [entry.record for entry in entries], len(history.rejects(opened))
+        entries = queries.entries(opened, queries.Filter())
+        return [entry.record for entry in entries], len(queries.rejects(opened))
 
 
 def notice() -> Notice:
@@ -68,9 +68,9 @@ def test_what_was_kept_is_what_it_was(outbox: Path) -> None:
     assert rejects == 1
     assert spill.waiting(outbox) == []
     with Outbox(outbox) as opened:
-        (kept,) = history.rejects(opened)
+        (kept,) = queries.rejects(opened)
         assert (kept.text, kept.source) == (b"\0\xff\n", "ami")
-        assert history.read_so_far(opened)["ami"].calls == 3
+        assert queries.read_so_far(opened)["ami"].calls == 3
 
 
 def test_what_is_in_the_outbox_already_adds_nothing(outbox: Path) -> None:

@@ -15,12 +15,12 @@ from esl_server import EslServer
 from host import wait_until
 from ipps_host import free
 
-from humbug_agent import spill
-from humbug_agent.config_sources import FreeswitchHttpSettings
-from humbug_agent.outbox import Outbox
+from humbug_agent.daemon.supervisor import Brought, Supervisor, let_go
+from humbug_agent.outbox import spill
+from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.sources.contract import Holding, Source
-from humbug_agent.sources.freeswitch.endpoint import FreeswitchHttp
-from humbug_agent.supervisor import Brought, Supervisor, let_go
+from humbug_agent.sources.freeswitch.http.settings import FreeswitchHttpSettings
+from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
 
 MUCH = 1 << 30
 (DOCUMENT,) = (Path(__file__).parent / "data" / "freeswitch" / "docs" / "answered_callee").glob("a_*.json")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from humbug_agent import spill
+from humbug_agent.outbox import spill
 
 TOP = Path(__file__).parent.parent
 UNIT = TOP / "systemd" / "humbug-agent.service"

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from humbug_agent import outbox as outboxes
-from humbug_agent import rows, schema, upkeep
 from humbug_agent.cdr import CDR, Batch, wall_clock
 from humbug_agent.config import load
-from humbug_agent.outbox import Outbox
+from humbug_agent.daemon import housekeeping
+from humbug_agent.outbox import outbox as outboxes
+from humbug_agent.outbox import rows, schema
+from humbug_agent.outbox.outbox import Outbox
 
 ZONES = [ZoneInfo(name) for name in ("Europe/Zurich", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC")]
 STOCK = (
@@ -100,7 +101,7 @@ def test_an_outbox_of_before_keeps_what_it_would_have_sent(host: Host, monkeypat
     old.conn.commit()
     old.close()
     monkeypatch.setattr(outboxes, "CLOCK_CHUNK", 2)
-    upkeep.prepare(config)
+    housekeeping.prepare(config)
     with Outbox(config.agent.outbox) as outbox:
         found = [due.record for due in outbox.take("humbug", 10, time.time())]
         assert outbox.keep_wall_clock(ZONES[1]) == 0

@@ -13,17 +13,17 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humbug_agent import taken
 from humbug_agent.cdr import Batch
-from humbug_agent.cli import main
+from humbug_agent.cli.main import main
 from humbug_agent.config import load
-from humbug_agent.config_status import StatusSettings
-from humbug_agent.daemon_user import User, acting_as
 from humbug_agent.destinations.contract import Refused
 from humbug_agent.destinations.http import judge
-from humbug_agent.outbox import Outbox
-from humbug_agent.overview import compared
-from humbug_agent.web.sockets import WebError, tls_context
+from humbug_agent.host.daemon_user import User, acting_as
+from humbug_agent.http_server.sockets import WebError, tls_context
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.status import taken
+from humbug_agent.status.overview import compared
+from humbug_agent.web.settings import StatusSettings
 from humbug_agent.words import clock, count, said
 
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from humbug_agent.ami.headers import Headers, name
-from humbug_agent.ami.protocol import BANNER, OLD_BANNER, TOLD
 from humbug_agent.board.asterisk_list import Listing
 from humbug_agent.board.asterisk_words import agent, agent_name, channel, member, queue_call
 from humbug_agent.board.model import Board, QueueCall
-from humbug_agent.systemd import started_us, to_reload
+from humbug_agent.host.systemd import started_us, to_reload
+from humbug_agent.listening.ami.headers import Headers, name
+from humbug_agent.listening.ami.protocol import BANNER, OLD_BANNER, TOLD
 from humbug_agent.text import AUTO, text
 
 log = logging.getLogger(__name__)

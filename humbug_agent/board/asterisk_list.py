@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-from humbug_agent.ami.headers import Headers, name
-from humbug_agent.ami.protocol import TOLD
 from humbug_agent.board.asterisk_words import agent_name, channel, member
 from humbug_agent.board.model import Board, Channel, Member, QueueCall
+from humbug_agent.listening.ami.headers import Headers, name
+from humbug_agent.listening.ami.protocol import TOLD
 
 SLACK_SECONDS = 3.0
 """Asterisk tells whole seconds, and events take their time."""

@@ -6,9 +6,9 @@ QueueEntry it is not.
 
 from collections.abc import Iterable
 
-from humbug_agent.ami.headers import Headers, number
 from humbug_agent.board.device import device_names
 from humbug_agent.board.model import Channel, Member, QueueCall, State
+from humbug_agent.listening.ami.headers import Headers, number
 
 CALLED = ("AppDial", "AppDial2", "AppQueue")
 """The application of a channel that was called by another one."""

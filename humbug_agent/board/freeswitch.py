@@ -9,8 +9,8 @@ from humbug_agent.board.device import device_names
 from humbug_agent.board.freeswitch_list import ListError, Listing
 from humbug_agent.board.freeswitch_words import Agent, channel, connected, hung_up, queue_call
 from humbug_agent.board.model import Board
-from humbug_agent.esl.event import Event, name, unique_id
-from humbug_agent.esl.listener import Api, Ask
+from humbug_agent.listening.esl.event import Event, name, unique_id
+from humbug_agent.listening.esl.listener import Api, Ask
 from humbug_agent.text import AUTO
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from humbug_agent.board.device import device_names
 from humbug_agent.board.freeswitch_words import Agent, Row, agent, connected, listed, rows, table, whole
 from humbug_agent.board.model import Board, Channel, QueueCall
-from humbug_agent.esl.listener import Api
+from humbug_agent.listening.esl.listener import Api
 from humbug_agent.text import text
 
 

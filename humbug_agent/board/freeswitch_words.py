@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from humbug_agent.board.device import device_names
 from humbug_agent.board.model import Channel, Member, QueueCall, State
-from humbug_agent.esl.event import Event, decode
+from humbug_agent.listening.esl.event import Event, decode
 from humbug_agent.text import text
 
 Row = Mapping[str, str]

@@ -1,19 +1,26 @@
-"""Where calls go: one file a destination."""
+"""Where calls go: one folder a type of destination, named by the type's word."""
 
+from datetime import tzinfo
 from pkgutil import resolve_name
+from typing import cast
 
-from humbug_agent.config import Config
 from humbug_agent.destinations.contract import Destination
+from humbug_agent.destinations.settings import DestinationSettings
+from humbug_agent.numbers.settings import NumbersSettings
 
 DESTINATIONS = {"humbug": "humbug:Humbug"}
-"""Type -> module in this folder and class, imported only where something is to be sent."""
+"""The type's word in agent.ini -> its folder in here, and its class in there: CLASS in destination.py sends calls, and
+CLASSSettings in settings.py reads agent.ini. The former is imported only where something is to be sent."""
 
 
-def make_destinations(config: Config) -> list[Destination]:
-    """Those of agent.ini, in its order; making one opens nothing."""
-    found = []
-    for settings in config.destinations:
-        make = resolve_name(f"{__name__}.{DESTINATIONS[settings.type]}")
-        destination: Destination = make(settings, config.agent.timezone, config.numbers)
-        found.append(destination)
-    return found
+def settings_of(kind: str) -> type[DestinationSettings]:
+    """The settings of a type of DESTINATIONS."""
+    folder, _, name = DESTINATIONS[kind].partition(":")
+    return cast("type[DestinationSettings]", resolve_name(f"{__name__}.{folder}.settings:{name}Settings"))
+
+
+def make_destination(settings: DestinationSettings, zone: tzinfo, numbers: NumbersSettings) -> Destination:
+    """The destination that ``settings`` describe; making one opens nothing. ``zone`` is [agent] timezone."""
+    folder, _, name = DESTINATIONS[settings.type].partition(":")
+    destination: Destination = resolve_name(f"{__name__}.{folder}.destination:{name}")(settings, zone, numbers)
+    return destination

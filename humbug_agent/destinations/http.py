@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Refused
-from humbug_agent.http_client import HttpClient, NoAnswer, Response, place
+from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, place
 from humbug_agent.scrub import Scrubber
 
 READ_LIMIT = 64 * 1024

@@ -11,10 +11,10 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from humbug_agent.http_server.bodies import Bodies, Gone, Refused
+from humbug_agent.http_server.throttle import Throttle, hold_back
 from humbug_agent.receiver.protocol import Faults, ReceiverError, WrongKey, decode, faults, same
 from humbug_agent.receiver.store import Store
-from humbug_agent.web.bodies import Bodies, Gone, Refused
-from humbug_agent.web.throttle import Throttle, hold_back
 
 MOST_BYTES, MOST_ARRIVING_BYTES = 1 << 20, 32 << 20
 """Of one call, which has one or two kB; and of all that have come in part."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
+from humbug_agent.http_server.server import Server
+from humbug_agent.http_server.sockets import WebError
 from humbug_agent.ini import shown
 from humbug_agent.receiver.app import Receiver
 from humbug_agent.receiver.protocol import ReceiverError
-from humbug_agent.web.server import Server
-from humbug_agent.web.sockets import WebError
 
 PATH = "/receiver.php"
 

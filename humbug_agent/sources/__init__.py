@@ -1,29 +1,35 @@
-"""Where calls come from: one file a source."""
+"""Where calls come from: one folder a type of source, named by the type's words."""
 
+from datetime import tzinfo
 from pkgutil import resolve_name
+from typing import cast
 
-from humbug_agent.config import Config
 from humbug_agent.sources.contract import Source
+from humbug_agent.sources.settings import SourceSettings
 
 SOURCES = {
-    "asterisk_csv": "asterisk.master_csv:AsteriskCsv",
+    "asterisk_csv": "asterisk.csv:AsteriskCsv",
     "asterisk_ami": "asterisk.ami:AsteriskAmi",
-    "freeswitch_csv": "freeswitch.master_csv:FreeswitchCsv",
-    "freeswitch_json": "freeswitch.directory:FreeswitchJson",
-    "freeswitch_http": "freeswitch.endpoint:FreeswitchHttp",
-    "freeswitch_esl": "freeswitch.event_socket:FreeswitchEsl",
-    "while1": "pull.while1:While1",
-    "boxis": "pull.boxis:Boxis",
-    "fusionpbx": "pull.fusionpbx:Fusionpbx",
+    "freeswitch_csv": "freeswitch.csv:FreeswitchCsv",
+    "freeswitch_json": "freeswitch.json:FreeswitchJson",
+    "freeswitch_http": "freeswitch.http:FreeswitchHttp",
+    "freeswitch_esl": "freeswitch.esl:FreeswitchEsl",
+    "while1": "while1:While1",
+    "boxis": "boxis:Boxis",
+    "fusionpbx": "fusionpbx:Fusionpbx",
 }
-"""Type -> module in this folder and class. Only those that agent.ini names are imported: `status` starts quicker."""
+"""The type's word in agent.ini -> its folder in here, and its class in there: CLASS in source.py reads the PBX, and
+CLASSSettings in settings.py reads agent.ini. Only those that agent.ini names are imported: `status` starts quicker."""
 
 
-def make_sources(config: Config) -> list[Source]:
-    """Those of agent.ini, in its order; making one opens nothing."""
-    found = []
-    for settings in config.sources:
-        make = resolve_name(f"{__name__}.{SOURCES[settings.type]}")
-        source: Source = make(settings, config.agent.timezone)
-        found.append(source)
-    return found
+def settings_of(kind: str) -> type[SourceSettings]:
+    """The settings of a type of SOURCES."""
+    folder, _, name = SOURCES[kind].partition(":")
+    return cast("type[SourceSettings]", resolve_name(f"{__name__}.{folder}.settings:{name}Settings"))
+
+
+def make_source(settings: SourceSettings, zone: tzinfo) -> Source:
+    """The source that ``settings`` describe; making one opens nothing. ``zone`` is [agent] timezone."""
+    folder, _, name = SOURCES[settings.type].partition(":")
+    source: Source = resolve_name(f"{__name__}.{folder}.source:{name}")(settings, zone)
+    return source

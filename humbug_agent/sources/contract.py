@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from threading import Event
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from humbug_agent.board.model import Board
 from humbug_agent.cdr import Batch
 
 
@@ -119,6 +120,17 @@ class Comparing(Protocol):
 
     def compare_with(self, known: Known) -> None:
         """Ask ``known`` from now on; in the thread that reads."""
+        ...
+
+
+@runtime_checkable
+class FeedsBoard(Protocol):
+    """A source over whose connection the PBX also tells which channels and queues are busy now."""
+
+    name: str
+
+    def feed_board(self) -> Board:
+        """A new board, fed from the next connection on. Where it is asked for, it is before the first reading."""
         ...
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from starlette.routing import Route
 
 from humbug_agent import __version__
 from humbug_agent.board.model import Board, View
-from humbug_agent.config import Config
-from humbug_agent.show import iso
-from humbug_agent.tally import Tally
+from humbug_agent.delivery.tally import Tally
+from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.web import health, ipps, shown
 from humbug_agent.web.facts import Facts
 from humbug_agent.web.metrics import metrics
+from humbug_agent.words import iso
 
 VIEW_SECONDS, STATUS_SECONDS = 0.05, 0.25
 """How old a view of the board may be, and /status.json as a whole: a thousand clients cost no more than one."""
@@ -33,9 +34,16 @@ TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".s
 class App:
     """The routes' handlers. ``tallies`` are by destination."""
 
-    def __init__(self, config: Config, boards: Sequence[Board], facts: Facts, tallies: Mapping[str, Tally]) -> None:
-        self._config = config
-        self._zone = config.agent.timezone
+    def __init__(
+        self,
+        zone: tzinfo,
+        numbers: NumbersSettings,
+        boards: Sequence[Board],
+        facts: Facts,
+        tallies: Mapping[str, Tally],
+    ) -> None:
+        self._zone = zone
+        self._numbers = numbers
         self._boards = boards
         self._facts = facts
         self._tallies = tallies
@@ -61,7 +69,7 @@ class App:
         return self._ipps(lambda views: ipps.channelinfo(request.query_params, views))
 
     async def _queueactive(self, request: Request) -> Response:
-        return self._ipps(lambda views: ipps.queueactive(request.query_params, views, self._config.numbers, self._zone))
+        return self._ipps(lambda views: ipps.queueactive(request.query_params, views, self._numbers, self._zone))
 
     def _ipps(self, body: Callable[[Sequence[View]], str]) -> Response:
         views = self._views()
@@ -83,7 +91,7 @@ class App:
         said = {
             "now": iso(now, self._zone),
             "version": __version__,
-            "boards": [shown.board(view, self._config.numbers, self._zone, now) for view in views],
+            "boards": [shown.board(view, self._numbers, self._zone, now) for view in views],
             "agent": {**about, "as_of": iso(found.at, self._zone), "error": found.error},
             "sent_per_minute": {name: tally.per_minute(now) for name, tally in self._tallies.items()},
         }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from humbug_agent.schema import OutboxError
+from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.words import said
 
 FRESH_SECONDS = 2.0

@@ -10,10 +10,10 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from humbug_agent.config_status import StatusSettings
+from humbug_agent.http_server.bodies import Gone
+from humbug_agent.http_server.throttle import Throttle, hold_back
 from humbug_agent.ini import is_loopback
-from humbug_agent.web.bodies import Gone
-from humbug_agent.web.throttle import Throttle, hold_back
+from humbug_agent.web.settings import StatusSettings
 from humbug_agent.words import count
 
 log = logging.getLogger(__name__)

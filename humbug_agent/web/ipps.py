@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from humbug_agent.board.model import Channel, QueueCall, State, View
-from humbug_agent.config import NumbersSettings
-from humbug_agent.countries import country_name
+from humbug_agent.numbers.countries import country_name
+from humbug_agent.numbers.settings import NumbersSettings
 
 NO_CHANNEL = "ERROR: NO CHANNEL SUPPLIED"
 NO_QUEUE = "ERROR: NO QUEUE NAME SUPPLIED"

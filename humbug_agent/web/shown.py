@@ -4,9 +4,9 @@ from datetime import tzinfo
 from typing import Any
 
 from humbug_agent.board.model import Channel, Queue, QueueCall, State, View
-from humbug_agent.config import NumbersSettings
-from humbug_agent.countries import country_name
-from humbug_agent.show import iso
+from humbug_agent.numbers.countries import country_name
+from humbug_agent.numbers.settings import NumbersSettings
+from humbug_agent.words import iso
 
 
 def board(view: View, numbers: NumbersSettings, zone: tzinfo, now: float) -> dict[str, Any]:

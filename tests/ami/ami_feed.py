@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from ami_calls import ZONE
 from ami_server import SECRET, USER
 
-from humbug_agent.ami.inbox import Heard
-from humbug_agent.ami.protocol import Protocol
 from humbug_agent.cdr import CDR, Batch
-from humbug_agent.config import AsteriskAmiSettings, Secret
-from humbug_agent.sources.asterisk.ami import AsteriskAmi
+from humbug_agent.ini import Secret
+from humbug_agent.listening.ami.protocol import Protocol
+from humbug_agent.listening.inbox import Heard
+from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
+from humbug_agent.sources.asterisk.ami.source import AsteriskAmi
 
 AT = 1795194393.0
 

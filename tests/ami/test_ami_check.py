@@ -13,8 +13,8 @@ from host import wait_until
 
 from humbug_agent.board.asterisk import CLASSES, AsteriskFeeder
 from humbug_agent.board.model import Board
-from humbug_agent.sources.asterisk import ami_check
-from humbug_agent.sources.asterisk.ami import AsteriskAmi
+from humbug_agent.sources.asterisk.ami import check as ami_check
+from humbug_agent.sources.asterisk.ami.source import AsteriskAmi
 from humbug_agent.sources.contract import SourceError
 
 CDR_STATUS = (AMI / "cdr-show-status.txt").read_text()

@@ -13,8 +13,8 @@ from host import RECORDED, wait_until
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.ami.protocol import Protocol
 from humbug_agent.cdr import CDR, Batch
+from humbug_agent.listening.ami.protocol import Protocol
 
 CASES = Path(__file__).parent.parent / "data" / "ami-bad-ends"
 ENTER = b"Event: BridgeEnter\r\nPrivilege: call,all\r\nChannel: SIP/T-1\r\nUniqueid: 14.1\r\n"

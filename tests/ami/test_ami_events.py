@@ -10,9 +10,9 @@ from ami_feed import only_call, source, understood
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.config import AsteriskCsvSettings
-from humbug_agent.sources.asterisk import ami_events
-from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
+from humbug_agent.sources.asterisk.ami import events as ami_events
+from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
+from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
 from humbug_agent.text import carried
 
 INJECTED = b"x\r\nDestination: 666"

@@ -10,12 +10,13 @@ from ami_calls import ZONE, call, event, line
 from ami_feed import understood
 from host import wait_until
 
-from humbug_agent import gaps
 from humbug_agent.cdr import Batch
-from humbug_agent.config import AsteriskCsvSettings, load
-from humbug_agent.gaps import Gaps, Sightings, in_words
-from humbug_agent.outbox import Outbox
-from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
+from humbug_agent.config import load
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
+from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
+from humbug_agent.status import coverage
+from humbug_agent.status.coverage import Gaps, Sightings, in_words
 
 AMI_SECTION = "[source ami]\ntype = asterisk_ami\nusername = humbug\nsecret = x\n"
 CSV_SECTION = "[source master-csv]\ntype = asterisk_csv\n"
@@ -23,7 +24,7 @@ CSV_SECTION = "[source master-csv]\ntype = asterisk_csv\n"
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(gaps, "SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(coverage, "SETTLED_SECONDS", 0.0)
     caplog.set_level(logging.INFO, "humbug_agent")
 
 
@@ -139,7 +140,7 @@ def test_an_outage_is_reported_with_numbers(
     compared.outage("master-csv", began, began)
     compared.look(outbox)
     assert caplog.text.count("was away") == 1
-    monkeypatch.setattr(gaps, "SETTLED_SECONDS", -10.0)
+    monkeypatch.setattr(coverage, "SETTLED_SECONDS", -10.0)
     compared.look(outbox)
     compared.look(outbox)
     said = [line for line in caplog.messages if "was away" in line]

@@ -7,7 +7,7 @@ from ami_feed import Wire, blocks
 from ami_server import BANNER, AmiServer, pieces
 from host import wait_until
 
-from humbug_agent.ami import protocol
+from humbug_agent.listening.ami import protocol
 
 TWICE = b"Event: UserEvent\r\nPrivilege: user,all\r\nEvent: Again\r\nUserEvent: x\r\n\r\n"
 LATIN = event(call(8, clid='"Zoë" <7>'.encode("latin-1")))

@@ -18,12 +18,13 @@ from host import wait_until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humbug_agent import gaps, history
 from humbug_agent.cdr import CDR, Batch
-from humbug_agent.config import AsteriskCsvSettings
-from humbug_agent.outbox import Outbox
-from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
+from humbug_agent.outbox import queries
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
+from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
 from humbug_agent.sources.asterisk.record import SHARED
+from humbug_agent.status import coverage
 
 RECORDING = (AMI / "ami-full.rx").read_bytes()
 NOT_ASCII = [found.start() for found in re.finditer(rb"[\x80-\xff]+", RECORDING)]
@@ -117,9 +118,9 @@ steps = st.lists(st.tuples(st.sampled_from(["ami", "master-csv"]), st.integers(1
 def test_in_any_order_127_calls_are_127_calls(drawn: list[tuple[str, int, bool]]) -> None:
     with tempfile.TemporaryDirectory() as folder, Outbox(Path(folder, "outbox.db")) as outbox:
         new = sum(outbox.accept(name, batch, ["humbug"]) for name, batch in handed_over(drawn))
-        assert new == history.totals(outbox).calls == 127
-        assert gaps.sightings(outbox, 0) == {("ami",): 1, ("ami", "master-csv"): 126}
-        assert history.totals(outbox).deliveries["humbug"]["waiting"] == 127
+        assert new == queries.totals(outbox).calls == 127
+        assert coverage.sightings(outbox, 0) == {("ami",): 1, ("ami", "master-csv"): 126}
+        assert queries.totals(outbox).deliveries["humbug"]["waiting"] == 127
 
 
 def handed_over(drawn: list[tuple[str, int, bool]]) -> Iterator[tuple[str, Batch]]:
@@ -165,7 +166,7 @@ def test_the_daemon_delivers_each_call_once(ami: AmiServer, pbx: AmiHost, first:
 
 def sightings(pbx: AmiHost) -> dict[tuple[str, ...], int]:
     with Outbox(pbx.outbox) as outbox:
-        return dict(gaps.sightings(outbox, 0))
+        return dict(coverage.sightings(outbox, 0))
 
 
 def append(path: Path, data: bytes) -> None:

@@ -15,7 +15,7 @@ from calls import batch
 from host import wait_until
 from test_ami_outbox import accepted
 
-from humbug_agent.outbox import Outbox
+from humbug_agent.outbox.outbox import Outbox
 
 SIGHUPS = 8
 MOST_IN_HAND = 10_000

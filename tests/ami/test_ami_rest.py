@@ -11,7 +11,7 @@ from ami_feed import settings
 from ami_server import AmiServer
 from host import wait_until
 
-from humbug_agent.ami.link import Link
+from humbug_agent.listening.ami.link import Link
 
 
 class Ear:

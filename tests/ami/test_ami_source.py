@@ -15,11 +15,11 @@ from ami_server import AmiServer
 from consumer import CONNECTED, Consumer
 from host import wait_until
 
-from humbug_agent import supervisor
-from humbug_agent.ami import inbox
 from humbug_agent.cdr import CDR, Batch, Notice, Record
-from humbug_agent.outbox import Outbox
-from humbug_agent.sayings import Sayings
+from humbug_agent.daemon import supervisor
+from humbug_agent.listening import inbox
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.repeats import Sayings
 from humbug_agent.sources.contract import SourceError
 
 

@@ -14,9 +14,9 @@ from ami_feed import settings
 from ami_server import SECRET, AmiServer
 from host import wait_until
 
-from humbug_agent.config import AsteriskAmiSettings
-from humbug_agent.sources.asterisk import ami_check
-from humbug_agent.sources.asterisk.ami import AsteriskAmi
+from humbug_agent.sources.asterisk.ami import check as ami_check
+from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
+from humbug_agent.sources.asterisk.ami.source import AsteriskAmi
 from humbug_agent.sources.contract import SourceError
 
 

@@ -28,11 +28,12 @@ BATCH = 1100
 def read(ini: str) -> dict[str, float]:
     from lab import vm_hwm_mib
 
-    from humbug_agent import agent, config, upkeep
-    from humbug_agent.outbox import Outbox
+    from humbug_agent import config
+    from humbug_agent.daemon import agent, housekeeping
+    from humbug_agent.outbox.outbox import Outbox
 
     settings = config.load(Path(ini))
-    with Outbox(settings.agent.outbox, durable=True, max_bytes=upkeep.max_bytes(settings)) as box:
+    with Outbox(settings.agent.outbox, durable=True, max_bytes=housekeeping.max_bytes(settings)) as box:
         began, cpu = time.perf_counter(), time.process_time()
         calls = agent.read_once(settings, box, threading.Event(), lambda _: None)
         took, cpu = time.perf_counter() - began, time.process_time() - cpu

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from humbug_agent import agent, config, history
-from humbug_agent.outbox import Outbox
+from humbug_agent import config
+from humbug_agent.outbox import queries
+from humbug_agent.outbox.outbox import Outbox
 
 HERE = Path(__file__).parent
 AGENT = Path(sys.executable).with_name("humbug-agent")
@@ -192,7 +193,7 @@ class Site:
     def sent(self) -> int:
         """How many calls the outbox holds as delivered."""
         with Outbox(self.outbox) as box:
-            return sum(states["sent"] for states in history.totals(box).deliveries.values())
+            return sum(states["sent"] for states in queries.totals(box).deliveries.values())
 
     @contextlib.contextmanager
     def look(self) -> Iterator["Look"]:
@@ -231,14 +232,14 @@ class Look:
     def __init__(self, ini: Path, box: Outbox) -> None:
         settings = config.load(ini)
         self._box = box
-        (self._source,) = agent.make_sources(settings)
+        (self._source,) = settings.make_sources()
 
     def unread_bytes(self) -> int:
         return self._source.unread(self._box.cursor(self._source.name)) or 0
 
     def calls(self) -> int:
         """How many were read, from the source's own count: counting a million rows takes its time."""
-        read = history.read_so_far(self._box).get(self._source.name)
+        read = queries.read_so_far(self._box).get(self._source.name)
         return read.calls if read else 0
 
     def used_mib(self) -> float:

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import pytest
 from small_asterisk import SmallAsterisk, Truth, message
 
-from humbug_agent.ami.headers import Headers
 from humbug_agent.board import asterisk, asterisk_list, model
 from humbug_agent.board.asterisk import AsteriskFeeder
 from humbug_agent.board.model import Board, View
+from humbug_agent.listening.ami.headers import Headers
 
 A_READ = 50
 """Messages."""

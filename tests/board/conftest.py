@@ -6,9 +6,9 @@ import pytest
 from ami_server import AmiServer
 from board_wire import Clock, Wire, own_clock
 
-from humbug_agent.ami import link
 from humbug_agent.board import asterisk
-from humbug_agent.sources import hearing
+from humbug_agent.listening.ami import link
+from humbug_agent.sources import push
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def wire(clock: Clock) -> Wire:
 
 @pytest.fixture(autouse=True)
 def _soon_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hearing, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(push, "LOOK_SECONDS", 0.05)
 
 
 @pytest.fixture

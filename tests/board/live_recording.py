@@ -8,7 +8,7 @@ from functools import cache
 from host import RECORDED
 from small_asterisk import Truth
 
-from humbug_agent.ami.protocol import TOLD
+from humbug_agent.listening.ami.protocol import TOLD
 
 AMI = RECORDED / "ami"
 BANNER = b"Asterisk Call Manager/11.0.0\r\n"

@@ -8,7 +8,7 @@ from board_wire import Wire
 from small_asterisk import message
 
 from humbug_agent.board.model import Member, QueueCall
-from humbug_agent.config import NumbersSettings
+from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.web import ipps
 
 LOCAL = "Local/1337@from-queue/n"

@@ -12,8 +12,8 @@ from board_wire import shown
 from host import wait_until
 from small_asterisk import Chan, SmallAsterisk
 
-from humbug_agent.ami import link
 from humbug_agent.board import asterisk, asterisk_list
+from humbug_agent.listening.ami import link
 
 NEVER_TOLD = "does not tell its channels and queues within 0 s"
 SOON = 4.0

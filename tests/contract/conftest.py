@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from pbxs import PBXS, Pbx
 
-from humbug_agent import supervisor
-from humbug_agent.sources.freeswitch import directory
-from humbug_agent.sources.pull import boxis, fusionpbx, polling, while1
+from humbug_agent.daemon import supervisor
+from humbug_agent.sources.boxis import source as boxis
+from humbug_agent.sources.freeswitch.json import source as directory
+from humbug_agent.sources.fusionpbx import source as fusionpbx
+from humbug_agent.sources.polling import pace as polling
+from humbug_agent.sources.while1 import source as while1
 
 
 @pytest.fixture(autouse=True)

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from pbxs import FreeswitchJsonPbx, Pbx
 from test_contract import TO, asked, began, configured, numbers, reading, until
 
-from humbug_agent import agent, history
 from humbug_agent.cdr import LONGEST, YEARS
-from humbug_agent.cli import main
-from humbug_agent.outbox import Outbox
-from humbug_agent.sources import make_sources
+from humbug_agent.cli.main import main
+from humbug_agent.outbox import queries
+from humbug_agent.outbox.outbox import Outbox
 
 ABSURD = (
     "0", "-1", "9" * 10, "-" + "9" * 10, "9" * 18, "9" * 19, "9" * 25, "9" * 400, "9" * 5000, "1e400", "NaN", "",
@@ -37,8 +36,8 @@ WORST = ("9999-12-31 23:59:59", "0001-01-01 00:00:00", "9" * 18, "9" * 25, "-" +
 
 def test_an_absurd_record_is_a_call_or_a_reject_wherever_it_is_looked_at(pbx: Pbx, outbox: Path) -> None:
     config = configured(pbx, outbox)
-    (source,) = make_sources(config)
-    (destination,) = agent.make_destinations(config)
+    (source,) = config.make_sources()
+    (destination,) = config.make_destinations()
     number = itertools.count(1)
     with Outbox(outbox) as box:
 
@@ -53,7 +52,7 @@ def test_an_absurd_record_is_a_call_or_a_reject_wherever_it_is_looked_at(pbx: Pb
                 destination.preview(record)
 
         each()
-        stored = [entry.record for entry in history.entries(box, history.Filter())]
+        stored = [entry.record for entry in queries.entries(box, queries.Filter())]
         source.doubt()
     destination.close()
     for record in stored:
@@ -108,6 +107,6 @@ def test_a_file_whose_name_is_no_text_is_a_reject_like_any_other(
         with reading(configured(pbx, outbox)):
             until(pbx, outbox, 1)
             with Outbox(outbox) as box:
-                wait_until(lambda: history.rejects(box), 15)
-                assert history.rejects(box)[0].place.endswith("a_\\udcff.cdr.json")
+                wait_until(lambda: queries.rejects(box), 15)
+                assert queries.rejects(box)[0].place.endswith("a_\\udcff.cdr.json")
         looked_at(outbox)

@@ -13,13 +13,14 @@ from click.testing import CliRunner
 from host import API_KEY, wait_until
 from pbxs import DAY, PBXS, Hosted, Pbx
 
-from humbug_agent import history, schema, supervisor, upkeep
 from humbug_agent.cdr import CDR, Batch
-from humbug_agent.cli import main
+from humbug_agent.cli.main import main
 from humbug_agent.config import Config, load
-from humbug_agent.outbox import Mark, Outbox
-from humbug_agent.schema import OutboxError
-from humbug_agent.sources import SOURCES, make_sources
+from humbug_agent.daemon import housekeeping, supervisor
+from humbug_agent.outbox import queries, schema
+from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.schema import OutboxError
+from humbug_agent.sources import SOURCES
 from humbug_agent.sources.contract import Holding, Source
 
 TO = ["humbug"]
@@ -45,7 +46,7 @@ def configured(pbx: Pbx, outbox: Path, more: str = "") -> Config:
 @contextmanager
 def reading(config: Config) -> Iterator[Source]:
     """As the daemon does, in a thread of its own. Within seconds of the end of ``with`` it has ended."""
-    (source,) = make_sources(config)
+    (source,) = config.make_sources()
     stop = threading.Event()
     supervised = supervisor.Supervisor(source, config.agent.outbox, 1 << 30, lambda _: None, lambda *_: None)
     thread = threading.Thread(target=supervised.run, args=(TO, stop), name="source pbx")
@@ -65,7 +66,7 @@ def reading(config: Config) -> Iterator[Source]:
 def records(outbox: Path) -> list[CDR]:
     """All calls that are there, each once for its delivery."""
     with Outbox(outbox) as box:
-        found = [entry.record for entry in history.entries(box, history.Filter())]
+        found = [entry.record for entry in queries.entries(box, queries.Filter())]
     return [record for record in found if isinstance(record, CDR)]
 
 
@@ -110,7 +111,7 @@ def damage(outbox: Path, name: str) -> None:
 
 def delivered(pbx: Pbx, outbox: Path, *calls: int) -> None:
     with Outbox(outbox) as box:
-        ids = [entry.id for entry in history.entries(box, history.Filter()) if pbx.number(entry.record) in calls]
+        ids = [entry.id for entry in queries.entries(box, queries.Filter()) if pbx.number(entry.record) in calls]
         box.mark("humbug", [Mark(number, "sent", time.time()) for number in ids])
 
 
@@ -144,7 +145,7 @@ def test_a_damaged_outbox_costs_no_call_and_sends_no_past(pbx: Pbx, outbox: Path
         pbx.began = None
     damage(outbox, "calls_start")
     config = configured(pbx, outbox, more)
-    upkeep.prepare(config)
+    housekeeping.prepare(config)
     with reading(config):
         began(outbox)
         pbx.ready()
@@ -168,7 +169,7 @@ def test_whose_cursor_is_damaged_sends_no_past_and_says_what_may_be_missing(
         pbx.end(3)
         until(pbx, outbox, *before, 3)
     damage(outbox, "cursors")
-    upkeep.prepare(config)
+    housekeeping.prepare(config)
     assert ("calls from" in caplog.text and "may be missing" in caplog.text) == bool(pbx.leaves_out)
     with reading(config):
         began(outbox)
@@ -181,7 +182,7 @@ def test_whose_cursor_is_damaged_sends_no_past_and_says_what_may_be_missing(
 
 
 def test_a_first_start_leaves_out_what_its_setting_says_and_nothing_else(pbx: Pbx, outbox: Path) -> None:
-    (source,) = make_sources(configured(pbx, outbox, pbx.leaves_out))
+    (source,) = configured(pbx, outbox, pbx.leaves_out).make_sources()
     assert bool(source.leaves_out) == bool(pbx.leaves_out)
     if pbx.tells_again:
         pbx.old(1, 2)
@@ -234,9 +235,9 @@ def test_a_reject_that_can_be_understood_later_becomes_the_call_that_it_is(pbx: 
         pbx.end(2)
         until(pbx, outbox, 1, 2)
 
-        def kept() -> list[history.KeptReject]:
+        def kept() -> list[queries.KeptReject]:
             with Outbox(outbox) as box:
-                return history.rejects(box)
+                return queries.rejects(box)
 
         wait_until(kept, 15)
         (reject,) = kept()

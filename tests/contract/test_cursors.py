@@ -12,9 +12,8 @@ import pytest
 from pbxs import Hosted, Pbx
 from test_contract import began, configured, numbers, reading, until
 
-from humbug_agent import upkeep
-from humbug_agent.outbox import Outbox
-from humbug_agent.sources import make_sources
+from humbug_agent.daemon import housekeeping
+from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.sources.contract import SourceError
 
 ABSURD: tuple[Any, ...] = (
@@ -61,7 +60,7 @@ def test_whose_cursor_is_damaged_goes_on_as_after_a_first_start(
         pytest.skip("it has none")
     put(outbox, cursor[: len(cursor) // 2])
     for number in (3, 4):
-        upkeep.prepare(config)
+        housekeeping.prepare(config)
         with reading(config):
             began(outbox)
             pbx.ready()
@@ -70,7 +69,7 @@ def test_whose_cursor_is_damaged_goes_on_as_after_a_first_start(
     said = [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"]
     assert len(said) == 1
     assert "is damaged" in said[0]
-    assert ("may be missing" in said[0]) == bool(make_sources(config)[0].leaves_out)
+    assert ("may be missing" in said[0]) == bool(config.make_sources()[0].leaves_out)
     assert "Trying again" not in caplog.text
 
 
@@ -98,7 +97,7 @@ def test_whatever_stands_in_a_cursor_is_read_from_or_is_none(pbx: Pbx, outbox: P
     cursor = kept(outbox)
     if not cursor:
         pytest.skip("it has none")
-    (source,) = make_sources(config)
+    (source,) = config.make_sources()
     # Asking over the network what each of them comes to would take minutes.
     stop = Event()
     if isinstance(pbx, Hosted):

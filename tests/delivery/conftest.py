@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 import trustme
 
-from humbug_agent import pace
+from humbug_agent import backoff
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition
-from humbug_agent.config import HumbugSettings, NumbersSettings, Secret
-from humbug_agent.delivery import Delivery
+from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.destinations.contract import DeliveryError
-from humbug_agent.destinations.humbug import Humbug
-from humbug_agent.outbox import Outbox
+from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.destinations.humbug.settings import HumbugSettings
+from humbug_agent.ini import Secret
+from humbug_agent.numbers.settings import NumbersSettings
+from humbug_agent.outbox.outbox import Outbox
 
 START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 
@@ -210,9 +212,9 @@ def ask(outbox: Outbox) -> Iterator[Callable[..., list[Any]]]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are short enough for a test."""
     for name in ("FIRST_WAIT", "FIRST_PAUSE", "FIRST_RETRY"):
-        monkeypatch.setattr(pace, name, 0.1)
+        monkeypatch.setattr(backoff, name, 0.1)
     for name in ("LONGEST_WAIT", "LONGEST_PAUSE", "LONGEST_RETRY"):
-        monkeypatch.setattr(pace, name, 0.4)
+        monkeypatch.setattr(backoff, name, 0.4)
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from humbug_agent.cdr import Record
-from humbug_agent.clock import Clock
-from humbug_agent.crew import Crew, Sent
+from humbug_agent.delivery.clock import Clock
+from humbug_agent.delivery.crew import Crew, Sent
 from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Preview, Refused
-from humbug_agent.outbox import Due
+from humbug_agent.outbox.outbox import Due
 
 BEGAN = 1_800_000_000.0
 

@@ -18,7 +18,7 @@ from rude import Act, Request, Rude
 
 from humbug_agent.cdr import CDR
 from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Refused
-from humbug_agent.destinations.humbug import Humbug
+from humbug_agent.destinations.humbug.destination import Humbug
 
 Call = Callable[..., CDR]
 Make = Callable[..., Humbug]

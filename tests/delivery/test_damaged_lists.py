@@ -10,10 +10,10 @@ import pytest
 from damage import unguarded
 from rude import Act, Rude
 
-from humbug_agent.delivery import Delivery
-from humbug_agent.destinations.humbug import Humbug
-from humbug_agent.outbox import Mark, Outbox
-from humbug_agent.schema import check
+from humbug_agent.delivery.delivery import Delivery
+from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.schema import check
 
 Make = Callable[..., Humbug]
 Filled = Callable[[int], list[str]]

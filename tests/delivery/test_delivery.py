@@ -11,12 +11,12 @@ import pytest
 from rude import Act, Request, Rude, until
 
 from humbug_agent.cdr import CDR
-from humbug_agent.clock import LONGEST_WAIT
-from humbug_agent.delivery import Delivery
-from humbug_agent.destinations.humbug import Humbug
-from humbug_agent.outbox import Outbox
+from humbug_agent.delivery.delivery import Delivery
+from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.schema import OutboxError
+from humbug_agent.outbox.waits import LONGEST_WAIT
 from humbug_agent.receiver import Background, Misbehaviour, Receiver, Store
-from humbug_agent.schema import OutboxError
 
 Call = Callable[..., CDR]
 Make = Callable[..., Humbug]

@@ -15,7 +15,7 @@ from rude import Rude
 
 from humbug_agent import __version__
 from humbug_agent.cdr import CDR, Direction, Disposition, Notice
-from humbug_agent.destinations.humbug import Humbug, encoded, inner, plain
+from humbug_agent.destinations.humbug.destination import Humbug, encoded, inner, plain
 from humbug_agent.receiver import decode
 
 VECTOR = json.loads((Path(__file__).parent.parent / "data" / "humbug-vector.json").read_text("utf-8"))

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from rude import Act, Request, Rude, never, until
 
-from humbug_agent import delivery, pace
-from humbug_agent.destinations.humbug import Humbug
-from humbug_agent.history import Filter, purge, replay
-from humbug_agent.outbox import KEPT_FAILURES, Outbox
+from humbug_agent import backoff
+from humbug_agent.delivery import delivery
+from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.outbox.outbox import KEPT_FAILURES, Outbox
+from humbug_agent.outbox.queries import Filter, purge, replay
 
 Make = Callable[..., Humbug]
 Filled = Callable[[int], list[str]]
@@ -57,7 +58,7 @@ def test_of_a_call_that_a_pause_probes_with_for_days_the_last_attempts_are_kept(
     outbox: Outbox, filled: Filled, humbug: Make, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("FIRST_PAUSE", "LONGEST_PAUSE"):
-        monkeypatch.setattr(pace, name, 0.001)
+        monkeypatch.setattr(backoff, name, 0.001)
     filled(1)
     with Rude(lambda _: Act(status=401)) as server:
         destination = delivery.Delivery(humbug(server.url))
@@ -110,7 +111,7 @@ def test_a_receiver_that_asks_to_be_left_alone_for_long_is_seen_to(
     assert [said in record.getMessage() for record in caplog.records] == [True, True]
     due = ask("SELECT due FROM deliveries WHERE due > 0")
     assert len(due) == 17
-    assert max(due) <= time.time() + pace.LONGEST_RETRY * 1.25 + 3300
+    assert max(due) <= time.time() + backoff.LONGEST_RETRY * 1.25 + 3300
 
 
 def test_an_answer_to_another_call_does_not_undo_what_an_overloaded_receiver_asked(
@@ -135,7 +136,7 @@ def test_an_answer_to_another_call_does_not_undo_what_an_overloaded_receiver_ask
 def test_an_outage_is_probed_with_one_call_at_a_time_less_and_less_often(
     filled: Filled, humbug: Make, running: Running, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "FIRST_WAIT", 0.2)
+    monkeypatch.setattr(backoff, "FIRST_WAIT", 0.2)
     keys = filled(100)
     back = threading.Event()
     with (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from rude import Act, Rude, until
 
-from humbug_agent.destinations.humbug import Humbug
+from humbug_agent.destinations.humbug.destination import Humbug
 
 Make = Callable[..., Humbug]
 Filled = Callable[[int], list[str]]

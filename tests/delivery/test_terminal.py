@@ -13,13 +13,13 @@ from calls import call
 from click.testing import CliRunner
 from rude import Act, Rude
 
-from humbug_agent import agent, upkeep
 from humbug_agent.cdr import Batch, Notice, Reject
-from humbug_agent.cli import main, set_up_logging
-from humbug_agent.cli_outbox import _export
+from humbug_agent.cli.main import main, set_up_logging
+from humbug_agent.cli.outbox import _export
 from humbug_agent.config import Config, load
-from humbug_agent.history import Filter
-from humbug_agent.outbox import Outbox
+from humbug_agent.daemon import agent, housekeeping
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.queries import Filter
 from humbug_agent.sources.contract import SourceError
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202egnp.exe\u2066\r<3>forged\u2028\x7f\U000e0041"
@@ -61,7 +61,7 @@ def kept(config: Config, log: io.StringIO) -> Config:
     calls = [call(n, src=EVIL, clid=EVIL, uniqueid=f"1.{n}{EVIL}", extra={EVIL: EVIL}) for n in (1, 2)]
     notice = Notice(identity=b"n" * 16, event="Alarm", at=calls[0].start, fields={"Alarm": EVIL})
     reject = Reject(b"r" * 16, EVIL.encode(), f"is {EVIL}", f"file {EVIL}")
-    upkeep.prepare(config)
+    housekeeping.prepare(config)
     with Outbox(config.agent.outbox) as outbox:
         outbox.accept("csv", Batch([*calls, notice], [reject], "{}"), ["humbug"])
         with Rude(lambda request: Act(status=400, body=EVIL.encode())) as server:
@@ -128,7 +128,7 @@ def test_what_a_command_ends_with_is_harmless(config: Config, monkeypatch: pytes
     def fails(*_: object) -> None:
         raise SourceError(EVIL)
 
-    monkeypatch.setattr(agent, "make_sources", fails)
+    monkeypatch.setattr(Config, "make_sources", fails)
     found = CliRunner().invoke(main, ["--config", str(config.path), "explain", "x"])
     assert found.exit_code == 1
     assert "owned" in found.output

@@ -12,10 +12,10 @@ import pytest
 from rude import Act, Request, Rude, until
 
 from humbug_agent.cdr import CDR
-from humbug_agent.delivery import Delivery
+from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.destinations.contract import DeliveryError
-from humbug_agent.destinations.humbug import Humbug
-from humbug_agent.outbox import Outbox
+from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.outbox.outbox import Outbox
 
 Call = Callable[..., CDR]
 Make = Callable[..., Humbug]

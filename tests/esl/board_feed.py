@@ -9,8 +9,8 @@ from esl_server import NOTHING, Recording
 
 from humbug_agent.board.freeswitch import FreeswitchFeeder
 from humbug_agent.board.model import Board, QueueCall, State, View
-from humbug_agent.esl.event import Event
-from humbug_agent.esl.listener import Question
+from humbug_agent.listening.esl.event import Event
+from humbug_agent.listening.esl.listener import Question
 
 QUEUES, AGENTS, TIERS = (f"callcenter_config {one} list" for one in ("queue", "agent", "tier"))
 CHANNELS = "show channels as json"

@@ -11,11 +11,11 @@ from esl_server import PASSWORD, EslServer, Recording, event
 from host import wait_until
 
 from humbug_agent.cdr import CDR, Record
-from humbug_agent.config_sources import FreeswitchEslSettings
-from humbug_agent.esl.event import name
 from humbug_agent.ini import Secret
-from humbug_agent.sources.freeswitch.event import HANGUP
-from humbug_agent.sources.freeswitch.event_socket import FreeswitchEsl
+from humbug_agent.listening.esl.event import name
+from humbug_agent.sources.freeswitch.esl.event import HANGUP
+from humbug_agent.sources.freeswitch.esl.settings import FreeswitchEslSettings
+from humbug_agent.sources.freeswitch.esl.source import FreeswitchEsl
 
 ZONE = ZoneInfo("Europe/Berlin")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from humbug_agent.board import freeswitch
 from humbug_agent.board.freeswitch import EVENTS, FreeswitchFeeder
 from humbug_agent.board.model import Board, State
-from humbug_agent.esl.event import Event
+from humbug_agent.listening.esl.event import Event
 
 A, B = "sofia/internal/4004@127.0.0.1", "sofia/internal/8202@127.0.0.1:25071"
 
@@ -319,7 +319,7 @@ def test_a_recording_over_a_real_connection(esl: EslServer) -> None:
 
 
 def test_a_question_that_is_not_answered_is_said(esl: EslServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("humbug_agent.esl.link.ASK_SECONDS", 0.3)
+    monkeypatch.setattr("humbug_agent.listening.esl.link.ASK_SECONDS", 0.3)
     esl.answers_api = False
     of, board = source(esl.port), Board("esl")
     of.listen_also(FreeswitchFeeder(board), EVENTS)

@@ -7,7 +7,7 @@ from esl_server import Recording
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humbug_agent.esl.event import Event, core, name, unique_id
+from humbug_agent.listening.esl.event import Event, core, name, unique_id
 from humbug_agent.text import text
 
 headers = st.text("abcdefABCDEF-_", min_size=1, max_size=12).filter(lambda header: header != "Event-Name")

@@ -12,9 +12,9 @@ from esl_calls import A_LEG, CORE, Consumer, calls, hangup, heartbeat, numbered,
 from esl_server import GOODBYE, RUDE, EslServer, Recording, event, reply
 from host import wait_until
 
-from humbug_agent.ami import inbox
-from humbug_agent.esl import client, link
-from humbug_agent.esl.client import LoginRefused
+from humbug_agent.listening import inbox
+from humbug_agent.listening.esl import client, link
+from humbug_agent.listening.esl.client import LoginRefused
 from humbug_agent.sources.contract import SourceError
 
 OTHER_CORE = "b07f409a-f83b-4911-91de-c8a149782668"

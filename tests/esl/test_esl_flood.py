@@ -7,8 +7,8 @@ from esl_calls import heartbeat, numbered, uuid
 from esl_server import PASSWORD, EslServer
 from host import API_KEY, Host, wait_until
 
-from humbug_agent.ami.inbox import MOST_BYTES
-from humbug_agent.outbox import Outbox
+from humbug_agent.listening.inbox import MOST_BYTES
+from humbug_agent.outbox.outbox import Outbox
 
 EVENTS, CALLS, TURNS = 100_000, 5_000, 50
 

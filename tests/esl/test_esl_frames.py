@@ -7,7 +7,7 @@ from esl_server import GREETING, RECORDED, Recording, answer, event, reply
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humbug_agent.esl.frames import MOST_BODY, MOST_HEADERS, Frame, FrameError, Frames
+from humbug_agent.listening.esl.frames import MOST_BODY, MOST_HEADERS, Frame, FrameError, Frames
 
 NAMES = sorted(path.name.partition(".")[0] for path in RECORDED.glob("*.server.raw"))
 

@@ -8,7 +8,7 @@ from esl_calls import A_LEG, ZONE, changed, source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humbug_agent.sources.freeswitch.event import leg
+from humbug_agent.sources.freeswitch.esl.event import leg
 
 EXACT = leg(A_LEG, ZONE)
 HEADERS = {"start": "Caller__Channel__Created__Time", "end": "Caller__Channel__Hangup__Time"}

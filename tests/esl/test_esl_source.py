@@ -10,10 +10,10 @@ from esl_server import EslServer, Recording, event
 from host import wait_until
 
 from humbug_agent.cdr import CDR, Disposition, digest
-from humbug_agent.esl.event import Event, name
+from humbug_agent.listening.esl.event import Event, name
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.documents import leg as leg_of_document
-from humbug_agent.sources.freeswitch.event import HANGUP, leg
+from humbug_agent.sources.freeswitch.esl.event import HANGUP, leg
 
 PROFILE = {
     "caller_id_name": "Caller-Caller-ID-Name",

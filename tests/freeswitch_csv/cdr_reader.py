@@ -7,8 +7,8 @@ from threading import Condition, Event, Thread
 from typing import Any
 
 from humbug_agent.cdr import CDR, Reject
-from humbug_agent.config_sources import FreeswitchCsvSettings
-from humbug_agent.sources.freeswitch.master_csv import FreeswitchCsv
+from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
+from humbug_agent.sources.freeswitch.csv.source import FreeswitchCsv
 
 RECORDED = Path(__file__).parent.parent / "data" / "freeswitch" / "csv"
 

@@ -5,7 +5,7 @@ import re
 from hypothesis import strategies as st
 from mod_cdr_csv import Values, call, row
 
-from humbug_agent.sources.freeswitch.templates import BETWEEN, TEMPLATES
+from humbug_agent.sources.freeswitch.csv.templates import BETWEEN, TEMPLATES
 
 _STAMP = b"2026-11-20 16:51:01"
 _HOW = b'"%b","","%b","0","0","NORMAL_CLEARING",' % (_STAMP, _STAMP)

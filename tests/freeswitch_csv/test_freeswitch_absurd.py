@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mod_cdr_csv import TEXTS, call, rows_of, uuid
 from test_freeswitch_template_text import EPOCHS, SHAPES
 
-from humbug_agent.rows import values as stored
+from humbug_agent.outbox.rows import values as stored
 
 _NUMBERS = st.sampled_from(
     [

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from mod_cdr_csv import TEXTS, Values, call, row, rows, url_encode
 from odd_calls import calls, nobody_can_tell
 
-from humbug_agent.sources.freeswitch.rows import Junk, Row, Rows
-from humbug_agent.sources.freeswitch.templates import BETWEEN, TEMPLATES
+from humbug_agent.sources.freeswitch.csv.rows import Junk, Row, Rows
+from humbug_agent.sources.freeswitch.csv.templates import BETWEEN, TEMPLATES
 
 ENCODED = ("caller_id_name", "caller_id_number", "destination_number", "context", "accountcode")
 templates = st.sampled_from(list(TEXTS))

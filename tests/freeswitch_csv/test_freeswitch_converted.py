@@ -8,8 +8,8 @@ from cdr_reader import RECORDED, Reader
 from mod_cdr_csv import STOCK, Values, call, row
 
 from humbug_agent.cdr import CDR, Disposition
-from humbug_agent.sources.freeswitch.row_leg import made
-from humbug_agent.sources.freeswitch.rows import Row, Rows
+from humbug_agent.sources.freeswitch.csv.row_leg import made
+from humbug_agent.sources.freeswitch.csv.rows import Row, Rows
 
 RECORDINGS = ("example", "asterisk", "custom-safe-template")
 Scenario = tuple[str, str, bool]

@@ -12,8 +12,8 @@ from mod_cdr_csv import TEXTS, Module, Values, call, row, rows, rows_of, uuid
 
 from humbug_agent.cdr import CDR
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch.own_columns import ENOUGH, OWN, FileRows
-from humbug_agent.sources.freeswitch.rows import Row
+from humbug_agent.sources.freeswitch.csv.own_columns import ENOUGH, OWN, FileRows
+from humbug_agent.sources.freeswitch.csv.rows import Row
 
 CASE = Path(__file__).parent.parent / "data" / "cases" / "freeswitch-own-column.csv"
 """The template example with ${domain_name} in front."""

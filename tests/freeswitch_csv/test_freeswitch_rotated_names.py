@@ -8,7 +8,7 @@ import pytest
 from cdr_reader import Following, Reader
 from mod_cdr_csv import rows
 
-from humbug_agent.sources import unpacking
+from humbug_agent.sources.files import unpacking
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from cdr_reader import RECORDED
 from mod_cdr_csv import TEXTS, call, row, rows, uuid
 
-from humbug_agent.sources.freeswitch.rows import LINES, Junk, Row, Rows
+from humbug_agent.sources.freeswitch.csv.rows import LINES, Junk, Row, Rows
 
 
 def split(data: bytes, template: str = "auto", *, more: bool = False, final: bool = True) -> list[Row | Junk]:

@@ -14,11 +14,11 @@ from odd_calls import calls
 
 from humbug_agent.cdr import CDR, Disposition
 from humbug_agent.config import load
-from humbug_agent.config_template import parsed
 from humbug_agent.ini import ConfigError
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch.rows import Row, Rows
-from humbug_agent.sources.freeswitch.templates import TEMPLATES
+from humbug_agent.sources.freeswitch.csv.rows import Row, Rows
+from humbug_agent.sources.freeswitch.csv.template_text import parsed
+from humbug_agent.sources.freeswitch.csv.templates import TEMPLATES
 
 ACME = {"domain_name": b"acme", "sip_hangup_disposition": b"recv_bye"}
 EXAMPLE = TEXTS["example"].strip()

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from humbug_agent.sources.freeswitch import directory, files
+from humbug_agent.sources.freeswitch.json import files
+from humbug_agent.sources.freeswitch.json import source as directory
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fs_folder import settings
 
-from humbug_agent.sources.freeswitch.directory import FreeswitchJson
-from humbug_agent.supervisor import Supervisor
+from humbug_agent.daemon.supervisor import Supervisor
+from humbug_agent.sources.freeswitch.json.source import FreeswitchJson
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from threading import Condition, Event, Thread
 from fs_modules import changed, json_document, raw_tree
 
 from humbug_agent.cdr import CDR, Reject
-from humbug_agent.config_sources import FreeswitchJsonSettings
-from humbug_agent.sources.freeswitch.directory import FreeswitchJson
+from humbug_agent.sources.freeswitch.json.settings import FreeswitchJsonSettings
+from humbug_agent.sources.freeswitch.json.source import FreeswitchJson
 
 
 def settings(path: Path, after: str = "keep", legs: str = "a", drop_doubles: bool = True) -> FreeswitchJsonSettings:

@@ -10,9 +10,9 @@ from threading import Event, Thread
 from host import wait_until
 
 from humbug_agent.cdr import CDR, Reject
-from humbug_agent.config_sources import FreeswitchHttpSettings
 from humbug_agent.ini import Secret
-from humbug_agent.sources.freeswitch.endpoint import FreeswitchHttp
+from humbug_agent.sources.freeswitch.http.settings import FreeswitchHttpSettings
+from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
 
 
 def settings(port: int = 0, username: str = "", password: str = "", legs: str = "a") -> FreeswitchHttpSettings:

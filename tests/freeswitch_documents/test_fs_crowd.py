@@ -22,8 +22,8 @@ from fs_folder import numbered
 from host import API_KEY, Host, wait_until
 from ipps_host import free
 
-from humbug_agent.outbox import Outbox
-from humbug_agent.web.connection import HEAD_SECONDS
+from humbug_agent.http_server.connection import HEAD_SECONDS
+from humbug_agent.outbox.outbox import Outbox
 
 CALLS = 1500
 FILES = 1024

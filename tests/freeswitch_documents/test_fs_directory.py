@@ -9,7 +9,7 @@ from fs_folder import Following, Store, names, numbered, old, settings, write
 from fs_modules import ANSWERED, RECORDED, UUID, recorded
 from host import wait_until
 
-from humbug_agent.sources.freeswitch import directory
+from humbug_agent.sources.freeswitch.json import source as directory
 
 
 def test_recorded_documents_are_calls(folder: Path) -> None:
@@ -34,7 +34,7 @@ def test_keep_reads_each_once_over_restarts(folder: Path) -> None:
 
 
 def test_keep_forgets_names_when_time_has_passed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("humbug_agent.sources.freeswitch.listing.SLACK_NS", 0)
+    monkeypatch.setattr("humbug_agent.sources.freeswitch.json.listing.SLACK_NS", 0)
     write(folder, *range(200))
     time.sleep(0.02)
     write(folder, 200)
@@ -171,7 +171,7 @@ def test_twenty_thousand_files(folder: Path) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_a_quiet_directory_is_not_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("humbug_agent.sources.freeswitch.listing.SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr("humbug_agent.sources.freeswitch.json.listing.SETTLE_SECONDS", 0.1)
     listed: list[str] = []
     scandir = os.scandir
 

@@ -9,7 +9,7 @@ from fs_folder import Following, Store, names, numbered, old, write
 from fs_modules import ANSWERED, UUID, recorded
 
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch import fusionpbx_import
+from humbug_agent.sources.freeswitch.json import fusionpbx_import
 
 
 def test_a_reject_is_never_deleted(folder: Path) -> None:

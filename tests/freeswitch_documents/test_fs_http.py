@@ -20,10 +20,11 @@ from fs_modules import ANSWERED, RECORDED, UUID, json_document, left, posted, ra
 from fs_posting import Outbox, curl, in_background, settings
 from host import wait_until
 
+from humbug_agent.http_server import throttle
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch import desk, endpoint
-from humbug_agent.sources.freeswitch.endpoint import FreeswitchHttp
-from humbug_agent.web import throttle
+from humbug_agent.sources.freeswitch.http import inbox as desk
+from humbug_agent.sources.freeswitch.http import source as endpoint
+from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
 
 PLAIN = "Content-Type: application/x-www-form-plaintext"
 FORM = "Content-Type: application/x-www-form-urlencoded"

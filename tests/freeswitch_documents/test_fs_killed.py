@@ -15,8 +15,8 @@ import pytest
 from fs_folder import numbered
 from host import wait_until
 
-from humbug_agent.history import Filter, entries
-from humbug_agent.outbox import Outbox
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.queries import Filter, entries
 
 COUNT = 3000
 LIVES = 8

@@ -13,8 +13,8 @@ from fs_modules import changed, json_document, raw_tree, xml_document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humbug_agent import rows
 from humbug_agent.cdr import CDR, Disposition, Record
+from humbug_agent.outbox import rows
 from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.leg import Leg, call
 

@@ -9,7 +9,7 @@ import pytest
 from fs_posting import settings
 from ipps_host import free
 
-from humbug_agent.sources.freeswitch.endpoint import FreeswitchHttp
+from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"^```xml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)

@@ -13,27 +13,27 @@ from typing import Any
 
 from ami_feed import Wire
 
-from humbug_agent.ami.messages import END
-from humbug_agent.ami.protocol import BANNER, Protocol
 from humbug_agent.board.asterisk import AsteriskFeeder
 from humbug_agent.board.freeswitch import FreeswitchFeeder
 from humbug_agent.board.freeswitch_list import ListError, Listing
 from humbug_agent.board.model import Board
 from humbug_agent.cdr import Batch
+from humbug_agent.cli.output import json_text, record
 from humbug_agent.config import Config, load
-from humbug_agent.destinations.humbug import Humbug
-from humbug_agent.esl.client import EVENTS
-from humbug_agent.esl.frames import Frame, FrameError, Frames
-from humbug_agent.http_client import Response
-from humbug_agent.rows import values
-from humbug_agent.show import json_text, record
-from humbug_agent.sources import make_sources
-from humbug_agent.sources.asterisk.csv_records import split
+from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.http_client.client import Response
+from humbug_agent.listening.ami.messages import END
+from humbug_agent.listening.ami.protocol import BANNER, Protocol
+from humbug_agent.listening.esl.client import EVENTS
+from humbug_agent.listening.esl.frames import Frame, FrameError, Frames
+from humbug_agent.outbox.rows import values
+from humbug_agent.sources.asterisk.csv.records import split
+from humbug_agent.sources.boxis import source as boxis
 from humbug_agent.sources.contract import Source, SourceError
-from humbug_agent.sources.freeswitch.own_columns import FileRows
-from humbug_agent.sources.pull import boxis, fusionpbx
-from humbug_agent.sources.pull.asking import Asker
-from humbug_agent.sources.pull.while1_pages import Pages
+from humbug_agent.sources.freeswitch.csv.own_columns import FileRows
+from humbug_agent.sources.fusionpbx import source as fusionpbx
+from humbug_agent.sources.polling.client import Asker
+from humbug_agent.sources.while1.pages import Pages
 from humbug_agent.web import shown
 
 GREETING = BANNER + b"5.0.2\r\n"
@@ -76,7 +76,7 @@ def configured(kind: str, more: str = "") -> Config:
 
 
 def a_source(kind: str, more: str = "") -> Source:
-    return make_sources(configured(kind, more))[0]
+    return configured(kind, more).make_sources()[0]
 
 
 @cache

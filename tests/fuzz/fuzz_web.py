@@ -18,21 +18,22 @@ from fuzz_pbx import a_source
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
-from humbug_agent.agent import make_destinations
 from humbug_agent.board.model import Channel, Queue, QueueCall, State, View
 from humbug_agent.cdr import Record
-from humbug_agent.config import Config, HumbugSettings, NumbersSettings, Secret, StatusSettings, load
+from humbug_agent.config import Config, load
 from humbug_agent.destinations.contract import DeliveryError
-from humbug_agent.destinations.humbug import Humbug
-from humbug_agent.ini import ConfigError
+from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.destinations.humbug.settings import HumbugSettings
+from humbug_agent.http_server.server import MOST_HEAD_BYTES
+from humbug_agent.http_server.strict import StrictHttp
+from humbug_agent.ini import ConfigError, Secret
+from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.receiver.protocol import Faults, WrongKey, decode, faults
-from humbug_agent.sources import make_sources
-from humbug_agent.sources.place import OpenFile
-from humbug_agent.sources.unpacking import CantUnpack
+from humbug_agent.sources.files.position import OpenFile
+from humbug_agent.sources.files.unpacking import CantUnpack
 from humbug_agent.web.guard import Guard
 from humbug_agent.web.ipps import NO_CHANNEL, NO_QUEUE, channelinfo, queueactive
-from humbug_agent.web.server import MOST_HEAD_BYTES
-from humbug_agent.web.strict import StrictHttp
+from humbug_agent.web.settings import StatusSettings
 
 API_KEY, KEY = "the-api-key", "the-encryption-key"
 
@@ -159,8 +160,8 @@ def agent_ini(data: bytes) -> None:
             said = error.mistakes
         else:
             said = list(config.warnings) or ["a good one"]
-            make_sources(config)
-            for destination in make_destinations(config):
+            config.make_sources()
+            for destination in config.make_destinations():
                 destination.close()
     assert "".join(said).encode()
 

@@ -13,9 +13,9 @@ from fuzz_web import answering, settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.config import NumbersSettings
 from humbug_agent.destinations.contract import DeliveryError
-from humbug_agent.destinations.humbug import Humbug
+from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.numbers.settings import NumbersSettings
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = {target: sorted((CORPUS / target).iterdir()) for target in TARGETS}

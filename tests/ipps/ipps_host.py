@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from humbug_agent.agent import make_sources
 from humbug_agent.board.model import Board, Channel, Member, QueueCall, State
 from humbug_agent.config import load
-from humbug_agent.standing import standing
+from humbug_agent.http_server.server import Server
+from humbug_agent.status.standing import standing
 from humbug_agent.web.app import App
 from humbug_agent.web.facts import Facts
 from humbug_agent.web.guard import Guard
-from humbug_agent.web.server import Server
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,8 @@ def serving(folder: Path, boards: Sequence[Board], status: str = "", zone: str =
     )
     config = load(ini)
     assert config.status
-    app = App(config, boards, Facts(lambda: standing(config, make_sources(config), time.time(), None)), {}).routes()
+    facts = Facts(lambda: standing(config, config.make_sources(), time.time(), None))
+    app = App(config.agent.timezone, config.numbers, boards, facts, {}).routes()
     server = Server(Guard(app, config.status), config.status)
     server.start()
     try:

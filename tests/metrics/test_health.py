@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from calls import batch, reject
 
-from humbug_agent.agent import make_sources
 from humbug_agent.board.model import Board
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
-from humbug_agent.outbox import Mark, Outbox
-from humbug_agent.schema import OutboxFull
-from humbug_agent.standing import standing
+from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.schema import OutboxFull
+from humbug_agent.status.standing import standing
 from humbug_agent.web.health import reasons
 
 PARTS = ("source csv", "destination humbug")
@@ -49,7 +48,7 @@ def live() -> Board:
 
 
 def why(config: Config, boards: Sequence[Board] = ()) -> list[str]:
-    found = standing(config, make_sources(config), time.time(), os.getpid())
+    found = standing(config, config.make_sources(), time.time(), os.getpid())
     return reasons(found, "", [board.view() for board in boards])
 
 

@@ -19,13 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from humbug_agent import __version__, history
-from humbug_agent.agent import make_sources
+from humbug_agent import __version__
 from humbug_agent.board.model import Board, Channel, Member, QueueCall, State, View
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
-from humbug_agent.outbox import Mark, Outbox
-from humbug_agent.standing import standing
+from humbug_agent.outbox import queries
+from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.status.standing import standing
 from humbug_agent.web.metrics import MOST_QUEUES, OTHERS, metrics
 
 DATA = files("humbug_agent") / "data"
@@ -70,7 +70,7 @@ def outbox(config: Config) -> Iterator[Outbox]:
 
 
 def stands(config: Config) -> dict[str, Any]:
-    return standing(config, make_sources(config), time.time(), os.getpid())
+    return standing(config, config.make_sources(), time.time(), os.getpid())
 
 
 def with_hosted(found: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def test_the_numbers_are_those_of_status(everything: dict[Sample, float]) -> Non
 
 def test_rejects_that_are_dropped_stay_counted_but_are_not_there(config: Config, outbox: Outbox) -> None:
     assert of(numbers(stands(config)), "humbug_rejects", "csv") == 1
-    history.drop_rejects(outbox, [1])
+    queries.drop_rejects(outbox, [1])
     read = numbers(stands(config))
     assert of(read, "humbug_rejects", "csv") == 0
     assert of(read, "humbug_rejects_total", "csv") == 1
@@ -168,7 +168,7 @@ def test_of_a_hosted_pbx_the_time_that_is_left_to_ask_for(config: Config, outbox
 
 
 def test_calls_that_are_dropped_stay_counted(config: Config, outbox: Outbox) -> None:
-    history.purge(outbox, history.Filter())
+    queries.purge(outbox, queries.Filter())
     read = numbers(stands(config))
     assert of(read, "humbug_calls_total", "csv") == 3
     assert not of(read, "humbug_deliveries", "humbug", "sent")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from humbug_agent.outbox import KEPT_FAILURES, Mark
+from humbug_agent.outbox.outbox import KEPT_FAILURES, Mark
 
 DOUBTED = "what was taken for its answer may have been another call's; sent again"
 

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from plain_outbox import PlainOutbox
 
-from humbug_agent import dropping, history, schema
 from humbug_agent.cdr import CDR, Batch, digest
-from humbug_agent.clock import cut_waits, move_waits
-from humbug_agent.dropping import Piecemeal
-from humbug_agent.history import STATES, Filter
-from humbug_agent.outbox import Mark, Outbox
+from humbug_agent.outbox import dropping, queries, schema
+from humbug_agent.outbox.dropping import Piecemeal
+from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.queries import STATES, Filter
+from humbug_agent.outbox.waits import cut_waits, move_waits
 
 BEGAN = 1_800_000_000.0
 DESTINATIONS = ("one", "two")
@@ -190,7 +190,7 @@ class Beside(RuleBasedStateMachine):
         self.replay_these(*self.chosen(states, to, picks))
 
     def replay_these(self, wanted: Filter, chosen: list[tuple[int, str]]) -> None:
-        assert history.replay(self.other, wanted) == len(chosen)
+        assert queries.replay(self.other, wanted) == len(chosen)
         self.model.replay(chosen)
 
     @rule(
@@ -202,14 +202,14 @@ class Beside(RuleBasedStateMachine):
         self.purge_these(*self.chosen(states, to, picks))
 
     def purge_these(self, wanted: Filter, chosen: list[tuple[int, str]]) -> None:
-        assert history.purge(self.other, wanted) == len(chosen)
+        assert queries.purge(self.other, wanted) == len(chosen)
         self.model.purge(chosen)
 
     def chosen(self, state: str | None, to: str | None, picks: list[int]) -> tuple[Filter, list[tuple[int, str]]]:
         ids = self.picked(picks)
         wanted = Filter(state=state, destination=to, ids=ids)
         chosen = self.model.chosen([state] if state else STATES, [to] if to else DESTINATIONS, ids)
-        assert history.count(self.other, wanted) == len(chosen)
+        assert queries.count(self.other, wanted) == len(chosen)
         return wanted, chosen
 
     @rule(seconds=st.integers(0, 1000))
@@ -224,12 +224,12 @@ class Beside(RuleBasedStateMachine):
     def drop_rejects(self, picks: list[int]) -> None:
         keys = {row["id"]: row["key"] for row in self.other.select("SELECT id, key FROM rejects")}
         gone = keys.keys() & set(picks)
-        assert history.drop_rejects(self.other, sorted(gone)) == len(gone)
+        assert queries.drop_rejects(self.other, sorted(gone)) == len(gone)
         self.model.drop_rejects(keys[one] for one in gone)
 
     @rule()
     def wait_no_longer(self) -> None:
-        history.wait_no_longer(self.other, self.now)
+        queries.wait_no_longer(self.other, self.now)
         self.model.wait_no_longer(self.now)
 
     # What time and fate do.
@@ -319,7 +319,7 @@ class Beside(RuleBasedStateMachine):
         assert dict(self.rows("SELECT key, source FROM rejects")) == self.model.rejects
         read = {name: (one.cursor, one.at, one.calls, one.rejects) for name, one in self.model.cursors.items()}
         assert {
-            name: (one.cursor, one.at, one.calls, one.rejects) for name, one in history.read_so_far(self.outbox).items()
+            name: (one.cursor, one.at, one.calls, one.rejects) for name, one in queries.read_so_far(self.outbox).items()
         } == read
         for name, (cursor, *_) in read.items():
             assert self.outbox.cursor(name) == cursor
@@ -329,7 +329,7 @@ class Beside(RuleBasedStateMachine):
     def totals_are_the_same(self) -> None:
         if not hasattr(self, "outbox"):
             return
-        totals = history.totals(self.other)
+        totals = queries.totals(self.other)
         assert totals.calls == len(self.model.calls)
         assert totals.rejects == Counter(self.model.rejects.values())
         for name in DESTINATIONS:

@@ -10,10 +10,10 @@ from calls import batch
 from damage import unguarded
 from sqlite_utils import Database
 
-from humbug_agent import schema
-from humbug_agent.clock import cut_waits
-from humbug_agent.outbox import Mark, Outbox
-from humbug_agent.schema import OutboxDamaged
+from humbug_agent.outbox import schema
+from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.schema import OutboxDamaged
+from humbug_agent.outbox.waits import cut_waits
 
 
 @pytest.fixture

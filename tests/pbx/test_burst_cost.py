@@ -20,7 +20,7 @@ from pbx_host import Pbx
 from pbx_manager import Manager
 from phones import burst
 
-from humbug_agent.pace import FLOOD_REST
+from humbug_agent.backoff import FLOOD_REST
 
 CALLS, ROUNDS = 3000, int(os.environ.get("HUMBUG_TEST_BURSTS", "2"))
 MOST, LEAST_BURSTS, TRIES = 0.05, 3, 10

@@ -13,8 +13,8 @@ from pbx_ports import until
 from phones import hundred_calls
 
 from humbug_agent.cdr import CDR, Batch
-from humbug_agent.config import AsteriskCsvSettings
-from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
+from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
+from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
 
 Start = Callable[..., Pbx]
 KOLKATA = ZoneInfo("Asia/Kolkata")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from humbug_agent.sources.pull import asking
+from humbug_agent.sources.polling import client
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def stop() -> threading.Event:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are short enough for a test."""
-    monkeypatch.setattr(asking, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.05)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from humbug_agent.config_apis import ApiSettings
 from humbug_agent.ini import Secret
+from humbug_agent.sources.polling.settings import ApiSettings
 
 
 def api(url: str, **changes: Any) -> ApiSettings:

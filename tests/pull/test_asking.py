@@ -14,12 +14,12 @@ import pytest
 from host import wait_until
 from pull_server import Asked, PullServer, Reply, api, as_json
 
+from humbug_agent.backoff import jittered
 from humbug_agent.ini import Secret
-from humbug_agent.pace import jittered
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.pull import asking
-from humbug_agent.sources.pull.asking import Asker, Stopped, TooMuch, Wrong
-from humbug_agent.sources.pull.polling import poll
+from humbug_agent.sources.polling import client
+from humbug_agent.sources.polling.client import Asker, Stopped, TooMuch, Wrong
+from humbug_agent.sources.polling.pace import poll
 
 SECRET = 'pass/wörd+ "&'
 GOOD = as_json({"all": "well"})
@@ -122,7 +122,7 @@ def test_secrets_are_masked_in_every_form_that_a_server_may_echo() -> None:
 
 
 def test_an_answer_that_is_too_long_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "LONGEST_ANSWER", 2**20)
+    monkeypatch.setattr(client, "LONGEST_ANSWER", 2**20)
     error = failure(Reply(b"[" + b"1," * 2**20 + b"1]"))
     assert isinstance(error, TooMuch)
     assert "answered more than 1 MB" in str(error)
@@ -186,8 +186,8 @@ def test_a_server_that_asks_for_long_is_left_alone_so_long() -> None:
 
 
 def test_a_server_that_never_has_time_is_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(asking, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(client, "LONGEST_WAIT", 0.05)
     with Server() as server:
         server.spoil = lambda asked, reply: Reply(b"", 429)
         with pytest.raises(SourceError, match="too many requests"):

@@ -12,8 +12,8 @@ from boxis_server import SAMPLE, TENANT, USER_KEY, ZONE, BoxisServer, a_row
 from windowed_sources import boxis, first, once
 
 from humbug_agent.cdr import Direction, Disposition, digest
+from humbug_agent.sources.boxis import source as boxis_module
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.pull import boxis as boxis_module
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from windowed_sources import first, fusionpbx, once
 
 from humbug_agent.cdr import Direction, Disposition, digest
 from humbug_agent.sources.contract import CursorError, SourceError
-from humbug_agent.sources.pull import asking
-from humbug_agent.sources.pull import fusionpbx as fusionpbx_module
+from humbug_agent.sources.fusionpbx import source as fusionpbx_module
+from humbug_agent.sources.polling import client
 
 
 @pytest.fixture(autouse=True)
@@ -282,7 +282,7 @@ def test_an_unknown_domain_does_not_hold_up_the_others() -> None:
 
 def test_a_limit_of_requests_is_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server's minute is two seconds long, and it takes five requests in it."""
-    monkeypatch.setattr(asking, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.05)
     now = time.time()
     rows = [a_row(number, now - 1000 * number) for number in range(1, 100)]
     with FusionpbxServer() as server:

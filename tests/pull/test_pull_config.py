@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from humbug_agent.config import ConfigError, Secret, load
+from humbug_agent.config import load
+from humbug_agent.ini import ConfigError, Secret
 
 WHILE1 = "type = while1\nurl = https://pbx.example.org/api/cdr\ntoken = tok-1\napi_key = key-1\n"
 BOXIS = "type = boxis\nusername = me\nuser_key = key-2\ntenants = acme, 7\n"

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Direction
-from humbug_agent.sources.pull import rows
-from humbug_agent.sources.pull.rows import Row, Rows, in_words, parsed, read_json
+from humbug_agent.sources.polling import rows
+from humbug_agent.sources.polling.rows import Row, Rows, in_words, parsed, read_json
 
 
 def made(row: Row) -> CDR | None:

@@ -14,9 +14,9 @@ from while1_agent import Reader, a_source
 from while1_server import While1Server
 from windowed_sources import boxis, fusionpbx, once
 
-from humbug_agent.sources.pull import boxis as boxis_module
-from humbug_agent.sources.pull import fusionpbx as fusionpbx_module
-from humbug_agent.sources.pull import while1_pages
+from humbug_agent.sources.boxis import source as boxis_module
+from humbug_agent.sources.fusionpbx import source as fusionpbx_module
+from humbug_agent.sources.while1 import pages as while1_pages
 
 DAY = 86400
 LONG_AGO = datetime(2018, 1, 1, tzinfo=UTC)

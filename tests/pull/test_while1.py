@@ -11,7 +11,7 @@ from while1_agent import Reader, a_source, configure
 from while1_server import KEY, SAMPLE, TOKEN, ZONE, While1Server, parameters_of, row
 
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition
-from humbug_agent.sources.pull import while1
+from humbug_agent.sources.while1 import source as while1
 
 DAY = 86400
 ANSWERED = {

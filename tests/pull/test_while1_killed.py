@@ -16,7 +16,7 @@ from pull_server import Asked
 from while1_agent import configure
 from while1_server import While1Server, parameters_of, row
 
-from humbug_agent.outbox import Outbox
+from humbug_agent.outbox.outbox import Outbox
 
 COUNT = 10_000
 ADDED = 100

@@ -14,8 +14,9 @@ from pull_server import Asked
 from while1_agent import Reader, a_source
 from while1_server import ZONE, While1Server, parameters_of, row
 
-from humbug_agent.sources.pull import while1, while1_reading
-from humbug_agent.sources.pull.while1_reading import wall_clock
+from humbug_agent.sources.while1 import reading as while1_reading
+from humbug_agent.sources.while1 import source as while1
+from humbug_agent.sources.while1.reading import wall_clock
 
 DAY = 86400
 

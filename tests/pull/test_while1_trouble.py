@@ -16,7 +16,7 @@ from while1_agent import Reader, a_source, configure
 from while1_server import KEY, TOKEN, While1Server
 
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.pull import while1
+from humbug_agent.sources.while1 import source as while1
 
 FUZZED = 250
 

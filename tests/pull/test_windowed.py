@@ -20,11 +20,11 @@ from pull_server import Asked, PullServer, Reply, as_json
 from windowed_sources import boxis, fusionpbx, once
 
 from humbug_agent.cdr import Batch
-from humbug_agent.outbox import Outbox
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.sources.boxis import source as boxis_module
 from humbug_agent.sources.contract import Source
-from humbug_agent.sources.pull import asking, windowed
-from humbug_agent.sources.pull import boxis as boxis_module
-from humbug_agent.sources.pull import fusionpbx as fusionpbx_module
+from humbug_agent.sources.fusionpbx import source as fusionpbx_module
+from humbug_agent.sources.polling import client, windowed
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def test_clocks_that_are_days_apart_are_an_error_and_undo_nothing(api: Api) -> N
 
 def test_a_window_with_too_many_rows_is_halved(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon comes back for less, in words; who runs but once asks for less at once."""
-    monkeypatch.setattr(asking, "LONGEST_ANSWER", 100_000)
+    monkeypatch.setattr(client, "LONGEST_ANSWER", 100_000)
     now = time.time()
     with api.server() as server:
         api.rows(server).extend(api.a_row(number, now - 10_000 - 20 * number) for number in range(1000))
@@ -241,7 +241,7 @@ def test_a_window_with_too_many_rows_is_halved(api: Api, monkeypatch: pytest.Mon
                     cursor = batch.cursor or cursor
                     if len(got) == 1000:
                         stop.set()
-            except asking.SourceError as error:
+            except client.SourceError as error:
                 errors.append(str(error))
     assert got == ids
     assert errors

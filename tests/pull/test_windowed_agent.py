@@ -21,7 +21,7 @@ from fusionpbx_server import FusionpbxServer
 from host import API_KEY, Host, wait_until
 from pull_server import PullServer
 
-from humbug_agent.outbox import Outbox
+from humbug_agent.outbox.outbox import Outbox
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("windowed_agent.py"))]
 ROWS = 4_000

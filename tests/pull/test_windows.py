@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Disposition, digest
 from humbug_agent.sources.contract import CursorError, SourceError
-from humbug_agent.sources.pull import windowed
-from humbug_agent.sources.pull.asking import TooMuch, Wrong
-from humbug_agent.sources.pull.polling import DAY
-from humbug_agent.sources.pull.progress import Progress, account, remembered
-from humbug_agent.sources.pull.rows import Row, Rows
-from humbug_agent.sources.pull.windowed import Windowed
-from humbug_agent.sources.pull.windows import (
+from humbug_agent.sources.polling import windowed
+from humbug_agent.sources.polling.client import TooMuch, Wrong
+from humbug_agent.sources.polling.pace import DAY
+from humbug_agent.sources.polling.progress import Progress, account, remembered
+from humbug_agent.sources.polling.rows import Row, Rows
+from humbug_agent.sources.polling.windowed import Windowed
+from humbug_agent.sources.polling.windows import (
     APART,
     HOUR,
     NARROWEST,

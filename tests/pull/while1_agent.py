@@ -9,9 +9,9 @@ from pull_server import api
 from while1_server import KEY, TOKEN, ZONE, While1Server
 
 from humbug_agent.cdr import CDR, Batch
-from humbug_agent.config_apis import While1Settings
 from humbug_agent.ini import Secret
-from humbug_agent.sources.pull.while1 import While1
+from humbug_agent.sources.while1.settings import While1Settings
+from humbug_agent.sources.while1.source import While1
 
 
 def a_source(server: While1Server, *, form: str = "form", filters: dict[str, Any] | None = None, **apis: Any) -> While1:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pull_server import Asked, PullServer, Reply, as_json
 
-from humbug_agent.sources.pull.php import http_build_query
+from humbug_agent.sources.while1.php import http_build_query
 
 ZONE = ZoneInfo("Europe/Bucharest")
 PATH = "/api/cdr"

@@ -12,11 +12,12 @@ from fusionpbx_server import FusionpbxServer
 from pull_server import api
 
 from humbug_agent.cdr import CDR, Reject
-from humbug_agent.config_apis import BoxisSettings, FusionpbxSettings
 from humbug_agent.ini import Secret
+from humbug_agent.sources.boxis.settings import BoxisSettings
+from humbug_agent.sources.boxis.source import Boxis
 from humbug_agent.sources.contract import Source, SourceError
-from humbug_agent.sources.pull.boxis import Boxis
-from humbug_agent.sources.pull.fusionpbx import Fusionpbx
+from humbug_agent.sources.fusionpbx.settings import FusionpbxSettings
+from humbug_agent.sources.fusionpbx.source import Fusionpbx
 
 AGENT_ZONE = ZoneInfo("Europe/Berlin")
 

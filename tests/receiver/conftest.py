@@ -7,12 +7,8 @@ from pathlib import Path
 import pytest
 from forms import API_KEY, KEY
 
-from humbug_agent.receiver import (
-    Background,
-    Receiver,
-    Store,
-)
-from humbug_agent.web import throttle
+from humbug_agent.http_server import throttle
+from humbug_agent.receiver import Background, Receiver, Store
 
 
 @pytest.fixture(autouse=True)

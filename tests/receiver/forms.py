@@ -9,12 +9,7 @@ from urllib.parse import quote, urlencode
 
 import requests
 
-from humbug_agent.receiver import (
-    Background,
-    Misbehaviour,
-    Receiver,
-    Store,
-)
+from humbug_agent.receiver import Background, Misbehaviour, Receiver, Store
 
 VECTOR = json.loads((Path(__file__).parent.parent / "data" / "humbug-vector.json").read_text("utf-8"))
 FIELDS: dict[str, str] = VECTOR["input"]["fields"]

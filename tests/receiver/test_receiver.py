@@ -21,14 +21,7 @@ import trustme
 from forms import API_KEY, CALL, EVENT_TIME, FIELDS, FORM, VECTOR, encode, hexed, misbehaving, plain, post
 
 from humbug_agent import receiver
-from humbug_agent.receiver import (
-    Background,
-    Misbehaviour,
-    Receiver,
-    ReceiverError,
-    Store,
-    app,
-)
+from humbug_agent.receiver import Background, Misbehaviour, Receiver, ReceiverError, Store, app
 
 
 # Over HTTP

@@ -8,13 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from humbug_agent import receiver
-from humbug_agent.receiver import (
-    Faults,
-    WrongKey,
-    decode,
-    faults,
-    protocol,
-)
+from humbug_agent.receiver import Faults, WrongKey, decode, faults, protocol
 
 
 def said(body: bytes, key: str | None = KEY) -> list[str]:

@@ -93,7 +93,7 @@ def test_the_largest_document_there_may_be(tmp_path: Path, kind: str) -> None:
 def test_the_largest_answer_of_a_hosted_pbx(tmp_path: Path, value: bytes) -> None:
     path = tmp_path / "answer"
     path.write_bytes(b"[" + (value + b",") * (8 * 2**20 // (len(value) + 1)) + b"1]")
-    assert megabytes("import humbug_agent.sources.pull.asking as asker_module\n" + ANSWER, path) < MEGABYTES
+    assert megabytes("import humbug_agent.sources.polling.client as asker_module\n" + ANSWER, path) < MEGABYTES
 
 
 def test_as_many_values_as_an_answer_may_have(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from rude import Rude
 
 from humbug_agent.board.model import Channel, Queue, QueueCall, State, View
-from humbug_agent.config import NumbersSettings
-from humbug_agent.destinations.humbug import Humbug
+from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.pull.fusionpbx import Fusionpbx
+from humbug_agent.sources.fusionpbx.source import Fusionpbx
 from humbug_agent.web.ipps import channelinfo, queueactive
 
 EVIL = 'x\r\nX-Forged: 1\r\n\r\nPOST /evil HTTP/1.1\r\n&gateway=evil&encoded=0="\0\n,\u2028,\x85'

@@ -16,7 +16,7 @@ from host import PROGRAM, RECORDED, wait_until
 from ipps_host import free
 from parrot import AMI, ESL, HTTP, Parrot
 
-from humbug_agent.cli import main
+from humbug_agent.cli.main import main
 
 SECRETS = {
     name: f'Planted-{name}/"<ü>+&%41'

@@ -10,8 +10,8 @@ from host import API_KEY, Host, wait_until
 from ipps_host import free
 from served import running
 
-from humbug_agent.esl.event import Event
-from humbug_agent.outbox import Outbox
+from humbug_agent.listening.esl.event import Event
+from humbug_agent.outbox.outbox import Outbox
 
 EVENTS = [body for name in ("json_calls", "plain_calls") for body in Recording(name).events()]
 HANGUPS = [said for said in map(Event, EVENTS) if said("Event-Name") == "CHANNEL_HANGUP_COMPLETE"]

@@ -11,10 +11,10 @@ import pytest
 from host import PROGRAM, Host, wait_until
 from served import Page, running
 
-from humbug_agent import taken
 from humbug_agent.config import load
-from humbug_agent.outbox import Outbox
+from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.receiver import Misbehaviour
+from humbug_agent.status import taken
 
 UNIT = Path(__file__).parents[2] / "systemd" / "humbug-agent.service"
 

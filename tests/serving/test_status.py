@@ -16,11 +16,11 @@ from host import PROGRAM, Host, wait_until
 from ipps_host import free
 from served import Page, running
 
-from humbug_agent.cli import main
+from humbug_agent.cli.main import main
 from humbug_agent.config import load
-from humbug_agent.outbox import Mark, Outbox
-from humbug_agent.overview import overview
+from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.receiver import Misbehaviour
+from humbug_agent.status.overview import overview
 from humbug_agent.words import clock
 
 

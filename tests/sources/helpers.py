@@ -9,8 +9,8 @@ from threading import Condition, Event, Thread
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Reject
-from humbug_agent.config import AsteriskCsvSettings
-from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
+from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
+from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
 
 RECORDED = Path(__file__).parent.parent / "data" / "asterisk22"
 SHARED = ["accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata"]

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Batch
-from humbug_agent.config import AsteriskCsvSettings
-from humbug_agent.sources.asterisk import cdr_conf
-from humbug_agent.sources.asterisk.clock import Clock, Judge, Stamps
-from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
+from humbug_agent.sources.asterisk.csv import cdr_conf
+from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
+from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
+from humbug_agent.sources.asterisk.csv.zone import Clock, Judge, Stamps
 
 ZONES = [ZoneInfo(name) for name in ("Europe/Zurich", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")]
 ZURICH = ZONES[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from helpers import Following, Store, append, beside, numbered, rotate
 
-from humbug_agent.sources import rotation
+from humbug_agent.sources.files import rotation
 
 
 @pytest.fixture

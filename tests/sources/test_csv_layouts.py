@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from writers import SAMPLE, cdr_csv, cdr_custom, filled, quoted, without_sequence
 
 from humbug_agent.cdr import CDR
-from humbug_agent.sources.asterisk.csv_layouts import Row, Writer
-from humbug_agent.sources.asterisk.csv_records import Junk, split
+from humbug_agent.sources.asterisk.csv.layouts import Row, Writer
+from humbug_agent.sources.asterisk.csv.records import Junk, split
 
 quick = settings(deadline=None, max_examples=60)
 MAPPINGS = {name: SAMPLE[: SAMPLE.index(name) + 1] for name in ("accountcode", "uniqueid", "userfield", "sequence")}

@@ -10,8 +10,8 @@ from helpers import LAYOUTS, RECORDED, call, calls, line, numbered, plain, texts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.sources.asterisk.csv_layouts import Row
-from humbug_agent.sources.asterisk.csv_records import Junk, split
+from humbug_agent.sources.asterisk.csv.layouts import Row
+from humbug_agent.sources.asterisk.csv.records import Junk, split
 
 quick = settings(deadline=None, max_examples=60)
 # What is always so: no quote in an account code, no line break but in a userfield, a context. Without that a record
@@ -234,6 +234,6 @@ def test_garbage_takes_no_longer_than_its_size_warrants(garbage: str) -> None:
     # processor's, which no neighbour makes longer.
     code = (
         "import random, resource; resource.setrlimit(resource.RLIMIT_CPU, (6, 6)); "
-        f"from humbug_agent.sources.asterisk.csv_records import split; split({garbage}, final=False)"
+        f"from humbug_agent.sources.asterisk.csv.records import split; split({garbage}, final=False)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

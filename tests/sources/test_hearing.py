@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from humbug_agent.ami.inbox import Heard, Inbox
+from humbug_agent.backoff import FLOOD_REST
 from humbug_agent.cdr import Batch, Reject
-from humbug_agent.pace import FLOOD_REST
-from humbug_agent.sources.hearing import Hearing
+from humbug_agent.listening.inbox import Heard, Inbox
+from humbug_agent.sources.push import Hearing
 
 MOST = 1000
 EVENT = b"Event: Cdr\r\nUserField: " + b"x" * 400

@@ -17,7 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from humbug_agent.sources import rotation
+from humbug_agent.sources.files import rotation
 
 
 @pytest.fixture

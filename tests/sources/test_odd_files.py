@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from humbug_agent.config import load
-from humbug_agent.sources import make_sources
 from humbug_agent.sources.contract import Source, SourceError
 
 KINDS: dict[str, Callable[[Path], object]] = {
@@ -27,7 +26,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
     )
     ini.chmod(0o600)
     (tmp_path / "log").mkdir()
-    (one,) = make_sources(load(ini))
+    (one,) = load(ini).make_sources()
     return one
 
 

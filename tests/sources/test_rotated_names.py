@@ -18,9 +18,9 @@ from helpers import Following, Store, append, beside, numbered, rotate, source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.sources import place, unpacking
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.rotation import Shelf
+from humbug_agent.sources.files import position, unpacking
+from humbug_agent.sources.files.rotation import Shelf
 
 
 @pytest.fixture
@@ -393,14 +393,14 @@ def test_the_warning_names_what_was_seen(
 def test_a_file_that_we_may_not_read_is_told_where_it_may_hold_calls(path: Path) -> None:
     append(path, numbered(1))
     append(beside(path, ".bak"), numbered(2))
-    real = place.open_file
+    real = position.open_file
 
     def refuse(name: Path) -> object:
         if name == beside(path, ".bak"):
             raise PermissionError(errno.EACCES, "Permission denied", str(name))
         return real(name)
 
-    with patch.object(place, "open_file", refuse):
+    with patch.object(position, "open_file", refuse):
         assert Store(path).read().dialled == [1]
 
 

@@ -10,8 +10,8 @@ from helpers import Store, numbered
 from host import wait_until
 from watchdog.observers.api import BaseObserver
 
-from humbug_agent.pace import FLOOD_REST
-from humbug_agent.sources.wake import REST_SECONDS, Waker
+from humbug_agent.backoff import FLOOD_REST
+from humbug_agent.sources.files.wake import REST_SECONDS, Waker
 
 RECORD = b"x" * 219 + b"\n"
 

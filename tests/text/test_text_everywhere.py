@@ -11,27 +11,25 @@ from host import Host
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humbug_agent.ami.headers import Headers
 from humbug_agent.board.asterisk_words import channel
 from humbug_agent.board.freeswitch_words import rows, table
 from humbug_agent.cdr import CDR
-from humbug_agent.config_sources import (
-    AsteriskAmiSettings,
-    AsteriskCsvSettings,
-    FreeswitchCsvSettings,
-    FreeswitchEslSettings,
-    FreeswitchHttpSettings,
-    FreeswitchJsonSettings,
-)
-from humbug_agent.esl.event import Event
 from humbug_agent.ini import Secret
-from humbug_agent.sources.asterisk.ami import AsteriskAmi
-from humbug_agent.sources.asterisk.master_csv import AsteriskCsv
+from humbug_agent.listening.ami.headers import Headers
+from humbug_agent.listening.esl.event import Event
+from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
+from humbug_agent.sources.asterisk.ami.source import AsteriskAmi
+from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
+from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
 from humbug_agent.sources.contract import Source
-from humbug_agent.sources.freeswitch.directory import FreeswitchJson
-from humbug_agent.sources.freeswitch.endpoint import FreeswitchHttp
-from humbug_agent.sources.freeswitch.event_socket import FreeswitchEsl
-from humbug_agent.sources.freeswitch.master_csv import FreeswitchCsv
+from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
+from humbug_agent.sources.freeswitch.csv.source import FreeswitchCsv
+from humbug_agent.sources.freeswitch.esl.settings import FreeswitchEslSettings
+from humbug_agent.sources.freeswitch.esl.source import FreeswitchEsl
+from humbug_agent.sources.freeswitch.http.settings import FreeswitchHttpSettings
+from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
+from humbug_agent.sources.freeswitch.json.settings import FreeswitchJsonSettings
+from humbug_agent.sources.freeswitch.json.source import FreeswitchJson
 from humbug_agent.text import AUTO, text
 
 # Asterisk's fields hold 79 bytes.

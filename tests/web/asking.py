@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.client import HTTPMessage, HTTPResponse
 from pathlib import Path
 
-from humbug_agent.web.server import Server
+from humbug_agent.http_server.server import Server
 
 HEAD = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
 CLIENT_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 40

@@ -9,10 +9,10 @@ import trustme
 from asking import Certified, close_all
 from starlette.types import ASGIApp
 
-from humbug_agent.config_status import StatusSettings
-from humbug_agent.web import connection
-from humbug_agent.web import server as server_module
-from humbug_agent.web.server import Server
+from humbug_agent.http_server import connection
+from humbug_agent.http_server import server as server_module
+from humbug_agent.http_server.server import Server
+from humbug_agent.web.settings import StatusSettings
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from humbug_agent.config_status import StatusSettings
+from humbug_agent.http_server import throttle
+from humbug_agent.http_server.server import Server
 from humbug_agent.ini import Secret
-from humbug_agent.web import guard, throttle
+from humbug_agent.web import guard
 from humbug_agent.web.guard import Guard
-from humbug_agent.web.server import Server
+from humbug_agent.web.settings import StatusSettings
 
 Guarded = Callable[..., Server]
 

@@ -12,8 +12,8 @@ import pytest
 from asking import HEAD, ask, connect, is_closed, read, until
 from starlette.types import Receive, Scope, Send
 
-from humbug_agent.web import server as server_module
-from humbug_agent.web.server import Server
+from humbug_agent.http_server import server as server_module
+from humbug_agent.http_server.server import Server
 
 Serving = Callable[..., Server]
 MOST = 20

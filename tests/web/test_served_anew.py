@@ -8,8 +8,8 @@ import pytest
 from asking import Certified, ask, connect, read
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from humbug_agent.config_status import StatusSettings
-from humbug_agent.web.server import Server, WebError
+from humbug_agent.http_server.server import Server, WebError
+from humbug_agent.web.settings import StatusSettings
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

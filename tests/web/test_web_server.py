@@ -21,9 +21,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from humbug_agent.config_status import StatusSettings
-from humbug_agent.web import server as server_module
-from humbug_agent.web.server import Server, WebError
+from humbug_agent.http_server import server as server_module
+from humbug_agent.http_server.server import Server, WebError
+from humbug_agent.web.settings import StatusSettings
 
 Serving = Callable[..., Server]
 Limits = Callable[..., None]
@@ -615,7 +615,7 @@ def test_a_fault_of_the_app_is_logged_once_and_not_shown(
     until(lambda: caplog.records)
     [record] = caplog.records
     assert record.getMessage() == "[status] a fault of this program: GET '/fails' failed"
-    assert record.name == "humbug_agent.web.server"
+    assert record.name == "humbug_agent.http_server.server"
     assert record.exc_info
     assert isinstance(record.exc_info[1], LookupError)
     assert ask(server).status == 200

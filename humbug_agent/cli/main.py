@@ -1,0 +1,310 @@
+"""humbug-agent's command line. Exit codes: 0 good, 1 it did not work, 2 usage or configuration.
+
+Heavy modules are imported where they are used: shell completion starts this program at every key.
+"""
+
+import errno
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from humbug_agent import __version__
+from humbug_agent.cli.common import charset_of, config_option, config_path, configured, json_option, left_out
+from humbug_agent.cli.outbox import outbox
+from humbug_agent.cli.receiver import receiver
+from humbug_agent.config import DEFAULT_PATH, Config
+from humbug_agent.host.pbx_first import step_back
+from humbug_agent.ini import ConfigError
+from humbug_agent.text import printable
+from humbug_agent.text import text as decoded
+from humbug_agent.words import OTHER_USER, said
+
+log = logging.getLogger("humbug_agent")
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""What writing fails with: a full disk, a limit, a broken disk or terminal, a closed descriptor."""
+
+
+class _Group(click.Group):
+    """Turns what went wrong into a line for the admin and an exit code; a traceback is for our own faults only."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        # None where it was closed (`>&-`): to write the output fails then, as it should; messages go nowhere.
+        sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+        sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        # Around all of it: help is printed, and files are closed, outside of `invoke`.
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            # Click itself is quiet where nobody reads any more (`| head`); this is a full disk, or the like.
+            where = error.filename or ("the output" if error.errno in UNWRITABLE else None)
+            if where is None:
+                raise
+            _unwritten(f"{where}: {error.strerror}")
+            sys.exit(1)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from humbug_agent.destinations.contract import DeliveryError
+        from humbug_agent.outbox.lock import AgentError
+        from humbug_agent.outbox.schema import OutboxError
+        from humbug_agent.sources.contract import SourceError
+
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            for mistake in error.mistakes:
+                click.echo(f"{click.style('Error:', fg='red')} {printable(mistake)}", err=True)
+            ctx.exit(2)
+        except (AgentError, DeliveryError, OutboxError, SourceError) as error:
+            raise click.ClickException(printable(str(error))) from error
+        except PermissionError as error:
+            raise click.ClickException(f"{said(error)}; {OTHER_USER}") from error
+
+
+def _unwritten(why: str) -> None:
+    click.echo(f"Error: {why}", err=True)
+    # What could not be written would be tried again at the end of the process.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="humbug-agent")
+@click.option(
+    "--config",
+    "path",
+    # Who can't read it is told so by the command, in its own way.
+    type=click.Path(path_type=Path, readable=False),
+    envvar="HUMBUG_AGENT_CONFIG",
+    default=DEFAULT_PATH,
+    show_default=True,
+    help="agent.ini; also $HUMBUG_AGENT_CONFIG.",
+)
+@click.pass_context
+def main(ctx: click.Context, path: Path) -> None:
+    """Brings every call record of this PBX to a Humbug receiver, and loses none."""
+    ctx.obj = path
+
+
+class _Printable(logging.Formatter):
+    """A message may quote what others wrote: it stays one line, and no terminal obeys it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, error: Any) -> str:
+        return "\n".join(map(printable, super().formatException(error).split("\n")))
+
+
+def set_up_logging(level: str) -> None:
+    """To standard error; for the journal with its priority, which it asks for by JOURNAL_STREAM, else with the time."""
+
+    class Journal(_Printable):
+        def format(self, record: logging.LogRecord) -> str:
+            priority = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}[record.levelname]
+            return f"<{priority}>" + super().format(record).replace("\n", f"\n<{priority}>")
+
+    handler = logging.StreamHandler()
+    if "JOURNAL_STREAM" in os.environ:
+        handler.setFormatter(Journal("%(message)s"))
+    else:
+        handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # What they have to say we notice ourselves, and say in an admin's words.
+    for library in ("urllib3", "watchdog", "panoramisk"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Read what is there, try to deliver all that waits, and exit.")
+@config_option
+def run(once: bool) -> None:
+    """Read calls and deliver them: the daemon, in the foreground.
+
+    SIGTERM ends it within seconds, SIGHUP reads agent.ini again. With --once, it says how many were sent by this run,
+    and how many in the outbox wait now, are dead or rejects; exit code 0 says that everything has been delivered, 1
+    that calls wait or are dead.
+    """
+    config = configured()
+    set_up_logging(config.agent.log_level)
+    _warn(config)
+    step_back()
+    if once:
+        from humbug_agent.cli.once import run_once
+
+        sys.exit(run_once(config))
+    else:
+        _run(config)
+
+
+def _warn(config: Config) -> None:
+    for warning in config.warnings:
+        log.warning("%s", warning)
+
+
+def _run(config: Config) -> None:
+    import signal
+    from queue import SimpleQueue
+
+    from humbug_agent.daemon.agent import Ask, run_daemon
+
+    asked: SimpleQueue[Ask] = SimpleQueue()
+    for number, ask in ((signal.SIGTERM, Ask.STOP), (signal.SIGINT, Ask.STOP), (signal.SIGHUP, Ask.RELOAD)):
+        # Unlike an Event, a handler may put something into a queue while the thread that it interrupts waits for it.
+        signal.signal(number, lambda *_, ask=ask: asked.put(ask))
+
+    def read_again(config: Config) -> None:
+        set_up_logging(config.agent.log_level)
+        log.info("%s: read again", config.path)
+        _warn(config)
+
+    run_daemon(config, asked, read_again)
+
+
+@main.command()
+@config_option
+def reload() -> None:
+    """Have the running daemon read agent.ini again; exit code 2 says that it is refused, and all goes on as before."""
+    from humbug_agent.cli.reloading import reload as reload_now
+
+    path = config_path()
+    remark = reload_now(path)
+    click.echo(f"{path}: read again")
+    if remark:
+        click.echo(f"{click.style('Warning:', fg='yellow')} {remark}", err=True)
+
+
+@main.command()
+@config_option
+@json_option
+def check(as_json: bool) -> None:
+    """Try the configuration, each source and each destination for real. Sends no call.
+
+    As root, files are tried as the daemon's user.
+    """
+    from humbug_agent.cli import checking, output
+
+    found = checking.check(config_path())
+    if as_json:
+        output.as_json([one.as_json() for one in found])
+    else:
+        checking.print_for_people(found)
+    if any(one.level == "fail" for one in found):
+        sys.exit(1)
+
+
+@main.command()
+@config_option
+@json_option
+@click.option("--nagios", is_flag=True, help="A line and an exit code for Nagios, Icinga, Checkmk and their like.")
+def status(as_json: bool, nagios: bool) -> None:
+    """What was read, what waits, what was sent, and what is wrong.
+
+    Exit code 1 says that the daemon is down, or that a source, a destination, the board or the page can't do its work;
+    2 that agent.ini has mistakes.
+    """
+    from humbug_agent.cli import output
+    from humbug_agent.cli.status import print_for_people
+    from humbug_agent.status import overview
+
+    if nagios:
+        from humbug_agent.cli.nagios import answer
+        from humbug_agent.status.troubles import Level
+
+        line, level = answer(config_path())
+        try:
+            click.echo(line)
+        except OSError as error:
+            # An exit code without its line says nothing.
+            _unwritten(f"the output: {error.strerror}")
+            level = Level.UNKNOWN
+        sys.exit(level)
+    try:
+        found = overview.overview(config_path())
+    except ConfigError:
+        if os.access(config_path(), os.R_OK) and not as_json:
+            output.pairs([("agent", "not running")])
+        raise
+    if as_json:
+        output.as_json(found.found)
+    else:
+        print_for_people(found.found)
+    for mistake in found.mistakes:
+        click.echo(f"{click.style('Error:', fg='red')} {printable(mistake)}", err=True)
+    sys.exit(found.exit_code)
+
+
+@main.command()
+@click.argument("text", required=False)
+@click.option("--source", "name", help="The source whose format it is; the first one of agent.ini.")
+@config_option
+@json_option
+def explain(text: str | None, name: str | None, as_json: bool) -> None:
+    """Show what becomes of a record: its call, its parameters, the exact body. Sends nothing.
+
+    TEXT is a line of Master.csv, or an AMI event for a source of that kind; without it, or with -, standard input.
+    """
+    from humbug_agent.cli import output
+
+    config = configured()
+    sources = {source.name: source for source in config.make_sources()}
+    if name is not None and name not in sources:
+        raise click.UsageError(f"no [source {name}] in {config.path}; there are {', '.join(sources)}")
+    raw = sys.stdin.buffer.read() if text in (None, "-") else os.fsencode(str(text))
+    name = name or next(iter(sources))
+    batch = sources[name].parse(raw)
+    destinations = config.make_destinations()
+    calls = [
+        {
+            "call": output.record(record, config.agent.timezone),
+            "destinations": {
+                destination.name: {"parameters": preview.parameters, "body": preview.body}
+                for destination in destinations
+                for preview in [destination.preview(record)]
+            },
+        }
+        for record in batch.records
+    ]
+    rejects = [
+        {"reason": reject.reason, "text": decoded(reject.text, charset_of(config, name))} for reject in batch.rejects
+    ]
+    why_none = "" if calls or rejects else (raw.strip() and left_out(config, name)) or "nothing was given"
+    if as_json:
+        output.as_json({"calls": calls, "rejects": rejects})
+    else:
+        _explain_to_people(calls, rejects, why_none)
+    if rejects or not calls:
+        sys.exit(1)
+
+
+def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]], why_none: str) -> None:
+    from humbug_agent.cli import output
+
+    for one in calls:
+        output.pairs(one["call"].items())
+        for name, sent in one["destinations"].items():
+            click.secho(f"\nto destination {name}", bold=True)
+            output.pairs(sent["parameters"].items())
+            click.echo(f"\n{sent['body']}\n")
+    for reject in rejects:
+        output.say(f"Not a call: {reject['reason']}", err=True)
+        output.say(f"  {reject['text']}", err=True)
+    if why_none:
+        output.say(f"Not a call: {why_none}", err=True)
+
+
+@main.command()
+@click.option("--keep", is_flag=True, help="Go on until interrupted, with new calls coming in.")
+def demo(keep: bool) -> None:
+    """The whole way of a call, on this machine alone, with nothing configured."""
+    from humbug_agent.cli.demo import run_demo
+
+    run_demo(keep)
+
+
+main.add_command(outbox)
+main.add_command(receiver)

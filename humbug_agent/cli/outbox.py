@@ -1,0 +1,329 @@
+"""`humbug-agent outbox …`: what was read, what became of it, and making it right."""
+
+import csv
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import tzinfo
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from humbug_agent.cdr import Damaged
+from humbug_agent.cli.common import charset_of, config_option, configured, json_option, left_out, open_outbox
+from humbug_agent.cli.filters import chosen, filters, ids_of, only_rejects
+from humbug_agent.text import printable, text
+from humbug_agent.words import count as counted
+from humbug_agent.words import moment
+
+if TYPE_CHECKING:
+    from humbug_agent.config import Config
+    from humbug_agent.outbox.outbox import Outbox
+    from humbug_agent.outbox.queries import Filter
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""With one of these begins what a spreadsheet takes for more than text."""
+
+SHOWN = 50
+TITLES = {"deliveries": "delivery", "failures": "failure", "replays": "before a replay"}
+"""The parts of a call's trail of which there may be several, and how each of them is headed."""
+
+
+EXPORTED = (
+    "id", "uniqueid", "source", "start", "src", "dst", "disposition", "destination", "state", "attempts", "due",
+    "last_error", "linkedid", "answer", "end", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata",
+    "duration", "billsec", "direction", "accountcode", "userfield", "extra", "identity",
+)  # fmt: skip
+"""The columns of `export`; of a notice, its fields are in ``extra``."""
+
+
+@click.group()
+@config_option
+def outbox() -> None:
+    """Look into the outbox, send again, drop, export. Also while the daemon runs."""
+
+
+@outbox.command("list")
+@filters()
+@click.option("--limit", type=click.IntRange(1), help=f"The last so many; {SHOWN} unless --json.")
+@config_option
+@json_option
+def list_(as_json: bool, limit: int | None, **options: Any) -> None:
+    """Deliveries, the newest last; with --state rejected, what could not be understood."""
+    from humbug_agent.cli import output
+    from humbug_agent.outbox import queries
+
+    config = configured()
+    zone = config.agent.timezone
+    rejected = only_rejects(options)
+    wanted = chosen(config, options)
+    with open_outbox(config) as box:
+        if rejected:
+            found = queries.rejects(box)[-(limit or (0 if as_json else SHOWN)) :]
+            if as_json:
+                output.json_list(output.reject(one, zone, charset_of(config, one.source)) for one in found)
+            else:
+                lines = [
+                    (
+                        f"r{r.id}",
+                        moment(r.at, zone),
+                        r.place,
+                        r.reason,
+                        text(r.text, charset_of(config, r.source)),
+                    )
+                    for r in found
+                ]
+                output.table(("ID", f"READ ({output.zone_name(zone)})", "PLACE", "REASON", "TEXT"), lines)
+            return
+        if as_json:
+            entries: Any = queries.newest(box, wanted, limit) if limit else queries.entries(box, wanted)
+            output.json_list(output.entry(one, zone) for one in entries)
+            return
+        _list_for_people(box, wanted, limit or SHOWN, zone)
+
+
+def _list_for_people(box: "Outbox", wanted: "Filter", limit: int, zone: tzinfo) -> None:
+    from humbug_agent.cli import output
+    from humbug_agent.outbox import queries
+
+    entries = queries.newest(box, wanted, limit)
+    output.table(
+        (
+            "ID", f"START ({output.zone_name(zone)})", "SRC", "DST", "DISPOSITION",
+            "UNIQUEID", "DESTINATION", "STATE", "TRIES", "LAST ERROR",
+        ),
+        [
+            (
+                e["id"], output.begun(one.record, zone), e["src"], e["dst"], e["disposition"],
+                e["uniqueid"], e["destination"], e["state"], e["attempts"], e["last_error"],
+            )
+            for one, e in ((found, output.entry(found, zone)) for found in entries)
+        ],
+    )  # fmt: skip
+    number = queries.count(box, wanted)
+    if number > len(entries):
+        click.echo(f"the last {len(entries)} of {number:,}; --limit shows more", err=True)
+
+
+def _look_whether_there(box: "Outbox", calls: tuple[int, ...], rejects: tuple[int, ...]) -> None:
+    """Raises ClickException naming those that are not: who mistypes an id must not take it for done."""
+    from humbug_agent.outbox import queries
+
+    there = {one.id for one in queries.entries(box, queries.Filter(ids=calls))} if calls else set()
+    kept = {one.id for one in queries.rejects(box, rejects)} if rejects else set()
+    gone = [str(one) for one in calls if one not in there] + [f"r{one}" for one in rejects if one not in kept]
+    if gone:
+        raise click.ClickException(f"{', '.join(gone)}: not in the outbox")
+
+
+@outbox.command()
+@click.argument("ident", metavar="ID")
+@config_option
+@json_option
+def show(ident: str, as_json: bool) -> None:
+    """The whole trail of one call: what it said, where it came from, each attempt, each answer."""
+    from humbug_agent.cli import output as shown
+    from humbug_agent.outbox import queries
+
+    config = configured()
+    zone = config.agent.timezone
+    calls, rejects = ids_of((ident,))
+    with open_outbox(config) as box:
+        trail: dict[str, Any] | None = None
+        if rejects and (found := queries.rejects(box, rejects)):
+            trail = shown.reject(found[0], zone, charset_of(config, found[0].source))
+        if calls and (entries := list(queries.entries(box, queries.Filter(ids=calls)))):
+            trail = shown.trail(entries, queries.failures(box, calls[0]), queries.replays(box, calls[0]), zone)
+    if trail is None:
+        raise click.ClickException(f"{ident}: not in the outbox")
+    if as_json:
+        shown.as_json(trail)
+        return
+    shown.pairs(
+        (name, "" if value is None else value) for name, value in trail.items() if name not in ("call", *TITLES)
+    )
+    if "call" in trail:
+        shown.pairs(trail["call"].items())
+    for part, title in TITLES.items():
+        for one in trail.get(part, ()):
+            click.echo(f"\n{title}")
+            shown.pairs((name, "" if value is None else value) for name, value in one.items())
+
+
+@outbox.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@filters()
+@click.option("--dry-run", is_flag=True, help="Only show how many there are, and the bodies.")
+@config_option
+@json_option
+def replay(ids: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Send again, with today's settings: by ID, or what the options choose; dead ones unless said otherwise.
+
+    With --state rejected, what could not be understood is read again. A running daemon sends within a second;
+    without one, `run --once` does.
+    """
+    from humbug_agent.cli import output
+    from humbug_agent.outbox import queries
+
+    config = configured()
+    calls, rejects = ids_of(ids)
+    all_rejects = only_rejects(options, calls, rejects)
+    if options["state"] is None and not ids:
+        options["state"] = "dead"
+    wanted = chosen(config, options, calls)
+    number = 0
+    bodies: Iterator[dict[str, str]] = iter(())
+    with open_outbox(config) as box:
+        _look_whether_there(box, calls, rejects)
+        if rejects or all_rejects:
+            number += _read_again(config, box, rejects, dry_run=dry_run)
+        if calls or not (rejects or all_rejects):
+            bodies = _bodies(config, box, wanted) if dry_run else bodies
+            waiting = queries.count(box, wanted)
+            with _bar("Replaying", 0 if dry_run else waiting) as bar:
+                number += waiting if dry_run else queries.replay(box, wanted, bar.update)
+        if as_json:
+            output.as_json({"count": number, "dry_run": dry_run, "bodies": list(bodies)})
+            return
+        for one in bodies:
+            output.say(f"{one['destination']}  {one['id']}  {one['body']}")
+    click.echo(f"{number:,} would be sent again" if dry_run else f"{counted(number, 'waits', 'wait')} to be sent again")
+
+
+def _bar(label: str, length: int) -> Any:
+    """Shows how far it came, where somebody sees it."""
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not (length and sys.stderr.isatty()))
+
+
+def _bodies(config: "Config", box: "Outbox", wanted: "Filter") -> Iterator[dict[str, str]]:
+    from humbug_agent.cli import output
+    from humbug_agent.outbox import queries
+
+    destinations = {destination.name: destination for destination in config.make_destinations()}
+    for entry in queries.entries(box, wanted):
+        if isinstance(entry.record, Damaged):
+            output.say(f"{entry.id}: would not be sent, the outbox is damaged: {entry.record.reason}", err=True)
+        elif entry.destination in destinations:
+            body = destinations[entry.destination].preview(entry.record).body
+            yield {"id": str(entry.id), "destination": entry.destination, "body": body}
+
+
+def _read_again(config: "Config", box: "Outbox", ids: tuple[int, ...], *, dry_run: bool) -> int:
+    """Give rejects another chance with today's parser. Returns how many are calls now."""
+    from humbug_agent.cli import output
+    from humbug_agent.outbox import queries
+
+    sources = {source.name: source for source in config.make_sources()}
+    understood = []
+    for kept in queries.rejects(box, ids):
+        batch = sources[kept.source].parse(kept.text) if kept.source in sources else None
+        if batch and batch.records and not batch.rejects:
+            understood.append(kept.id)
+            if not dry_run:
+                box.accept(kept.source, batch, [destination.name for destination in config.destinations])
+        else:
+            reason = "its source is no longer configured"
+            if batch:
+                reason = batch.rejects[0].reason if batch.rejects else left_out(config, kept.source)
+            output.say(f"r{kept.id}: still no call: {reason}", err=True)
+    if not dry_run:
+        queries.drop_rejects(box, understood)
+    return len(understood)
+
+
+@outbox.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@filters()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
+    """Drop deliveries, or rejects, for good: by ID, or what the options choose. A re-read does not bring them back."""
+    from humbug_agent.outbox import dropping, queries
+
+    if not ids and not any(options.values()):
+        raise click.UsageError("say which: by ID, --state or another option")
+    config = configured()
+    calls, rejects = ids_of(ids)
+    all_rejects = only_rejects(options, calls, rejects) and not rejects
+    wanted = chosen(config, options, calls)
+    with open_outbox(config) as box:
+        _look_whether_there(box, calls, rejects)
+        if all_rejects:
+            rejects = tuple(queries.reject_ids(box))
+        of_calls = bool(calls) or not (ids or all_rejects)
+        number = len(rejects) + (queries.count(box, wanted) if of_calls else 0)
+        if number and not yes:
+            click.confirm(f"Drop {number:,} for good?", abort=True, err=True)
+        with _bar("Dropping", number) as bar:
+            gone = queries.drop_rejects(box, rejects, bar.update)
+            gone += queries.purge(box, wanted, bar.update) if of_calls else 0
+        dropping.shrink(dropping.Piecemeal(box))
+    click.echo(f"{gone:,} dropped")
+
+
+@outbox.command()
+@filters(rejected=False)
+@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
+@click.option(
+    "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="A file; else standard output."
+)
+@config_option
+def export(form: str, output: str, **options: Any) -> None:
+    """All fields of the calls, as CSV with a header or as JSON, an object a line."""
+    config = configured()
+    wanted = chosen(config, options)
+    with open_outbox(config) as box:
+        try:
+            # Closed in here: only then it is sure that all of it was written.
+            with _opened(output) as file:
+                _export(box, wanted, config.agent.timezone, form, file)
+        except OSError as error:
+            if output != "-":
+                error.filename = output
+            raise
+
+
+def _export(box: "Outbox", wanted: "Filter", zone: tzinfo, form: str, file: IO[str]) -> None:
+    import json
+
+    from humbug_agent.cli import output
+    from humbug_agent.outbox import queries
+
+    shown: Callable[[str], str] = printable if file.isatty() else str
+    writer = csv.DictWriter(file, EXPORTED, lineterminator="\n", extrasaction="ignore")
+    begun = False
+    bar = click.progressbar(
+        queries.entries(box, wanted),
+        length=queries.count(box, wanted),
+        label="Exporting",
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty() or file.isatty(),
+        update_min_steps=1000,
+    )
+    with bar as entries:
+        for entry in entries:
+            line = output.entry(entry, zone) | output.record(entry.record, zone)
+            if form == "json":
+                file.write(output.json_text(line) + "\n")
+                continue
+            if not begun:
+                begun = True
+                writer.writeheader()
+            extra = line.get("extra", line.get("fields", ""))
+            said = line | {"extra": extra if isinstance(extra, str) else json.dumps(extra, ensure_ascii=False)}
+            writer.writerow({name: shown(_harmless(str(value))) for name, value in said.items() if value is not None})
+    file.flush()
+
+
+def _opened(output: str) -> IO[str]:
+    """A file is its owner's alone: who called whom is nobody else's business."""
+    if output == "-":
+        return click.open_file(output, "w", encoding="utf-8")
+    return open(output, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
+
+
+def _harmless(cell: str) -> str:
+    """What a spreadsheet would run, in a caller's name say, is text for it with an apostrophe before; numbers stay."""
+    runs = cell.startswith(FORMULAS) and not re.fullmatch(r"[+-][0-9]+", cell)
+    return f"'{cell}" if runs else cell

@@ -1,0 +1,171 @@
+"""Serves what [status] asks for: boards that the sources' connections feed, and the web server that shows them."""
+
+import errno
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any
+
+from humbug_agent.board.asterisk import LACKS
+from humbug_agent.board.model import Board
+from humbug_agent.config import Config
+from humbug_agent.daemon.kept import Kept
+from humbug_agent.delivery.tally import Tally
+from humbug_agent.http_server.server import Server
+from humbug_agent.http_server.sockets import WebError, listeners, tls_context
+from humbug_agent.ini import address
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.schema import OutboxError
+from humbug_agent.repeats import Sayings, to
+from humbug_agent.sources.contract import FeedsBoard, Source
+from humbug_agent.status.standing import standing
+from humbug_agent.web.app import App
+from humbug_agent.web.facts import Facts
+from humbug_agent.web.guard import Guard
+from humbug_agent.web.settings import StatusSettings
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 5.0
+
+LOOK_SECONDS = 0.5
+"""How often to look whether a board became live, or ceased to be."""
+
+LOOK_UP_SECONDS = 3.0
+"""How long to wait for the end of a look into the outbox."""
+
+PATIENCE_SECONDS = 3.0
+"""For so long a board that connects anew, and asks for everything, is not said to fail."""
+
+
+def make_boards(sources: Sequence[Source], kept: Mapping[str, Board] = MappingProxyType({})) -> list[Board]:
+    """A board for each source whose connection can feed one, and fed by it from now on.
+
+    ``kept``, by the sources' names, are those whose connections feed them already.
+    """
+    feeding = [source for source in sources if isinstance(source, FeedsBoard)]
+    return [kept.get(source.name) or source.feed_board() for source in feeding]
+
+
+def check(settings: StatusSettings, own: str) -> str:
+    """A line about what was found. ``own``: where the running daemon listens already, or blank. Raises WebError."""
+    tls = tls_context(settings)
+    try:
+        for listener in listeners(settings):
+            listener.close()
+    except WebError as error:
+        cause = error.__cause__
+        taken = isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
+        if not (taken and own and _overlap(address(own), (settings.host, settings.port))):
+            raise
+    speaks = "HTTPS and HTTP" if tls else "HTTP"
+    return f"{speaks} on {settings.where}, {'with' if settings.guarded else 'without'} a password"
+
+
+def _overlap(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Whether who listens on the one keeps the other from being listened on."""
+    ours, theirs = ({str(found[4][0]) for found in socket.getaddrinfo(*each)} for each in (one, other))
+    every = {"0.0.0.0", "::"}  # nosec B104 # compared, and not listened at
+    return one[1] == other[1] and bool(ours & theirs or (ours | theirs) & every)
+
+
+class Serving:
+    """``sources`` are those that will be read, ``asked`` the same once more, for whoever asks how they stand.
+
+    ``kept`` are boards and the web server of the one before it; at the end they are as they were, for another one.
+    Nothing that goes wrong here keeps a call from being delivered.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        sources: Sequence[Source],
+        asked: Sequence[Source],
+        tallies: Mapping[str, Tally],
+        kept: Kept,
+    ) -> None:
+        assert config.status
+        self._outbox = config.agent.outbox
+        self.boards = boards = make_boards(sources, kept.boards)
+        self._not_live: dict[str, float] = {}
+        self._told: dict[str, tuple[str, str]] = {}
+        self._sayings = Sayings(to(log))
+        self._said: dict[str, str] = {}
+        self._looking = threading.Lock()
+
+        def look() -> Mapping[str, Any] | None:
+            with self._looking:
+                # Once it is over, the outbox may be moved: whoever opens it then may make another one in its place.
+                return None if self._stop.is_set() else standing(config, asked, time.time(), os.getpid())
+
+        facts = Facts(look)
+        self._where = config.status.where
+        guard = Guard(App(config.agent.timezone, config.numbers, boards, facts, tallies).routes(), config.status)
+        self.server = kept.page or Server(guard, config.status)
+        self.server.serve(guard, config.status)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The web server goes on, and tells of the outbox what it knows by now."""
+        self._stop.set()
+        self._thread.join()
+        if self._looking.acquire(timeout=LOOK_UP_SECONDS):
+            self._looking.release()
+
+    def lacks_right(self, source: str) -> bool:
+        """Whether this source's connection may not tell what its board needs."""
+        return any(board.name == source and board.view().trouble == LACKS for board in self.boards)
+
+    def _run(self) -> None:
+        page, again = ("starting", ""), 0.0
+        while not self._stop.is_set():
+            if page[0] != "ok" and time.monotonic() >= again:
+                page, again = self._listen(said=page[1]), time.monotonic() + AGAIN_SECONDS
+            self._tell("page", *page)
+            for board in self.boards:
+                self._look(board)
+            self._sayings.tick()
+            self._stop.wait(LOOK_SECONDS)
+        self._sayings.end()
+
+    def _listen(self, said: str) -> tuple[str, str]:
+        """How the page stands then, and why. ``said``: why it could not be listened the last time."""
+        try:
+            self.server.start()
+        except WebError as error:
+            if str(error) != said:
+                log.error("[status] %s. Trying again; calls are delivered meanwhile", error)
+            return "failing", str(error)
+        log.info("[status] listening on %s", self._where)
+        return "ok", ""
+
+    def _look(self, board: Board) -> None:
+        view, now = board.view(), time.monotonic()
+        if view.live:
+            self._not_live.pop(board.name, None)
+            self._tell(f"board {board.name}", "ok", "")
+            self._said.pop(board.name, None)
+        elif now - self._not_live.setdefault(board.name, now) > PATIENCE_SECONDS:
+            self._tell(f"board {board.name}", "failing", view.message)
+            # That the PBX can't be reached is said by the source whose connection it is.
+            if view.trouble and self._said.get(board.name) != view.message:
+                self._said[board.name] = view.message
+                self._sayings.say(board.name, logging.WARNING, f"board {board.name}: {view.message}", kind=view.message)
+
+    def _tell(self, part: str, state: str, message: str) -> None:
+        """Once, for the other processes that ask."""
+        if self._told.get(part) == (state, message):
+            return
+        # Where the outbox can't be written, who brings calls there says so; this is told as soon as it can be.
+        with suppress(OutboxError), Outbox(self._outbox) as outbox:
+            outbox.report(part, state, message)
+            self._told[part] = (state, message)

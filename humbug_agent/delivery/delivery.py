@@ -1,0 +1,320 @@
+"""Takes what is due, sends it side by side, judges what came back, and sets the next try.
+
+One thread decides and writes (`step`), a crew of others only sends. What came back is written down before anything
+more is handed out: whatever is killed, no more calls are in doubt than were under way.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from humbug_agent.backoff import Pace, retry_in
+from humbug_agent.delivery.clock import REAL, Clock
+from humbug_agent.delivery.crew import Crew, Sent
+from humbug_agent.delivery.tally import Tally
+from humbug_agent.destinations.contract import (
+    Answer,
+    DeliveryError,
+    Destination,
+    Later,
+    Misconfigured,
+    Refused,
+    Unsendable,
+)
+from humbug_agent.outbox.outbox import Due, Lost, Mark, Outbox
+from humbug_agent.outbox.schema import OutboxDamaged, OutboxError
+from humbug_agent.outbox.waits import SLEWED_SECONDS, cut_waits, move_waits
+from humbug_agent.repeats import Sayings, to
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 1.0
+"""How long at most nobody looks whether something became due: another process may have said replay."""
+
+STOP_SECONDS = 5.0
+"""How long a stop waits for the answers to what is under way."""
+
+OUTBOX_SECONDS = 10.0
+"""How long to wait when the outbox can't be written, its disk being full for instance."""
+
+PATIENT_PROBES, PATIENT_SECONDS = 2, 5.0
+"""After how many failed probes in a row, or for how long a wait, `run_until_idle` gives up on the destination."""
+
+CALM_SECONDS = 60.0
+"""What comes and goes at shorter intervals is not said each time."""
+
+MOST_PUT_BACK = 100
+FRESH_SECONDS = 1.0
+"""For how long what was fetched may be handed out: a call that was purged meanwhile must not be sent."""
+
+
+class Delivery:
+    """Delivers the calls of one destination. ``outbox`` belongs to the thread that calls `run` or `step`.
+
+    Without a ``crew`` it has one of its own.
+    """
+
+    def __init__(self, destination: Destination, *, clock: Clock = REAL, crew: Crew | None = None) -> None:
+        self._destination = destination
+        self._crew = crew or Crew(destination)
+        self._clock = clock
+        # From the clock that nobody sets to the one by which the outbox is written.
+        self._offset = clock.time() - clock.monotonic()
+        self._pace = Pace(destination.connections)
+        self._ready: deque[Due] = deque()
+        self._fetched = 0.0
+        self._under_way: set[int] = set()
+        self._put_back: dict[int, Due] = {}
+        self._unmarked: list[Mark] = []
+        self._doubted: list[int] = []
+        self._put_off: dict[int, float] = {}
+        self._told = ("", "")
+        self._held = 0.0
+        self._sayings = Sayings(to(log), clock.monotonic)
+        self.tally = Tally(clock.time())
+
+    # What the agent calls.
+
+    @property
+    def name(self) -> str:
+        return self._destination.name
+
+    def wake(self, not_before: float = 0.0) -> None:
+        """There may be something new, to be sent at this monotonic time or later. Any thread may call it."""
+        self._held = not_before
+        self._crew.wake()
+
+    def run(self, outbox: Outbox, stop: threading.Event) -> None:
+        """Deliver until ``stop`` is set. Raises OutboxDamaged; other trouble with the outbox it waits out."""
+        trouble = ""
+        try:
+            while not stop.is_set():
+                try:
+                    self.step(outbox, IDLE_SECONDS)
+                    if trouble:
+                        self._of_outbox(logging.INFO, f"outbox {outbox.path}: can be used again")
+                    trouble = ""
+                except OutboxDamaged:
+                    raise
+                except OutboxError as error:
+                    if str(error) != trouble:
+                        trouble = str(error)
+                        self._of_outbox(logging.ERROR, f"{trouble}; nothing is sent to {self.name} meanwhile")
+                    stop.wait(OUTBOX_SECONDS)
+        finally:
+            self._finish(outbox)
+
+    def run_until_idle(self, outbox: Outbox, stop: threading.Event, progress: Callable[[int], None]) -> None:
+        """Deliver until nothing is due any more; ``progress`` hears how many calls were dealt with."""
+        try:
+            while not stop.is_set() and (self._under_way or self._unmarked or self._may_send(outbox)):
+                progress(self.step(outbox, IDLE_SECONDS))
+        finally:
+            self._finish(outbox)
+
+    def step(self, outbox: Outbox, wait: float) -> int:
+        """Hand out what may be sent, wait up to ``wait`` seconds for an answer, write down all that came.
+
+        Returns how many came. Raises OutboxError; nothing is sent then until what came is written down.
+        """
+        if not self._told[0]:
+            cut_waits(outbox, self.name, self._now())
+            self.tally.remember(*outbox.sent_minutes(self.name))
+            # The first thing to find out: what can't be written down must not be sent.
+            self._tell(outbox)
+        self._write(outbox)
+        self._follow_clock(outbox)
+        self._hand_out(outbox)
+        came = self._collect(self._patience(wait))
+        self._judge(came)
+        self._write(outbox)
+        self._tell(outbox)
+        self._sayings.tick()
+        return len(came)
+
+    # How it does it.
+
+    def _now(self) -> float:
+        """By the clock by which the outbox is written: the time of day, as it was when it was looked at last."""
+        return self._clock.monotonic() + self._offset
+
+    def _follow_clock(self, outbox: Outbox) -> None:
+        """All that waits goes on waiting for as long as it would have, where the time of day was set."""
+        offset = self._clock.time() - self._clock.monotonic()
+        if abs(offset - self._offset) > SLEWED_SECONDS:
+            move_waits(outbox, self.name, offset - self._offset)
+            self._offset = offset
+
+    def _may_send(self, outbox: Outbox) -> bool:
+        """Whether something is due that may be sent soon. A destination that fails again and again ends the wait."""
+        self._fetch(outbox)
+        if not self._ready or self._pace.paused or self._pace.failures > PATIENT_PROBES:
+            return False
+        return self._pace.waits_until() - self._clock.monotonic() < PATIENT_SECONDS
+
+    def _hand_out(self, outbox: Outbox) -> None:
+        now = self._clock.monotonic()
+        room = self._pace.room(now, len(self._under_way)) if now >= self._held else 0
+        if room > 0:
+            self._fetch(outbox)
+        while room > 0 and self._ready:
+            self._send(self._probe(outbox) if self._pace.probing else self._ready.popleft())
+            room -= 1
+
+    def _send(self, due: Due) -> None:
+        self._under_way.add(due.id)
+        self._crew.send(due, self._pace.probing)
+
+    def _probe(self, outbox: Outbox) -> Due:
+        """The oldest call; every other time the newest, in case the oldest ones fail by their own fault."""
+        if self._pace.failures % 2:
+            without = self._under_way | self._put_back.keys() | {due.id for due in self._ready}
+            if newest := self._whole(outbox, lambda: outbox.take_newest(self.name, without)):
+                return newest[0]
+        return self._ready.popleft()
+
+    def _fetch(self, outbox: Outbox) -> None:
+        now = self._clock.monotonic()
+        if self._ready and not self._pace.probing and now - self._fetched < FRESH_SECONDS:
+            return
+        self._ready.clear()
+        self._fetched = now
+        limit = max(16, 8 * self._destination.connections)
+        without = self._under_way | self._put_back.keys()
+        self._ready.extend(self._whole(outbox, lambda: outbox.take(self.name, limit, self._now(), without)))
+        if not self._ready or len(self._put_back) > MOST_PUT_BACK:
+            waiting = outbox.still_waiting(self.name, self._put_back)
+            self._ready.extend(due for due in self._put_back.values() if due.id in waiting)
+            self._put_back.clear()
+
+    def _whole(self, outbox: Outbox, take: Callable[[], list[Due | Lost]]) -> list[Due]:
+        """What ``take`` finds; those of it that are no calls any more are dead, whatever the destination answers."""
+        while True:
+            found = take()
+            lost = [one for one in found if isinstance(one, Lost)]
+            if not lost:
+                return [one for one in found if isinstance(one, Due)]
+            now = self._now()
+            self._unmarked += [self._dead(one, now, Unsendable(f"the outbox is damaged: {one.reason}")) for one in lost]
+            self._write(outbox)
+
+    def _collect(self, wait: float) -> list[Sent]:
+        came = self._crew.collect(wait)
+        self._doubted += [number for sent in came for number in sent.doubted]
+        return came
+
+    def _judge(self, came: list[Sent]) -> None:
+        """What is to be written down of it."""
+        now = self._now()
+        self._unmarked += [mark for sent in came for mark in self._judged(sent, now)]
+
+    def _patience(self, wait: float) -> float:
+        """Nothing under way and the next probe, or the end of a hold, near: wake up for it."""
+        left = max(self._pace.waits_until(), self._held) - self._clock.monotonic()
+        return wait if self._under_way or left <= 0 else min(wait, left + 0.001)
+
+    def _judged(self, sent: Sent, now: float) -> list[Mark]:
+        self.tally.count(delivered=isinstance(sent.outcome, Answer), now=now)
+        self._under_way.discard(sent.due.id)
+        outcome, attempts = sent.outcome, sent.due.attempts + 1
+        if isinstance(outcome, Misconfigured):
+            # Not the call's fault, as things stand. The next probe is made with another one.
+            self._put_back[sent.due.id] = replace(sent.due, attempts=attempts)
+            self._pace.failed(self._clock.monotonic(), outcome.reason, probe=sent.probe, pause=True)
+            return [_mark(sent.due, "waiting", now, outcome.answer, outcome.reason, None)]
+        if isinstance(outcome, Unsendable):
+            return [self._dead(sent.due, now, outcome)]
+        if isinstance(outcome, DeliveryError) and not isinstance(outcome, Refused):
+            asked = outcome.retry_after if isinstance(outcome, Later) else None
+            if not self._may_be_its_own_fault(sent, outcome, asked):
+                self._pace.failed(self._clock.monotonic(), outcome.reason, probe=sent.probe, asked=asked)
+            return [_mark(sent.due, "waiting", now, outcome.answer, outcome.reason, now + retry_in(attempts, asked))]
+        self._pace.succeeded()
+        if isinstance(outcome, Refused):
+            mark = self._dead(sent.due, now, outcome)
+        else:
+            mark = _mark(sent.due, "sent", now, outcome, "")
+        self._blame(now)
+        return [mark]
+
+    def _may_be_its_own_fault(self, sent: Sent, outcome: DeliveryError, asked: float | None) -> bool:
+        """It has failed before, others pass, and the receiver is there: no reason to hold up the others."""
+        return not self._pace.probing and sent.due.attempts > 0 and outcome.answer.status is not None and asked is None
+
+    def _dead(self, due: Due | Lost, now: float, error: DeliveryError) -> Mark:
+        refused = "refused for good: " if isinstance(error, Refused) else ""
+        said = f"call {due.id}: {refused}{error.reason}; see humbug-agent outbox show {due.id}"
+        self._sayings.say("refused", logging.ERROR, said, kind=str(error.answer.status))
+        return _mark(due, "dead", now, error.answer, error.reason)
+
+    def _blame(self, now: float) -> None:
+        """Another call got through: what was put back may have failed on its own account, and waits a while."""
+        self._put_off |= {due.id: now + retry_in(due.attempts) for due in self._put_back.values()}
+        self._put_back.clear()
+
+    def _write(self, outbox: Outbox) -> None:
+        if self._unmarked:
+            if not outbox.mark(self.name, self._unmarked):
+                log.error(
+                    "outbox %s: damaged: its list of what waits named calls that did not, and was made anew; look "
+                    "after its disk",
+                    outbox.path,
+                )
+            self._unmarked = []
+        if self._doubted:
+            outbox.doubt_answers(self.name, self._doubted, self._now())
+            self._doubted = []
+        if self._put_off:
+            outbox.put_off(self.name, self._put_off)
+            self._put_off = {}
+
+    def _tell(self, outbox: Outbox) -> None:
+        """Say it once when the destination stops taking calls, and once when it takes them again."""
+        spared = self._pace.spares(self._clock.monotonic())
+        state = "paused" if self._pace.paused else "failing" if self._pace.failures or spared else "ok"
+        reason = spared or self._pace.reason
+        if (state, reason) == self._told:
+            return
+        outbox.report(f"destination {self.name}", state, reason)
+        before, self._told = self._told[0], (state, reason)
+        if state == before:
+            return
+        said = {
+            "paused": (logging.ERROR, f"paused: {reason}. All calls are kept, one is tried now and then"),
+            "failing": (logging.WARNING, f"{reason}. All calls are kept and tried again"),
+            "ok": (logging.INFO, "takes calls again"),
+        }
+        if before or state != "ok":
+            level, text = said[state]
+            self._sayings.say("state", level, f"destination {self.name}: {text}", kind=state, calm=CALM_SECONDS)
+
+    def _of_outbox(self, level: int, text: str) -> None:
+        self._sayings.say("outbox", level, text, kind=text, calm=CALM_SECONDS)
+
+    def _finish(self, outbox: Outbox) -> None:
+        """Wait a little for the answers to what is under way, so that as few calls as can be stay in doubt."""
+        deadline = self._clock.monotonic() + STOP_SECONDS
+        while (self._under_way or self._unmarked) and self._clock.monotonic() < deadline:
+            try:
+                self._judge(self._collect(0.2))
+                self._write(outbox)
+            except OutboxError as error:
+                log.error("%s", error)
+                break
+        self._crew.close()
+        self._write_late(outbox)
+        self._sayings.end()
+
+    def _write_late(self, outbox: Outbox) -> None:
+        """What was answered at the last moment. What failed then, failed because it was cut, and just waits."""
+        self._judge([sent for sent in self._collect(0) if isinstance(sent.outcome, Answer | Refused)])
+        try:
+            self._write(outbox)
+        except OutboxError as error:
+            log.error("%s", error)
+
+
+def _mark(due: Due | Lost, state: str, now: float, answer: Answer, error: str, again: float | None = 0.0) -> Mark:
+    return Mark(due.id, state, now, again, answer.status, answer.text, error)

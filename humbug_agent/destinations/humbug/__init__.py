@@ -1,0 +1,1 @@
+"""The destination type humbug: Humbug's receiver."""

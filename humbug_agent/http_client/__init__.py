@@ -1,0 +1,1 @@
+"""HTTP requests over kept connections: requests, and nothing that it would do on its own account."""

@@ -1,0 +1,1 @@
+"""FreeSWITCH's event socket (ESL, mod_event_socket): one connection that is always read."""

@@ -1,0 +1,36 @@
+"""How many calls were delivered in each of the last minutes, kept in the outbox: a chart of them outlives a restart.
+
+A minute is one since the epoch.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from humbug_agent.outbox.migrations import SENT_MINUTES
+
+
+def count(conn: sqlite3.Connection, destination: str, sent: Iterable[float]) -> None:
+    """Within a transaction: calls were delivered at these times, in seconds since the epoch."""
+    minutes = Counter(int(at // 60) for at in sent)
+    if not minutes:
+        return
+    conn.executemany(
+        "INSERT INTO sent_minutes VALUES (?, ?, ?) ON CONFLICT (destination, minute) DO UPDATE SET "
+        "sent = sent + excluded.sent",
+        ((destination, minute, number) for minute, number in minutes.items()),
+    )
+    conn.execute(
+        "DELETE FROM sent_minutes WHERE destination = ? AND minute <= ?", (destination, max(minutes) - SENT_MINUTES)
+    )
+
+
+def counted(select: Callable[..., list[sqlite3.Row]], destination: str) -> tuple[dict[int, int], float]:
+    """Minute -> how many, for those that had some; and when the outbox was made, in seconds since the epoch."""
+    found = select(
+        "SELECT CAST(minute AS INTEGER) AS minute, CAST(sent AS INTEGER) AS sent FROM sent_minutes "
+        "WHERE destination = ?",
+        destination,
+    )
+    (made,) = select("SELECT CAST(strftime('%s', min(applied_at)) AS INTEGER) AS at FROM _sqlite_migrations")
+    return {row["minute"]: row["sent"] for row in found}, float(made["at"] or 0)

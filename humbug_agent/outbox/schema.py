@@ -1,0 +1,274 @@
+"""The outbox file itself: opening it with today's tables, its check at start, and another one where it is damaged."""
+
+import contextlib
+import os
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from humbug_agent.outbox.migrations import migrations
+from humbug_agent.outbox.repair import Again, Salvage, lenient, salvage
+
+BUSY_SECONDS = 30
+INCREMENTAL = 2
+PATIENCE = 20
+"""How often to try again, twenty times a second, while another process makes the tables."""
+
+WAL_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+_UNLIKE_OURS = re.compile(r"Could not decode to UTF-8|no such (table|column|index)|.* already exists|duplicate column")
+"""What SQLite says where its tables are not those that the file says were made in it."""
+
+
+class OutboxError(Exception):
+    """The outbox can't be used as things are; the text says which file, why, and what to do."""
+
+
+class OutboxDamaged(OutboxError):
+    """The file is no sound database; the daemon moves it aside and begins a new one with what can be read of it."""
+
+
+class OutboxFull(OutboxError):
+    """``max_size_mb`` is reached and nothing delivered is left to drop: reading pauses."""
+
+
+def connect(path: Path, *, durable: bool) -> Database:
+    """A connection of this thread's own to the outbox at ``path``, with today's schema.
+
+    ``durable`` commits survive a power cut (synchronous=FULL); the others survive a killed process, which is
+    enough where the worst is to repeat something. Raises OutboxError, OutboxDamaged.
+    """
+    create(path)
+    patience = PATIENCE
+    while True:
+        try:
+            return _set_up(path, durable)
+        except sqlite3.DatabaseError as error:
+            # Another process may be making the same tables at this moment; SQLite waits for its turn only within one
+            # statement.
+            patience -= 1
+            if patience <= 0 or not isinstance(error, sqlite3.OperationalError | sqlite3.IntegrityError):
+                raise reported(error, path) from error
+            time.sleep(0.05)
+
+
+def _set_up(path: Path, durable: bool) -> Database:
+    db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS), execute_plugins=False)
+    try:
+        # Only a file without tables takes this; it is what lets dropped calls give their room back. Said to one that
+        # has it, it would be a write, for which a full disk may have no room.
+        if db.conn.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+            db.conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.conn.execute("PRAGMA journal_mode = WAL")
+        db.conn.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        db.conn.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+        _migrate(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def create(path: Path) -> None:
+    """Make the file, readable by its owner alone, unless it is there.
+
+    Made by root, it belongs to whom the directory belongs to: the daemon must be able to use it too.
+    """
+    try:
+        # Never opened when it is there: closing it would drop the locks that this process's connections have on it.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            if os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(handle, owner.st_uid, owner.st_gid)
+        finally:
+            os.close(handle)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise OutboxError(
+            f"{path}: {error.strerror}; its directory must exist and belong to the user that runs humbug-agent"
+        ) from error
+
+
+def _migrate(db: Database, path: Path) -> None:
+    ours = {migration.name for migration in migrations.pending(Database(memory=True))}
+    applied = {migration.name for migration in migrations.applied(db)}
+    if newer := sorted(applied - ours):
+        raise OutboxError(f"outbox {path}: a newer humbug-agent made it ({newer[-1]}); install that version or later")
+    if ours - applied:
+        migrations.apply(db)
+
+
+def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
+    """The same error in an admin's words."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    # What we write breaks no rule of ours; where it does, an index lacks what its table has.
+    broken = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
+    if code & 0xFF in broken or _UNLIKE_OURS.match(str(error)):
+        return OutboxDamaged(f"outbox {path}: damaged ({error}); the daemon moves it aside and reads the calls again")
+    if code & 0xFF == sqlite3.SQLITE_FULL:
+        return OutboxError(f"outbox {path}: its disk is full; free some space there, nothing is lost meanwhile")
+    if code & 0xFF == sqlite3.SQLITE_BUSY:
+        return OutboxError(f"outbox {path}: another process keeps it locked for over {BUSY_SECONDS} s")
+    if code & 0xFF == sqlite3.SQLITE_READONLY:
+        return OutboxError(f"outbox {path}: can't be written; chown it to the user that runs humbug-agent")
+    return OutboxError(f"outbox {path}: {error}")
+
+
+def look_into(path: Path) -> None:
+    """See whether it is an outbox at all, where there is one, and change nothing. Raises OutboxDamaged, OutboxError."""
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+            conn.text_factory = lenient
+            conn.execute("SELECT name FROM sqlite_master").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise reported(error, path) from error
+
+
+def check(path: Path) -> str | None:
+    """Look through the whole file. None when it is sound or absent, else what is wrong with it. Raises OutboxError.
+
+    What the indexes hold is not compared with their tables: `compare_indexes` does, and takes several times as long.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+            conn.text_factory = lenient
+            found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found == "ok":
+            # There is damage that it does not see.
+            connect(path, durable=False).close()
+    except OutboxDamaged as error:
+        return str(error)
+    except UnicodeDecodeError as error:
+        # A message of SQLite's that quotes what it read.
+        return str(error)
+    except sqlite3.DatabaseError as error:
+        if isinstance(reported(error, path), OutboxDamaged):
+            return str(error)
+        raise reported(error, path) from error
+    return None if found == "ok" else str(found)
+
+
+def compare_indexes(path: Path, stop: threading.Event) -> None:
+    """Look through the whole file and whether each index holds what its table does; ``stop`` ends it early.
+
+    It keeps nobody from writing. Raises OutboxDamaged, OutboxError.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+            conn.text_factory = lenient
+            conn.set_progress_handler(stop.is_set, 100_000)
+            found = str(conn.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        if not stop.is_set():
+            raise reported(error, path) from error
+        return
+    if found != "ok" and not stop.is_set():
+        raise OutboxDamaged(f"outbox {path}: damaged ({found})")
+
+
+def written(path: Path) -> float:
+    """When the outbox was written to last, in seconds since the epoch; 0 where there is none.
+
+    To be asked before anybody looks into it, which may change that.
+    """
+    files = [file for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()]
+    return max((file.stat().st_mtime for file in files), default=0.0)
+
+
+def move_aside(
+    path: Path, again: Again = lambda source, cursor: None, destinations: Sequence[str] = ()
+) -> tuple[Path, Salvage]:
+    """Give a damaged outbox another name and begin a new one with what can still be read of the old.
+
+    Nothing is deleted. Calls not delivered yet go on waiting, delivered ones are not sent twice, and each source is
+    read from where ``again`` says, for what could not be read. A call of whose deliveries nothing can be read is sent
+    to ``destinations``. Killed in between, the next start finishes it (`finish_move`). Returns the old file's new name,
+    and what was salvaged.
+    """
+    aside = named_now(path, "damaged")
+    fresh = _fresh(path)
+    _unlink(fresh)
+    db = connect(fresh, durable=True)
+    with contextlib.closing(sqlite3.connect(path)) as old, db.atomic():
+        found = salvage(path, old, db.conn, again, destinations)
+    db.close()
+    _rename(path, aside)
+    finish_move(path)
+    return aside, found
+
+
+def room_for(path: Path) -> None:
+    """Make the directory of the outbox, and see whether a file can be made in it. Raises OutboxError."""
+    try:
+        path.parent.mkdir(mode=0o750, exist_ok=True)
+    except OSError as error:
+        raise OutboxError(f"{path.parent}: can't be made again: {error.strerror}") from error
+    _unlink(_fresh(path))
+    create(_fresh(path))
+
+
+def put_back(held: sqlite3.Connection, path: Path) -> Path | None:
+    """Write the outbox of which ``held`` is a connection to ``path``, from which it was taken away while in use.
+
+    What stands there now gets another name, which is returned; None where there is nothing. Raises OutboxError.
+    """
+    room_for(path)
+    try:
+        with contextlib.closing(sqlite3.connect(_fresh(path))) as new:
+            new.execute("PRAGMA synchronous = FULL")
+            held.backup(new)
+    except sqlite3.DatabaseError as error:
+        raise reported(error, path) from error
+    found = named_now(path, "found") if path.exists() else None
+    if found:
+        _rename(path, found)
+    else:
+        # Its log, of which all is in the new file, may have been left behind.
+        _unlink(path)
+    finish_move(path)
+    return found
+
+
+def named_now(path: Path, what: str) -> Path:
+    """The outbox's path with ``what`` and the time (UTC) behind it, such as nothing has: two may come in a second."""
+    at = time.time()
+    while True:
+        name = path.with_name(f"{path.name}.{what}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(at))}")
+        if not name.exists():
+            return name
+        at += 1
+
+
+def _rename(path: Path, to: Path) -> None:
+    # The log first: one that is left behind would be taken for the new file's.
+    for suffix in ("-wal", "-shm", ""):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(to.with_name(to.name + suffix))
+
+
+def _unlink(path: Path) -> None:
+    for suffix in ("-wal", "-shm", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def finish_move(path: Path) -> None:
+    """Where a damaged outbox was moved aside and its successor has not got its name yet: give it."""
+    if not path.exists():
+        with contextlib.suppress(FileNotFoundError):
+            _fresh(path).rename(path)
+
+
+def _fresh(path: Path) -> Path:
+    return path.with_name(path.name + ".new")

@@ -1,0 +1,1 @@
+"""The source type asterisk_ami: Cdr events over Asterisk's manager interface."""

@@ -1,0 +1,159 @@
+"""Asterisk's Cdr events, over its manager interface.
+
+An event is told once: what ends while nobody listens is never told again, which is why Master.csv belongs beside this
+source. A call that both have seen is one call.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
+from functools import partial
+from threading import Event
+from typing import Self
+
+from humbug_agent.board.model import Board
+from humbug_agent.cdr import CDR, Batch, Notice, OneRecord, Record, Reject, digest
+from humbug_agent.listening.ami.headers import name
+from humbug_agent.listening.ami.link import Link
+from humbug_agent.listening.ami.listener import Listener
+from humbug_agent.listening.ami.messages import END, divide, of_cdr
+from humbug_agent.listening.inbox import Heard, Inbox
+from humbug_agent.sources.asterisk.ami import events as ami_events
+from humbug_agent.sources.asterisk.ami.check import check
+from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
+from humbug_agent.sources.asterisk.occurrences import Occurrences
+from humbug_agent.sources.asterisk.record import make_cdr
+from humbug_agent.sources.push import Hearing
+from humbug_agent.sources.zone_watch import ZoneWatch
+
+MOST = 1000
+"""Events that are committed at once."""
+
+MEANWHILE = "calls that end now are not told again, only Master.csv has them"
+
+
+@dataclass
+class Count:
+    """Of what one connection told."""
+
+    occurrences: Occurrences = field(default_factory=Occurrences)
+    size: int = 0
+
+
+class AsteriskAmi:
+    unread_in = "bytes"
+    leaves_out = ""
+
+    def __init__(self, settings: AsteriskAmiSettings, zone: tzinfo) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._zone = zone
+        self._calls = "cdr" in settings.events
+        self._notices = {event for word in settings.events for event in ami_events.NOTICES.get(word, ())}
+        beginnings = [f"Event: {event}\r\n".encode() for event in self._notices]
+        self._inbox = Inbox(beginnings, of_cdr) if self._calls else Inbox(beginnings)
+        self._listeners: list[Listener] = [self._inbox]
+        self._classes = {ami_events.CLASSES[word] for word in settings.events}
+        self._hearing = Hearing(self._inbox, self._batch, MOST, MEANWHILE)
+        self._counts: dict[int, Count] = {}
+        self._numbers = itertools.count()
+        self._watch = ZoneWatch()
+
+    def feed_board(self) -> Board:
+        # Only a [status] needs it.
+        from humbug_agent.board.asterisk import CLASSES, AsteriskFeeder
+
+        board = Board(self.name)
+        self.listen_also(AsteriskFeeder(board, self._settings.username, self._settings.charset), CLASSES)
+        return board
+
+    def listen_also(self, listener: Listener, classes: Iterable[str]) -> None:
+        """Let ``listener`` hear what comes over this source's connection, these classes of events included."""
+        self._listeners.append(listener)
+        self._classes |= set(classes)
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        if follow:
+            yield from self._hearing.read(self._connect, stop)
+
+    def stay(self) -> bool:
+        return self._hearing.stay()
+
+    def take_over(self, other: Self) -> None:
+        self._hearing.take_over(other._hearing)
+        # The connection tells those that it told before.
+        self._listeners, self._classes = other._listeners, other._classes
+        self._counts = other._counts
+
+    def let_go(self) -> Iterable[Batch]:
+        return self._hearing.let_go()
+
+    def _connect(self) -> Link:
+        return Link(self._settings, ",".join(sorted(self._classes)), self._listeners)
+
+    def again(self, cursor: str) -> str:
+        # Each call is told once.
+        return cursor
+
+    def parse(self, text: bytes) -> Batch:
+        blocks = [block for part in text.lstrip().split(END) for block in divide(part, closed=True)[0]]
+        return self._batch([Heard(0, 0.0, block) for block in blocks])
+
+    def unread(self, cursor: str | None) -> None:
+        return None
+
+    def trouble(self) -> str:
+        return ""
+
+    def doubt(self) -> str:
+        return self._watch.doubt("the clock when they are told", "is [agent] timezone that of the PBX?")
+
+    def check(self) -> str:
+        return check(self._settings, self._classes)
+
+    def _batch(self, heard: list[Heard]) -> Batch:
+        records: list[Record] = []
+        rejects: list[Reject] = []
+        for one in heard:
+            event = name(one.block)
+            if self._calls and of_cdr(one.block):
+                for block in ami_events.cdr_events(one.block):
+                    try:
+                        with OneRecord():
+                            records.append(self._call(replace(one, block=block)))
+                    except ValueError as error:
+                        rejects.append(self._reject(replace(one, block=block), str(error)))
+            elif event in self._notices:
+                try:
+                    with OneRecord():
+                        records.append(self._notice(one, event))
+                except ValueError as error:
+                    rejects.append(self._reject(one, str(error)))
+        return Batch(records, rejects, None, sum(len(one.block) for one in heard))
+
+    def _call(self, heard: Heard) -> CDR:
+        charset = self._settings.charset
+        columns, others = ami_events.told(heard.block, charset)
+        cdr = make_cdr(columns, self._zone, partial(self._number, heard), charset=charset)
+        if heard.at:
+            self._watch.ended(cdr.end.timestamp(), heard.at)
+        return replace(cdr, extra={**others, **cdr.extra}) if others else cdr
+
+    def _number(self, heard: Heard, of: bytes) -> bytes:
+        """The n-th equal event of one connection is the n-th such call."""
+        count = self._counts.setdefault(heard.connection, Count())
+        # One that is silent, and the one beside it.
+        for old in sorted(self._counts)[:-2]:
+            del self._counts[old]
+        count.size += len(heard.block)
+        return count.occurrences.identity(of, count.size)
+
+    def _notice(self, heard: Heard, event: str) -> Notice:
+        fields = ami_events.fields(heard.block, self._settings.charset)
+        identity = digest("notice", self.name, event, *fields.values(), str(heard.at), str(next(self._numbers)))
+        return Notice(identity=identity, event=event, at=datetime.fromtimestamp(heard.at, UTC), fields=fields)
+
+    def _reject(self, heard: Heard, reason: str) -> Reject:
+        key = digest("reject", self.name, heard.block.decode("latin-1"), str(heard.at))
+        return Reject(key, heard.block, reason, self._settings.where)

@@ -1,0 +1,1 @@
+"""The source type asterisk_csv: Master.csv as Asterisk's cdr_csv writes it."""

@@ -1,0 +1,1 @@
+"""The source type boxis: getCDR of BOXIS."""

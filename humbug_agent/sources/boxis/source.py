@@ -1,0 +1,184 @@
+"""BOXIS: getCDR, asked for one tenant and a span of local time after the other."""
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, tzinfo
+from hashlib import md5
+from threading import Event
+from typing import Any
+from urllib.parse import urlencode
+
+from humbug_agent.cdr import CDR, Batch, Direction, Disposition, digest
+from humbug_agent.http_client.client import Response
+from humbug_agent.sources.boxis.settings import BoxisSettings
+from humbug_agent.sources.polling.client import Asker
+from humbug_agent.sources.polling.pace import left_out, poll
+from humbug_agent.sources.polling.progress import account, anew, remembered
+from humbug_agent.sources.polling.rows import Row, Rows, parsed
+from humbug_agent.sources.polling.windowed import Windowed
+from humbug_agent.sources.wall_clock import times
+
+PAUSE = 0.25
+"""Seconds between two requests at least."""
+
+TOLERATED = 1
+"""Seconds between the two clocks with which an error is not for the clock."""
+
+NEVER = "0000-00-00 00:00:00"
+
+_DIRECTION = re.compile(r"\[(inbound|outbound|internal)\]")
+
+_FIELDS = {
+    "uniqueid", "start", "answer", "end", "clid", "src", "dst", "dcontext", "channel", "dstchannel", "lastapp",
+    "lastdata", "duration", "billsec", "disposition", "accountcode", "userfield", "linkedid",
+}  # fmt: skip
+"""Those with a field of their own; the others go to ``extra``."""
+
+
+class Boxis:
+    unread_in = "seconds"
+
+    def __init__(self, settings: BoxisSettings, zone: tzinfo) -> None:
+        self.name = settings.name
+        self.leaves_out = left_out(settings.api.since)
+        self._settings = settings
+        self._zone = settings.api.timezone or zone
+        self._asker = Asker(settings.api, [settings.user_key], PAUSE)
+        self._rows = Rows(settings.name, self._call)
+        self._windowed = Windowed(settings.tenants, settings.api.since, self._zone, self._asker, self._rows, self._ask)
+        self._of = account(settings.api.url, settings.username)
+        self._ahead = 0.0
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        progress = remembered(cursor, self._of)
+        every = self._settings.api.poll_seconds
+        yield from self._windowed.begin(progress)
+        try:
+            yield from poll(
+                lambda: self._windowed.round(progress, every, stop, follow=follow), every, stop, follow=follow
+            )
+        finally:
+            self._asker.close()
+
+    def again(self, cursor: str) -> str | None:
+        return anew(cursor, self._of)
+
+    def parse(self, text: bytes) -> Batch:
+        return parsed(text, Rows(self.name, self._call))
+
+    def unread(self, cursor: str | None) -> int:
+        return self._windowed.unread(remembered(cursor, self._of))
+
+    def trouble(self) -> str:
+        return ""
+
+    def doubt(self) -> str:
+        return self._rows.doubt()
+
+    def check(self) -> str:
+        try:
+            return f"{self._asker.where}: logged in, {self._windowed.check()}"
+        finally:
+            self._asker.close()
+
+    def _ask(self, tenant: str, begin: float, end: float, stop: Event) -> list[Any]:
+        response, answer = self._answer(tenant, begin, end, stop)
+        params = answer.get("params")
+        # PHP's empty array is a list, whatever it would have held.
+        calls = [] if params == [] else params.get("cdr") if isinstance(params, dict) else None
+        if isinstance(calls, dict):
+            return list(calls.values())
+        if isinstance(calls, list):
+            return calls
+        raise self._asker.wrong(response, "answered success, but params.cdr is neither an object nor a list")
+
+    def _answer(self, tenant: str, begin: float, end: float, stop: Event) -> tuple[Response, dict[str, Any]]:
+        """Raises SourceError of all but a success. An error that may be for our clock is worth a second try."""
+        for last in (False, True):
+            sent = int(time.time() + self._ahead)
+            response = self._asker.ask(
+                "POST", self._settings.api.url, stop, body=self._form(sent, tenant, begin, end), headers=_HEADERS
+            )
+            answer = self._asker.document(response, "username and user_key")
+            if not isinstance(answer, dict):
+                raise self._asker.wrong(response, "answered JSON that is no object; check url")
+            told = _epoch(answer.get("timestamp"))
+            if told:
+                self._asker.tells_time(told)
+            if answer.get("result") == "1":
+                return response, answer
+            if last or not told or abs(told - sent) <= TOLERATED:
+                break
+            self._ahead = told - time.time()
+        said = answer.get("resulttxt") or "neither success nor an error"
+        raise self._asker.wrong(response, f"answered {said!r}; check username, user_key and tenants")
+
+    def _form(self, timestamp: int, tenant: str, begin: float, end: float) -> bytes:
+        key = self._settings.user_key.reveal()
+        first, last = _local(begin, end, self._zone)
+        return urlencode(
+            {
+                "version": "1.0",
+                "returntype": "json",
+                "timestamp": timestamp,
+                "username": self._settings.username,
+                "authcode": md5(f"{timestamp}{key}".encode(), usedforsecurity=False).hexdigest(),
+                "section": "voice",
+                "action": "getCDR",
+                "tenant": tenant,
+                "datefrom": first,
+                "dateto": last,
+            }
+        ).encode()
+
+    def _call(self, row: Row) -> CDR:
+        uniqueid, sequence = row.required("uniqueid"), row.required("sequence")
+        duration, billsec = row.whole("duration"), row.whole("billsec")
+        stamps = {name: row.text(name) for name in ("start", "answer", "end")}
+        stamps = {name: "" if stamp == NEVER else stamp for name, stamp in stamps.items()}
+        start, answer, end = times({**stamps, "uniqueid": uniqueid}, self._zone, duration, billsec)
+        userfield = row.text("userfield")
+        direction = _DIRECTION.search(userfield)
+        return CDR(
+            identity=digest("boxis", uniqueid, sequence),
+            src=row.text("src"),
+            dst=row.text("dst"),
+            dcontext=row.text("dcontext"),
+            clid=row.text("clid"),
+            channel=row.text("channel"),
+            dstchannel=row.text("dstchannel"),
+            lastapp=row.text("lastapp"),
+            lastdata=row.text("lastdata"),
+            start=start,
+            answer=answer,
+            end=end,
+            duration=duration,
+            billsec=billsec,
+            disposition=Disposition(row.text("disposition")),
+            direction=Direction(direction[1]) if direction else Direction.UNKNOWN,
+            accountcode=row.text("accountcode"),
+            uniqueid=uniqueid,
+            userfield=userfield,
+            linkedid=row.text("linkedid"),
+            extra=row.rest(_FIELDS),
+        )
+
+
+_HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+
+
+def _local(begin: float, end: float, zone: tzinfo) -> tuple[str, str]:
+    """Local time. Where the clock is changed in between, it begins that much earlier and ends that much later.
+
+    Otherwise what looks like the end could be before the beginning.
+    """
+    first, last = datetime.fromtimestamp(int(begin), zone), datetime.fromtimestamp(int(end) + 1, zone)
+    changed = abs((last.utcoffset() or timedelta()) - (first.utcoffset() or timedelta()))
+    first, last = first.replace(tzinfo=None) - changed, last.replace(tzinfo=None) + changed
+    return first.isoformat(" "), last.isoformat(" ")
+
+
+def _epoch(said: Any) -> int:
+    """0 for what is no time."""
+    return int(said) if isinstance(said, str) and re.fullmatch(r"[0-9]{9,10}", said) else 0

@@ -1,0 +1,1 @@
+"""Following a log of the PBX through growth, rotation, packing, truncation and absence."""

@@ -1,0 +1,406 @@
+"""Which files hold what a log's reader has not read yet, oldest first.
+
+A rotated file's name need not tell more than whose it is (see rotated.py): what it holds does, and when it was written.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from humbug_agent.sources.files import unpacking
+from humbug_agent.sources.files.known import Known, There, kept, short
+from humbug_agent.sources.files.position import CLOCK_SLACK, OpenFile, Place, born, names
+from humbug_agent.sources.files.rotated import Entry, Key, in_order, listed, rotated
+
+LATE_SECONDS = 1.0
+"""How long after a rename somebody may still write who had opened the file before."""
+
+LOOKED_INTO = 64 * 1024
+"""Bytes of the beginning of a file with an unusual name, of which one record must be a call."""
+
+Broken = tuple[Path, Key, float]
+"""A packed file of which not even the beginning can be unpacked, and when it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """``known``: what tells it (see known.py). ``unread`` says why it is not read; blank where it is.
+
+    ``foreign``: it is none of the log's files; ``old``: it was made after it was last written to.
+    """
+
+    known: str
+    old: bool = False
+    empty: bool = False
+    foreign: bool = False
+    unread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A file to read from ``offset`` on. ``known`` are the rotated files that need no reading any more.
+
+    ``continues``: its first record comes right behind what was read last; ``aside``: it sorts before that, so the place
+    stays where it is.
+    """
+
+    entry: Entry
+    offset: int
+    known: tuple[str, ...]
+    continues: bool = False
+    aside: bool = False
+
+
+class Shelf:
+    """The files of the log ``path``. ``different`` tells how many different calls stand in a file's beginning.
+
+    What was learnt of a file is remembered for as long as it stays the same file and unchanged. ``notes`` are what the
+    log's reader should say of them, with the level of `logging`.
+    """
+
+    def __init__(self, path: Path, different: Callable[[bytes], int]) -> None:
+        self.path = path
+        self._different = different
+        self._learnt: dict[object, _Learnt] = {}
+        self._last: tuple[object, list[Entry]] = None, []
+        self._considered: list[Entry] = []
+        self.notes: list[tuple[int, str]] = []
+
+    def entries(self) -> list[Entry]:
+        """Rotated ones, oldest first, and the log, as they were at one moment: a rotation renames one after another."""
+        signed = self._signed()
+        before, now = None, self._listed()
+        # Not their sizes: while they grow no two looks are alike.
+        while before is None or _names(before) != _names(now):
+            before, now = now, self._listed()
+        self._last = signed, now
+        there = {_state(entry) for entry in now}
+        self._learnt = {
+            state: learnt for state, learnt in list(self._learnt.items()) if learnt.foreign or state in there
+        }
+        return now
+
+    def _entries_again(self) -> list[Entry]:
+        """The same. Where no name changed since, only those are looked at that were empty."""
+        signed, entries = self._last
+        if signed is None or signed != self._signed():
+            return self.entries()
+        with contextlib.suppress(FileNotFoundError):
+            return [entry if entry.size else entry.again() for entry in entries]
+        return self.entries()
+
+    def rotated(self) -> list[Entry]:
+        return rotated(self.entries())
+
+    def all_known(self) -> tuple[str, ...]:
+        """The rotated files that are there now, for a place of which none is wanted."""
+        return tuple(self.known_as(entry) for entry in self.rotated())
+
+    def known_as(self, entry: Entry) -> str:
+        """What tells a rotated file from the others: its name's date, else what known.py says."""
+        return short(entry.name.encode()) if entry.name else self._look(entry).known
+
+    def trouble(self) -> str:
+        """What keeps some of the files from being read, and what to do; blank when all is well. Raises OSError."""
+        if _is_mounted(self.path):
+            return (
+                f"{self.path}: is mounted as a single file and stays the same one when it is rotated, so that later "
+                f"calls are never seen; mount its directory {self.path.parent} instead"
+            )
+        return self.lacking()
+
+    def lacking(self) -> str:
+        """Of the first rotated file that can't be unpacked here: which, why, and what to do. Raises OSError."""
+        for entry in self.rotated():
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                try:
+                    unpacking.require(_packed_by(entry.path, entry.key, entry.written), entry.path)
+                except unpacking.CantUnpack as error:
+                    return str(error)
+        return ""
+
+    def following(
+        self, place: Place | None, opened: OpenFile | None, *, finished: bool, broken: Set[Broken]
+    ) -> tuple[list[Stretch], bool]:
+        """What to read next, and after that as long as nothing is rotated meanwhile; and whether the place was found.
+
+        Nothing when there is no file yet. ``opened`` is the file that the place is in, if it is open still;
+        ``finished``: it has been read to its end, unless it is still the one that grows. Without a place: all files.
+        Where no file holds what had been read, and where a file was rotated while nobody looked and sorts among older
+        ones (its name is of a clock that was set back since): whatever is not known, from its beginning; what had been
+        read of it is recognised later, call by call. ``broken`` are left out. Raises OSError.
+        """
+        entries = self._considered = self.entries()
+        number = self._find(entries, place, opened) if place else None
+        known = self._still_known(entries, place)
+        ahead = []
+        if place and number is not None:
+            entry = entries[number]
+            if not finished or entry.live:
+                return [Stretch(entry, place.offset, known)], True
+            known = (*known, self.known_as(entry))
+        last = number
+        for other in self._rest(entries, number, place):
+            entry = entries[other]
+            if not entry.live and (given_up(entry) in broken or self._is_passed_over(entry)):
+                continue
+            # With the place lost, what was written to before is no part of what comes behind it.
+            before = bool(place and number is None and entry.written <= place.written and not entry.live)
+            aside = before or (last is not None and other < last)
+            ahead.append(Stretch(entry, 0, known, last is not None and other > last, aside))
+            if not before:
+                last = other if last is None else max(last, other)
+        return ahead, number is not None or place is None
+
+    def something_came(self, place: Place | None, broken: Set[Broken]) -> bool:
+        """Whether a rotated file is to be read that was not there, or was empty, when it was last asked what is."""
+        if rotated(self._entries_again()) == rotated(self._considered):
+            return False
+        ahead, _ = self.following(place, None, finished=True, broken=broken)
+        return bool(ahead) and not ahead[0].entry.live
+
+    def is_over(self, file: OpenFile) -> bool:
+        """Whether a younger file, one that is not known, has anything in it."""
+        after, known = False, Known(file.known)
+        for entry in self._entries_again():
+            if entry.key == file.key:
+                after = True
+            # What was read already is older, whatever clock its times are of.
+            elif entry.size and (entry.live or not self._is_read(entry, known, after=after)):
+                return True
+        return False
+
+    def unread_bytes(self, place: Place | None) -> int:
+        """How many bytes wait; packed files count with what they unpack to."""
+        entries = self.entries()
+        number = self._find(entries, place, None) if place else None
+        begun = _size(entries[number].path, place.offset) if place and number is not None else 0
+        if number is not None and entries[number].live:
+            return begun
+        return begun + sum(_size(entries[other].path, 0) for other in self._rest(entries, number, place))
+
+    def _rest(self, entries: Sequence[Entry], number: int | None, place: Place | None) -> Iterator[int]:
+        """Which are to be read after the one with this number, oldest first. None: the place is in none of them."""
+        known = Known(place.known if place else ())
+        for other, entry in enumerate(entries):
+            after = number is not None and other > number
+            read = not entry.live and self._is_read(entry, known, after=after)
+            # With the place lost, what was written to since may hold what came behind it, unless it was only touched.
+            written_since = place and number is None and entry.written >= place.written
+            if other != number and (not read or (written_since and not known.same(self.known_as(entry)))):
+                yield other
+
+    def _is_read(self, entry: Entry, known: Known, *, after: bool) -> bool:
+        """Whether the rotated file needs no reading; ``after``: it sorts behind one that was being read."""
+        if not known:
+            return False
+        told = self.known_as(entry)
+        # Of two that begin alike one may be known, and the other would be taken for it.
+        return known.same(told) or (bool(known.alike(told)) and not (after and not entry.name))
+
+    def _still_known(self, entries: Sequence[Entry], place: Place | None) -> tuple[str, ...]:
+        if not place or not place.known:
+            return ()
+        there = (There(self.known_as(entry), self._look(entry).old) for entry in entries if not entry.live)
+        return Known(place.known).still(there)
+
+    def _find(self, entries: Sequence[Entry], place: Place, opened: OpenFile | None) -> int | None:
+        """Which of the files the place is in: it holds what had been read.
+
+        As long as it is open no other has its inode. Else the one that was made when it was and has its inode is it;
+        then one that was last written to when it was (packing keeps that time); an inode alone proves nothing. One that
+        was written to before it can only be a copy with another's times. A log that was copied since, and was written
+        to after that without being longer than the copy, was emptied: the place is in the copy.
+        """
+        if opened and not opened.changed:
+            for number, entry in enumerate(entries):
+                if entry.key == opened.key and not _was_written_over(entry, place):
+                    return number
+
+        def likely(number: int) -> tuple[bool, bool, bool, bool, int]:
+            entry = entries[number]
+            same = entry.key == (place.device, place.inode)
+            made = _born(entry) if same else 0
+            proven = same and made == place.born != 0
+            earlier = entry.written < place.written - 1e-6
+            return not proven, not _written_then(entry, place), earlier, not (same and 0 in (made, place.born)), number
+
+        order = sorted((likely(number), number) for number in range(len(entries)))
+        holding = (number for _, number in order if self._holds(entries[number], place))
+        first = next(holding, None)
+        if first is not None and (log := entries[first]).live:
+            copies = (number for number, entry in enumerate(entries) if self._is_emptied_into(entry, log, place))
+            if (copy := next(copies, None)) is not None:
+                return copy
+        if first is not None and likely(first)[:2] == (True, True):
+            # A copy that was made meanwhile ends there; the file itself may have grown before it was packed.
+            return next((one for one in (first, *holding) if _size(entries[one].path, place.offset)), first)
+        if first is None or not likely(first)[0] or not _written_then(entries[first], place):
+            return first
+        # Some may be equal in all of this, of which those that are known were read before it.
+        alike = [first, *(other for other in holding if _written_then(entries[other], place))]
+        return alike[min(Known(place.known).alike(self.known_as(entries[first])), len(alike) - 1)]
+
+    def _is_emptied_into(self, entry: Entry, log: Entry, place: Place) -> bool:
+        """Whether this is a copy of the log that was made when the place was in it, and is not known."""
+        if entry.live or not place.written <= entry.written <= log.written or log.size < place.offset:
+            return False
+        made = _born(entry) / 1e9 or entry.written
+        if not place.written < made < log.written or Known(place.known).same(self.known_as(entry)):
+            return False
+        return self._holds(entry, place) and _size(entry.path, 0) >= log.size
+
+    def _holds(self, entry: Entry, place: Place) -> bool:
+        try:
+            with OpenFile(entry.path, place.offset) as file:
+                if file.key != entry.key or not file.holds(place):
+                    return False
+                if (*file.key, file.born) == (place.device, place.inode, place.born) or _written_then(entry, place):
+                    return True
+                # Packed or copied since; or another that begins with equal records, and was read before or made after.
+                if entry.written > place.written:
+                    likely = not entry.live or 0 in (file.born, place.born)
+                else:
+                    likely = not Known(place.known).alike(self.known_as(entry))
+                return likely or self._different(file.beginning(LOOKED_INTO)[: place.offset]) > 1
+        except (FileNotFoundError, unpacking.CantUnpack):
+            return False
+
+    def _listed(self) -> list[Entry]:
+        found: dict[Key, Entry] = {}
+        for entry in self._whole(listed(self.path)):
+            if entry.live or entry.usual or not self._look(entry).foreign:
+                found.setdefault(entry.key, entry)
+        return in_order(found.values())
+
+    def _whole(self, entries: Sequence[Entry]) -> list[Entry]:
+        """All but those that are being packed: of these the plain file is there, too, and is read."""
+        plain = {entry.path: entry for entry in entries if entry.path == entry.unpacked}
+        whole = []
+        for entry in entries:
+            origin = plain.get(entry.unpacked, entry)
+            if origin is entry or not _may_be_packed_from(entry, origin):
+                whole.append(entry)
+        often = Counter(entry.stamp for entry in rotated(whole))
+        return [replace(entry, shared=True) if often[entry.stamp] > 1 else entry for entry in whole]
+
+    def _is_passed_over(self, entry: Entry) -> bool:
+        """Whether the rotated file can't be read, or nothing was ever written to it: there is no place to remember."""
+        learnt = self._look(entry)
+        return learnt.empty or bool(learnt.unread)
+
+    def _look(self, entry: Entry) -> _Learnt:
+        state = _state(entry)
+        learnt = self._learnt.get(state) or self._looked(entry)
+        if learnt and state not in self._learnt:
+            self._learnt[state] = learnt
+            if learnt.unread:
+                self.notes.append((logging.INFO if learnt.foreign else logging.WARNING, learnt.unread))
+        return learnt or _Learnt("")
+
+    def _looked(self, entry: Entry) -> _Learnt | None:
+        """None: it may be otherwise in a moment."""
+        try:
+            with OpenFile(entry.path) as file:
+                if file.key != entry.key:
+                    return None
+                begins = file.beginning()
+                empty = not (begins or file.broken)
+                if empty and file.touched_within(LATE_SECONDS):
+                    return None
+                known, old = kept(file, begins), file.born / 1e9 > entry.written + 1e-6
+                if entry.usual or empty or self._different(file.beginning(LOOKED_INTO)):
+                    return _Learnt(known, old, empty)
+                why = f"{entry.path}: no call stands at its beginning, so it is taken for none of {self.path}'s files"
+                return _Learnt(known, foreign=True, unread=why)
+        except unpacking.CantUnpack as error:
+            return _Learnt("", unread=str(error))
+        except FileNotFoundError:
+            return None
+        except PermissionError as error:
+            if entry.usual:
+                raise
+            why = (
+                f"{entry.path}: can't be read ({error.strerror}); if calls stand in it, give the agent's user the right"
+            )
+            return _Learnt("", foreign=True, unread=why)
+
+    def _signed(self) -> object:
+        """What changes when a file comes, goes, or gets another name; None while it may change again unnoticed."""
+        said = []
+        for base in names(self.path):
+            with contextlib.suppress(OSError):
+                status = base.parent.stat()
+                if abs(time.time() - status.st_mtime) < CLOCK_SLACK:
+                    return None
+                said.append((base, status.st_dev, status.st_ino, status.st_mtime_ns))
+        return said
+
+
+def _may_be_packed_from(entry: Entry, origin: Entry) -> bool:
+    """Whether as much as can be unpacked of ``entry`` is the beginning of ``origin``."""
+    try:
+        with OpenFile(entry.path) as packed, OpenFile(origin.path) as plain:
+            return plain.beginning().startswith(packed.beginning())
+    except (FileNotFoundError, PermissionError, unpacking.CantUnpack):
+        return True
+
+
+def _state(entry: Entry) -> object:
+    """The same as long as it is the same file, unchanged, whatever its name is by now."""
+    return entry.key, entry.written, entry.size, entry.usual
+
+
+def _names(entries: Sequence[Entry]) -> list[tuple[Path, Key]]:
+    return [(entry.path, entry.key) for entry in entries]
+
+
+def given_up(entry: Entry) -> Broken:
+    return entry.path, entry.key, entry.written
+
+
+@lru_cache(maxsize=10_000)
+def _packed_by(path: Path, _key: Key, _written: float) -> str:
+    """Each page and each status asks this of each file."""
+    with io.FileIO(path) as raw:
+        return unpacking.kind(raw)
+
+
+def _is_mounted(path: Path) -> bool:
+    """Whether the file itself is a mount point. Source: proc_pid_mountinfo(5), whose fifth field is one, escaped."""
+    points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_bytes().splitlines())
+    here = re.sub(rb"[ \t\n\\]", lambda odd: b"\\%03o" % ord(odd[0]), os.fsencode(os.path.realpath(path)))
+    return path.is_file() and here in points
+
+
+def _written_then(entry: Entry, place: Place) -> bool:
+    """Whether it was last written to when the place's file was; some programs that pack keep the seconds only."""
+    return abs(entry.written - place.written) < 1e-6 or entry.written == int(place.written)
+
+
+def _was_written_over(entry: Entry, place: Place) -> bool:
+    """Whether the log was written to since it was read to its end, and is as long as it was."""
+    return entry.live and entry.size == place.offset and entry.written != place.written
+
+
+def _born(entry: Entry) -> int:
+    with contextlib.suppress(FileNotFoundError), io.FileIO(entry.path) as raw:
+        return born(raw.fileno())
+    return 0
+
+
+def _size(path: Path, offset: int) -> int:
+    """Bytes from ``offset`` to the end."""
+    try:
+        with OpenFile(path, offset) as opened:
+            return opened.unread()
+    except (FileNotFoundError, unpacking.CantUnpack):
+        return 0

@@ -1,0 +1,41 @@
+"""Follows Master.csv as FreeSWITCH keeps it: open, for as long as nobody tells it otherwise.
+
+So a renamed file is written on until FreeSWITCH is told (HUP), and a deleted one, too. It is over when a younger file
+has something in it.
+"""
+
+from collections.abc import Iterator, Sequence
+from threading import Event
+
+from humbug_agent.sources.files.following import Count, Follower, Visit, say_missing
+from humbug_agent.sources.files.position import OpenFile, Place
+from humbug_agent.sources.files.rotation import Shelf
+from humbug_agent.sources.files.wake import Waker
+
+
+class FreeswitchFollower(Follower):
+    def __init__(self, shelf: Shelf) -> None:
+        super().__init__(shelf)
+        self._follow = False
+        self._said = False
+
+    def visits(self, place: Place | None, stop: Event, *, follow: bool) -> Iterator[Visit | None]:
+        self._follow = follow
+        yield from super().visits(place, stop, follow=follow)
+
+    def _to_its_end(
+        self, file: OpenFile, stop: Event, waker: Waker, aside: Sequence[str] | None = None
+    ) -> Iterator[Visit]:
+        # FreeSWITCH writes to one at a time.
+        while not (stop.is_set() or file.packed or self._shelf.is_over(file)):
+            yield Visit(file, False, Count.ON, aside)
+            if not self._follow:
+                return
+            self._wait(stop, waker)
+        yield from super()._to_its_end(file, stop, waker, aside)
+
+    def _await_file(self, stop: Event, waker: Waker) -> None:
+        if not self._said:
+            say_missing(self._path, "FreeSWITCH")
+            self._said = True
+        waker.wait(stop)

@@ -1,0 +1,271 @@
+"""FreeSWITCH's Master.csv, as mod_cdr_csv writes it with any of its stock templates or with ours.
+
+The follower says which file may hold something new; here its rows become calls. A batch goes out with the place behind
+its last row as the cursor. A leg's uuid is its identity: whatever is read again adds nothing.
+"""
+
+import logging
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import tzinfo
+from pathlib import Path
+from threading import Event
+
+from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
+from humbug_agent.sources.contract import NothingYet, SourceError
+from humbug_agent.sources.files import position as places
+from humbug_agent.sources.files import unpacking
+from humbug_agent.sources.files.endless import Endless
+from humbug_agent.sources.files.following import Count, Visit, left_out
+from humbug_agent.sources.files.position import OpenFile, Place, open_file
+from humbug_agent.sources.files.rotation import Shelf
+from humbug_agent.sources.freeswitch.csv.following import FreeswitchFollower
+from humbug_agent.sources.freeswitch.csv.own_columns import MEMORY, OTHER, OWN, FileRows
+from humbug_agent.sources.freeswitch.csv.row_leg import made
+from humbug_agent.sources.freeswitch.csv.rows import Junk, Row
+from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
+from humbug_agent.sources.freeswitch.csv.templates import TEMPLATES
+from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
+from humbug_agent.sources.readable import in_words, look_whether_open, look_whether_readable
+from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.words import count
+
+log = logging.getLogger(__name__)
+
+CHUNK = 512 * 1024
+"""Bytes read, and so committed, at once; about 2,500 calls."""
+
+RECENT = 5
+"""Files of which the last rows show what a template is: one alone may have too few."""
+
+JUST_SECONDS = 60.0
+"""A file written to so lately is no copy: its last row has just ended."""
+
+
+class FreeswitchCsv:
+    unread_in = "bytes"
+
+    def __init__(self, settings: FreeswitchCsvSettings, zone: tzinfo) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._zone = settings.timezone or zone
+        self._zone_watch = ZoneWatch()
+        self._endless = Endless(Junk)
+        self._shelves: dict[Path, Shelf] = {}
+        self.leaves_out = left_out(settings.path, settings.start)
+        self._said = ""
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        path = self._path
+        place = places.load(cursor, path)
+        if place is None and self._settings.start == "end":
+            place = self._end(path)
+            log.info("%s: what was written before now is not sent (start = end)", path)
+            yield Batch([], [], place.dump(path))
+        here = place
+        rows = FileRows(self._settings.template)
+        self._learn(rows)
+        for visit in FreeswitchFollower(Shelf(path, self._different)).visits(place, stop, follow=follow):
+            if visit is None:
+                yield Batch([], [], None)
+                continue
+            if visit.count is not Count.ON:
+                start = max(0, visit.file.offset - MEMORY)
+                rows.begin(_from_a_line(visit.file.read_again(start), start))
+            here = yield from self._drain(visit, rows, here, stop)
+            if visit.count is not Count.ON and not stop.is_set():
+                yield Batch([], [], None)
+
+    def again(self, cursor: str) -> str | None:
+        return cursor if self._settings.start == "end" else None
+
+    def parse(self, record: bytes) -> Batch:
+        rows = FileRows(self._settings.template)
+        self._learn(rows)
+        found, _ = rows.split(record.rstrip(b"\r\n") + b"\n", more=False, final=True)
+        return self._batch(found, "", 0)
+
+    def unread(self, cursor: str | None) -> int:
+        place = places.load(cursor, self._path)
+        if place is None and self._settings.start == "end":
+            return 0
+        return self._shelf(self._path).unread_bytes(place)
+
+    def trouble(self) -> str:
+        try:
+            self.check()
+        except SourceError as error:
+            return str(error)
+        return ""
+
+    def doubt(self) -> str:
+        return self._zone_watch.doubt("the clock when they were written", ZONE_HINT)
+
+    def check(self) -> str:
+        path = self._path
+        look_whether_open(path.parent)
+        if not path.parent.is_dir():
+            raise SourceError(
+                f"{path.parent}: no such directory; is mod_cdr_csv loaded (fs_cli -x 'module_exists mod_cdr_csv')? "
+                "It is cdr-csv in FreeSWITCH's log directory, or in log-base of cdr_csv.conf.xml"
+            )
+        shelf = self._shelf(path)
+        rotated = shelf.rotated()
+        look_whether_readable([entry.path for entry in rotated])
+        if trouble := shelf.trouble():
+            raise SourceError(trouble)
+        if not path.exists() and not rotated:
+            raise NothingYet(f"{path}: does not exist; FreeSWITCH makes it with the first call")
+        if path.exists():
+            try:
+                open_file(path)[0].close()
+            except OSError as error:
+                raise SourceError(in_words(error)) from error
+        newest, beside = next(iter(self._newest(shelf)), None), count(len(rotated), "rotated file")
+        if newest is None:
+            return f"{path}: empty, {beside} beside it"
+        try:
+            found, _, size = self._latest(newest, self._settings.template)
+            calls = self._batch(found, "", 0)
+            rows = [item for item in found if isinstance(item, Row)]
+            if found and not rows:
+                reason = calls.rejects[-1].reason
+                raise SourceError(f"{newest}: {reason if reason in (OWN, OTHER) else self._unlike(newest)}")
+        except OSError as error:
+            raise SourceError(in_words(error)) from error
+        if rows and calls.rejects and not calls.records:
+            raise SourceError(f"{newest}: {calls.rejects[-1].reason}")
+        kind = f", template {rows[-1].template.name}" if rows else ""
+        return f"{newest}: {count(size, 'byte')}{kind}, {beside} beside {path.name}"
+
+    @property
+    def _path(self) -> Path:
+        """Master.csv. A directory that does not exist yet is known by its name."""
+        given = self._settings.path
+        return given if given.is_file() or (given.suffix and not given.is_dir()) else given / "Master.csv"
+
+    def _shelf(self, path: Path) -> Shelf:
+        """For what is asked while somebody else reads."""
+        return self._shelves.setdefault(path, Shelf(path, self._different))
+
+    def _different(self, beginning: bytes) -> int:
+        found, _ = FileRows(self._settings.template).split(beginning, more=False, final=True)
+        return len({item.text for item in found if isinstance(item, Row)})
+
+    def _newest(self, shelf: Shelf) -> list[Path]:
+        """The files that have rows, the newest first: Master.csv, unless it was rotated or moved just now."""
+        return [entry.path for entry in reversed(shelf.entries()) if entry.size and not unpacking.is_packed(entry.path)]
+
+    def _latest(self, file: Path, template: str) -> tuple[Sequence[Row | Junk], int, int]:
+        """The last rows of the file, where they end, and its size."""
+        with OpenFile(file) as opened:
+            size = opened.unread()
+        at = max(0, size - CHUNK)
+        with OpenFile(file, at) as opened:
+            data = opened.peek(size - at)
+        begin = data.find(b"\n") + 1 if at else 0
+        found, taken = FileRows(template).split(data[begin:], more=False, final=False)
+        if not any(isinstance(item, Row) for item in found):
+            found, taken = FileRows(template).split(data[begin:], more=False, final=True)
+            taken = data.rfind(b"\n") + 1 - begin
+        return found, at + begin + taken, size
+
+    def _unlike(self, file: Path) -> str:
+        if self._settings.template != "auto":
+            found, _, _ = self._latest(file, "auto")
+            names = {item.template.name for item in found if isinstance(item, Row)}
+            if names:
+                wanted = self._settings.template if self._settings.template in TEMPLATES else "the one in agent.ini"
+                return f"has rows of template {' and '.join(sorted(names))}, and not of {wanted}"
+        return (
+            "has no row of a template that is known; set template to its text as it stands in cdr_csv.conf.xml, or see "
+            "README for a template to use"
+        )
+
+    def _learn(self, rows: FileRows) -> None:
+        """Let it see the last rows of the newest files, which show what others beside them are."""
+        for file in self._newest(self._shelf(self._path))[:RECENT][::-1]:
+            # `trouble` says why one can't be read.
+            with suppress(OSError), open_file(file)[0] as opened:
+                start = opened.seek(max(0, file.stat().st_size - MEMORY))
+                rows.begin(_from_a_line(opened.read(MEMORY), start))
+
+    def _end(self, path: Path) -> Place:
+        """Behind the last row that is there now; where there is none, whatever is written from now on."""
+        now = time.time()
+        shelf = self._shelf(path)
+        newest = next(iter(self._newest(shelf)), None)
+        if newest and (end := self._latest(newest, self._settings.template)[1]):
+            with OpenFile(newest, end) as file:
+                file.known = shelf.all_known()
+                return file.place(0, {})
+        return places.nowhere(now, shelf.all_known())
+
+    def _drain(
+        self, visit: Visit, rows: FileRows, here: Place | None, stop: Event
+    ) -> Generator[Batch, None, Place | None]:
+        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather.
+
+        ``here`` is the place that was reached before; returns the one that is reached.
+        """
+        file, more = visit.file, True
+        while more and not stop.is_set():
+            data = file.peek(CHUNK)
+            more = len(data) == CHUNK
+            found, taken = rows.split(data, more=more, final=visit.last and not more)
+            if not taken:
+                break
+            if rows.own and rows.own.name != self._said:
+                self._said = rows.own.name
+                log.warning("%s: is of template %s; set template to its text to have them named", file.path, self._said)
+            at = file.offset
+            found = self._endless.shortened(found, taken, file)
+            batch = self._batch(found, str(file.path), at)
+            if not more and time.time() - file.written() < JUST_SECONDS:
+                for cdr in [record for record in batch.records[-1:] if isinstance(record, CDR)]:
+                    self._zone_watch.ended(cdr.end.timestamp(), file.written())
+            file.advance(data[:taken])
+            if visit.aside is None:
+                here = file.place(0, {})
+            yield Batch(batch.records, batch.rejects, here.dump(self._path) if here else None, taken)
+        if visit.last and file.broken:
+            reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
+            key = digest("broken", self.name, str(file.path), str(file.offset))
+            yield Batch([], [Reject(key, b"", reason, _where(str(file.path), file.offset))], None)
+        if visit.last and here and visit.aside and not stop.is_set():
+            here = replace(here, known=visit.aside)
+            yield Batch([], [], here.dump(self._path))
+        return here
+
+    def _batch(self, found: Sequence[Row | Junk], path: str, offset: int) -> Batch:
+        """``offset`` is where in the file the data began."""
+        records: list[CDR] = []
+        rejects: list[Reject] = []
+        for item in found:
+            reason = item.reason if isinstance(item, Junk) else ""
+            if isinstance(item, Row):
+                try:
+                    with OneRecord():
+                        leg, cdr = made(item, self._zone, self._settings.charset)
+                except ValueError as error:
+                    reason = str(error)
+                else:
+                    if wanted(leg, self._settings.legs, drop_doubles=self._settings.drop_doubles):
+                        records.append(cdr)
+                    continue
+            at = offset + item.at
+            text = item.text.rstrip(b"\r\n")
+            key = digest("reject", self.name, str(at), text.decode("latin-1"))
+            rejects.append(Reject(key, text, reason, _where(path, at)))
+        return Batch(records, rejects, None)
+
+
+def _from_a_line(data: bytes, start: int) -> bytes:
+    """Without what is left of a line that began before ``start``."""
+    return data[data.find(b"\n") + 1 :] if start else data
+
+
+def _where(path: str, at: int) -> str:
+    return f"{path}, byte {at}" if path else ""

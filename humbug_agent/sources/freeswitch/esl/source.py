@@ -1,0 +1,140 @@
+"""FreeSWITCH's hangups, over its event socket.
+
+An event is told once: what ends while nobody listens is never told again, which is why a source that reads what
+FreeSWITCH keeps belongs beside this one. A leg that both have seen is one call.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable, Iterator
+from datetime import tzinfo
+from threading import Event
+from typing import Self
+
+from humbug_agent.board.model import Board
+from humbug_agent.cdr import Batch, OneRecord, Record, Reject, digest
+from humbug_agent.listening.esl.client import PULSE, Client, EslError, connect
+from humbug_agent.listening.esl.link import Link
+from humbug_agent.listening.esl.listener import Listener
+from humbug_agent.listening.inbox import Heard, Inbox
+from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.freeswitch.esl.event import HANGUP, leg
+from humbug_agent.sources.freeswitch.esl.settings import FreeswitchEslSettings
+from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
+from humbug_agent.sources.push import Hearing
+from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.words import count
+
+MOST = 500
+"""Events that are committed at once; each has some ten thousand bytes."""
+
+CHECK_SECONDS = 10.0
+
+MEANWHILE = "calls that end now are not told again, only what FreeSWITCH writes or posts has them"
+
+
+BEGINNINGS = (f'{{"Event-Name":"{HANGUP}"'.encode(), f"Event-Name: {HANGUP}\n".encode())
+"""Of a leg that ended, as JSON or plain text."""
+
+
+class FreeswitchEsl:
+    unread_in = "bytes"
+    leaves_out = ""
+
+    def __init__(self, settings: FreeswitchEslSettings, zone: tzinfo) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._zone = settings.timezone or zone
+        self._zone_watch = ZoneWatch()
+        self._inbox = Inbox(BEGINNINGS)
+        self._listeners: list[Listener] = [self._inbox]
+        self._events = {HANGUP}
+        self._hearing = Hearing(self._inbox, self._batch, MOST, MEANWHILE)
+
+    def feed_board(self) -> Board:
+        # Only a [status] needs it.
+        from humbug_agent.board.freeswitch import EVENTS, FreeswitchFeeder
+
+        board = Board(self.name, "Event socket")
+        self.listen_also(FreeswitchFeeder(board, self._settings.charset), EVENTS)
+        return board
+
+    def listen_also(self, listener: Listener, events: Iterable[str]) -> None:
+        """Let ``listener`` hear what comes over this source's connection, these events included."""
+        self._listeners.append(listener)
+        self._events |= set(events)
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        if follow:
+            yield from self._hearing.read(self._connect, stop)
+
+    def stay(self) -> bool:
+        return self._hearing.stay()
+
+    def take_over(self, other: Self) -> None:
+        self._hearing.take_over(other._hearing)
+        self._inbox = other._inbox
+        # The connection tells those that it told before.
+        self._listeners, self._events = other._listeners, other._events
+
+    def let_go(self) -> Iterable[Batch]:
+        return self._hearing.let_go()
+
+    def _connect(self) -> Link:
+        return Link(self._settings, self._events, self._listeners, self._inbox.full)
+
+    def again(self, cursor: str) -> str:
+        # Each call is told once.
+        return cursor
+
+    def parse(self, text: bytes) -> Batch:
+        return self._batch([Heard(0, 0.0, text.strip())])
+
+    def unread(self, cursor: str | None) -> None:
+        return None
+
+    def trouble(self) -> str:
+        return ""
+
+    def doubt(self) -> str:
+        return self._zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
+
+    def check(self) -> str:
+        try:
+            return asyncio.run(self._check())
+        except EslError as error:
+            raise SourceError(str(error)) from error
+
+    async def _check(self) -> str:
+        client = await connect(self._settings, CHECK_SECONDS)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await client.subscribe(self._events)
+                return f"{client.where}: logged in ({await self._found(client)})"
+        except TimeoutError as error:
+            raise EslError(f"{client.where}: logged in, then no answer within {CHECK_SECONDS:.0f} s") from error
+        finally:
+            client.abort("the check is over")
+
+    async def _found(self, client: Client) -> str:
+        status = (await client.api(PULSE)).decode("latin-1")
+        version = re.search(r"\(Version ([^)]*?)\s*\)", status)
+        channels = re.search(r"^(\d+) session\(s\)(?! since)", status, re.MULTILINE)
+        found = f"FreeSWITCH {version[1]}" if version else "FreeSWITCH, which does not tell its version"
+        return f"{found}, {count(int(channels[1]), 'channel')} now" if channels else found
+
+    def _batch(self, heard: list[Heard]) -> Batch:
+        records: list[Record] = []
+        rejects: list[Reject] = []
+        for one in heard:
+            try:
+                with OneRecord():
+                    told = leg(one.block, self._zone, self._settings.charset)
+                    if told:
+                        look(self._zone_watch, told)
+                    if told and wanted(told, self._settings.legs, drop_doubles=self._settings.drop_doubles):
+                        records.append(call(told))
+            except ValueError as error:
+                key = digest("reject", self.name, one.block.decode("latin-1"))
+                rejects.append(Reject(key, one.block, str(error), self._settings.where))
+        return Batch(records, rejects, None, sum(len(one.block) for one in heard))

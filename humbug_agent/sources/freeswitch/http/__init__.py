@@ -1,0 +1,1 @@
+"""The source type freeswitch_http: the documents that those modules post."""

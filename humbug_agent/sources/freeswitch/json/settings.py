@@ -1,0 +1,37 @@
+"""agent.ini's settings of a source of type freeswitch_json."""
+
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import ClassVar, Self
+
+from humbug_agent.ini import Section
+from humbug_agent.sources.freeswitch.settings import LegSettings, read_legs
+from humbug_agent.text import AUTO
+
+
+@dataclass(frozen=True)
+class FreeswitchJsonSettings(LegSettings):
+    """``path`` is the directory of JSON and XML documents. What is done with one ``after`` it is safe."""
+
+    type: ClassVar[str] = "freeswitch_json"
+    name: str
+    path: Path
+    after: str
+    legs: str
+    drop_doubles: bool
+    timezone: tzinfo | None
+    charset: str = AUTO
+
+    @property
+    def reads(self) -> Path:
+        return self.path
+
+    @classmethod
+    def read(cls, name: str, section: Section) -> Self:
+        return cls(
+            name=name,
+            path=Path(section.text("path", "/var/log/freeswitch/json_cdr")),
+            after=section.choice("after", ("keep", "move", "delete"), "keep"),
+            **read_legs(section),
+        )

@@ -1,0 +1,1 @@
+"""The source type fusionpbx: call_range of FusionPBX's billing API (fusionapi)."""

@@ -1,0 +1,235 @@
+"""FusionPBX's billing API (fusionapi): call_range, asked for one domain and a span of time after the other.
+
+Each login makes a token that lasts until somebody logs out, which ends all of the user's: so a token is kept in the
+cursor, another one is only asked for when it is refused, and we never log out.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from threading import Event
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from humbug_agent.cdr import CDR, Batch
+from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.freeswitch.leg import NORMAL, Leg, call
+from humbug_agent.sources.fusionpbx.settings import FusionpbxSettings
+from humbug_agent.sources.polling.client import Asker
+from humbug_agent.sources.polling.pace import left_out, poll
+from humbug_agent.sources.polling.progress import Progress, account, anew, remembered
+from humbug_agent.sources.polling.rows import Row, Rows, parsed
+from humbug_agent.sources.polling.windowed import Windowed
+
+PAUSE = 1.1
+"""Seconds between two requests at least: the program takes sixty a minute."""
+
+LOCKED_OUT = 60.0
+"""Seconds until a login is tried again that was refused, or did not help: each one may count, or makes a token."""
+
+_NUMBER = re.compile(r"([0-9]{1,10})(?:\.[0-9]*)?")
+
+_FIELDS = {
+    "xml_cdr_uuid", "caller_id_name", "caller_id_number", "destination_number", "context", "accountcode",
+    "hangup_cause", "last_app", "last_arg", "duration", "billsec", "start_epoch", "start_stamp", "answer_epoch",
+    "answer_stamp", "end_epoch", "end_stamp", "xml", "json",
+}  # fmt: skip
+"""Those that do not go to ``extra``: they have a field of their own. But for xml and json, FreeSWITCH's whole document
+that the row was made from: tens of kilobytes of variables for each call, passwords among them."""
+
+
+class _LoggedOut(Exception):
+    """The token is not taken (any more)."""
+
+
+class Fusionpbx:
+    unread_in = "seconds"
+
+    def __init__(self, settings: FusionpbxSettings, zone: tzinfo) -> None:
+        self.name = settings.name
+        self.leaves_out = left_out(settings.api.since)
+        self._settings = settings
+        self._url = settings.api.url.rstrip("/").removesuffix("/api")
+        self._zone = settings.api.timezone or zone
+        self._asker = Asker(settings.api, [settings.password], PAUSE)
+        self._rows = Rows(settings.name, self._call)
+        self._windowed = Windowed(settings.domains, settings.api.since, self._zone, self._asker, self._rows, self._ask)
+        self._of = account(settings.api.url, settings.email)
+        self._token = ""  # nosec B105 # none so far
+        self._helped = True
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        progress = remembered(cursor, self._of)
+        self._use(progress.token)
+        yield from self._windowed.begin(progress)
+        try:
+            every = self._settings.api.poll_seconds
+            yield from poll(lambda: self._round(progress, stop, follow), every, stop, follow=follow)
+        finally:
+            self._asker.close()
+
+    def again(self, cursor: str) -> str | None:
+        return anew(cursor, self._of)
+
+    def parse(self, text: bytes) -> Batch:
+        return parsed(text, Rows(self.name, self._call))
+
+    def unread(self, cursor: str | None) -> int:
+        return self._windowed.unread(remembered(cursor, self._of))
+
+    def trouble(self) -> str:
+        return ""
+
+    def doubt(self) -> str:
+        return self._rows.doubt()
+
+    def check(self) -> str:
+        try:
+            self._log_in(Event())
+            return f"{self._asker.where}: logged in, {self._windowed.check()}"
+        except _LoggedOut:
+            raise self._useless() from None
+        finally:
+            self._asker.close()
+
+    def _round(self, progress: Progress, stop: Event, follow: bool) -> Iterator[Batch]:
+        while True:
+            if not self._token:
+                progress.token = self._log_in(stop)
+                yield Batch([], [], progress.dump())
+            try:
+                yield from self._windowed.round(progress, self._settings.api.poll_seconds, stop, follow=follow)
+                return
+            except _LoggedOut:
+                self._refused()
+
+    def _use(self, token: str) -> None:
+        self._token = token
+        self._asker.also_secret(token)
+
+    def _log_in(self, stop: Event) -> str:
+        login = {"email": self._settings.email, "password": self._settings.password.reveal()}
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        response = self._asker.ask(
+            "POST", f"{self._url}/api/login", stop, body=json.dumps(login).encode(), headers=headers
+        )
+        if response.status not in (401, 403, 422):
+            answer = self._asker.document(response)
+            token = answer.get("token") if isinstance(answer, dict) else None
+            if isinstance(token, str) and re.fullmatch(r"[!-~]+", token):
+                self._use(token)
+                self._helped = False
+                return token
+            if not isinstance(answer, dict) or "message" not in answer:
+                raise self._asker.wrong(response, f"answered {response.status} to the login without a token; check url")
+        said = _said(self._asker.json(response))
+        raise SourceError(
+            self._asker.masked(f"{self._asker.where}: the login was refused: {said}; check email and password"),
+            LOCKED_OUT,
+        )
+
+    def _refused(self) -> None:
+        """Another token may help. Raises SourceError if this one never did, though we had just got it."""
+        helped, self._helped = self._helped, True
+        self._token = ""  # nosec B105 # none so far
+        if not helped:
+            raise self._useless()
+
+    def _useless(self) -> SourceError:
+        return SourceError(
+            f"{self._asker.where}: the login gave a token, and then it was not taken (401); check url, and whether a "
+            "proxy before FusionPBX's API removes the header Authorization",
+            LOCKED_OUT,
+        )
+
+    def _ask(self, domain: str, begin: float, end: float, stop: Event) -> list[Any]:
+        asked = {"domain_name": domain, "from": _stamp(begin), "to": _stamp(end + 1)}
+        headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token}"}
+        url = f"{self._url}/api/call_range?{urlencode(asked, quote_via=quote)}"
+        response = self._asker.ask("GET", url, stop, headers=headers)
+        if response.status == 401:
+            raise _LoggedOut
+        self._helped = True
+        if response.status == 422:
+            raise self._asker.wrong(response, f"refused: {_said(self._asker.json(response))}; check domains")
+        answer = self._asker.document(response, "email, and what it may see")
+        if isinstance(answer, list):
+            return answer
+        raise self._asker.wrong(response, f"answered no list of calls: {_said(answer)}; check url and domains")
+
+    def _call(self, row: Row) -> CDR:
+        start, answer, end = (self._moment(row, name) for name in ("start", "answer", "end"))
+        if start is None or end is None:
+            raise ValueError(f"has no time of its {'start' if start is None else 'end'}")
+        cdr = call(
+            Leg(
+                uuid=row.required("xml_cdr_uuid"),
+                name=row.text("caller_id_name"),
+                number=row.text("caller_id_number"),
+                destination=row.text("destination_number"),
+                context=row.text("context"),
+                start=start,
+                answer=answer,
+                end=end,
+                # What the API calls so can be the same as billsec.
+                duration=_between(start, end),
+                billsec=_whole(row, "billsec") if "billsec" in row else _between(answer or end, end),
+                # Of a call whose cause is not shown nothing else is known than that nobody answered it.
+                cause=row.text("hangup_cause") or NORMAL,
+                agent_side=row.text("cc_side") == "agent",
+                b_leg={"a": False, "b": True}.get(row.text("leg")),
+                direction=row.text("direction"),
+                lastapp=row.text("last_app"),
+                lastdata=row.text("last_arg"),
+                accountcode=row.text("accountcode"),
+                linkedid=row.text("originating_leg_uuid") or row.text("cc_member_session_uuid"),
+                extra=row.rest(_FIELDS),
+            )
+        )
+        return cdr if "hangup_cause" in row else replace(cdr, extra=row.rest(_FIELDS))
+
+    def _moment(self, row: Row, name: str) -> datetime | None:
+        """None: it never happened. Raises ValueError."""
+        if f"{name}_epoch" in row:
+            seconds = _whole(row, f"{name}_epoch")
+            return datetime.fromtimestamp(seconds, UTC).astimezone(self._zone) if seconds else None
+        if f"{name}_stamp" not in row:
+            return None
+        stamp = row.text(f"{name}_stamp")
+        try:
+            moment = datetime.fromisoformat(stamp)
+        except ValueError:
+            raise ValueError(f"{name}_stamp {stamp!r} is not a time") from None
+        # A call that nobody answered can have been answered in 1970.
+        if moment.year <= 1970:
+            return None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=self._zone)).astimezone(self._zone)
+
+
+def _stamp(seconds: float) -> str:
+    """With its offset it is the same moment in whatever zone PostgreSQL takes times."""
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat(" ")
+
+
+def _whole(row: Row, name: str) -> int:
+    """Of what PostgreSQL may have as a number with decimals. Raises ValueError."""
+    value = row.required(name)
+    if not (found := _NUMBER.fullmatch(value)):
+        raise ValueError(f"{name} {value!r} is not a whole number")
+    return int(found[1])
+
+
+def _between(start: datetime, end: datetime) -> int:
+    return max(0, int(end.timestamp()) - int(start.timestamp()))
+
+
+def _said(answer: Any) -> str:
+    """The message of an answer that is no list of calls."""
+    if not isinstance(answer, dict):
+        return f"{answer!r}"[:100]
+    errors = answer.get("errors")
+    said = [answer.get("message"), *(errors.values() if isinstance(errors, dict) else ())]
+    texts = [str(one[0] if isinstance(one, list) and one else one) for one in said if one]
+    return "; ".join(texts) or "without a message"

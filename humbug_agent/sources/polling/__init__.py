@@ -1,0 +1,1 @@
+"""Asking a hosted PBX's HTTP API for its calls, again and again."""

@@ -1,0 +1,59 @@
+"""What the settings of all hosted PBXs share that are asked for their calls over HTTP."""
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+from humbug_agent.ini import Secret, Section, file, in_clear, moment, timezone, url
+from humbug_agent.sources.settings import SourceSettings
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """What all hosted PBXs that are asked for their calls have. ``since`` is for the first start, None a day before it.
+
+    ``timezone`` is that of the times in its answers, None the agent's.
+    """
+
+    url: str
+    poll_seconds: int
+    since: datetime | None
+    timezone: tzinfo | None
+    timeout: int
+    ca_file: Path | None
+    proxy: Secret | None
+
+
+class HostedSettings(SourceSettings):
+    name: str
+    api: ApiSettings
+
+    def warnings(self) -> list[str]:
+        if not (there := in_clear(self.api.url)):
+            return []
+        passes = f"the keys and all calls pass the network to {there} unencrypted over http://"
+        return [f"[source {self.name}] url: {passes}; use https://"]
+
+
+def read_api(section: Section, example: str, default: str = "") -> ApiSettings:
+    zone = section.converted("timezone", timezone, "an IANA time zone")
+    proxy = section.converted("proxy", url, "a proxy's URL", private=True)
+    asked = section.converted("url", url, f"a URL such as {example}", private=True) or default
+    if not asked and not section.text("url"):
+        section.text("url", required=True)
+    return ApiSettings(
+        url=asked,
+        poll_seconds=section.whole("poll_seconds", 60, 1, 86400),
+        since=section.converted("since", _since, "a date such as 2026-01-31, or 2026-01-31 18:00"),
+        timezone=zone,
+        timeout=section.whole("timeout", 60, 1, 600),
+        ca_file=section.converted("ca_file", file, "a readable file"),
+        proxy=Secret(proxy) if proxy else None,
+    )
+
+
+def _since(value: str) -> datetime:
+    found = moment(value)
+    if not 1971 <= found.year <= 2999:
+        raise ValueError("no calls are from then")
+    return found

@@ -1,0 +1,137 @@
+"""How a source that is told each call once brings them to the outbox: what came stays here until it is on disk."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from threading import Event
+from typing import Protocol
+
+from humbug_agent.backoff import FLOOD_REST
+from humbug_agent.cdr import Batch
+from humbug_agent.listening.inbox import Heard, Inbox
+from humbug_agent.sources.contract import SourceError
+from humbug_agent.words import count
+
+REST_SECONDS = 0.05
+"""Between two commits: what comes meanwhile is committed at once, which costs the PBX less."""
+
+FLOOD_EVENTS = 500
+"""A second."""
+
+LOOK_SECONDS = 0.5
+"""How long at most a stop goes unnoticed."""
+
+
+class Connection(Protocol):
+    """What fills the inbox."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def is_alive(self) -> bool: ...
+
+
+class Hearing:
+    """``batch`` makes calls of what was heard, ``most`` events at a time. ``meanwhile`` says what a trouble costs."""
+
+    def __init__(self, inbox: Inbox, batch: Callable[[list[Heard]], Batch], most: int, meanwhile: str) -> None:
+        self._inbox = inbox
+        self._batch = batch
+        self._most = most
+        self._meanwhile = meanwhile
+        self._connection: Connection | None = None
+        self._unacknowledged: Batch | None = None
+        self._trouble: str | None = None
+        self._told: str | None = None
+        # When nothing was left to take. None: there may be more.
+        self._emptied: float | None = None
+        self._stays = False
+
+    def read(self, connect: Callable[[], Connection], stop: Event) -> Iterator[Batch]:
+        """As `Source.read`. What has come stays here also when a reading is given up and another one begun.
+
+        ``connect`` makes the connection, which outlives a reading that is given up.
+        """
+        if self._connection is None and not stop.is_set():
+            self._connection = connect()
+            self._connection.start()
+        # Whoever begins anew does not know that all is well.
+        self._told = self._told or None
+        if self._unacknowledged:
+            yield from self._hand_over(self._unacknowledged)
+        while not stop.is_set():
+            yield from self._next(stop)
+        if not self._stays:
+            # From here on nothing more comes.
+            self._close()
+            yield from self._rest()
+
+    def stay(self) -> bool:
+        """As `Holding.stay`."""
+        self._stays = self._connection is None or self._connection.is_alive()
+        return self._stays
+
+    def take_over(self, other: "Hearing") -> None:
+        """Go on with the connection of ``other``, and with what has come over it."""
+        self._inbox, self._connection = other._inbox, other._connection
+        self._unacknowledged, self._trouble = other._unacknowledged, other._trouble
+
+    def let_go(self) -> Iterable[Batch]:
+        """Close the connection. Returns what has come and is not on disk."""
+        self._close()
+        held, self._unacknowledged = self._unacknowledged, None
+        return chain([held] if held else [], self._all_of_inbox())
+
+    def _close(self) -> None:
+        if self._connection:
+            self._connection.stop()
+            self._connection = None
+
+    def _next(self, stop: Event) -> Iterator[Batch]:
+        if self._emptied is not None:
+            self._await(self._emptied, stop)
+        heard, state = self._inbox.take(self._most)
+        self._emptied = None if state or len(heard) == self._most else time.monotonic()
+        if state:
+            self._trouble = state.trouble
+        if heard:
+            yield from self._hand_over(self._batch(heard))
+            if self._emptied is not None:
+                stop.wait(REST_SECONDS)
+        if lost := self._inbox.lost():
+            why = f"{count(lost, 'event')} found no room while the outbox could not be written"
+            raise SourceError(f"{why}; {self._meanwhile}", 0)
+        if self._trouble != self._told:
+            self._told = self._trouble
+            if self._trouble:
+                raise SourceError(f"{self._trouble}; {self._meanwhile}", 0)
+            yield Batch([], [], None)
+
+    def _await(self, since: float, stop: Event) -> None:
+        """Until something has come; of a flood, until a good deal has.
+
+        ``since`` is when nothing was left: a connection that itself rests in a flood shows nothing of it for a while.
+        """
+        waiting = self._inbox.waiting(LOOK_SECONDS)
+        now = time.monotonic()
+        if waiting <= FLOOD_EVENTS * max(REST_SECONDS, now - since):
+            return
+        until = now + FLOOD_REST
+        while (left := until - time.monotonic()) > 0 and not self._inbox.filling():
+            if stop.wait(min(left, 0.1)):
+                return
+
+    def _rest(self) -> Iterator[Batch]:
+        for batch in self._all_of_inbox():
+            yield from self._hand_over(batch)
+
+    def _all_of_inbox(self) -> Iterator[Batch]:
+        while any(taken := self._inbox.take(self._most)):
+            if heard := taken[0]:
+                yield self._batch(heard)
+
+    def _hand_over(self, batch: Batch) -> Iterator[Batch]:
+        self._unacknowledged = batch
+        yield batch
+        self._unacknowledged = None

@@ -1,0 +1,163 @@
+"""How things stand: what `status` tells, from the outbox and the files alone, whether the daemon runs or not."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+from humbug_agent.config import Config
+from humbug_agent.outbox import queries
+from humbug_agent.outbox.outbox import Health, Outbox
+from humbug_agent.sources.contract import Source, SourceError
+from humbug_agent.sources.readable import in_words
+from humbug_agent.status import coverage, taken
+from humbug_agent.words import iso, no_room
+
+SEEN_HOURS = 24
+"""For how long `status` looks back when it says which source saw which calls."""
+
+
+def standing(config: Config, sources: Sequence[Source], now: float, pid: int | None) -> dict[str, Any]:
+    """The object of `status --json`. ``pid`` is the running daemon's. Raises OutboxError."""
+    names = [destination.name for destination in config.destinations]
+    where = config.status.where if config.status else ""
+    # A daemon goes on without the file, and knows when it read it.
+    changed = 0.0 if pid else config.path.stat().st_mtime
+    agent = config.agent
+    return standing_on(
+        agent.outbox, agent.timezone, agent.max_size_mb * 2**20, sources, names, where, changed, now, pid
+    )
+
+
+def standing_on(
+    path: Path,
+    zone: tzinfo,
+    max_bytes: int,
+    sources: Sequence[Source],
+    destinations: Sequence[str],
+    page: str,
+    changed: float,
+    now: float,
+    pid: int | None,
+) -> dict[str, Any]:
+    """The same, of the outbox at ``path``. ``page`` is where agent.ini wants it, or blank, and
+    ``changed`` when it was written.
+
+    A daemon that runs tells itself what it reads and serves. ``sources`` and ``destinations`` are agent.ini's: of them,
+    what the daemon does not know is "not taken". What only the outbox knows is "removed".
+    """
+    totals, read, health, used = queries.Totals(0, {}, {}, {}, {}), {}, {}, 0
+    seen, doubts = coverage.Sightings(), {}
+    went = taken.read_back(path, pid) if pid else None
+    if path.exists():
+        with Outbox(path) as outbox:
+            totals, read = queries.totals(outbox), queries.read_so_far(outbox)
+            health, used, doubts = outbox.health(), outbox.used_bytes(), outbox.doubts()
+            names = _names([source.name for source in sources], health if pid else {}, "source")
+            if len(names) > 1:
+                seen = coverage.sightings(outbox, now - SEEN_HOURS * 3600)
+    # What came before is not about the settings that stand there now.
+    since = went.read if went else changed
+    by_name = {source.name: source for source in sources}
+    running = health if pid else {}
+    sums = {state: sum(states[state] for states in totals.deliveries.values()) for state in queries.STATES}
+    # Of what a daemon tells nothing that has only just begun.
+    silent = "stopped" if pid is None else "not taken" if went else "starting"
+    removed = "stopped" if pid is None else "removed"
+
+    def stands(part: str, known: bool = True) -> Health:
+        """What a daemon that is gone said last is not how things are."""
+        return running.get(part, Health(part, silent if known else removed, "", 0.0))
+
+    return {
+        "running": pid is not None,
+        "pid": pid,
+        "outbox": {"path": str(path), "used_bytes": used, "max_bytes": went.max_bytes if went else max_bytes},
+        "calls": totals.calls,
+        "rejects": sum(totals.rejects.values()),
+        "deliveries": sums,
+        "sources": {
+            name: {
+                **_source(by_name.get(name), read.get(name), stands(f"source {name}"), doubts.get(name, ""), now, zone),
+                "rejects": totals.rejects.get(name, 0),
+            }
+            for name in _names(list(by_name), running, "source")
+        },
+        "sightings": [{"sources": list(names), "calls": number} for names, number in sorted(seen.items())],
+        "destinations": {
+            name: _destination(name, totals, stands(f"destination {name}", name in destinations), since, now, zone)
+            for name in _names([*destinations, *totals.deliveries], running, "destination")
+        },
+        "page": _page((went.page if went else "") or page, stands("page"), zone),
+        "boards": {name: _part(stands(f"board {name}"), zone) for name in _names([], running, "board")},
+    }
+
+
+def _names(given: Sequence[str], health: Mapping[str, Health], kind: str) -> list[str]:
+    """Those given, and those of which the daemon tells, each once."""
+    told = (part.removeprefix(f"{kind} ") for part in health if part.startswith(f"{kind} "))
+    return list(dict.fromkeys([*given, *told]))
+
+
+def _part(health: Health, zone: tzinfo) -> dict[str, Any]:
+    return {"state": health.state, "message": health.message, "since": iso(health.since, zone)}
+
+
+def _page(where: str, health: Health, zone: tzinfo) -> dict[str, Any] | None:
+    return {"where": where, **_part(health, zone)} if where else None
+
+
+def _source(
+    source: Source | None, read: queries.ReadSoFar | None, health: Health, doubt: str, now: float, zone: tzinfo
+) -> dict[str, Any]:
+    """``source`` is None where agent.ini does not tell how to look at it, ``doubt`` what is said of its clock."""
+    trouble, unread, counts = "", None, ""
+    crowded = no_room(read.unkept) if read and read.unkept else ""
+    if source:
+        counts = source.unread_in
+        try:
+            trouble = source.trouble()
+            unread = source.unread(read.cursor if read else None)
+        except (OSError, SourceError) as error:
+            trouble = trouble or in_words(error)
+    return {
+        "state": health.state,
+        "message": "; ".join(filter(None, [health.message or trouble, doubt, crowded])),
+        "since": iso(health.since, zone),
+        "calls": read.calls if read else 0,
+        "rejects_ever": read.rejects if read else 0,
+        "rejects_unkept": read.unkept if read else 0,
+        "unread_bytes": unread if counts == "bytes" else None,
+        "unread_seconds": unread if counts == "seconds" else None,
+        "last_read": iso(read.at, zone) if read else None,
+        "age_seconds": round(now - read.at) if read else None,
+        "cursor": _without_token(read.cursor) if read else None,
+    }
+
+
+def _without_token(cursor: str) -> str:
+    try:
+        found = json.loads(cursor)
+    except (ValueError, RecursionError):
+        # A damaged one may hold a token all the same.
+        return "***" if "token" in cursor else cursor
+    if not isinstance(found, dict) or "token" not in found:
+        return cursor
+    return json.dumps(found | {"token": "***"})  # nosec B105 # a mask
+
+
+def _destination(
+    name: str, totals: queries.Totals, health: Health, since: float, now: float, zone: tzinfo
+) -> dict[str, Any]:
+    """``since`` is when agent.ini was read, or written where no daemon has."""
+    oldest, last_error = totals.oldest.get(name), totals.last_error.get(name)
+    return {
+        **_part(health, zone),
+        **totals.deliveries.get(name, dict.fromkeys(queries.STATES, 0)),
+        "oldest_waiting": iso(oldest, zone),
+        "oldest_waiting_seconds": round(now - oldest) if oldest else None,
+        "last_error": last_error[1] if last_error else "",
+        "last_error_at": iso(last_error[0], zone) if last_error else None,
+        "last_error_outdated": bool(last_error and last_error[0] < since),
+    }
