@@ -7,7 +7,7 @@ from ami_server import AmiServer
 from board_wire import Clock, Wire, own_clock
 
 from humbug_agent.board import asterisk
-from humbug_agent.listening.ami import link
+from humbug_agent.listening import link
 from humbug_agent.sources import push
 
 
@@ -36,5 +36,5 @@ def _soon_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is asked for twice a second."""
-    monkeypatch.setattr(link, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(link, "BEAT_SECONDS", 0.2)
     monkeypatch.setattr(asterisk, "CONFIRM_SECONDS", 0.4)

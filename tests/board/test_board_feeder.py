@@ -13,6 +13,7 @@ from host import wait_until
 from small_asterisk import Chan, SmallAsterisk
 
 from humbug_agent.board import asterisk, asterisk_list
+from humbug_agent.listening import link as either_link
 from humbug_agent.listening.ami import link
 
 NEVER_TOLD = "does not tell its channels and queues within 0 s"
@@ -190,7 +191,7 @@ def test_a_frozen_ami_is_away_within_seconds_and_back_when_it_thaws(
 def test_a_connection_that_speaks_again_is_believed_only_after_a_list(
     ami: AmiServer, pbx: Pbx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(either_link, "BEAT_SECONDS", 0.2)
     monkeypatch.setattr(link, "LOGIN_SECONDS", 0.5)
     talker = busy(pbx)
     with Live(ami) as live:

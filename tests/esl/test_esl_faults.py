@@ -13,6 +13,7 @@ from esl_server import GOODBYE, RUDE, EslServer, Recording, event, reply
 from host import wait_until
 
 from humbug_agent.listening import inbox
+from humbug_agent.listening import link as either_link
 from humbug_agent.listening.esl import client, link
 from humbug_agent.listening.esl.client import LoginRefused
 from humbug_agent.sources.contract import SourceError
@@ -126,10 +127,10 @@ def test_silence_is_noticed_and_another_connection_takes_over(esl: EslServer, mo
     for name, seconds in (
         ("SILENT_SECONDS", 0.3),
         ("PULSE_SECONDS", 0.3),
-        ("BEAT_SECONDS", 0.1),
         ("LOGIN_SECONDS", 0.5),
     ):
         monkeypatch.setattr(link, name, seconds)
+    monkeypatch.setattr(either_link, "BEAT_SECONDS", 0.1)
     with reading(esl) as consumer:
         esl.freeze()
         assert "nothing comes any more, neither HEARTBEATs nor an answer" in consumer.until_failure()
@@ -143,8 +144,8 @@ def test_silence_is_noticed_and_another_connection_takes_over(esl: EslServer, mo
 
 
 def test_a_server_without_heartbeats_that_answers_is_no_fault(esl: EslServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("SILENT_SECONDS", 0.2), ("BEAT_SECONDS", 0.1)):
-        monkeypatch.setattr(link, name, seconds)
+    monkeypatch.setattr(link, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(either_link, "BEAT_SECONDS", 0.1)
     with reading(esl) as consumer:
         wait_until(lambda: esl.said.count("api status") >= 3)
         assert esl.connections == 1
@@ -152,8 +153,9 @@ def test_a_server_without_heartbeats_that_answers_is_no_fault(esl: EslServer, mo
 
 
 def test_heartbeats_are_enough(esl: EslServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("SILENT_SECONDS", 0.5), ("PULSE_SECONDS", 0.1), ("BEAT_SECONDS", 0.05)):
-        monkeypatch.setattr(link, name, seconds)
+    monkeypatch.setattr(link, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(link, "PULSE_SECONDS", 0.1)
+    monkeypatch.setattr(either_link, "BEAT_SECONDS", 0.05)
     esl.answers_api = False
     with reading(esl) as consumer:
         until = time.monotonic() + 1.5
@@ -248,7 +250,7 @@ def test_the_end_comes_quickly_whatever_goes_on(esl: EslServer) -> None:
 
 
 def test_cut_anywhere_a_connection_tells_whole_calls_only(esl: EslServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(either_link, "LONGEST_WAIT", 0.1)
     whole = b"".join(map(event, Recording("json_calls").events()))
     with reading(esl) as consumer:
         for cut in range(200, len(whole), 4999):

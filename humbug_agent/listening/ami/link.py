@@ -1,161 +1,80 @@
-"""Keeps one connection to an AMI, in a thread of its own, for as long as the daemon runs.
-
-A connection on which nothing comes is not given up at once: what Asterisk still has in hand for it would be gone for
-ever. A second one is tried beside it, and takes over when it gets through and the first one is still silent.
-"""
+"""One connection to an AMI that is kept open: how it is made, and how it shows that it lives."""
 
 import asyncio
 import errno
-import itertools
-import random
 import re
 import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
 
-from humbug_agent.backoff import growing
+from humbug_agent.listening import link
 from humbug_agent.listening.ami.listener import Listener
 from humbug_agent.listening.ami.login import AmiLogin
 from humbug_agent.listening.ami.protocol import FLOOD_SECONDS, REST_SECONDS, AmiError, LoginRefused, Protocol
-from humbug_agent.listening.thread import Keeping
+from humbug_agent.listening.link import FIRST_WAIT, LinkError
 
-PING_SECONDS = 1.0
 SILENT_PINGS = 2
 """So many pings and nothing comes: something is wrong. The time alone says nothing: this process may have slept."""
 
-LOGIN_SECONDS, PATIENT_SECONDS, HASTY_TRIES = 3.0, 10.0, 20
-"""How long a connection may take until it is logged in, and after how many failures in a row it may take longer."""
+LOGIN_SECONDS = 3.0
+"""How long a connection may take until it is logged in."""
 
-FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0
-"""Seconds between tries, of which one that took long has used up some. What ends meanwhile is not told again."""
+PATIENT_SECONDS = 10.0
+HASTY_TRIES = 20
+"""After so many failures in a row it may take PATIENT_SECONDS."""
 
-REFUSED_WAIT, REFUSED_SECONDS = 30.0, 300.0
-"""How long to wait after a refused login, once they were refused for so long: each one is a line in a log."""
-
-STEADY_SECONDS = 10.0
-"""A connection that lasted so long was a good one."""
+REFUSED_SECONDS = 300.0
+REFUSED_WAIT = 30.0
+"""Once logins were refused for REFUSED_SECONDS, how many seconds lie between two: each one is a line in a log."""
 
 
-class Link:
-    """``events`` are the classes of events to ask for, as manager.conf names them, parted by commas.
+class Link(link.Link[Protocol, Listener]):
+    """``events`` are the classes of events to ask for, as manager.conf names them, parted by commas."""
 
-    What comes goes to the ``listeners``, as does each change of how the connection stands.
-    """
+    silence = "nothing comes any more, not even an answer to a ping"
 
     def __init__(self, settings: AmiLogin, events: str, listeners: Sequence[Listener]) -> None:
+        super().__init__("ami", listeners)
         self._settings = settings
         self._events = events
-        self._listeners = listeners
-        self._told: str | None = None
-        self._numbers = itertools.count(1)
-        self._protocols: set[Protocol] = set()
-        self._keeping = Keeping("ami", self._keep, self._tell, self._close)
 
-    def start(self) -> None:
-        self._keeping.start()
+    def patience(self) -> "Patience":
+        return Patience()
 
-    def is_alive(self) -> bool:
-        """Whether this link is connected, or still tries to connect."""
-        return self._keeping.is_alive()
-
-    def stop(self) -> None:
-        """Close the connection; nothing more comes into the inbox."""
-        self._keeping.stop()
-
-    def _close(self) -> None:
-        for protocol in self._protocols:
-            protocol.abort("the agent stops")
-
-    async def _keep(self) -> None:
-        patience = Patience()
-        while True:
-            tried = time.monotonic()
-            try:
-                protocol = await self._open(patience.login_seconds)
-            except AmiError as error:
-                self._tell(str(error))
-                await asyncio.sleep(patience.after(error, time.monotonic() - tried))
-                continue
-            began = time.monotonic()
-            self._beat(protocol)
-            reason = await self._watch(protocol)
-            self._tell(reason)
-            if time.monotonic() - began > STEADY_SECONDS:
-                patience = Patience()
-            await asyncio.sleep(patience.after(None))
-
-    async def _open(self, seconds: float) -> Protocol:
-        number = next(self._numbers)
-
+    async def open(self, number: int, patience: link.Patience) -> Protocol:
         def tell_all(blocks: Sequence[bytes]) -> None:
-            for listener in self._listeners:
+            for listener in self.listeners:
                 listener.heard(number, blocks)
 
-        protocol = await connect(self._settings, self._events, seconds, tell_all)
-        protocol.number = number
-        self._protocols.add(protocol)
-        protocol.lost.add_done_callback(lambda _: self._protocols.discard(protocol))
-        return protocol
+        seconds = LOGIN_SECONDS if patience.failures < HASTY_TRIES else PATIENT_SECONDS
+        return await connect(self._settings, self._events, seconds, tell_all)
 
-    async def _watch(self, protocol: Protocol) -> str:
-        """Until the connection, or the one that took its place, is lost; returns why."""
-        patience = Patience()
-        while True:
-            await asyncio.wait((protocol.lost,), timeout=PING_SECONDS)
-            if protocol.lost.done():
-                return f"{protocol.where}: {protocol.lost.result()}"
-            if not _silent(protocol):
-                self._beat(protocol)
-                protocol.ping()
-                continue
-            self._tell(f"{protocol.where}: nothing comes any more, not even an answer to a ping")
-            tried = time.monotonic()
-            try:
-                fresh = await self._open(patience.login_seconds)
-            except AmiError as error:
-                await asyncio.wait((protocol.lost,), timeout=patience.after(error, time.monotonic() - tried))
-                continue
-            patience = Patience()
-            if _silent(protocol):
-                protocol, fresh = fresh, protocol
-            fresh.abort("another connection took its place")
-            self._beat(protocol)
+    def is_silent(self, connection: Protocol) -> bool:
+        return connection.unanswered >= SILENT_PINGS
 
-    def _beat(self, protocol: Protocol) -> None:
-        self._tell("")
-        for listener in self._listeners:
-            listener.beat(protocol.number, protocol.tell)
+    def ask_for_life(self, connection: Protocol) -> None:
+        connection.ping()
 
-    def _tell(self, trouble: str) -> None:
-        if trouble != self._told:
-            self._told = trouble
-            for listener in self._listeners:
-                listener.stands(trouble)
+    def beat(self, connection: Protocol) -> None:
+        for listener in self.listeners:
+            listener.beat(connection.number, connection.tell)
 
 
-class Patience:
-    """How long to wait for a login, and after a failure, given those before it."""
-
+class Patience(link.Patience):
     def __init__(self) -> None:
-        self._failures = 0
+        super().__init__()
         self._refused: float | None = None
 
-    @property
-    def login_seconds(self) -> float:
-        return LOGIN_SECONDS if self._failures < HASTY_TRIES else PATIENT_SECONDS
-
-    def after(self, error: AmiError | None, spent: float = 0.0) -> float:
-        """``spent`` is how many seconds the try took."""
+    def after(self, error: LinkError | None, spent: float = 0.0) -> float:
         if not isinstance(error, LoginRefused):
             self._refused = None
-        elif self._refused is None:
+            return max(self.short() - spent, FIRST_WAIT * 0.75)
+        if self._refused is None:
             self._refused = time.monotonic()
         elif time.monotonic() - self._refused > REFUSED_SECONDS:
             return REFUSED_WAIT
-        self._failures += 1
-        wait = growing(self._failures, FIRST_WAIT, LONGEST_WAIT) * random.uniform(0.75, 1.0)  # nosec B311 # a pause
-        return max(wait, 1.0) if isinstance(error, LoginRefused) else max(wait - spent, FIRST_WAIT * 0.75)
+        return max(self.short(), 1.0)
 
 
 async def connect(
@@ -213,7 +132,3 @@ def _why(error: OSError | ValueError, seconds: float) -> str:
     if isinstance(error, socket.gaierror):
         return f"there is no such host ({error.strerror})"
     return error.strerror or str(error) or "closes the connection before TLS is set up"
-
-
-def _silent(protocol: Protocol) -> bool:
-    return protocol.unanswered >= SILENT_PINGS

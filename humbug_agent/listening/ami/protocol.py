@@ -19,6 +19,7 @@ from panoramisk.message import Message
 
 from humbug_agent.listening.ami.login import AmiLogin
 from humbug_agent.listening.ami.messages import END, divide, odd, of_cdr
+from humbug_agent.listening.link import LinkError
 from humbug_agent.scrub import Scrubber
 from humbug_agent.text import text
 
@@ -55,7 +56,7 @@ FULL_BYTES = 128 * 2**10
 """After a read of so much there may be more right behind it."""
 
 
-class AmiError(Exception):
+class AmiError(LinkError):
     """The AMI can't be used as things are; the text says which host, why, and what to do."""
 
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from humbug_agent.listening.esl.frames import Frame, FrameError, Frames
 from humbug_agent.listening.esl.login import EslLogin
+from humbug_agent.listening.link import LinkError
 from humbug_agent.scrub import Scrubber
 
 REST_SECONDS, FULL_BYTES = 0.02, 128 * 2**10
@@ -35,7 +36,7 @@ REPLY, ANSWER = "command/reply", "api/response"
 EVENTS = ("text/event-json", "text/event-plain")
 
 
-class EslError(Exception):
+class EslError(LinkError):
     """The event socket can't be used as things are; the text says which host, why, and what to do."""
 
 
