@@ -18,13 +18,13 @@ from humbug_agent.destinations import DESTINATIONS, make_destination
 from humbug_agent.destinations import settings_of as destination_settings
 from humbug_agent.destinations.contract import Destination
 from humbug_agent.destinations.settings import DestinationSettings
+from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import ConfigError, Secret, Section, contents, nearest, read, timezone
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.sources import SOURCES, make_source
 from humbug_agent.sources import settings_of as source_settings
 from humbug_agent.sources.contract import Source
 from humbug_agent.sources.settings import SourceSettings
-from humbug_agent.web.settings import StatusSettings
 
 DEFAULT_PATH = Path("/etc/humbug-agent/agent.ini")
 NO_ZONE = datetime.timezone(datetime.timedelta(0), "UTC")

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "cdr": set(),
     "host": set(),
     "http_client": {"words"},
-    "http_server": {"host", "words"},
+    "http_server": {"host", "ini", "words"},
     "numbers": {"ini"},
     "outbox": {"cdr", "words"},
     "listening": {"backoff", "ini", "scrub", "text"},
@@ -40,10 +40,10 @@ MAY_IMPORT = {
     "destinations": {"cdr", "http_client", "ini", "numbers", "scrub"},
     "receiver": {"http_server", "ini"},
     "delivery": {"backoff", "destinations", "outbox", "repeats"},
-    # The board and the outbox are shown, and only read.
-    "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "words"},
-    "config": {"destinations", "ini", "numbers", "sources", "web"},
+    "config": {"destinations", "http_server", "ini", "numbers", "sources"},
     "status": {"config", "host", "ini", "outbox", "sources", "words"},
+    # The board and the outbox are shown, and only read.
+    "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
         "backoff", "board", "cdr", "config", "delivery", "host", "http_server", "ini", "outbox", "repeats", "sources",
         "status", "web", "words",

@@ -23,7 +23,7 @@ from humbug_agent.config import Config, load
 from humbug_agent.daemon import agent, housekeeping
 from humbug_agent.outbox import queries
 from humbug_agent.outbox.outbox import Mark, Outbox
-from humbug_agent.status import standing
+from humbug_agent.status.gather import gather
 
 GOOD = 5
 VALUES = ("'ANSWERxD'", "CAST(X'61FF62' AS TEXT)", "X'00FF'", "1e300", "-1e300", "9223372036854775807", "''", "'[1]'")
@@ -60,8 +60,8 @@ def look_at_all(host: Host, config: Config, *ids: int) -> None:
         json.loads(said(host, "outbox", "show", str(one), "--json").stdout)
     said(host, "status")
     said(host, "status", "--nagios")
-    page = standing.standing(config, config.make_sources(), time.time(), None)
-    json.dumps(page, ensure_ascii=False).encode()
+    page = gather(config, config.make_sources(), time.time(), None)
+    json.dumps(page.as_json(), ensure_ascii=False).encode()
 
 
 def put_wrong(outbox: Path, table: str, several: list[tuple[str, str]]) -> None:
@@ -142,8 +142,8 @@ def test_whatever_else_is_damaged_stops_no_start_and_no_other_call(host: Host, t
             db.execute("INSERT INTO health VALUES (?, 'ok', '', 1.0)", (f"source s{n}",))
             db.execute("INSERT INTO cursors VALUES (?, '{}', 1.0, 0, 0, 0)", (f"s{n}",))
     put_wrong(path, table, several)
-    page = standing.standing(config, config.make_sources(), time.time(), 1)
-    json.dumps(page, ensure_ascii=False).encode()
+    page = gather(config, config.make_sources(), time.time(), 1)
+    json.dumps(page.as_json(), ensure_ascii=False).encode()
     housekeeping.prepare(config)
     delivered(config)
     with Outbox(path) as outbox:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from humbug_agent import config, destinations, sources
+from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import Section
 from humbug_agent.numbers.settings import NumbersSettings
-from humbug_agent.web.settings import StatusSettings
 
 EXAMPLE = Path(__file__).parent.parent / "agent.ini.example"
 TEXT = EXAMPLE.read_text()

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from calls import call, reject
@@ -18,7 +18,8 @@ from humbug_agent.outbox import outbox, queries
 from humbug_agent.outbox.outbox import REJECT_BYTES, SHARE, Outbox
 from humbug_agent.repeats import Sayings, to
 from humbug_agent.sources.contract import Source
-from humbug_agent.status.standing import standing
+from humbug_agent.status.document import SourceStatus
+from humbug_agent.status.gather import gather
 
 TO = ["humbug"]
 LIMIT = 2**20
@@ -98,14 +99,14 @@ def test_it_is_said_once_and_status_says_it_until_they_are_purged(
         assert unkept > 250
         assert sum("are only counted" in one.message for one in caplog.records) == 1
 
-        def told() -> dict[str, Any]:
-            return standing(config, sources, 0.0, None)["sources"]["csv"]  # type: ignore[no-any-return]
+        def told() -> SourceStatus:
+            return gather(config, sources, 0.0, None).sources["csv"]
 
         said = told()
-        assert (said["rejects"], said["rejects_unkept"]) == (302 - unkept, unkept)
-        assert f"{unkept:,} records that can't be understood are only counted" in said["message"]
+        assert (said.rejects, said.rejects_unkept) == (302 - unkept, unkept)
+        assert f"{unkept:,} records that can't be understood are only counted" in said.message
         queries.drop_rejects(box, queries.reject_ids(box))
-        assert "are only counted" not in told()["message"]
+        assert "are only counted" not in told().message
 
 
 @dataclass

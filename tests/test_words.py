@@ -19,11 +19,11 @@ from humbug_agent.config import load
 from humbug_agent.destinations.contract import Refused
 from humbug_agent.destinations.http import judge
 from humbug_agent.host.daemon_user import User, acting_as
+from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.http_server.sockets import WebError, tls_context
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.status import taken
 from humbug_agent.status.overview import compared
-from humbug_agent.web.settings import StatusSettings
 from humbug_agent.words import clock, count, said
 
 

@@ -230,10 +230,10 @@ def status(as_json: bool, nagios: bool) -> None:
             output.pairs([("agent", "not running")])
         raise
     if as_json:
-        output.as_json(found.found)
+        output.as_json(found.as_json())
     else:
-        print_for_people(found.found)
-    for mistake in found.mistakes:
+        print_for_people(found)
+    for mistake in found.agent_ini.mistakes:
         click.echo(f"{click.style('Error:', fg='red')} {printable(mistake)}", err=True)
     sys.exit(found.exit_code)
 

@@ -4,12 +4,12 @@ Source of the format: the Monitoring Plugins' development guidelines, "Plugin ou
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from humbug_agent.ini import ConfigError
 from humbug_agent.outbox.schema import OutboxError
+from humbug_agent.status.document import Status
 from humbug_agent.status.overview import overview
 from humbug_agent.status.troubles import NEAR_FULL, Level
 from humbug_agent.text import printable
@@ -36,8 +36,8 @@ def answer(path: Path) -> tuple[str, Level]:
     except (OutboxError, OSError) as error:
         return f"{Level.UNKNOWN.name} - {_short(said(error))}", Level.UNKNOWN
     level = max((trouble.level for trouble in found.wrong), default=Level.OK)
-    wrong = _in_words([trouble.said for trouble in found.wrong]) or _summary(found.found)
-    return f"{level.name} - {wrong} | {' '.join(_numbers(found.found))}", level
+    wrong = _in_words([trouble.said for trouble in found.wrong]) or _summary(found.status)
+    return f"{level.name} - {wrong} | {' '.join(_numbers(found.status))}", level
 
 
 def _in_words(wrong: Sequence[str]) -> str:
@@ -51,30 +51,30 @@ def _short(sentence: str) -> str:
     return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 1]}…"
 
 
-def _summary(found: Mapping[str, Any]) -> str:
-    oldest = _oldest(found)
-    return f"{count(found['calls'], 'call')}, {found['deliveries']['waiting']:,} waiting" + (
+def _summary(status: Status) -> str:
+    oldest = _oldest(status)
+    return f"{count(status.calls, 'call')}, {status.deliveries['waiting']:,} waiting" + (
         f", the oldest for {age(oldest)}" if oldest else ""
     )
 
 
-def _oldest(found: Mapping[str, Any]) -> int:
+def _oldest(status: Status) -> int:
     """Seconds that the call waits that has waited for longest; a clock may have been set back meanwhile."""
-    return max(0, *(one["oldest_waiting_seconds"] or 0 for one in found["destinations"].values()), 0)
+    return max(0, *(one.oldest_waiting_seconds or 0 for one in status.destinations.values()), 0)
 
 
-def _numbers(found: Mapping[str, Any]) -> list[str]:
+def _numbers(status: Status) -> list[str]:
     """``label=value[unit];warning;critical;least;most``."""
-    outbox, deliveries = found["outbox"], found["deliveries"]
-    most = outbox["max_bytes"]
-    unread = sum(one["unread_bytes"] or 0 for one in found["sources"].values())
+    outbox, deliveries = status.outbox, status.deliveries
+    most = outbox.max_bytes
+    unread = sum(one.unread_bytes or 0 for one in status.sources.values())
     return [
         f"waiting={deliveries['waiting']};;;0",
         f"dead={deliveries['dead']};0;;0",
-        f"rejects={found['rejects']};0;;0",
-        f"oldest_waiting_seconds={_oldest(found)}s;;;0",
-        f"outbox_bytes={outbox['used_bytes']}B;{int(NEAR_FULL * most)};{most};0;{most}",
+        f"rejects={status.rejects};0;;0",
+        f"oldest_waiting_seconds={_oldest(status)}s;;;0",
+        f"outbox_bytes={outbox.used_bytes}B;{int(NEAR_FULL * most)};{most};0;{most}",
         f"unread_bytes={unread}B;;;0",
-        f"calls={found['calls']};;;0",
+        f"calls={status.calls};;;0",
         f"sent={deliveries['sent']};;;0",
     ]

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any
 
 from humbug_agent.board.asterisk import LACKS
 from humbug_agent.board.model import Board
@@ -17,17 +16,18 @@ from humbug_agent.config import Config
 from humbug_agent.daemon.kept import Kept
 from humbug_agent.delivery.tally import Tally
 from humbug_agent.http_server.server import Server
+from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.http_server.sockets import WebError, listeners, tls_context
 from humbug_agent.ini import address
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.repeats import Sayings, to
 from humbug_agent.sources.contract import FeedsBoard, Source
-from humbug_agent.status.standing import standing
+from humbug_agent.status.document import Status
+from humbug_agent.status.gather import gather
 from humbug_agent.web.app import App
 from humbug_agent.web.facts import Facts
 from humbug_agent.web.guard import Guard
-from humbug_agent.web.settings import StatusSettings
 
 log = logging.getLogger(__name__)
 
@@ -98,10 +98,10 @@ class Serving:
         self._said: dict[str, str] = {}
         self._looking = threading.Lock()
 
-        def look() -> Mapping[str, Any] | None:
+        def look() -> Status | None:
             with self._looking:
                 # Once it is over, the outbox may be moved: whoever opens it then may make another one in its place.
-                return None if self._stop.is_set() else standing(config, asked, time.time(), os.getpid())
+                return None if self._stop.is_set() else gather(config, asked, time.time(), os.getpid())
 
         facts = Facts(look)
         self._where = config.status.where

@@ -3,16 +3,17 @@
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any
 
 from humbug_agent.config import DEFAULT_PATH, Config, load, system_timezone
 from humbug_agent.host import systemd
 from humbug_agent.ini import ConfigError
 from humbug_agent.outbox import lock
-from humbug_agent.status import standing, taken
+from humbug_agent.status import taken
+from humbug_agent.status.document import IniStatus, Status
+from humbug_agent.status.gather import gather, gather_from
 from humbug_agent.status.taken import Taken
 from humbug_agent.status.troubles import Level, Trouble, troubles
 from humbug_agent.words import clock, iso
@@ -20,15 +21,20 @@ from humbug_agent.words import clock, iso
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """``found`` is the object of `status --json`; ``mistakes`` are those that are in agent.ini now."""
+    """The status of an agent, its agent.ini, and what is wrong, the worst first."""
 
-    found: dict[str, Any]
-    wrong: list[Trouble]
-    mistakes: list[str]
+    status: Status
+    agent_ini: IniStatus
+    wrong: Sequence[Trouble]
+
+    def as_json(self) -> dict[str, object]:
+        """The object of `status --json`."""
+        wrong = [{"level": trouble.level.name, "message": trouble.said} for trouble in self.wrong]
+        return {**self.status.as_json(), "agent_ini": asdict(self.agent_ini), "troubles": wrong}
 
     @property
     def exit_code(self) -> int:
-        return 2 if self.mistakes else 1 if any(trouble.fails for trouble in self.wrong) else 0
+        return 2 if self.agent_ini.mistakes else 1 if any(trouble.fails for trouble in self.wrong) else 0
 
 
 def overview(path: Path) -> Overview:
@@ -44,30 +50,27 @@ def overview(path: Path) -> Overview:
         mistakes = error.mistakes
     running = daemon(path, config)
     went = taken.read_back(running.outbox, running.pid) if running else None
-    found = _found(config, running, went, mistakes)
+    status = _status(config, running, went, mistakes)
     zone = config.agent.timezone if config else system_timezone()
     state, said = compared(path, config, mistakes, went, zone)
     read = iso(went.read, zone) if went else None
-    found["agent_ini"] = {"path": str(path), "state": state, "message": said, "mistakes": mistakes, "read": read}
+    ini = IniStatus(path=str(path), state=state, message=said, mistakes=mistakes, read=read)
     new = [Trouble(Level.WARNING, said, state == "refused")] if said else []
-    wrong = sorted([*new, *troubles(found)], key=lambda trouble: trouble.level, reverse=True)
-    found["troubles"] = [{"level": trouble.level.name, "message": trouble.said} for trouble in wrong]
-    return Overview(found, wrong, mistakes)
+    wrong = sorted([*new, *troubles(status)], key=lambda trouble: trouble.level, reverse=True)
+    return Overview(status, ini, wrong)
 
 
-def _found(
-    config: Config | None, running: lock.Running | None, went: Taken | None, mistakes: list[str]
-) -> dict[str, Any]:
+def _status(config: Config | None, running: lock.Running | None, went: Taken | None, mistakes: list[str]) -> Status:
     """The daemon knows its outbox: agent.ini may name another one by now."""
     now = time.time()
     if config and (running is None or running.outbox == config.agent.outbox):
-        return standing.standing(config, config.make_sources(), now, running.pid if running else None)
+        return gather(config, config.make_sources(), now, running.pid if running else None)
     if running is None:
         raise ConfigError(mistakes)
     most = went.max_bytes if went else 0
     sources = config.make_sources() if config else []
     zone = config.agent.timezone if config else system_timezone()
-    return standing.standing_on(running.outbox, zone, most, sources, [], "", 0.0, now, running.pid)
+    return gather_from(running.outbox, zone, most, sources, [], "", 0.0, now, running.pid)
 
 
 def daemon(path: Path, config: Config | None) -> lock.Running | None:

@@ -86,7 +86,7 @@ class App:
 
     async def _tell(self) -> bytes:
         now, found = time.time(), await self._facts.now()
-        about = dict(found.standing) if found.standing is not None else {}
+        about = found.status.as_json() if found.status else {}
         views = self._views()
         said = {
             "now": iso(now, self._zone),
@@ -100,12 +100,12 @@ class App:
     async def _metrics(self, request: Request) -> Response:
         found, views = await self._facts.now(), self._views()
         counted = {name: (tally.delivered, tally.failed) for name, tally in self._tallies.items()}
-        body, kind = await run_in_threadpool(metrics, found.standing, found.error, views, counted)
+        body, kind = await run_in_threadpool(metrics, found.status, found.error, views, counted)
         return Response(body, headers={"content-type": kind})
 
     async def _healthz(self, request: Request) -> Response:
         found = await self._facts.now()
-        reasons = health.reasons(found.standing, found.error, self._views())
+        reasons = health.reasons(found.status, found.error, self._views())
         return PlainTextResponse("\n".join(reasons or ["ok"]) + "\n", 503 if reasons else 200)
 
 

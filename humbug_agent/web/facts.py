@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from humbug_agent.outbox.schema import OutboxError
+from humbug_agent.status.document import Status
 from humbug_agent.words import said
 
 FRESH_SECONDS = 2.0
@@ -21,9 +21,9 @@ LONGEST_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``standing`` as in `standing.standing`, or None and the ``error`` in words. ``at``: seconds since the epoch."""
+    """``status``, or None and the ``error`` in words. ``at``: seconds since the epoch."""
 
-    standing: Mapping[str, Any] | None
+    status: Status | None
     error: str
     at: float
 
@@ -34,7 +34,7 @@ class Facts:
     None, where it must not look now, leaves what was found before.
     """
 
-    def __init__(self, look: Callable[[], Mapping[str, Any] | None]) -> None:
+    def __init__(self, look: Callable[[], Status | None]) -> None:
         self._look = look
         self._found: Found | None = None
         self._due = 0.0

@@ -11,9 +11,9 @@ from contextlib import suppress
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from humbug_agent.http_server.bodies import Gone
+from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.http_server.throttle import Throttle, hold_back
 from humbug_agent.ini import is_loopback
-from humbug_agent.web.settings import StatusSettings
 from humbug_agent.words import count
 
 log = logging.getLogger(__name__)

@@ -5,21 +5,20 @@ What is not known has no sample: a 0 would be a statement.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from humbug_agent import __version__
 from humbug_agent.board.model import Queue, State, View
+from humbug_agent.status.document import DestinationStatus, Part, SourceStatus, Status
 
 MOST_QUEUES = 200
 """So many queues of a board have series of their own, the first ones by name; the rest is summed up under OTHERS."""
 
 OTHERS = "(others)"
-DELIVERY_STATES = ("waiting", "sent", "dead")
 MEMBER_STATES = frozenset(
     ("idle", "in use", "in use, ringing", "ringing", "busy", "on hold", "unavailable", "invalid", "paused")
 )
@@ -30,18 +29,18 @@ Samples = Iterable[tuple[Sequence[str], float | None]]
 
 
 def metrics(
-    standing: Mapping[str, Any] | None, error: str, views: Sequence[View], sent: Mapping[str, tuple[int, int]]
+    status: Status | None, error: str, views: Sequence[View], sent: Mapping[str, tuple[int, int]]
 ) -> tuple[bytes, str]:
     """The body and its content type.
 
-    ``standing`` is the object of `status --json`; None, or an ``error``, leaves of the outbox only that it can't be
+    ``status`` None, or an ``error``, leaves of the outbox only that it can't be
     read. ``sent`` is destination -> (calls delivered, attempts failed) since the agent's start.
     """
-    known = None if error else standing
+    known = None if error else status
     families = [
         _gauge("humbug_info", "The agent's version.", ["version"], [((__version__,), 1)]),
         _gauge("humbug_outbox_up", "1 while the outbox can be read, else 0.", [], [((), known is not None)]),
-        *(_of_standing(known) if known else ()),
+        *(_of_status(known) if known else ()),
         *_of_sent(sent),
         *_of_boards(views, time.time()),
     ]
@@ -71,22 +70,21 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -
     return family
 
 
-def _of_standing(standing: Mapping[str, Any]) -> Iterator[Metric]:
-    outbox = standing["outbox"]
+def _of_status(status: Status) -> Iterator[Metric]:
     yield _gauge(
         "humbug_outbox_bytes",
         "What the outbox holds, delivered calls that are kept for replay included.",
         [],
-        [((), outbox["used_bytes"])],
+        [((), status.outbox.used_bytes)],
     )
-    yield _gauge("humbug_outbox_max_bytes", "max_size_mb: then reading pauses.", [], [((), outbox["max_bytes"])])
-    yield from _of_sources(standing["sources"])
-    yield from _of_destinations(standing["destinations"])
+    yield _gauge("humbug_outbox_max_bytes", "max_size_mb: then reading pauses.", [], [((), status.outbox.max_bytes)])
+    yield from _of_sources(status.sources)
+    yield from _of_destinations(status.destinations)
 
 
-def _of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
-    def each(key: str) -> Samples:
-        return (((name,), one[key]) for name, one in sources.items())
+def _of_sources(sources: Mapping[str, SourceStatus]) -> Iterator[Metric]:
+    def each(number: Callable[[SourceStatus], float | None]) -> Samples:
+        return (((name,), number(one)) for name, one in sources.items())
 
     label = ["source"]
     yield _gauge(
@@ -100,41 +98,41 @@ def _of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
         "humbug_calls_total",
         "Calls that the source was the first to bring since the outbox was made; events that it forwards count, too.",
         label,
-        each("calls"),
+        each(lambda one: one.calls),
     )
     yield _counter(
         "humbug_rejects_total",
         "Records not understood since the outbox was made; they are kept as rejects. Read again, they count again.",
         label,
-        each("rejects_ever"),
+        each(lambda one: one.rejects_ever),
     )
     yield _gauge(
         "humbug_rejects",
         "Records not understood that are kept now: without those that were replayed or purged.",
         label,
-        each("rejects"),
+        each(lambda one: one.rejects),
     )
     yield _gauge(
         "humbug_source_unread_bytes",
         "What the PBX has written and the agent has not read.",
         label,
-        each("unread_bytes"),
+        each(lambda one: one.unread_bytes),
     )
     yield _gauge(
         "humbug_source_unread_seconds",
         "Of a hosted PBX: the time whose calls it was not asked for yet. It is a lot at first, and then next to none.",
         label,
-        each("unread_seconds"),
+        each(lambda one: one.unread_seconds),
     )
     yield _gauge(
         "humbug_source_last_read_age_seconds",
         "Since the last call was read; it grows when nobody calls, too.",
         label,
-        each("age_seconds"),
+        each(lambda one: one.age_seconds),
     )
 
 
-def _of_destinations(destinations: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
+def _of_destinations(destinations: Mapping[str, DestinationStatus]) -> Iterator[Metric]:
     label = ["destination"]
     yield _gauge(
         "humbug_destination_up",
@@ -147,19 +145,23 @@ def _of_destinations(destinations: Mapping[str, Mapping[str, Any]]) -> Iterator[
         "humbug_deliveries",
         "Deliveries in the outbox now: waiting, sent (kept for replay) or dead (refused for good).",
         [*label, "state"],
-        (((name, state), one[state]) for name, one in destinations.items() for state in DELIVERY_STATES),
+        (
+            ((name, state), number)
+            for name, one in destinations.items()
+            for state, number in (("waiting", one.waiting), ("sent", one.sent), ("dead", one.dead))
+        ),
     )
     yield _gauge(
         "humbug_oldest_waiting_seconds",
         "How long the oldest call that is not delivered has waited, 0 when none waits.",
         label,
-        (((name,), one["oldest_waiting_seconds"] or 0) for name, one in destinations.items()),
+        (((name,), one.oldest_waiting_seconds or 0) for name, one in destinations.items()),
     )
 
 
-def _up(part: Mapping[str, Any]) -> bool | None:
+def _up(part: Part) -> bool | None:
     """None for one that has not said anything yet. A destination that agent.ini no longer has never will."""
-    return None if part["state"] in ("starting", "removed") else part["state"] == "ok"
+    return None if part.state in ("starting", "removed") else part.state == "ok"
 
 
 def _of_sent(sent: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:

@@ -25,6 +25,7 @@ from humbug_agent.destinations.contract import DeliveryError
 from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.http_server.server import MOST_HEAD_BYTES
+from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.http_server.strict import StrictHttp
 from humbug_agent.ini import ConfigError, Secret
 from humbug_agent.numbers.settings import NumbersSettings
@@ -33,7 +34,6 @@ from humbug_agent.sources.files.position import OpenFile
 from humbug_agent.sources.files.unpacking import CantUnpack
 from humbug_agent.web.guard import Guard
 from humbug_agent.web.ipps import NO_CHANNEL, NO_QUEUE, channelinfo, queueactive
-from humbug_agent.web.settings import StatusSettings
 
 API_KEY, KEY = "the-api-key", "the-encryption-key"
 

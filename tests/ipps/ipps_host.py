@@ -11,7 +11,7 @@ from pathlib import Path
 from humbug_agent.board.model import Board, Channel, Member, QueueCall, State
 from humbug_agent.config import load
 from humbug_agent.http_server.server import Server
-from humbug_agent.status.standing import standing
+from humbug_agent.status.gather import gather
 from humbug_agent.web.app import App
 from humbug_agent.web.facts import Facts
 from humbug_agent.web.guard import Guard
@@ -50,7 +50,7 @@ def serving(folder: Path, boards: Sequence[Board], status: str = "", zone: str =
     )
     config = load(ini)
     assert config.status
-    facts = Facts(lambda: standing(config, config.make_sources(), time.time(), None))
+    facts = Facts(lambda: gather(config, config.make_sources(), time.time(), None))
     app = App(config.agent.timezone, config.numbers, boards, facts, {}).routes()
     server = Server(Guard(app, config.status), config.status)
     server.start()

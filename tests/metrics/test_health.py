@@ -13,7 +13,7 @@ from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import OutboxFull
-from humbug_agent.status.standing import standing
+from humbug_agent.status.gather import gather
 from humbug_agent.web.health import reasons
 
 PARTS = ("source csv", "destination humbug")
@@ -48,7 +48,7 @@ def live() -> Board:
 
 
 def why(config: Config, boards: Sequence[Board] = ()) -> list[str]:
-    found = standing(config, config.make_sources(), time.time(), os.getpid())
+    found = gather(config, config.make_sources(), time.time(), os.getpid())
     return reasons(found, "", [board.view() for board in boards])
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
 from humbug_agent.outbox import queries
 from humbug_agent.outbox.outbox import Mark, Outbox
-from humbug_agent.status.standing import standing
+from humbug_agent.status.document import Status
+from humbug_agent.status.gather import gather
 from humbug_agent.web.metrics import MOST_QUEUES, OTHERS, metrics
 
 DATA = files("humbug_agent") / "data"
@@ -69,14 +71,14 @@ def outbox(config: Config) -> Iterator[Outbox]:
         yield box
 
 
-def stands(config: Config) -> dict[str, Any]:
-    return standing(config, config.make_sources(), time.time(), os.getpid())
+def stands(config: Config) -> Status:
+    return gather(config, config.make_sources(), time.time(), os.getpid())
 
 
-def with_hosted(found: dict[str, Any]) -> dict[str, Any]:
+def with_hosted(found: Status) -> Status:
     """The same with a hosted PBX as a source, which is asked for its calls."""
-    cloud = found["sources"]["csv"] | {"unread_bytes": None, "unread_seconds": 93_600}
-    return found | {"sources": found["sources"] | {"cloud": cloud}}
+    cloud = replace(found.sources["csv"], unread_bytes=None, unread_seconds=93_600)
+    return replace(found, sources={**found.sources, "cloud": cloud})
 
 
 def board(
@@ -101,7 +103,7 @@ def member(queue: str, state: str, *, paused: bool = False, number: int = 0) -> 
 
 
 def numbers(
-    found: Mapping[str, Any] | None, error: str = "", views: Sequence[View] = (), sent: Mapping[str, Any] | None = None
+    found: Status | None, error: str = "", views: Sequence[View] = (), sent: Mapping[str, Any] | None = None
 ) -> dict[Sample, float]:
     """What Prometheus would read. No series is there twice."""
     body, kind = metrics(found, error, views, sent or {"humbug": (31, 7)})

@@ -284,9 +284,8 @@ def test_an_error_from_before_agent_ini_was_changed_is_told_as_that(host: Host, 
     with Outbox(host.folder / "outbox.db") as outbox:
         outbox.accept("master-csv", batch(1, cursor=None), ["humbug"])
         outbox.mark("humbug", [Mark(1, "dead", changed + age, status=400, error="http://old/: answered 400")])
-    found = overview(host.ini).found
-    stands = found["destinations"]["humbug"]
-    assert (stands["last_error"], stands["last_error_outdated"]) == ("http://old/: answered 400", age < 0)
+    stands = overview(host.ini).status.destinations["humbug"]
+    assert (stands.last_error, stands.last_error_outdated) == ("http://old/: answered 400", age < 0)
     done = CliRunner().invoke(main, ["status", "--config", str(host.ini)])
     (line,) = [line for line in done.stdout.splitlines() if "last error" in line]
     before = ", before agent.ini was changed" if age < 0 else ""

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from humbug_agent.http_server import connection
 from humbug_agent.http_server import server as server_module
 from humbug_agent.http_server.server import Server
-from humbug_agent.web.settings import StatusSettings
+from humbug_agent.http_server.settings import StatusSettings
 
 
 @pytest.fixture(autouse=True)

@@ -16,12 +16,12 @@ from breaking import WAYS, break_connections
 
 from humbug_agent.http_server import throttle
 from humbug_agent.http_server.server import Server
+from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import Secret
 from humbug_agent.receiver import Receiver, Store
 from humbug_agent.sources.freeswitch.http.inbox import Desk, Door
 from humbug_agent.web import guard
 from humbug_agent.web.guard import Guard
-from humbug_agent.web.settings import StatusSettings
 
 CONNECTIONS = int(os.environ.get("HUMBUG_TEST_CONNECTIONS", "1200"))
 """Of each server."""

@@ -16,10 +16,10 @@ from starlette.routing import Route
 
 from humbug_agent.http_server import throttle
 from humbug_agent.http_server.server import Server
+from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import Secret
 from humbug_agent.web import guard
 from humbug_agent.web.guard import Guard
-from humbug_agent.web.settings import StatusSettings
 
 Guarded = Callable[..., Server]
 

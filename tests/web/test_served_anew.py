@@ -9,7 +9,7 @@ from asking import Certified, ask, connect, read
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from humbug_agent.http_server.server import Server, WebError
-from humbug_agent.web.settings import StatusSettings
+from humbug_agent.http_server.settings import StatusSettings
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from humbug_agent.http_server import server as server_module
 from humbug_agent.http_server.server import Server, WebError
-from humbug_agent.web.settings import StatusSettings
+from humbug_agent.http_server.settings import StatusSettings
 
 Serving = Callable[..., Server]
 Limits = Callable[..., None]

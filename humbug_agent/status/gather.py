@@ -1,10 +1,10 @@
-"""How things stand: what `status` tells, from the outbox and the files alone, whether the daemon runs or not."""
+"""Finds out the status of an agent from its outbox and the PBX's files alone, whether the daemon runs or not."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any
 
 from humbug_agent.config import Config
 from humbug_agent.outbox import queries
@@ -12,25 +12,34 @@ from humbug_agent.outbox.outbox import Health, Outbox
 from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.sources.readable import in_words
 from humbug_agent.status import coverage, taken
+from humbug_agent.status.document import (
+    DestinationStatus,
+    OutboxStatus,
+    PageStatus,
+    Part,
+    Sighting,
+    SourceStatus,
+    Status,
+)
 from humbug_agent.words import iso, no_room
 
 SEEN_HOURS = 24
 """For how long `status` looks back when it says which source saw which calls."""
 
 
-def standing(config: Config, sources: Sequence[Source], now: float, pid: int | None) -> dict[str, Any]:
-    """The object of `status --json`. ``pid`` is the running daemon's. Raises OutboxError."""
+def gather(config: Config, sources: Sequence[Source], now: float, pid: int | None) -> Status:
+    """The status of the agent that agent.ini describes. ``pid`` is the running daemon's. Raises OutboxError."""
     names = [destination.name for destination in config.destinations]
     where = config.status.where if config.status else ""
     # A daemon goes on without the file, and knows when it read it.
     changed = 0.0 if pid else config.path.stat().st_mtime
     agent = config.agent
-    return standing_on(
+    return gather_from(
         agent.outbox, agent.timezone, agent.max_size_mb * 2**20, sources, names, where, changed, now, pid
     )
 
 
-def standing_on(
+def gather_from(
     path: Path,
     zone: tzinfo,
     max_bytes: int,
@@ -40,7 +49,7 @@ def standing_on(
     changed: float,
     now: float,
     pid: int | None,
-) -> dict[str, Any]:
+) -> Status:
     """The same, of the outbox at ``path``. ``page`` is where agent.ini wants it, or blank, and
     ``changed`` when it was written.
 
@@ -70,28 +79,35 @@ def standing_on(
         """What a daemon that is gone said last is not how things are."""
         return running.get(part, Health(part, silent if known else removed, "", 0.0))
 
-    return {
-        "running": pid is not None,
-        "pid": pid,
-        "outbox": {"path": str(path), "used_bytes": used, "max_bytes": went.max_bytes if went else max_bytes},
-        "calls": totals.calls,
-        "rejects": sum(totals.rejects.values()),
-        "deliveries": sums,
-        "sources": {
-            name: {
-                **_source(by_name.get(name), read.get(name), stands(f"source {name}"), doubts.get(name, ""), now, zone),
-                "rejects": totals.rejects.get(name, 0),
-            }
+    return Status(
+        running=pid is not None,
+        pid=pid,
+        outbox=OutboxStatus(path=str(path), used_bytes=used, max_bytes=went.max_bytes if went else max_bytes),
+        calls=totals.calls,
+        rejects=sum(totals.rejects.values()),
+        deliveries=sums,
+        sources={
+            name: _source(
+                _part(stands(f"source {name}"), zone),
+                by_name.get(name),
+                read.get(name),
+                totals.rejects.get(name, 0),
+                doubts.get(name, ""),
+                now,
+                zone,
+            )
             for name in _names(list(by_name), running, "source")
         },
-        "sightings": [{"sources": list(names), "calls": number} for names, number in sorted(seen.items())],
-        "destinations": {
-            name: _destination(name, totals, stands(f"destination {name}", name in destinations), since, now, zone)
+        sightings=[Sighting(sources=list(names), calls=number) for names, number in sorted(seen.items())],
+        destinations={
+            name: _destination(
+                _part(stands(f"destination {name}", name in destinations), zone), name, totals, since, now, zone
+            )
             for name in _names([*destinations, *totals.deliveries], running, "destination")
         },
-        "page": _page((went.page if went else "") or page, stands("page"), zone),
-        "boards": {name: _part(stands(f"board {name}"), zone) for name in _names([], running, "board")},
-    }
+        page=_page((went.page if went else "") or page, stands("page"), zone),
+        boards={name: _part(stands(f"board {name}"), zone) for name in _names([], running, "board")},
+    )
 
 
 def _names(given: Sequence[str], health: Mapping[str, Health], kind: str) -> list[str]:
@@ -100,17 +116,23 @@ def _names(given: Sequence[str], health: Mapping[str, Health], kind: str) -> lis
     return list(dict.fromkeys([*given, *told]))
 
 
-def _part(health: Health, zone: tzinfo) -> dict[str, Any]:
-    return {"state": health.state, "message": health.message, "since": iso(health.since, zone)}
+def _part(health: Health, zone: tzinfo) -> Part:
+    return Part(state=health.state, message=health.message, since=iso(health.since, zone))
 
 
-def _page(where: str, health: Health, zone: tzinfo) -> dict[str, Any] | None:
-    return {"where": where, **_part(health, zone)} if where else None
+def _page(where: str, health: Health, zone: tzinfo) -> PageStatus | None:
+    return PageStatus(where=where, **asdict(_part(health, zone))) if where else None
 
 
 def _source(
-    source: Source | None, read: queries.ReadSoFar | None, health: Health, doubt: str, now: float, zone: tzinfo
-) -> dict[str, Any]:
+    part: Part,
+    source: Source | None,
+    read: queries.ReadSoFar | None,
+    rejects: int,
+    doubt: str,
+    now: float,
+    zone: tzinfo,
+) -> SourceStatus:
     """``source`` is None where agent.ini does not tell how to look at it, ``doubt`` what is said of its clock."""
     trouble, unread, counts = "", None, ""
     crowded = no_room(read.unkept) if read and read.unkept else ""
@@ -121,19 +143,20 @@ def _source(
             unread = source.unread(read.cursor if read else None)
         except (OSError, SourceError) as error:
             trouble = trouble or in_words(error)
-    return {
-        "state": health.state,
-        "message": "; ".join(filter(None, [health.message or trouble, doubt, crowded])),
-        "since": iso(health.since, zone),
-        "calls": read.calls if read else 0,
-        "rejects_ever": read.rejects if read else 0,
-        "rejects_unkept": read.unkept if read else 0,
-        "unread_bytes": unread if counts == "bytes" else None,
-        "unread_seconds": unread if counts == "seconds" else None,
-        "last_read": iso(read.at, zone) if read else None,
-        "age_seconds": round(now - read.at) if read else None,
-        "cursor": _without_token(read.cursor) if read else None,
-    }
+    return SourceStatus(
+        state=part.state,
+        message="; ".join(filter(None, [part.message or trouble, doubt, crowded])),
+        since=part.since,
+        calls=read.calls if read else 0,
+        rejects_ever=read.rejects if read else 0,
+        rejects_unkept=read.unkept if read else 0,
+        unread_bytes=unread if counts == "bytes" else None,
+        unread_seconds=unread if counts == "seconds" else None,
+        last_read=iso(read.at, zone) if read else None,
+        age_seconds=round(now - read.at) if read else None,
+        cursor=_without_token(read.cursor) if read else None,
+        rejects=rejects,
+    )
 
 
 def _without_token(cursor: str) -> str:
@@ -148,16 +171,19 @@ def _without_token(cursor: str) -> str:
 
 
 def _destination(
-    name: str, totals: queries.Totals, health: Health, since: float, now: float, zone: tzinfo
-) -> dict[str, Any]:
+    part: Part, name: str, totals: queries.Totals, since: float, now: float, zone: tzinfo
+) -> DestinationStatus:
     """``since`` is when agent.ini was read, or written where no daemon has."""
     oldest, last_error = totals.oldest.get(name), totals.last_error.get(name)
-    return {
-        **_part(health, zone),
-        **totals.deliveries.get(name, dict.fromkeys(queries.STATES, 0)),
-        "oldest_waiting": iso(oldest, zone),
-        "oldest_waiting_seconds": round(now - oldest) if oldest else None,
-        "last_error": last_error[1] if last_error else "",
-        "last_error_at": iso(last_error[0], zone) if last_error else None,
-        "last_error_outdated": bool(last_error and last_error[0] < since),
-    }
+    number = totals.deliveries.get(name, {})
+    return DestinationStatus(
+        **asdict(part),
+        waiting=number.get("waiting", 0),
+        sent=number.get("sent", 0),
+        dead=number.get("dead", 0),
+        oldest_waiting=iso(oldest, zone),
+        oldest_waiting_seconds=round(now - oldest) if oldest else None,
+        last_error=last_error[1] if last_error else "",
+        last_error_at=iso(last_error[0], zone) if last_error else None,
+        last_error_outdated=bool(last_error and last_error[0] < since),
+    )
