@@ -164,3 +164,15 @@ def test_with_all_sections_uncommented_and_what_is_needed_put_in_it_is_the_same(
         if name and example.kind != "humbug":
             alone, _, _ = example.make(**example.needed())
             assert vars(named[name]) | {"name": "name"} == vars(alone)
+
+
+HOMES = [
+    *(f"sources.{where}" for where in sources.SOURCES.values()),
+    *(f"destinations.{where}" for where in destinations.DESTINATIONS.values()),
+]
+
+
+@pytest.mark.parametrize("where", HOMES)
+def test_the_block_of_each_type_is_the_sample_in_its_home(where: str) -> None:
+    home = EXAMPLE.parent / "humbug_agent" / where.partition(":")[0].replace(".", "/")
+    assert f"\n{(home / 'sample.ini').read_text()}" in TEXT

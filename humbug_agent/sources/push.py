@@ -32,7 +32,7 @@ class Connection(Protocol):
     def is_alive(self) -> bool: ...
 
 
-class Hearing:
+class PushReader:
     """``batch`` makes calls of what was heard, ``most`` events at a time. ``meanwhile`` says what a trouble costs."""
 
     def __init__(self, inbox: Inbox, batch: Callable[[list[Heard]], Batch], most: int, meanwhile: str) -> None:
@@ -72,7 +72,7 @@ class Hearing:
         self._stays = self._connection is None or self._connection.is_alive()
         return self._stays
 
-    def take_over(self, other: "Hearing") -> None:
+    def take_over(self, other: "PushReader") -> None:
         """Go on with the connection of ``other``, and with what has come over it."""
         self._inbox, self._connection = other._inbox, other._connection
         self._unacknowledged, self._trouble = other._unacknowledged, other._trouble

@@ -22,7 +22,7 @@ from host import wait_until
 
 from humbug_agent.http_server import throttle
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch.http import inbox as desk
+from humbug_agent.sources.freeswitch.http import postbox
 from humbug_agent.sources.freeswitch.http import source as endpoint
 from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
 
@@ -41,7 +41,7 @@ def outbox() -> Iterator[Outbox]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(postbox, "WAIT_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize("kind", [FORM, "Content-Type:"])
@@ -139,9 +139,9 @@ def test_the_end_answers_what_is_under_way() -> None:
     with Outbox(settings()) as outbox:
         outbox.free.clear()
         thread, answers = in_background(lambda: outbox.post(numbered(1)[1]))
-        wait_until(lambda: outbox.source._desk._unanswered)
+        wait_until(lambda: outbox.source._postbox._unanswered)
         later, later_answers = in_background(lambda: outbox.post(numbered(2)[1]))
-        wait_until(lambda: outbox.source._desk._waiting)
+        wait_until(lambda: outbox.source._postbox._waiting)
         outbox.stop.set()
         outbox.free.set()
         thread.join(10)
@@ -211,7 +211,7 @@ HALF = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 
 
 def test_a_document_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(postbox, "BODY_SECONDS", 0.3)
     with Outbox(settings()) as outbox:
         with socket.create_connection(("127.0.0.1", outbox.source.port), timeout=10) as sock:
             sock.sendall(HALF % 9000 + b"{")
@@ -223,7 +223,7 @@ def test_a_document_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPat
 def test_what_has_come_in_part_is_bounded_and_the_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     document = numbered(1)[1]
     size = len(document)
-    monkeypatch.setattr(desk, "MOST_ARRIVING_BYTES", 3 * size)
+    monkeypatch.setattr(postbox, "MOST_ARRIVING_BYTES", 3 * size)
     with ExitStack() as stack:
         outbox = stack.enter_context(Outbox(settings()))
         address = "127.0.0.1", outbox.source.port
@@ -252,7 +252,7 @@ def test_a_document_passes_beside_hundreds_that_take_their_time(outbox: Outbox) 
                 sock.send(b"x" * 9000)
         began = time.monotonic()
         assert outbox.post(numbered(1)[1]) == 200
-        assert time.monotonic() - began < desk.BODY_SECONDS - 1
+        assert time.monotonic() - began < postbox.BODY_SECONDS - 1
     assert outbox.numbers == [1]
 
 
@@ -273,7 +273,7 @@ def test_what_may_be_read_in_two_ways_is_refused(outbox: Outbox, said: bytes) ->
 def test_a_fault_of_this_program_names_the_source(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(desk.Desk, "put", None)
+    monkeypatch.setattr(postbox.Postbox, "put", None)
     assert outbox.post(numbered(1)[1]) == 500
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
         "source posted: a fault of this program: POST '/' failed"
@@ -321,11 +321,11 @@ def test_garbage_on_the_wire_is_no_document(outbox: Outbox) -> None:
 
 
 def test_what_waits_is_bounded(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "MOST_WAITING", 3)
+    monkeypatch.setattr(postbox, "MOST_WAITING", 3)
     monkeypatch.setattr(endpoint, "MOST", 1)
     outbox.free.clear()
     first = in_background(lambda: outbox.post(numbered(0)[1]))
-    wait_until(lambda: outbox.source._desk._unanswered)
+    wait_until(lambda: outbox.source._postbox._unanswered)
     others = [in_background(lambda number=number: outbox.post(numbered(number)[1])) for number in range(1, 10)]
     wait_until(lambda: sum(answers == [503] for _, answers in others) == 6)
     outbox.free.set()

@@ -2,7 +2,7 @@
 
 import { showAgent } from "./agent.js";
 import { showLive } from "./live.js";
-import { lookAt, sumsOf, troubleOf, troublesOf } from "./look.js";
+import { lookAt, sumsOf, troubleOf, troublesOf } from "./answer.js";
 import { showClock, showTiles, showTitle, showVerdict } from "./top.js";
 import { byId, setAttribute, setText } from "./dom.js";
 import { clock, duration, visible } from "./words.js";

@@ -1,7 +1,7 @@
 // Calls and queues as they are now.
 
 import { body, byId, capped, element, keyed, marked, person, row, say, setAttribute, setForeign, setHidden, setText, table } from "./dom.js";
-import { troubleOf } from "./look.js";
+import { troubleOf } from "./answer.js";
 import { UNKNOWN, clock, count, duration, several, visible } from "./words.js";
 
 const CALL_STATES = { ring: ["dialling", "dialling"], ringing: ["ringing", "ringing"] };

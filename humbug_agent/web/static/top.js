@@ -68,7 +68,7 @@ function showAgentTiles(agent) {
   tiles.get("dead").update(bigCount(dead), dead ? "refused for good, kept" : "none refused for good", some(dead, "bad"));
 }
 
-/** `troubles` are those of look.js; none means that all is well. */
+/** `troubles` are those of answer.js; none means that all is well. */
 export function showVerdict(troubles, remark) {
   const shown = troubles.length ? troubles : [{ kind: "good", head: "All is well", words: "" }];
   setAttribute(byId("top"), "data-kind", shown[0].kind);

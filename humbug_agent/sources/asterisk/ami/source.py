@@ -24,7 +24,7 @@ from humbug_agent.sources.asterisk.ami.check import check
 from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
-from humbug_agent.sources.push import Hearing
+from humbug_agent.sources.push import PushReader
 from humbug_agent.sources.zone_watch import ZoneWatch
 
 MOST = 1000
@@ -55,7 +55,7 @@ class AsteriskAmi:
         self._inbox = Inbox(beginnings, of_cdr) if self._calls else Inbox(beginnings)
         self._listeners: list[Listener] = [self._inbox]
         self._classes = {ami_events.CLASSES[word] for word in settings.events}
-        self._hearing = Hearing(self._inbox, self._batch, MOST, MEANWHILE)
+        self._push = PushReader(self._inbox, self._batch, MOST, MEANWHILE)
         self._counts: dict[int, Count] = {}
         self._numbers = itertools.count()
         self._watch = ZoneWatch()
@@ -75,19 +75,19 @@ class AsteriskAmi:
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         if follow:
-            yield from self._hearing.read(self._connect, stop)
+            yield from self._push.read(self._connect, stop)
 
     def stay(self) -> bool:
-        return self._hearing.stay()
+        return self._push.stay()
 
     def take_over(self, other: Self) -> None:
-        self._hearing.take_over(other._hearing)
+        self._push.take_over(other._push)
         # The connection tells those that it told before.
         self._listeners, self._classes = other._listeners, other._classes
         self._counts = other._counts
 
     def let_go(self) -> Iterable[Batch]:
-        return self._hearing.let_go()
+        return self._push.let_go()
 
     def _connect(self) -> Link:
         return Link(self._settings, ",".join(sorted(self._classes)), self._listeners)

@@ -21,7 +21,7 @@ from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.esl.event import HANGUP, leg
 from humbug_agent.sources.freeswitch.esl.settings import FreeswitchEslSettings
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
-from humbug_agent.sources.push import Hearing
+from humbug_agent.sources.push import PushReader
 from humbug_agent.sources.zone_watch import ZoneWatch
 from humbug_agent.words import count
 
@@ -49,7 +49,7 @@ class FreeswitchEsl:
         self._inbox = Inbox(BEGINNINGS)
         self._listeners: list[Listener] = [self._inbox]
         self._events = {HANGUP}
-        self._hearing = Hearing(self._inbox, self._batch, MOST, MEANWHILE)
+        self._push = PushReader(self._inbox, self._batch, MOST, MEANWHILE)
 
     def feed_board(self) -> Board:
         # Only a [status] needs it.
@@ -66,19 +66,19 @@ class FreeswitchEsl:
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         if follow:
-            yield from self._hearing.read(self._connect, stop)
+            yield from self._push.read(self._connect, stop)
 
     def stay(self) -> bool:
-        return self._hearing.stay()
+        return self._push.stay()
 
     def take_over(self, other: Self) -> None:
-        self._hearing.take_over(other._hearing)
+        self._push.take_over(other._push)
         self._inbox = other._inbox
         # The connection tells those that it told before.
         self._listeners, self._events = other._listeners, other._events
 
     def let_go(self) -> Iterable[Batch]:
-        return self._hearing.let_go()
+        return self._push.let_go()
 
     def _connect(self) -> Link:
         return Link(self._settings, self._events, self._listeners, self._inbox.full)

@@ -5,7 +5,7 @@ from contextlib import closing, suppress
 
 from humbug_agent.http_server.sockets import WebError, listeners
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch.http.inbox import SIGN
+from humbug_agent.sources.freeswitch.http.postbox import SIGN
 from humbug_agent.sources.freeswitch.http.settings import FreeswitchHttpSettings
 
 ASK_SECONDS = 5.0

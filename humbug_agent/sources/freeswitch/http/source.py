@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.documents import leg
-from humbug_agent.sources.freeswitch.http.inbox import Desk, Door
+from humbug_agent.sources.freeswitch.http.postbox import Door, Postbox
 from humbug_agent.sources.freeswitch.http.settings import FreeswitchHttpSettings
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
 from humbug_agent.sources.zone_watch import ZoneWatch
@@ -42,7 +42,7 @@ class FreeswitchHttp:
         self._settings = settings
         self._zone = settings.timezone or zone
         self._zone_watch = ZoneWatch()
-        self._desk = Desk()
+        self._postbox = Postbox()
         self._server: Server | None = None
         self._stays = False
 
@@ -59,13 +59,13 @@ class FreeswitchHttp:
             self._start()
         yield Batch([], [], None)
         while not stop.is_set():
-            if self._desk.take(MOST, LOOK_SECONDS):
+            if self._postbox.take(MOST, LOOK_SECONDS):
                 yield from self._hand_over()
                 stop.wait(REST_SECONDS)
         if self._stays:
             return
-        self._desk.close()
-        while self._desk.take(MOST, 0):
+        self._postbox.close()
+        while self._postbox.take(MOST, 0):
             yield from self._hand_over()
 
     def stay(self) -> bool:
@@ -74,14 +74,14 @@ class FreeswitchHttp:
 
     def take_over(self, other: Self) -> None:
         """Whoever posts meanwhile waits for his answer a little longer."""
-        self._desk, self._server = other._desk, other._server
+        self._postbox, self._server = other._postbox, other._server
         if self._server:
             self._server.serve(self._door(), self._settings)
 
     def let_go(self) -> Iterable[Batch]:
         """Whoever still waits is told that his document is not stored, and keeps it."""
-        self._desk.close()
-        self._desk.refuse()
+        self._postbox.close()
+        self._postbox.refuse()
         if self._server:
             self._server.stop()
             self._server = None
@@ -113,7 +113,7 @@ class FreeswitchHttp:
         from humbug_agent.http_server.server import Server, WebError
 
         # Before somebody can come to it.
-        self._desk.open()
+        self._postbox.open()
         if self._server is None:
             server = Server(self._door(), self._settings, most=MOST_CONNECTIONS, patient=True)
             try:
@@ -124,11 +124,11 @@ class FreeswitchHttp:
 
     def _door(self) -> Door:
         secret = self._settings.password
-        return Door(self.name, self._desk, self._settings.username, secret.reveal() if secret else "")
+        return Door(self.name, self._postbox, self._settings.username, secret.reveal() if secret else "")
 
     def _hand_over(self) -> Iterator[Batch]:
-        yield self._batch([(posted.body, posted.uuid) for posted in self._desk.take(MOST, 0)])
-        self._desk.answer()
+        yield self._batch([(posted.body, posted.uuid) for posted in self._postbox.take(MOST, 0)])
+        self._postbox.answer()
 
     def _batch(self, documents: list[tuple[bytes, str]]) -> Batch:
         records: list[CDR] = []

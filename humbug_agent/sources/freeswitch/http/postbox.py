@@ -64,7 +64,7 @@ class Posted:
             self.stored.set_result(stored)
 
 
-class Desk:
+class Postbox:
     """Between the web server, which puts documents here, and the source's thread, which takes and then answers them."""
 
     def __init__(self) -> None:
@@ -128,9 +128,9 @@ class Desk:
 class Door:
     """The ASGI application. ``username`` and ``password`` empty: whoever reaches it may post."""
 
-    def __init__(self, source: str, desk: Desk, username: str, password: str) -> None:
+    def __init__(self, source: str, postbox: Postbox, username: str, password: str) -> None:
         self._source = source
-        self._desk = desk
+        self._postbox = postbox
         allowed = base64.b64encode(f"{username}:{password}".encode())
         self._allowed = allowed if username or password else None
         self._complained = -LOG_SECONDS
@@ -163,7 +163,7 @@ class Door:
                 await self._store(body, _uuid(scope["query_string"]), send)
 
     async def _store(self, body: bytes, uuid: str, send: Send) -> None:
-        posted = self._desk.put(body, uuid)
+        posted = self._postbox.put(body, uuid)
         if posted:
             await asyncio.wait((posted.stored,), timeout=WAIT_SECONDS)
         if posted and posted.stored.done() and posted.stored.result():

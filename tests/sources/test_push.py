@@ -9,7 +9,7 @@ import pytest
 from humbug_agent.backoff import FLOOD_REST
 from humbug_agent.cdr import Batch, Reject
 from humbug_agent.listening.inbox import Heard, Inbox
-from humbug_agent.sources.push import Hearing
+from humbug_agent.sources.push import PushReader
 
 MOST = 1000
 EVENT = b"Event: Cdr\r\nUserField: " + b"x" * 400
@@ -41,7 +41,7 @@ class Teller(threading.Thread):
 def read(teller: Teller, inbox: Inbox, stop: threading.Event) -> Iterator[int]:
     """How many were handed over, each time."""
     try:
-        for each in Hearing(inbox, batch, MOST, "nothing").read(lambda: teller, stop):
+        for each in PushReader(inbox, batch, MOST, "nothing").read(lambda: teller, stop):
             yield len(each.rejects)
     finally:
         teller.stop()
