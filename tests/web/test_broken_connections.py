@@ -19,7 +19,7 @@ from humbug_agent.http_server.server import Server
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import Secret
 from humbug_agent.receiver import Receiver, Store
-from humbug_agent.sources.freeswitch.http.inbox import Desk, Door
+from humbug_agent.sources.freeswitch.http.postbox import Door, Postbox
 from humbug_agent.web import guard
 from humbug_agent.web.guard import Guard
 
@@ -67,7 +67,7 @@ def test_nothing_is_left_of_them(
         apps = {
             "status": Guard(receiver, status(username="a", password=Secret("right"))),
             "receiver": receiver,
-            "freeswitch_http": Door("door", Desk(), "", ""),
+            "freeswitch_http": Door("door", Postbox(), "", ""),
         }
         certificate = certified.certificate if secure else None
         server = serving(apps[kind], {"patient": kind != "status"}, certificate=certificate)
