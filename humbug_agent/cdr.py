@@ -39,6 +39,8 @@ class Disposition(StrEnum):
 
 
 class Direction(StrEnum):
+    """Which way a call went, where the PBX says so."""
+
     INBOUND = "inbound"
     OUTBOUND = "outbound"
     INTERNAL = "internal"

@@ -32,6 +32,8 @@ NO_ZONE = datetime.timezone(datetime.timedelta(0), "UTC")
 
 @dataclass(frozen=True)
 class AgentSettings:
+    """The section [agent]."""
+
     outbox: Path
     timezone: tzinfo
     log_level: str
@@ -51,7 +53,10 @@ class AgentSettings:
 
 @dataclass(frozen=True)
 class Config:
-    """``said`` is all of agent.ini as one text, with what stands in the files that it names."""
+    """All of agent.ini, read and judged.
+
+    ``said`` is all of agent.ini as one text, with what stands in the files that it names.
+    """
 
     path: Path
     agent: AgentSettings

@@ -14,6 +14,8 @@ MOST_KINDS = 5
 
 @dataclass(slots=True)
 class _Subject:
+    """What is being said of one subject, and how often it happened since it was said."""
+
     calm: float
     since: float
     at: float

@@ -105,7 +105,8 @@ def homes() -> dict[str, Path]:
 
 @pytest.mark.parametrize(("type_", "home"), homes().items())
 def test_the_path_of_a_home_is_made_of_the_words_of_its_type(type_: str, home: Path) -> None:
-    assert type_ == "_".join(home.relative_to(PACKAGE).parts[1:])
+    # Python wants something before a digit: the home of 3cx_csv would be _3cx/csv.
+    assert type_ == "_".join(part.removeprefix("_") for part in home.relative_to(PACKAGE).parts[1:])
     assert (home / "settings.py").exists()
 
 
@@ -168,6 +169,33 @@ def test_what_the_system_says_is_never_in_pythons_form(path: Path) -> None:
                 if in_text or (isinstance(node, ast.Call) and ast.unparse(node) == f"str({handler.name})"):
                     wrong.append(f"line {node.lineno}")
     assert not wrong
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_class_says_first_what_it_is(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef):
+            said = ast.get_docstring(node) or ""
+            assert said[:1].isupper(), f"{node.name}: its docstring begins with what it is, in a sentence"
+
+
+def test_no_two_classes_of_the_sources_have_one_name() -> None:
+    found: dict[str, Path] = {}
+    for path in sorted((PACKAGE / "sources").rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                assert node.name not in found, f"{node.name} is in {found[node.name]} and in {path}"
+                found[node.name] = path
+
+
+def test_nobody_asks_of_which_type_settings_or_sources_are() -> None:
+    """A member of the contract answers instead, or one of its protocols, which say what a source can do."""
+    ours = {where.partition(":")[2] for types in (SOURCES, DESTINATIONS) for where in types.values()}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass", "type"):
+                asked = {name.removesuffix("Settings") for name in re.findall(r"\w+", ast.unparse(node))}
+                assert not asked & ours, f"{path}, line {node.lineno}"
 
 
 def commands(group: click.Group, prefix: str = "") -> list[str]:

@@ -143,7 +143,10 @@ def connected(waiting: QueueCall, agent: str, name: str, answered: int) -> Queue
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """``session`` is the uuid of the channel on which it talks to a caller."""
+    """An agent of mod_callcenter: who takes the calls of queues.
+
+    ``session`` is the uuid of the channel on which it talks to a caller.
+    """
 
     name: str
     contact: str = ""

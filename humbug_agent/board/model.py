@@ -26,7 +26,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """``number`` and ``name`` are the channel's own caller ID, ``with_number`` and ``with_name`` the other end's.
+    """One leg of a call that is up now, as the PBX tells it.
+
+    ``number`` and ``name`` are the channel's own caller ID, ``with_number`` and ``with_name`` the other end's.
 
     ``callee`` says that the PBX called it; ``exten`` is what was dialled on it; ``bridge`` is shared by those who hear
     each other; ``linkedid`` by all channels of one call.
@@ -109,7 +111,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """``calls`` as they stand in the queue, ``members`` by name."""
+    """A queue with the callers who wait in it, or talk, and the members who take them.
+
+    ``calls`` as they stand in the queue, ``members`` by name.
+    """
 
     name: str
     calls: tuple[QueueCall, ...] = ()

@@ -29,7 +29,10 @@ WORDS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``level`` is ok, warn or fail."""
+    """What `check` found out about one part.
+
+    ``level`` is ok, warn or fail.
+    """
 
     part: str
     level: str

@@ -104,6 +104,8 @@ def set_up_logging(level: str) -> None:
     """To standard error; for the journal with its priority, which it asks for by JOURNAL_STREAM, else with the time."""
 
     class Journal(_Printable):
+        """The log's format under systemd: the level in front, no time, which the journal has itself."""
+
         def format(self, record: logging.LogRecord) -> str:
             priority = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}[record.levelname]
             return f"<{priority}>" + super().format(record).replace("\n", f"\n<{priority}>")

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Kept:
-    """``boards``, by the sources' names, are fed by connections that stay; ``page`` is the web server, if it stays."""
+    """What outlives a reload: connections, ports and boards that the next Agent goes on with.
+
+    ``boards``, by the sources' names, are fed by connections that stay; ``page`` is the web server, if it stays.
+    """
 
     def __init__(self) -> None:
         self._sources: dict[str, Holding] = {}

@@ -75,7 +75,9 @@ def _overlap(one: tuple[str, int], other: tuple[str, int]) -> bool:
 
 
 class Serving:
-    """``sources`` are those that will be read, ``asked`` the same once more, for whoever asks how they stand.
+    """The thread that serves [status]: it keeps the boards' states told, and the web server listening.
+
+    ``sources`` are those that will be read, ``asked`` the same once more, for whoever asks how they stand.
 
     ``kept`` are boards and the web server of the one before it; at the end they are as they were, for another one.
     Nothing that goes wrong here keeps a call from being delivered.

@@ -142,7 +142,9 @@ def let_go(name: str, source: Holding, outbox: Path) -> None:
 
 
 class Supervisor:
-    """``wake`` hears of new calls, ``away`` of outages that are over.
+    """Runs one source for ever, in a thread of its own, and brings what it reads into the outbox.
+
+    ``wake`` hears of new calls, ``away`` of outages that are over.
 
     What the source holds is given back by `let_go`, not by the end of `run`: another Agent may go on with it.
     """

@@ -6,7 +6,10 @@ from humbug_agent.outbox.migrations import SENT_MINUTES as MINUTES
 
 
 class Tally:
-    """``now`` is always seconds since the epoch, a minute one since the epoch."""
+    """The counts of one destination since the agent began.
+
+    ``now`` is always seconds since the epoch, a minute one since the epoch.
+    """
 
     def __init__(self, now: float) -> None:
         self.delivered = 0

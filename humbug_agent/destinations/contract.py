@@ -30,7 +30,10 @@ class Preview:
 
 
 class DeliveryError(Exception):
-    """``reason`` is a sentence for the admin, without secrets."""
+    """A call was not taken by the destination.
+
+    ``reason`` is a sentence for the admin, without secrets.
+    """
 
     def __init__(self, reason: str, answer: Answer | None = None) -> None:
         super().__init__(reason)
@@ -39,15 +42,18 @@ class DeliveryError(Exception):
 
 
 class Refused(DeliveryError):
-    pass
+    """The destination refuses this call for good; others may pass."""
 
 
 class Unsendable(DeliveryError):
-    pass
+    """The call can't be put into the destination's form; nothing was sent."""
 
 
 class Later(DeliveryError):
-    """``retry_after`` is how many seconds the receiver asked for, None when it did not."""
+    """The destination did not take the call now; it is tried again.
+
+    ``retry_after`` is how many seconds the receiver asked for, None when it did not.
+    """
 
     def __init__(self, reason: str, answer: Answer | None = None, retry_after: float | None = None) -> None:
         super().__init__(reason, answer)
@@ -55,10 +61,12 @@ class Later(DeliveryError):
 
 
 class Misconfigured(DeliveryError):
-    pass
+    """The destination would take no call as it is set up; it pauses, and the call waits."""
 
 
 class Destination(Protocol):
+    """Where calls are sent."""
+
     name: str
     connections: int
     """How many calls it takes side by side, each from a thread of its own."""

@@ -15,6 +15,8 @@ ASK_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """A user of this host, with the groups that decide which files it may read."""
+
     name: str
     uid: int
     gid: int

@@ -41,7 +41,9 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """``body`` is its beginning, and ``whole`` False where it broke off before its end: ``slow``, for want of time.
+    """What a server answered to one request.
+
+    ``body`` is its beginning, and ``whole`` False where it broke off before its end: ``slow``, for want of time.
 
     ``retry_after`` is how many seconds the server asks to be spared, ``date`` its clock, seconds since the epoch.
     """
@@ -59,7 +61,10 @@ class Response:
 
 
 class HttpClient:
-    """``timeout`` (seconds) is for a request as a whole; ``proxy`` is a URL."""
+    """A client that sends one request at a time and thread, over connections that it keeps.
+
+    ``timeout`` (seconds) is for a request as a whole; ``proxy`` is a URL.
+    """
 
     def __init__(
         self, *, timeout: float, user_agent: str, ca_file: Path | None = None, proxy: str | None = None

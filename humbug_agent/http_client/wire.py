@@ -178,6 +178,8 @@ class _Answer(HTTPResponse):
 
 
 class _Connection(HTTPConnection):
+    """A plain connection that is made within a time, names included."""
+
     _answer: _Answer | None = None
     _asked = 0
     """How many requests have left over it."""
@@ -268,14 +270,18 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(_Connection, HTTPSConnection):
-    pass
+    """The same over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
+    """The kept plain connections to one host."""
+
     ConnectionCls = _Connection
 
 
 class _SecurePool(HTTPSConnectionPool):
+    """The kept TLS connections to one host."""
+
     ConnectionCls = _SecureConnection
 
 

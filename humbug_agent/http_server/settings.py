@@ -12,7 +12,10 @@ DEFAULT_LISTEN = "127.0.0.1:6494"
 
 @dataclass(frozen=True)
 class StatusSettings:
-    """``certificate`` and ``private_key`` are PEM files; the key may stand in the certificate's file."""
+    """The section [status]: where the page is served, and to whom.
+
+    ``certificate`` and ``private_key`` are PEM files; the key may stand in the certificate's file.
+    """
 
     label: ClassVar[str] = "[status]"
     host: str

@@ -8,6 +8,8 @@ from humbug_agent.ini import Section
 
 @dataclass(frozen=True)
 class NumbersSettings:
+    """The section [numbers]."""
+
     country: str | None
     domestic_max_length: int
     default_country: str

@@ -82,6 +82,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
+    """One attempt at a delivery that failed."""
+
     at: float
     destination: str
     status: int | None
@@ -105,6 +107,8 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class KeptReject:
+    """A reject as it is kept in the outbox."""
+
     id: int
     source: str
     at: float
@@ -281,7 +285,9 @@ def drop_rejects(outbox: Outbox, ids: Sequence[int], progress: Progress = _nothi
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """``rejects`` is source -> number; ``deliveries`` is destination -> state -> number; ``oldest`` is destination ->
+    """How many calls, deliveries and rejects there are.
+
+    ``rejects`` is source -> number; ``deliveries`` is destination -> state -> number; ``oldest`` is destination ->
     when its oldest waiting call was accepted, ``last_error`` destination -> the last failure that is not made good yet
     (time, text)."""
 

@@ -34,7 +34,9 @@ STATES = ("waiting", "sent", "dead")
 
 @dataclass(frozen=True, slots=True)
 class Salvage:
-    """``lost`` calls waited, or were dead, and can't be read. ``unreadable`` tables could be read only in part.
+    """What could be saved of a damaged outbox.
+
+    ``lost`` calls waited, or were dead, and can't be read. ``unreadable`` tables could be read only in part.
 
     ``unsure`` calls are sent, perhaps again: of one of their deliveries nothing can be read. ``accepted`` says of each
     source when its last call that is still known of came, in seconds since the epoch.
@@ -204,7 +206,10 @@ def _kinds(declared: str, not_null: bool) -> tuple[type, ...]:
 
 
 class _Damaged:
-    """``unreadable`` are the tables that could not be read to their ends."""
+    """A damaged outbox, opened to be read as far as that goes.
+
+    ``unreadable`` are the tables that could not be read to their ends.
+    """
 
     def __init__(self, path: Path, conn: sqlite3.Connection) -> None:
         self._path = path

@@ -35,7 +35,10 @@ class OutboxDamaged(OutboxError):
 
 
 class OutboxFull(OutboxError):
-    """``max_size_mb`` is reached and nothing delivered is left to drop: reading pauses."""
+    """The outbox is full.
+
+    ``max_size_mb`` is reached and nothing delivered is left to drop: reading pauses.
+    """
 
 
 def connect(path: Path, *, durable: bool) -> Database:

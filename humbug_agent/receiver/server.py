@@ -18,6 +18,8 @@ PATH = "/receiver.php"
 
 @dataclass(frozen=True)
 class _Listen:
+    """Where the receiver listens, in the form in which the web server takes it."""
+
     label: ClassVar[str] = "receiver:"
     host: str
     port: int

@@ -33,7 +33,10 @@ class Connection(Protocol):
 
 
 class PushReader:
-    """``batch`` makes calls of what was heard, ``most`` events at a time. ``meanwhile`` says what a trouble costs."""
+    """The way of calls that a PBX tells once, from the inbox of a connection to whoever reads the source.
+
+    ``batch`` makes calls of what was heard, ``most`` events at a time. ``meanwhile`` says what a trouble costs.
+    """
 
     def __init__(self, inbox: Inbox, batch: Callable[[list[Heard]], Batch], most: int, meanwhile: str) -> None:
         self._inbox = inbox

@@ -23,7 +23,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus(Part):
-    """``calls``, ``rejects_ever``, ``rejects_unkept`` since the outbox was made; ``rejects`` are those kept now.
+    """How a source fares, and what it brought.
+
+    ``calls``, ``rejects_ever``, ``rejects_unkept`` since the outbox was made; ``rejects`` are those kept now.
 
     ``unread_bytes`` or ``unread_seconds`` (a hosted PBX's, whose calls were not asked for yet) is None where the source
     does not tell it. ``last_read``, ``age_seconds``, ``cursor``: of the last call, None before there is one.
@@ -42,7 +44,9 @@ class SourceStatus(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationStatus(Part):
-    """``waiting``, ``sent`` and ``dead`` are deliveries in the outbox now.
+    """How a destination fares, and what waits for it.
+
+    ``waiting``, ``sent`` and ``dead`` are deliveries in the outbox now.
 
     ``last_error`` is what the last failed attempt was told; outdated, if agent.ini has been read since.
     """
@@ -66,7 +70,10 @@ class PageStatus(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxStatus:
-    """``used_bytes`` is without the room that dropped calls left in the file; ``max_bytes`` is max_size_mb."""
+    """The outbox's file.
+
+    ``used_bytes`` is without the room that dropped calls left in the file; ``max_bytes`` is max_size_mb.
+    """
 
     path: str
     used_bytes: int

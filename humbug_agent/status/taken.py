@@ -26,7 +26,9 @@ SCRYPT_COST = 2**12
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """``read`` and ``refused`` (0: never) are seconds since the epoch; ``page`` is where it listens, or blank.
+    """What the running daemon took from agent.ini, and what it refused.
+
+    ``read`` and ``refused`` (0: never) are seconds since the epoch; ``page`` is where it listens, or blank.
 
     ``mistakes`` are those for which a later agent.ini was refused, at ``refused``. ``by_systemd``: its unit runs.
     """

@@ -22,7 +22,10 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """``fails``: something can't do its work, for which `status` ends with 1. Else somebody should look after it."""
+    """One thing that is wrong, in a sentence.
+
+    ``fails``: something can't do its work, for which `status` ends with 1. Else somebody should look after it.
+    """
 
     level: Level
     said: str

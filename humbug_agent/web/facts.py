@@ -21,7 +21,10 @@ LONGEST_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``status``, or None and the ``error`` in words. ``at``: seconds since the epoch."""
+    """What was found when the outbox was last looked up.
+
+    ``status``, or None and the ``error`` in words. ``at``: seconds since the epoch.
+    """
 
     status: Status | None
     error: str

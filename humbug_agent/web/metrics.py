@@ -49,6 +49,8 @@ def metrics(
 
 @dataclass(frozen=True, slots=True)
 class _Collected:
+    """The metrics of one answer, in the form in which prometheus_client takes them."""
+
     families: Sequence[Metric]
 
     def collect(self) -> Iterable[Metric]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mod_cdr_csv import TEXTS, Values, call, row, rows, url_encode
 from odd_calls import calls, nobody_can_tell
 
-from humbug_agent.sources.freeswitch.csv.rows import Junk, Row, Rows
+from humbug_agent.sources.freeswitch.csv.rows import LegRow, LegRows, NoRow
 from humbug_agent.sources.freeswitch.csv.templates import BETWEEN, TEMPLATES
 
 ENCODED = ("caller_id_name", "caller_id_number", "destination_number", "context", "accountcode")
@@ -21,23 +21,23 @@ def columns(template: str, values: Values) -> dict[str, bytes]:
     return said
 
 
-def split(template: str, data: bytes) -> list[Row | Junk]:
-    found, taken = Rows(template).split(data, more=False, final=True)
+def split(template: str, data: bytes) -> list[LegRow | NoRow]:
+    found, taken = LegRows(template).split(data, more=False, final=True)
     assert taken == len(data)
     return found
 
 
-def true(found: list[Row | Junk], template: str, written: list[Values]) -> list[bytes]:
+def true(found: list[LegRow | NoRow], template: str, written: list[Values]) -> list[bytes]:
     """The uuids of the rows; each is the bytes of one that was written, and says what that one said."""
     wanted = {row(template, values): columns(template, values) for values in written}
-    seen = [item for item in found if isinstance(item, Row)]
+    seen = [item for item in found if isinstance(item, LegRow)]
     for item in seen:
         assert item.values == wanted[item.text] or read_like_the_recorded_name(item, wanted[item.text])
         assert item.template.name == template
     return [item.values["uuid"] for item in seen]
 
 
-def read_like_the_recorded_name(item: Row, wrote: dict[str, bytes]) -> bool:
+def read_like_the_recorded_name(item: LegRow, wrote: dict[str, bytes]) -> bool:
     """A name with `","` and a word in it, of which there is a recording: see test_what_nobody_can_tell."""
     parts = item.values.get("caller_id_name", b"").split(BETWEEN)
     return len(parts) > 1 and parts[0] == wrote["caller_id_name"] and wrote["caller_id_number"] == parts[1]
@@ -61,7 +61,7 @@ def test_also_what_nobody_can_tell_is_kept_to_the_byte(template: str, auto: bool
     data = row(template, call(100)) + row(template, odd) + row(template, call(101))
     for item in split("auto" if auto else template, data):
         assert data[item.at :].startswith(item.text)
-        if isinstance(item, Row) and item.template.name != "safe":
+        if isinstance(item, LegRow) and item.template.name != "safe":
             assert row(item.template.name, item.values) == item.text
 
 
@@ -95,7 +95,7 @@ def test_where_a_read_ends_changes_nothing(template: str, odd: list[Values], dat
     written = [call(1), *odd, call(100)]
     whole = b"".join(row(template, values) for values in written)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=4)))
-    rows_, at, found = Rows(template), 0, []
+    rows_, at, found = LegRows(template), 0, []
     for cut in [*cuts, len(whole)]:
         items, taken = rows_.split(whole[at:cut], more=False, final=cut == len(whole))
         found += items
@@ -108,7 +108,7 @@ def test_where_a_read_ends_changes_nothing(template: str, odd: list[Values], dat
 def test_a_row_is_read_wherever_a_chunk_ends(template: str) -> None:
     whole = rows(template, 1) + row(template, call(2, caller_id_name=b'"li,\nne"')) + rows(template, 3)
     for cut in range(len(whole)):
-        reader = Rows("auto")
+        reader = LegRows("auto")
         first, taken = reader.split(whole[:cut], more=True, final=False)
         rest, _ = reader.split(whole[taken:], more=False, final=False)
         assert true(
@@ -133,5 +133,5 @@ def test_what_nobody_can_tell(template: str) -> None:
 @pytest.mark.parametrize("number", [b'1","2', b'10","y', b'","1001', b'anonymous","1'])
 def test_a_number_in_two_columns_is_a_reject(template: str, number: bytes) -> None:
     (junk,) = split("auto", row(template, call(1, caller_id_number=number)))
-    assert isinstance(junk, Junk)
+    assert isinstance(junk, NoRow)
     assert "more than one way" in junk.reason

@@ -9,7 +9,7 @@ from mod_cdr_csv import STOCK, Values, call, row
 
 from humbug_agent.cdr import CDR, Disposition
 from humbug_agent.sources.freeswitch.csv.row_leg import made
-from humbug_agent.sources.freeswitch.csv.rows import Row, Rows
+from humbug_agent.sources.freeswitch.csv.rows import LegRow, LegRows
 
 RECORDINGS = ("example", "asterisk", "custom-safe-template")
 Scenario = tuple[str, str, bool]
@@ -18,13 +18,13 @@ Scenario = tuple[str, str, bool]
 
 def recorded(recording: str) -> list[Values]:
     """The variables of every recorded call, as far as its row tells them; the others are made up."""
-    found, _ = Rows("auto").split((RECORDED / recording / "Master.csv").read_bytes(), more=False, final=True)
-    rows = [item for item in found if isinstance(item, Row)]
+    found, _ = LegRows("auto").split((RECORDED / recording / "Master.csv").read_bytes(), more=False, final=True)
+    rows = [item for item in found if isinstance(item, LegRow)]
     assert len(rows) == len(found) > 69
     return [variables(item) for item in rows]
 
 
-def variables(item: Row) -> Values:
+def variables(item: LegRow) -> Values:
     leg, _ = made(item, UTC)
     values = {name: value for name, value in item.values.items() if name not in ("signal_bond", "regex")}
     values |= {
@@ -41,7 +41,7 @@ def variables(item: Row) -> Values:
     return call(**values)
 
 
-def name_of(item: Row, name: str) -> bytes:
+def name_of(item: LegRow, name: str) -> bytes:
     return item.values["caller_id_name"] if item.template.name == "example" else raw(name)
 
 

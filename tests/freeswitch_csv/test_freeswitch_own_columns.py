@@ -13,7 +13,7 @@ from mod_cdr_csv import TEXTS, Module, Values, call, row, rows, rows_of, uuid
 from humbug_agent.cdr import CDR
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.csv.own_columns import ENOUGH, OWN, FileRows
-from humbug_agent.sources.freeswitch.csv.rows import Row
+from humbug_agent.sources.freeswitch.csv.rows import LegRow
 
 CASE = Path(__file__).parent.parent / "data" / "cases" / "freeswitch-own-column.csv"
 """The template example with ${domain_name} in front."""
@@ -186,7 +186,7 @@ def test_where_a_read_ends_changes_nothing(more: int) -> None:
             items, taken = reader.split(data[at:end], more=end < len(data), final=end == len(data))
             found += items
             at += taken
-        uuids = [item.values["uuid"] for item in found if isinstance(item, Row)]
+        uuids = [item.values["uuid"] for item in found if isinstance(item, LegRow)]
         assert uuids == [uuid(number) for number in range(40)]
 
 
@@ -232,7 +232,7 @@ def test_wherever_the_columns_stand_no_wrong_number_is_made_of_them(
     found, _ = FileRows(base if named else "auto").split(rows_of(text, *written), more=False, final=True)
     by_uuid = {values["uuid"]: values for values in written}
     for item in found:
-        if isinstance(item, Row):
+        if isinstance(item, LegRow):
             values = by_uuid[item.values["uuid"]]
             checked = ["caller_id_number", "ani", "destination_number", "billsec", "end_stamp"]
             # Nobody can tell which one of several texts, first or last in a row, is a column of one's own.
@@ -247,4 +247,4 @@ def test_wherever_the_columns_stand_no_wrong_number_is_made_of_them(
 def test_the_recordings_are_what_they_were() -> None:
     for recording, count in (("example", 70), ("asterisk", 70), ("custom-safe-template", 76)):
         found, _ = FileRows("auto").split((RECORDED / recording / "Master.csv").read_bytes(), more=False, final=True)
-        assert [type(item) for item in found] == [Row] * count
+        assert [type(item) for item in found] == [LegRow] * count

@@ -9,18 +9,18 @@ import pytest
 from cdr_reader import RECORDED
 from mod_cdr_csv import TEXTS, call, row, rows, uuid
 
-from humbug_agent.sources.freeswitch.csv.rows import LINES, Junk, Row, Rows
+from humbug_agent.sources.freeswitch.csv.rows import LINES, LegRow, LegRows, NoRow
 
 
-def split(data: bytes, template: str = "auto", *, more: bool = False, final: bool = True) -> list[Row | Junk]:
-    found, taken = Rows(template).split(data, more=more, final=final)
+def split(data: bytes, template: str = "auto", *, more: bool = False, final: bool = True) -> list[LegRow | NoRow]:
+    found, taken = LegRows(template).split(data, more=more, final=final)
     assert taken == len(data) or not final
     return found
 
 
-def numbers(found: list[Row | Junk]) -> list[int | bytes]:
+def numbers(found: list[LegRow | NoRow]) -> list[int | bytes]:
     """Of a row its number, of junk its text."""
-    return [int(item.values["uuid"][:8], 16) if isinstance(item, Row) else item.text for item in found]
+    return [int(item.values["uuid"][:8], 16) if isinstance(item, LegRow) else item.text for item in found]
 
 
 @pytest.mark.parametrize("template", TEXTS)
@@ -29,7 +29,7 @@ def test_a_template_is_recognised_and_its_columns_are_named(template: str, auto:
     found = split(rows(template, 1, 2, 3), "auto" if auto else template)
     assert numbers(found) == [1, 2, 3]
     for number, item in enumerate(found, 1):
-        assert isinstance(item, Row)
+        assert isinstance(item, LegRow)
         assert item.template.name == template
         written = call(number, destination_number=b"%d" % number)
         assert item.values == {name: written.get(name, b"") for name in item.template.columns}
@@ -40,13 +40,13 @@ def test_rows_of_several_templates_in_one_file_are_each_what_they_are() -> None:
     data = b"".join(row(name, call(number)) for number, name in enumerate(order))
     found = split(data)
     assert numbers(found) == list(range(len(order)))
-    assert [item.template.name for item in found if isinstance(item, Row)] == order
+    assert [item.template.name for item in found if isinstance(item, LegRow)] == order
 
 
 @pytest.mark.parametrize("template", ["example", "snom", "safe"])
 def test_rows_of_another_template_than_the_named_one_are_rejects(template: str) -> None:
     found = split(rows("opencdrrate", 1, 2), template)
-    assert [type(item) for item in found] == [Junk, Junk]
+    assert [type(item) for item in found] == [NoRow, NoRow]
 
 
 @pytest.mark.parametrize("template", TEXTS)
@@ -95,7 +95,7 @@ def test_a_torn_row_before_another_one_makes_no_wrong_call(template: str) -> Non
         found = split(data)
         assert [n for n in numbers(found) if isinstance(n, int)] in ([1, 3, 4], [1, 4])
         for item in found:
-            if isinstance(item, Row) and item.values["uuid"] == uuid(3):
+            if isinstance(item, LegRow) and item.values["uuid"] == uuid(3):
                 # Within the name it may as well be a name with a quote in it.
                 assert (
                     item.text == row(template, call(3, caller_id_name=b"Eve"))
@@ -105,7 +105,7 @@ def test_a_torn_row_before_another_one_makes_no_wrong_call(template: str) -> Non
 
 def test_a_torn_row_at_the_end_waits_until_nothing_more_will_come() -> None:
     torn = rows("example", 2)[:100]
-    reader = Rows("auto")
+    reader = LegRows("auto")
     found, taken = reader.split(rows("example", 1) + torn, more=False, final=False)
     assert numbers(found) == [1]
     assert taken == len(rows("example", 1))
@@ -129,14 +129,14 @@ def test_lines_of_an_unknown_template_are_rejects_each() -> None:
 
 def test_garbage_is_rejects_and_an_end() -> None:
     data = bytes(range(256)) * 4000
-    reader, at, found = Rows("auto"), 0, []
+    reader, at, found = LegRows("auto"), 0, []
     while at < len(data):
         items, taken = reader.split(data[at : at + 512 * 1024], more=at + 512 * 1024 < len(data), final=True)
         assert taken
         found += items
         at += taken
     assert found
-    assert all(isinstance(item, Junk) for item in found)
+    assert all(isinstance(item, NoRow) for item in found)
 
 
 @pytest.mark.parametrize(
@@ -163,21 +163,21 @@ def test_uuids_that_a_dialplan_sets_are_read() -> None:
     for template in TEXTS:
         for own in (b"call-007", b"MyOwnCall", b"7@pbx.example.com"):
             (item,) = split(row(template, call(uuid=own)))
-            assert isinstance(item, Row)
+            assert isinstance(item, LegRow)
             assert item.values["uuid"] == own
 
 
 def test_asterisks_rows_may_have_amaflags() -> None:
     for flags in (b"DOCUMENTATION", b"billing", b"3"):
         (item,) = split(row("asterisk", call(amaflags=flags)))
-        assert isinstance(item, Row)
+        assert isinstance(item, LegRow)
         assert (item.values["amaflags"], item.values["uuid"]) == (flags, uuid(1))
 
 
 def test_parsing_keeps_pace() -> None:
     """Against the csv module on the same rows and machine; alone it does some 100,000 a second."""
     data = (RECORDED / "example" / "Master.csv").read_bytes() * 50
-    reader = Rows("auto")
+    reader = LegRows("auto")
 
     def ours() -> object:
         return reader.split(data, more=False, final=True)

@@ -16,7 +16,7 @@ from humbug_agent.cdr import CDR, Disposition
 from humbug_agent.config import load
 from humbug_agent.ini import ConfigError
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch.csv.rows import Row, Rows
+from humbug_agent.sources.freeswitch.csv.rows import LegRow, LegRows
 from humbug_agent.sources.freeswitch.csv.template_text import parsed
 from humbug_agent.sources.freeswitch.csv.templates import TEMPLATES
 
@@ -111,11 +111,11 @@ def test_a_stock_templates_text_reads_like_its_name(template: str) -> None:
     if template == "fallback":
         return  # It is in no file: it is what FreeSWITCH has when the named one is missing.
     data = rows(template, 1, 2) + row(template, call(3, caller_id_name=b"one\ntwo", answer_stamp=b"", billsec=b"0"))
-    by_name, by_text = (Rows(one).split(data, more=False, final=True)[0] for one in (template, TEXTS[template]))
+    by_name, by_text = (LegRows(one).split(data, more=False, final=True)[0] for one in (template, TEXTS[template]))
     assert [item.text for item in by_text] == [item.text for item in by_name]
     for ours, theirs in zip(by_text, by_name, strict=True):
-        assert isinstance(ours, Row)
-        assert isinstance(theirs, Row)
+        assert isinstance(ours, LegRow)
+        assert isinstance(theirs, LegRow)
         assert ours.values == theirs.values
         assert TEMPLATES[template].encoded == ours.template.encoded
 
@@ -138,11 +138,11 @@ def test_whatever_stands_in_a_call_nothing_else_is_made_of_it(template: str, odd
     text = SHAPES[template]
     every = [values(100), *({**one, **ACME, **EPOCHS} for one in odd), values(101)]
     data = rows_of(text, *every)
-    found, taken = Rows(text).split(data, more=False, final=True)
+    found, taken = LegRows(text).split(data, more=False, final=True)
     assert taken == len(data)
     for item in found:
         assert data[item.at :].startswith(item.text)
-        if isinstance(item, Row):
+        if isinstance(item, LegRow):
             names = dict(zip(item.template.columns, parsed(text).columns, strict=True))
             assert written(text, {names[name]: value for name, value in item.values.items()}, decoded=True) == item.text
 
@@ -154,10 +154,10 @@ def test_whatever_stands_in_a_call_nothing_else_is_made_of_it(template: str, odd
 )
 def test_without_quotes_any_name_comes_back(template: str, name: bytes) -> None:
     text = SHAPES[template]
-    found, _ = Rows(text).split(
+    found, _ = LegRows(text).split(
         rows_of(text, values(1), values(2, caller_id_name=name), values(3)), more=False, final=True
     )
-    assert [item.values["uuid"] for item in found if isinstance(item, Row)] == [uuid(1), uuid(2), uuid(3)]
+    assert [item.values["uuid"] for item in found if isinstance(item, LegRow)] == [uuid(1), uuid(2), uuid(3)]
 
 
 @pytest.mark.parametrize("template", ["front", "behind", "both", "in the midst", "constant", "api", "twice"])

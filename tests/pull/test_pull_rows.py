@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Direction
 from humbug_agent.sources.polling import rows
-from humbug_agent.sources.polling.rows import Row, Rows, in_words, parsed, read_json
+from humbug_agent.sources.polling.rows import ApiRow, ApiRows, in_words, parsed, read_json
 
 
-def made(row: Row) -> CDR | None:
+def made(row: ApiRow) -> CDR | None:
     number = row.whole("id")
     return call(number) if number else None
 
 
 def test_values_are_text() -> None:
-    row = Row({"a": "x", "b": True, "c": None, "d": [1], "e": " 7 ", "f": "", "g": False})
+    row = ApiRow({"a": "x", "b": True, "c": None, "d": [1], "e": " 7 ", "f": "", "g": False})
     assert [row.text(name) for name in "abcefgz"] == ["x", "1", "", " 7 ", "", "0", ""]
     assert [name in row for name in "abcdefgz"] == [True, True, False, True, True, False, True, False]
     assert (row.required("e"), row.whole("e")) == ("7", 7)
@@ -31,23 +31,23 @@ def test_values_are_text() -> None:
     ("value", "seconds"), [("00:00:00", 0), ("01:02:03", 3723), ("100:00:00", 360000), ("75", 75), ("", 0), (None, 0)]
 )
 def test_durations(value: str | None, seconds: int) -> None:
-    assert Row({"d": value}).seconds("d") == seconds
+    assert ApiRow({"d": value}).seconds("d") == seconds
 
 
 @pytest.mark.parametrize("value", ["00:60:00", "1:2:3", "-1", "1.5", "x", [1], {}, "1" * 30])
 def test_what_is_no_duration(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^d "):
-        Row({"d": value}).seconds("d")
+        ApiRow({"d": value}).seconds("d")
 
 
 @pytest.mark.parametrize("values", [None, "x", "5", [], True])
 def test_what_is_no_row(values: Any) -> None:
     with pytest.raises(ValueError, match="is no row but"):
-        Row(values)
+        ApiRow(values)
 
 
 def test_what_is_on_disk_is_not_handed_over_again() -> None:
-    source = Rows("pbx", made)
+    source = ApiRows("pbx", made)
     values = [{"id": "1"}, {"id": "0"}, {"id": "x"}, {"id": "2"}, {"id": "1"}]
     first = source.batch(values, "here", "cursor", 7)
     assert (len(first.records), [reject.where for reject in first.rejects]) == (2, ["here"])
@@ -60,14 +60,14 @@ def test_what_is_on_disk_is_not_handed_over_again() -> None:
 
 def test_what_it_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "REMEMBERED", 10)
-    source = Rows("pbx", made)
+    source = ApiRows("pbx", made)
     for number in range(1, 30):
         source.on_disk(source.batch([{"id": str(number)}], ""))
     assert [len(source.batch([{"id": str(number)}], "").records) for number in (1, 19, 20, 29)] == [1, 1, 0, 0]
 
 
 def test_a_rejects_text_is_the_row() -> None:
-    source = Rows("pbx", made)
+    source = ApiRows("pbx", made)
     row = {"id": "x", "name": "Zoë\n", "list": [{"a": None}]}
     (reject,) = source.batch([row], "here").rejects
     assert json.loads(reject.text) == row
@@ -85,7 +85,7 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(("id", "other")), JSON))
 def test_any_json_is_a_call_or_a_reject_that_can_be_stored(values: dict[str, Any]) -> None:
     raw = json.dumps(values).encode()
-    found = parsed(raw, Rows("pbx", made))
+    found = parsed(raw, ApiRows("pbx", made))
     assert len(found.records) + len(found.rejects) <= 1
     for reject in found.rejects:
         reject.text.decode()
@@ -97,7 +97,7 @@ def test_any_bytes_are_json_or_no_json(raw: bytes) -> None:
     try:
         json.dumps(read_json(raw), ensure_ascii=False).encode()
     except ValueError:
-        found = parsed(raw, Rows("pbx", made))
+        found = parsed(raw, ApiRows("pbx", made))
         assert len(found.rejects) == (1 if raw.strip() else 0)
 
 

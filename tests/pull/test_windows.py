@@ -17,7 +17,7 @@ from humbug_agent.sources.polling import windowed
 from humbug_agent.sources.polling.client import TooMuch, Wrong
 from humbug_agent.sources.polling.pace import DAY
 from humbug_agent.sources.polling.progress import Progress, account, remembered
-from humbug_agent.sources.polling.rows import Row, Rows
+from humbug_agent.sources.polling.rows import ApiRow, ApiRows
 from humbug_agent.sources.polling.windowed import Windowed
 from humbug_agent.sources.polling.windows import (
     APART,
@@ -202,7 +202,7 @@ class World:
 
     def started(self) -> Windowed:
         asker: Any = SimpleNamespace(where="there", now=lambda: self.true if self.tells else self.ours())
-        return Windowed(("one", "two"), None, UTC, asker, Rows("world", _call), self.ask)
+        return Windowed(("one", "two"), None, UTC, asker, ApiRows("world", _call), self.ask)
 
     def ask(self, place: str, begin: float, end: float, stop: Event) -> list[Any]:
         self.asked += 1
@@ -244,7 +244,7 @@ class World:
         return True
 
 
-def _call(row: Row) -> CDR:
+def _call(row: ApiRow) -> CDR:
     start, end = (datetime.fromtimestamp(float(row.text(name)), UTC) for name in ("start", "end"))
     return CDR(
         identity=digest(row.text("id")), uniqueid=row.text("id"), start=start, answer=None, end=end, duration=0,

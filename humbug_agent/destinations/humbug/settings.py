@@ -14,6 +14,8 @@ EXAMPLE_KEY = "YOUR-API-KEY"
 
 @dataclass(frozen=True)
 class HumbugSettings(DestinationSettings):
+    """The settings of a [destination NAME] of type humbug."""
+
     type: ClassVar[str] = "humbug"
     name: str
     url: str

@@ -30,7 +30,10 @@ REFUSED_WAIT = 30.0
 
 
 class Link(link.Link[Protocol, Listener]):
-    """``events`` are the classes of events to ask for, as manager.conf names them, parted by commas."""
+    """A connection to an AMI that is kept open.
+
+    ``events`` are the classes of events to ask for, as manager.conf names them, parted by commas.
+    """
 
     silence = "nothing comes any more, not even an answer to a ping"
 
@@ -62,6 +65,8 @@ class Link(link.Link[Protocol, Listener]):
 
 
 class Patience(link.Patience):
+    """How long to wait after an AMI failed: longer where it refuses the login again and again."""
+
     def __init__(self) -> None:
         super().__init__()
         self._refused: float | None = None

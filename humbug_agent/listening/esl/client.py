@@ -45,7 +45,9 @@ class LoginRefused(EslError):
 
 
 class Client(asyncio.Protocol):
-    """``on_events`` gets the bodies of events, several at a time; ``full`` says that there is no room for more.
+    """One connection to an event socket.
+
+    ``on_events`` gets the bodies of events, several at a time; ``full`` says that there is no room for more.
 
     Both run in the loop's thread and must neither block nor raise. ``lost`` is done, with the reason, once the
     connection is gone; ``heard`` is the loop's time when something came last. ``number`` is for whoever has several.

@@ -22,7 +22,10 @@ class FrameError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """``kind`` is its Content-Type, ``reply`` its Reply-Text."""
+    """One frame of the event socket's protocol: headers, and a body where there is one.
+
+    ``kind`` is its Content-Type, ``reply`` its Reply-Text.
+    """
 
     kind: str
     reply: str

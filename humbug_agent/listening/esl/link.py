@@ -36,7 +36,9 @@ LONGEST_REFUSED = 30.0
 
 
 class Link(link.Link[Client, Listener]):
-    """``events`` are the events to ask for, a CUSTOM one as ``CUSTOM subclass``.
+    """A connection to an event socket that is kept open.
+
+    ``events`` are the events to ask for, a CUSTOM one as ``CUSTOM subclass``.
 
     While ``full`` says so nothing is read, for some seconds at most.
     """
@@ -136,6 +138,8 @@ class Link(link.Link[Client, Listener]):
 
 
 class Patience(link.Patience):
+    """How long to wait after an event socket failed: longer with each refused login."""
+
     def __init__(self) -> None:
         super().__init__()
         self._refusals = 0

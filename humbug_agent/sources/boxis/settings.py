@@ -9,6 +9,8 @@ from humbug_agent.sources.polling.settings import ApiSettings, HostedSettings, r
 
 @dataclass(frozen=True)
 class BoxisSettings(HostedSettings):
+    """The settings of a [source NAME] of type boxis."""
+
     type: ClassVar[str] = "boxis"
     name: str
     api: ApiSettings

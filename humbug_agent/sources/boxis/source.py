@@ -15,7 +15,7 @@ from humbug_agent.sources.boxis.settings import BoxisSettings
 from humbug_agent.sources.polling.client import Asker
 from humbug_agent.sources.polling.pace import left_out, poll
 from humbug_agent.sources.polling.progress import account, anew, remembered
-from humbug_agent.sources.polling.rows import Row, Rows, parsed
+from humbug_agent.sources.polling.rows import ApiRow, ApiRows, parsed
 from humbug_agent.sources.polling.windowed import Windowed
 from humbug_agent.sources.wall_clock import times
 
@@ -37,6 +37,8 @@ _FIELDS = {
 
 
 class Boxis:
+    """A source that asks BOXIS for the calls of tenants."""
+
     unread_in = "seconds"
 
     def __init__(self, settings: BoxisSettings, zone: tzinfo) -> None:
@@ -45,7 +47,7 @@ class Boxis:
         self._settings = settings
         self._zone = settings.api.timezone or zone
         self._asker = Asker(settings.api, [settings.user_key], PAUSE)
-        self._rows = Rows(settings.name, self._call)
+        self._rows = ApiRows(settings.name, self._call)
         self._windowed = Windowed(settings.tenants, settings.api.since, self._zone, self._asker, self._rows, self._ask)
         self._of = account(settings.api.url, settings.username)
         self._ahead = 0.0
@@ -65,7 +67,7 @@ class Boxis:
         return anew(cursor, self._of)
 
     def parse(self, text: bytes) -> Batch:
-        return parsed(text, Rows(self.name, self._call))
+        return parsed(text, ApiRows(self.name, self._call))
 
     def unread(self, cursor: str | None) -> int:
         return self._windowed.unread(remembered(cursor, self._of))
@@ -132,7 +134,7 @@ class Boxis:
             }
         ).encode()
 
-    def _call(self, row: Row) -> CDR:
+    def _call(self, row: ApiRow) -> CDR:
         uniqueid, sequence = row.required("uniqueid"), row.required("sequence")
         duration, billsec = row.whole("duration"), row.whole("billsec")
         stamps = {name: row.text(name) for name in ("start", "answer", "end")}

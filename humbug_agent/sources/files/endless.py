@@ -27,7 +27,10 @@ class Piece(Protocol):
 
 
 class Endless:
-    """``junk`` is the class of what is no record."""
+    """The memory of a line without an end, from one piece of it to the next.
+
+    ``junk`` is the class of what is no record.
+    """
 
     def __init__(self, junk: type[Piece]) -> None:
         self._junk = junk

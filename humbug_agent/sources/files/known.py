@@ -34,6 +34,8 @@ class There:
 
 
 class Known:
+    """The rotated files that a position remembers as read."""
+
     def __init__(self, known: Sequence[str]) -> None:
         self._files = {one for one in known if ":" in one}
         self._beginnings = Counter(map(_beginning, known))

@@ -32,7 +32,9 @@ Broken = tuple[Path, Key, float]
 
 @dataclass(frozen=True, slots=True)
 class _Learnt:
-    """``known``: what tells it (see known.py). ``unread`` says why it is not read; blank where it is.
+    """What was learnt of one file by looking at it.
+
+    ``known``: what tells it (see known.py). ``unread`` says why it is not read; blank where it is.
 
     ``foreign``: it is none of the log's files; ``old``: it was made after it was last written to.
     """

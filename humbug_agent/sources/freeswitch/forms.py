@@ -42,7 +42,9 @@ _CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32)], " ")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """``variables`` as they stand, percent-encoded or not; ``profile`` and ``times`` of the newest callflow.
+    """A call's document, freed of the form in which it came.
+
+    ``variables`` as they stand, percent-encoded or not; ``profile`` and ``times`` of the newest callflow.
 
     What that one's times don't tell, which is 0, an older one's may.
     """

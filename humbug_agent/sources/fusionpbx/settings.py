@@ -9,7 +9,10 @@ from humbug_agent.sources.polling.settings import ApiSettings, HostedSettings, r
 
 @dataclass(frozen=True)
 class FusionpbxSettings(HostedSettings):
-    """``api.url`` is the program's address, without ``/api``."""
+    """The settings of a [source NAME] of type fusionpbx.
+
+    ``api.url`` is the program's address, without ``/api``.
+    """
 
     type: ClassVar[str] = "fusionpbx"
     name: str

@@ -20,7 +20,7 @@ from humbug_agent.sources.fusionpbx.settings import FusionpbxSettings
 from humbug_agent.sources.polling.client import Asker
 from humbug_agent.sources.polling.pace import left_out, poll
 from humbug_agent.sources.polling.progress import Progress, account, anew, remembered
-from humbug_agent.sources.polling.rows import Row, Rows, parsed
+from humbug_agent.sources.polling.rows import ApiRow, ApiRows, parsed
 from humbug_agent.sources.polling.windowed import Windowed
 
 PAUSE = 1.1
@@ -45,6 +45,8 @@ class _LoggedOut(Exception):
 
 
 class Fusionpbx:
+    """A source that asks FusionPBX for the calls of domains."""
+
     unread_in = "seconds"
 
     def __init__(self, settings: FusionpbxSettings, zone: tzinfo) -> None:
@@ -54,7 +56,7 @@ class Fusionpbx:
         self._url = settings.api.url.rstrip("/").removesuffix("/api")
         self._zone = settings.api.timezone or zone
         self._asker = Asker(settings.api, [settings.password], PAUSE)
-        self._rows = Rows(settings.name, self._call)
+        self._rows = ApiRows(settings.name, self._call)
         self._windowed = Windowed(settings.domains, settings.api.since, self._zone, self._asker, self._rows, self._ask)
         self._of = account(settings.api.url, settings.email)
         self._token = ""  # nosec B105 # none so far
@@ -74,7 +76,7 @@ class Fusionpbx:
         return anew(cursor, self._of)
 
     def parse(self, text: bytes) -> Batch:
-        return parsed(text, Rows(self.name, self._call))
+        return parsed(text, ApiRows(self.name, self._call))
 
     def unread(self, cursor: str | None) -> int:
         return self._windowed.unread(remembered(cursor, self._of))
@@ -159,7 +161,7 @@ class Fusionpbx:
             return answer
         raise self._asker.wrong(response, f"answered no list of calls: {_said(answer)}; check url and domains")
 
-    def _call(self, row: Row) -> CDR:
+    def _call(self, row: ApiRow) -> CDR:
         start, answer, end = (self._moment(row, name) for name in ("start", "answer", "end"))
         if start is None or end is None:
             raise ValueError(f"has no time of its {'start' if start is None else 'end'}")
@@ -190,7 +192,7 @@ class Fusionpbx:
         )
         return cdr if "hangup_cause" in row else replace(cdr, extra=row.rest(_FIELDS))
 
-    def _moment(self, row: Row, name: str) -> datetime | None:
+    def _moment(self, row: ApiRow, name: str) -> datetime | None:
         """None: it never happened. Raises ValueError."""
         if f"{name}_epoch" in row:
             seconds = _whole(row, f"{name}_epoch")
@@ -213,7 +215,7 @@ def _stamp(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).isoformat(" ")
 
 
-def _whole(row: Row, name: str) -> int:
+def _whole(row: ApiRow, name: str) -> int:
     """Of what PostgreSQL may have as a number with decimals. Raises ValueError."""
     value = row.required(name)
     if not (found := _NUMBER.fullmatch(value)):

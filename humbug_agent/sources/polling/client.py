@@ -47,7 +47,9 @@ class TooMuch(SourceError):
 
 
 class Asker:
-    """``pause`` is how many seconds lie between two requests at least; ``secrets`` are kept out of every message.
+    """A client of a PBX's API that asks one thing at a time.
+
+    ``pause`` is how many seconds lie between two requests at least; ``secrets`` are kept out of every message.
 
     A server that needs longer than that for an answer has as long to itself afterwards.
     """

@@ -14,7 +14,10 @@ from humbug_agent.words import count
 
 @dataclass
 class Progress:
-    """``of`` says which server and account this belongs to; ``token`` is what that server let us in with, or blank."""
+    """The cursor of a source that asks window by window.
+
+    ``of`` says which server and account this belongs to; ``token`` is what that server let us in with, or blank.
+    """
 
     of: str
     token: str = ""

@@ -51,8 +51,11 @@ def _storable(found: Any, depth: int) -> Any:
     return found
 
 
-class Row:
-    """``values`` are a JSON object's, numbers as text. Raises ValueError of what is no object."""
+class ApiRow:
+    """One row of an API's answer.
+
+    ``values`` are a JSON object's, numbers as text. Raises ValueError of what is no object.
+    """
 
     def __init__(self, values: Any) -> None:
         if not isinstance(values, dict):
@@ -103,13 +106,13 @@ class Row:
         }
 
 
-class Rows:
+class ApiRows:
     """Makes batches of rows, and leaves out what is on disk already.
 
     ``call`` makes a CDR of a row, None of one that is not wanted. It raises ValueError with what is wrong.
     """
 
-    def __init__(self, source: str, call: Callable[[Row], CDR | None]) -> None:
+    def __init__(self, source: str, call: Callable[[ApiRow], CDR | None]) -> None:
         self._source = source
         self._call = call
         self._known: OrderedDict[bytes, None] = OrderedDict()
@@ -133,7 +136,7 @@ class Rows:
         for one in values:
             try:
                 with OneRecord():
-                    if record := self._call(Row(one)):
+                    if record := self._call(ApiRow(one)):
                         records[record.identity] = record
                         if made := UNIQUEID.fullmatch(record.uniqueid):
                             self._watch.began(record.start.timestamp(), int(made[1]))
@@ -158,7 +161,7 @@ class Rows:
             self._known.popitem(last=False)
 
 
-def parsed(raw: bytes, rows: Rows) -> Batch:
+def parsed(raw: bytes, rows: ApiRows) -> Batch:
     """One row's JSON, as a reject keeps it, or a whole answer's list of them. For `explain` and for replays."""
     if not raw.strip():
         return Batch([], [], None)

@@ -25,6 +25,8 @@ class ApiSettings:
 
 
 class HostedSettings(SourceSettings):
+    """The settings of a source that asks a hosted PBX."""
+
     name: str
     api: ApiSettings
 

@@ -13,7 +13,7 @@ from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.polling.client import Asker, Stopped, TooMuch, Wrong
 from humbug_agent.sources.polling.pace import DAY
 from humbug_agent.sources.polling.progress import Progress
-from humbug_agent.sources.polling.rows import Rows, in_words
+from humbug_agent.sources.polling.rows import ApiRows, in_words
 from humbug_agent.sources.polling.windows import (
     AHEAD,
     OVERLAP,
@@ -47,10 +47,13 @@ Then = Callable[[Reached, float], Reached]
 
 
 class Windowed:
-    """``places`` are tenants or domains. One that fails does not hold up the others."""
+    """A reading of an API that is asked window by window.
+
+    ``places`` are tenants or domains. One that fails does not hold up the others.
+    """
 
     def __init__(
-        self, places: Sequence[str], since: datetime | None, zone: tzinfo, asker: Asker, rows: Rows, ask: Ask
+        self, places: Sequence[str], since: datetime | None, zone: tzinfo, asker: Asker, rows: ApiRows, ask: Ask
     ) -> None:
         self._places = places
         self._since = since
@@ -210,7 +213,10 @@ class Windowed:
 
 @dataclass(frozen=True)
 class _Window:
-    """``rows`` of what ended before ``end``, asked for at ``now``."""
+    """The calls of one window of one tenant or domain.
+
+    ``rows`` of what ended before ``end``, asked for at ``now``.
+    """
 
     rows: list[Any]
     end: float

@@ -12,7 +12,7 @@ from humbug_agent.cdr import digest
 from humbug_agent.http_client.client import Response
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.polling.client import Asker
-from humbug_agent.sources.polling.rows import Row
+from humbug_agent.sources.polling.rows import ApiRow
 from humbug_agent.sources.while1.php import Value, http_build_query
 from humbug_agent.sources.while1.row import row_id
 from humbug_agent.sources.while1.settings import While1Settings
@@ -37,7 +37,10 @@ _YES, _NO = (True, "1", "true"), (None, False, "0", "", "false")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``rows`` as JSON has them, ``ids`` of those that have one, in their order. Counts are 0 where none is given."""
+    """One page of /api/cdr.
+
+    ``rows`` as JSON has them, ``ids`` of those that have one, in their order. Counts are 0 where none is given.
+    """
 
     number: int
     rows: list[Any]
@@ -80,7 +83,10 @@ class _Passed:
 
 
 class Pages:
-    """``asker`` is asked for the pages that ``settings`` allow to be seen."""
+    """The pages of /api/cdr, asked for one by one.
+
+    ``asker`` is asked for the pages that ``settings`` allow to be seen.
+    """
 
     def __init__(self, settings: While1Settings, asker: Asker) -> None:
         self._settings = settings
@@ -160,7 +166,7 @@ class Pages:
         counts = {}
         for name in ("row_count", "page_size", "max_page"):
             try:
-                counts[name] = Row(told).whole(name) if name in Row(told) else 0
+                counts[name] = ApiRow(told).whole(name) if name in ApiRow(told) else 0
             except ValueError as error:
                 raise self._asker.wrong(response, f"answered with a pagination that is none: {error}") from None
         return Page(number, rows, [one for row in rows if (one := _id(row))], **counts)
@@ -198,7 +204,7 @@ def signed(parameters: dict[str, Value], api_key: str, form: str) -> tuple[str, 
 
 def _id(values: Any) -> int | None:
     try:
-        return row_id(Row(values))
+        return row_id(ApiRow(values))
     except ValueError:
         return None
 

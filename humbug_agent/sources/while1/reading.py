@@ -17,7 +17,7 @@ from humbug_agent.cdr import MOMENTS, Batch
 from humbug_agent.sources.contract import loaded, whole
 from humbug_agent.sources.polling.client import Asker, TooMuch
 from humbug_agent.sources.polling.pace import DAY
-from humbug_agent.sources.polling.rows import Row, Rows
+from humbug_agent.sources.polling.rows import ApiRow, ApiRows
 from humbug_agent.sources.while1.pages import Page, Pages
 from humbug_agent.sources.while1.php import Value
 from humbug_agent.sources.while1.row import row_id, when
@@ -39,7 +39,7 @@ TELL_EVERY = 600
 
 
 @dataclass(frozen=True)
-class Reached:
+class ReachedId:
     """All but ``id`` are seconds since the epoch.
 
     Calls that ended before ``since`` are not wanted. ``upto``: the calls until then are on disk. ``until``: up to
@@ -56,15 +56,15 @@ class Reached:
         return json.dumps({"of": of} | asdict(self))
 
 
-def reached(cursor: str | None, of: str) -> Reached | None:
+def reached(cursor: str | None, of: str) -> ReachedId | None:
     """None when it is none, or that of another server or type of source. Raises CursorError."""
     return loaded(cursor, lambda found: _reached(found) if found.pop("of", None) == of else None)
 
 
-def _reached(found: dict[str, Any]) -> Reached:
+def _reached(found: dict[str, Any]) -> ReachedId:
     for name, value in found.items():
         whole(name, value, range(10**18) if name == "id" else MOMENTS)
-    return Reached(**found)
+    return ReachedId(**found)
 
 
 def wall_clock(begin: int, end: int, zone: tzinfo) -> list[str]:
@@ -75,9 +75,12 @@ def wall_clock(begin: int, end: int, zone: tzinfo) -> list[str]:
 
 
 class Reading:
-    """``of`` is what its cursors belong to. `start` comes before `round`."""
+    """One reading of /api/cdr, from a cursor on.
 
-    def __init__(self, pages: Pages, asker: Asker, rows: Rows, zone: tzinfo, of: str, stop: Event) -> None:
+    ``of`` is what its cursors belong to. `start` comes before `round`.
+    """
+
+    def __init__(self, pages: Pages, asker: Asker, rows: ApiRows, zone: tzinfo, of: str, stop: Event) -> None:
         self._pages = pages
         self._asker = asker
         self._rows = rows
@@ -92,7 +95,7 @@ class Reading:
     def start(self, cursor: str | None, since: int) -> Iterator[Batch]:
         """Go on from ``cursor``; without one, that it begins at ``since`` is written down before anything is asked."""
         found = reached(cursor, self._of)
-        self._reached = self._told = found or Reached(since, since, since, 0)
+        self._reached = self._told = found or ReachedId(since, since, since, 0)
         if not found:
             yield Batch([], [], self._reached.dump(self._of))
 
@@ -116,7 +119,7 @@ class Reading:
                 yield from self._window()
             if not self._reached.id:
                 now, before = self._now(), self._reached
-                yield from self._reaches(Reached(before.since, now, now, 0), now - before.upto)
+                yield from self._reaches(ReachedId(before.since, now, now, 0), now - before.upto)
                 return
             if (yield from self._newer()):
                 return
@@ -129,7 +132,7 @@ class Reading:
         now, before = self._now(), self._reached
         upto = max(before.since, min(before.upto, now) - DAY)
         until = now if ends[0].rows else max(upto, begin)
-        self._reached = Reached(before.since, upto, until, max(1, max(ids) - OVERLAP) if ids else 0)
+        self._reached = ReachedId(before.since, upto, until, max(1, max(ids) - OVERLAP) if ids else 0)
 
     def _window(self) -> Iterator[Batch]:
         begin, until = self._reached.upto, self._reached.until
@@ -167,14 +170,14 @@ class Reading:
         if not highest:
             self._reached = replace(self._reached, id=0)
             return False
-        yield from self._reaches(Reached(self._reached.since, now, now, self._from(highest)), left)
+        yield from self._reaches(ReachedId(self._reached.since, now, now, self._from(highest)), left)
         return True
 
     def _from(self, last: int) -> int:
         """Which id to ask from next, with all on disk up to the ``last``."""
         return max(1, min(last - OVERLAP, self._held or last))
 
-    def _reaches(self, then: Reached, size: int) -> Iterator[Batch]:
+    def _reaches(self, then: ReachedId, size: int) -> Iterator[Batch]:
         """``size`` is how many seconds of calls were read, to get there."""
         self._reached = then
         # Written down as under way, days would be asked for once more at the next start.
@@ -192,7 +195,7 @@ class Reading:
     def _is_wanted(self, values: Any) -> bool:
         """What is no row is, too: as a reject."""
         try:
-            row = Row(values)
+            row = ApiRow(values)
             if ended := when(row, "time_end", self._zone):
                 return ended >= self._reached.since
             if (began := when(row, "time", self._zone)) and self._now() - began < LONGEST_CALL:

@@ -4,7 +4,7 @@ import re
 from datetime import datetime, tzinfo
 
 from humbug_agent.cdr import CDR, Direction, Disposition, digest
-from humbug_agent.sources.polling.rows import Row
+from humbug_agent.sources.polling.rows import ApiRow
 from humbug_agent.sources.wall_clock import times
 
 _STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
@@ -23,7 +23,7 @@ _OF_ITS_OWN = frozenset(
 """What has a field in a CDR."""
 
 
-def row_id(row: Row) -> int:
+def row_id(row: ApiRow) -> int:
     """Raises ValueError."""
     value = row.required("id")
     if not _ID.fullmatch(value):
@@ -31,13 +31,13 @@ def row_id(row: Row) -> int:
     return int(value)
 
 
-def when(row: Row, name: str, zone: tzinfo) -> float | None:
+def when(row: ApiRow, name: str, zone: tzinfo) -> float | None:
     """``time`` or ``time_end`` in seconds since the epoch; None for none. Raises ValueError."""
     stamp = _stamp(row, name)
     return times({"start": stamp, "answer": "", "end": stamp}, zone, 0, 0)[0].timestamp() if stamp else None
 
 
-def call(row: Row, host: str, zone: tzinfo) -> CDR:
+def call(row: ApiRow, host: str, zone: tzinfo) -> CDR:
     """``host`` is the server, ``zone`` that of the row's times. Raises ValueError.
 
     Its identity has the uniqueid in it: a PBX that is set up anew begins its ids anew.
@@ -70,7 +70,7 @@ def call(row: Row, host: str, zone: tzinfo) -> CDR:
     )
 
 
-def _times(row: Row, zone: tzinfo, billsec: int) -> tuple[datetime, datetime | None, datetime]:
+def _times(row: ApiRow, zone: tzinfo, billsec: int) -> tuple[datetime, datetime | None, datetime]:
     """It does not say when a call was answered."""
     columns = {"start": _stamp(row, "time"), "answer": "", "end": _stamp(row, "time_end")}
     for name, stamp in (("time", columns["start"]), ("time_end", columns["end"])):
@@ -80,7 +80,7 @@ def _times(row: Row, zone: tzinfo, billsec: int) -> tuple[datetime, datetime | N
     return start, datetime.fromtimestamp(end.timestamp() - billsec, end.tzinfo) if billsec else None, end
 
 
-def _stamp(row: Row, name: str) -> str:
+def _stamp(row: ApiRow, name: str) -> str:
     """Blank for none. Raises ValueError."""
     value = row.text(name).strip()
     if value.startswith(_NEVER):
@@ -90,7 +90,7 @@ def _stamp(row: Row, name: str) -> str:
     return value
 
 
-def _disposition(row: Row) -> Disposition:
+def _disposition(row: ApiRow) -> Disposition:
     word = row.required("call_status")
     try:
         return Disposition(word.upper())

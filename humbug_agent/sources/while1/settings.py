@@ -17,7 +17,10 @@ FLAGS = ("has_transcription", "has_monitor_file", "has_recording_file")
 
 @dataclass(frozen=True)
 class While1Settings(HostedSettings):
-    """``filters`` are those of the page, by its names: text, a list of texts, or yes or no."""
+    """The settings of a [source NAME] of type while1.
+
+    ``filters`` are those of the page, by its names: text, a list of texts, or yes or no.
+    """
 
     type: ClassVar[str] = "while1"
     name: str

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 from humbug_agent.cdr import CDR, Batch, digest
 from humbug_agent.sources.polling.client import Asker
 from humbug_agent.sources.polling.pace import DAY, first, left_out, poll
-from humbug_agent.sources.polling.rows import Row, Rows, in_words, parsed
+from humbug_agent.sources.polling.rows import ApiRow, ApiRows, in_words, parsed
 from humbug_agent.sources.while1.pages import PAUSE, Pages
-from humbug_agent.sources.while1.reading import Reached, Reading, reached, wall_clock
+from humbug_agent.sources.while1.reading import ReachedId, Reading, reached, wall_clock
 from humbug_agent.sources.while1.row import call
 from humbug_agent.sources.while1.settings import While1Settings
 from humbug_agent.words import count
@@ -26,7 +26,10 @@ LATE_SECONDS = 900
 
 
 class While1:
-    """``zone`` is the agent's, for settings that name none."""
+    """A source that asks While1 Voice's cloud PBX.
+
+    ``zone`` is the agent's, for settings that name none.
+    """
 
     unread_in = "seconds"
 
@@ -38,7 +41,7 @@ class While1:
         self._zone = settings.api.timezone or zone
         self._asker = Asker(settings.api, (settings.token, settings.api_key), PAUSE)
         self._pages = Pages(settings, self._asker)
-        self._rows = Rows(settings.name, self._call)
+        self._rows = ApiRows(settings.name, self._call)
         self._host = urlsplit(settings.api.url).hostname or ""
         self._of = digest("while1", self._asker.where.partition("://")[2]).hex()
 
@@ -52,10 +55,10 @@ class While1:
 
     def again(self, cursor: str) -> str | None:
         found = reached(cursor, self._of)
-        return Reached(found.since, found.since, found.since, 0).dump(self._of) if found else None
+        return ReachedId(found.since, found.since, found.since, 0).dump(self._of) if found else None
 
     def parse(self, text: bytes) -> Batch:
-        return parsed(text, Rows(self.name, self._call))
+        return parsed(text, ApiRows(self.name, self._call))
 
     def unread(self, cursor: str | None) -> int:
         found = reached(cursor, self._of)
@@ -79,13 +82,13 @@ class While1:
         if not rows:
             return f"{said}no calls in the last day"
         said += f"{count(max(first.row_count, len(first.rows)), 'call')} in the last day"
-        found = Rows(self.name, self._call).batch(rows, "")
+        found = ApiRows(self.name, self._call).batch(rows, "")
         calls = [record for record in found.records if isinstance(record, CDR)]
         if not calls:
             return f"{said}; not understood: {found.rejects[0].reason}"
         return f"{said}; the newest: {in_words(max(calls, key=lambda one: one.end), self._zone)}"
 
-    def _call(self, row: Row) -> CDR:
+    def _call(self, row: ApiRow) -> CDR:
         return call(row, self._host, self._zone)
 
     def _since(self) -> int:

@@ -11,6 +11,8 @@ from humbug_agent.text import AUTO
 
 @dataclass(frozen=True)
 class AsteriskAmiSettings(SourceSettings):
+    """The settings of a [source NAME] of type asterisk_ami."""
+
     type: ClassVar[str] = "asterisk_ami"
     alone: ClassVar[str] = (
         "no source but AMI: it never tells again the calls that end while it is not connected; "

@@ -34,7 +34,7 @@ MEANWHILE = "calls that end now are not told again, only Master.csv has them"
 
 
 @dataclass
-class Count:
+class Told:
     """Of what one connection told."""
 
     occurrences: Occurrences = field(default_factory=Occurrences)
@@ -42,6 +42,8 @@ class Count:
 
 
 class AsteriskAmi:
+    """A source that hears Asterisk's Cdr events."""
+
     unread_in = "bytes"
     leaves_out = ""
 
@@ -56,7 +58,7 @@ class AsteriskAmi:
         self._listeners: list[Listener] = [self._inbox]
         self._classes = {ami_events.CLASSES[word] for word in settings.events}
         self._push = PushReader(self._inbox, self._batch, MOST, MEANWHILE)
-        self._counts: dict[int, Count] = {}
+        self._counts: dict[int, Told] = {}
         self._numbers = itertools.count()
         self._watch = ZoneWatch()
 
@@ -142,7 +144,7 @@ class AsteriskAmi:
 
     def _number(self, heard: Heard, of: bytes) -> bytes:
         """The n-th equal event of one connection is the n-th such call."""
-        count = self._counts.setdefault(heard.connection, Count())
+        count = self._counts.setdefault(heard.connection, Told())
         # One that is silent, and the one beside it.
         for old in sorted(self._counts)[:-2]:
             del self._counts[old]

@@ -42,7 +42,10 @@ Found = Sequence[Row | Junk]
 
 
 class CsvClock:
-    """``identities`` makes those that some records have, read by a clock."""
+    """The judge of the clock of one Master.csv's times.
+
+    ``identities`` makes those that some records have, read by a clock.
+    """
 
     def __init__(
         self, settings: AsteriskCsvSettings, zone: tzinfo, identities: Callable[[Found, Clock], set[bytes]]

@@ -98,7 +98,9 @@ def told_by_times(this: Made, other: Made, *, alike: bool, alone: bool) -> Holds
 
 
 class Counting:
-    """``now`` is the count of the file that is being read.
+    """The counts of equal records, from one file of a log to the next.
+
+    ``now`` is the count of the file that is being read.
 
     Equal records stand on both sides of a rotation, and are counted on there. A file that begins with the same
     different records as one that was read is a copy of that one, and not more of the same; nor is one aside. Of one

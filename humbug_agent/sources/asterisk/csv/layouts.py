@@ -134,6 +134,8 @@ _MAY_GO_ON = re.compile(
 
 
 class Writer(StrEnum):
+    """Which of Asterisk's modules wrote a record."""
+
     CSV, CUSTOM = "cdr_csv", "cdr_custom"
 
 

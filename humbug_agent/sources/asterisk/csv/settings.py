@@ -11,7 +11,10 @@ from humbug_agent.text import AUTO
 
 @dataclass(frozen=True)
 class AsteriskCsvSettings(SourceSettings):
-    """``utc`` says whether its times are UTC (cdr.conf's usegmtime); None: the reader finds out."""
+    """The settings of a [source NAME] of type asterisk_csv.
+
+    ``utc`` says whether its times are UTC (cdr.conf's usegmtime); None: the reader finds out.
+    """
 
     type: ClassVar[str] = "asterisk_csv"
     name: str

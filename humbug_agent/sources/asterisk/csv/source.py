@@ -55,6 +55,8 @@ OTHER_MAPPING = (
 
 
 class AsteriskCsv:
+    """A source that reads Asterisk's Master.csv and its rotated files."""
+
     unread_in = "bytes"
 
     def __init__(self, settings: AsteriskCsvSettings, zone: tzinfo) -> None:

@@ -53,6 +53,8 @@ WRITTEN = 2.0
 
 
 class Clock(StrEnum):
+    """Whose clock a record's times are of."""
+
     UTC = "utc"
     LOCAL = "local"
 

@@ -14,6 +14,8 @@ from humbug_agent.sources.files.wake import Waker
 
 
 class FreeswitchFollower(Follower):
+    """A Follower of a log whose writer keeps it open."""
+
     def __init__(self, shelf: Shelf) -> None:
         super().__init__(shelf)
         self._follow = False

@@ -2,7 +2,7 @@
 
 Who adds columns to a copy of a stock template has rows that look, each for itself, like stock ones with `","` in a
 name. So a name is taken for such a one only in a file that has rows without it, and columns in front or behind are read
-where several rows in a row have as many. What can't be told is Junk, which says what to do.
+where several rows in a row have as many. What can't be told is NoRow, which says what to do.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from urllib.parse import unquote_to_bytes
 
-from humbug_agent.sources.freeswitch.csv.rows import Junk, Row, Rows
+from humbug_agent.sources.freeswitch.csv.rows import LegRow, LegRows, NoRow
 from humbug_agent.sources.freeswitch.csv.templates import BETWEEN, FORMS, TEMPLATES, Template
 
 ENOUGH = 3
@@ -81,12 +81,12 @@ class FileRows:
     """Reads the rows of one file after the other. ``own`` is the last template with columns of one's own it saw."""
 
     def __init__(self, template: str) -> None:
-        self._rows = Rows(template)
+        self._rows = LegRows(template)
         known = template in TEMPLATES
         bases = (TEMPLATES[template],) if known else TEMPLATES.values() if template == "auto" else ()
         self._bases = [base for base in bases if base.end.endswith(b"\n")]
         self._doubt = OWN if self._bases else OTHER
-        self._own_rows: Rows | None = None
+        self._own_rows: LegRows | None = None
         self._before = b""
         self.own: Template | None = None
 
@@ -95,15 +95,15 @@ class FileRows:
         self._before = b""
         self.split(before, more=False, final=True)
 
-    def split(self, data: bytes, *, more: bool, final: bool) -> tuple[list[Row | Junk], int]:
-        """As Rows does."""
+    def split(self, data: bytes, *, more: bool, final: bool) -> tuple[list[LegRow | NoRow], int]:
+        """As LegRows does."""
         found, taken = self._split(data, more=more, final=final)
         before = self._before + data[max(0, taken - MEMORY) : taken]
         cut = len(before) - MEMORY
         self._before = before[before.find(b"\n", cut) + 1 :] if cut > 0 else before
         return found, taken
 
-    def _split(self, data: bytes, *, more: bool, final: bool) -> tuple[list[Row | Junk], int]:
+    def _split(self, data: bytes, *, more: bool, final: bool) -> tuple[list[LegRow | NoRow], int]:
         for rows in filter(None, (self._own_rows, self._rows)):
             found, taken = rows.split(data, more=more, final=final)
             # What is whole and still waits may be rows that begin otherwise.
@@ -121,10 +121,10 @@ class FileRows:
         wide = {line.at for line in lines}
         return [self._without_doubt(item, wide) for item in found], taken
 
-    def _stretches(self, lines: Sequence[_Line], size: int) -> Iterator[tuple[Rows, int]]:
+    def _stretches(self, lines: Sequence[_Line], size: int) -> Iterator[tuple[LegRows, int]]:
         """Who reads the data to where. What stands between two rows that are known goes to who reads the first one."""
         sure = any(line.base is None for line in lines)
-        reader: Rows | None = None
+        reader: LegRows | None = None
         for _, group in groupby(lines, lambda line: line.shape):
             run = list(group)
             following = self._reader(run, sure=sure)
@@ -135,7 +135,7 @@ class FileRows:
             self.own = self._own_rows = None
         yield reader or self._rows, size
 
-    def _reader(self, run: Sequence[_Line], *, sure: bool) -> Rows:
+    def _reader(self, run: Sequence[_Line], *, sure: bool) -> LegRows:
         """``sure``: there are plain rows beside them."""
         base = run[0].base
         if base is None:
@@ -146,7 +146,7 @@ class FileRows:
         if own is None:
             return self._rows
         if own != self.own or self._own_rows is None:
-            self.own, self._own_rows = own, Rows("auto", own)
+            self.own, self._own_rows = own, LegRows("auto", own)
         return self._own_rows
 
     def _lines(self, data: bytes, skip: int) -> Iterator[_Line]:
@@ -159,21 +159,21 @@ class FileRows:
                 yield found
             at = end
 
-    def _without_doubt(self, item: Row | Junk, wide: Set[int]) -> Row | Junk:
+    def _without_doubt(self, item: LegRow | NoRow, wide: Set[int]) -> LegRow | NoRow:
         """``wide`` are the places of the lines that have more columns than a template that is known."""
-        if isinstance(item, Row):
+        if isinstance(item, LegRow):
             # Of the one without line breaks nobody has a copy: it is what FreeSWITCH has where another one is missing.
             sure = item.template == self.own or not item.template.end.endswith(b"\n") or not _has_gaps(item)
         else:
             sure = item.at not in wide
-        return item if sure else Junk(item.at, item.text.rstrip(b"\r\n"), self._doubt)
+        return item if sure else NoRow(item.at, item.text.rstrip(b"\r\n"), self._doubt)
 
 
-def _is_odd(item: Row | Junk) -> bool:
-    return isinstance(item, Junk) or _has_gaps(item)
+def _is_odd(item: LegRow | NoRow) -> bool:
+    return isinstance(item, NoRow) or _has_gaps(item)
 
 
-def _has_gaps(item: Row) -> bool:
+def _has_gaps(item: LegRow) -> bool:
     """Whether a text in it has what stands between two columns, and its own columns are not plain all the same."""
     gaps = set(item.template.gaps[:-1])
     odd = any(_GAP.search(value) or any(gap in value for gap in gaps) for value in item.values.values())

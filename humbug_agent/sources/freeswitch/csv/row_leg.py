@@ -7,7 +7,7 @@ from datetime import tzinfo
 from urllib.parse import unquote_to_bytes
 
 from humbug_agent.cdr import CDR
-from humbug_agent.sources.freeswitch.csv.rows import Row
+from humbug_agent.sources.freeswitch.csv.rows import LegRow
 from humbug_agent.sources.freeswitch.csv.template_text import BEGINS, CALLED, CALLERS, LENGTHS, TALKED
 from humbug_agent.sources.freeswitch.leg import NORMAL, Leg, call
 from humbug_agent.sources.freeswitch.moments import moments
@@ -25,7 +25,7 @@ _NUMBERS = tuple(name for name in CALLERS if name != "caller_id")
 _CALLER_ID = re.compile(rb'"(.*)" <(.*)>', re.DOTALL)
 
 
-def made(row: Row, zone: tzinfo, charset: str = AUTO) -> tuple[Leg, CDR]:
+def made(row: LegRow, zone: tzinfo, charset: str = AUTO) -> tuple[Leg, CDR]:
     """The leg, and its call; stamps are the ``zone``'s. Raises ValueError with what is wrong."""
     values = row.values | {name: unquote_to_bytes(row.values[name]) for name in row.template.encoded}
     said = {name: text(value, charset) for name, value in _with_caller(values).items()}

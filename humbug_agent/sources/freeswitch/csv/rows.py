@@ -2,7 +2,7 @@
 
 mod_cdr_csv escapes nothing: quotes, commas and line breaks of a caller's name stand in the file as they are. So a row
 is found by its middle, which no text looks like by chance, and two rows are parted at the line break (or `;`) between
-their middles before which a row can end and behind which one can begin. What can be read in more than one way is Junk.
+their middles before which a row can end and behind which one can begin. What can be read in more than one way is NoRow.
 """
 
 import re
@@ -41,8 +41,11 @@ _ODDLY_CUT = re.compile(rb'(?s)(?=.*\w)(?:.*?","){2}(?:.*(?<!",)\Z|(?:.*?","){2}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """``values`` has its columns' values by name, as bytes; ``at`` is its offset in the data."""
+class LegRow:
+    """One row of Master.csv, taken apart by the template that it was written with.
+
+    ``values`` has its columns' values by name, as bytes; ``at`` is its offset in the data.
+    """
 
     at: int
     text: bytes
@@ -51,7 +54,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Junk:
+class NoRow:
     """What is no row, or could be more than one thing, and why."""
 
     at: int
@@ -59,7 +62,7 @@ class Junk:
     reason: str
 
 
-class Rows:
+class LegRows:
     """Reads rows of one template, or of any stock one; remembers of which the last one was.
 
     ``template`` is agent.ini's: auto, a stock one's name, or the text of one. With ``own`` it reads rows of that alone.
@@ -80,13 +83,13 @@ class Rows:
             for number, pattern in enumerate(patterns)
         }
 
-    def split(self, data: bytes, *, more: bool, final: bool) -> tuple[list[Row | Junk], int]:
+    def split(self, data: bytes, *, more: bool, final: bool) -> tuple[list[LegRow | NoRow], int]:
         """The rows that ``data`` begins with, and how many bytes they take.
 
         What is left may be a row of which the end is yet to come. ``more``: the file goes on behind the data.
         ``final``: nothing will be written any more, and nothing is left.
         """
-        found: list[Row | Junk] = []
+        found: list[LegRow | NoRow] = []
         at = 0
         unsure: tuple[Template, re.Match[bytes]] | None = None
         while at < len(data):
@@ -123,7 +126,7 @@ class Rows:
                 return template, match
         return None
 
-    def _odd(self, data: bytes, at: int, *, more: bool, final: bool) -> tuple[list[Row | Junk], int]:
+    def _odd(self, data: bytes, at: int, *, more: bool, final: bool) -> tuple[list[LegRow | NoRow], int]:
         """The first row in ``data[at:]``, or several that hang together, and where they end; ``at`` is to wait."""
         first = self._next(data, at)
         if first is None or first.start() - at > LONGEST:
@@ -197,14 +200,14 @@ class Rows:
     def _of(self, anchor: re.Match[bytes]) -> list[Template]:
         return self._by_group[anchor.lastindex or 0]
 
-    def _read(self, text: bytes, at: int, *, sure: bool, pieces: int = 0) -> list[Row | Junk]:
+    def _read(self, text: bytes, at: int, *, sure: bool, pieces: int = 0) -> list[LegRow | NoRow]:
         """``text`` is a row, or what can't be told apart. So many ``pieces`` of it stand before it."""
         anchors = self._all(text)
         if skip := self._before(text, anchors[0]):
-            junk = [Junk(at, text[:skip].strip(_BLANK), CUT)] if text[:skip].strip(_BLANK) else []
+            junk = [NoRow(at, text[:skip].strip(_BLANK), CUT)] if text[:skip].strip(_BLANK) else []
             return [*junk, *self._read(text[skip:], at + skip, sure=sure, pieces=pieces)]
         reason = AMBIGUOUS
-        row: Row | None = None
+        row: LegRow | None = None
         if sure and len(anchors) == 1:
             try:
                 row = self._row(text, at, anchors[0])
@@ -214,7 +217,7 @@ class Rows:
             return [row]
         if sure and pieces < _MOST_PIECES and len(text) <= _LONGEST_TORN and (glued := self._glued(text, at, pieces)):
             return glued
-        return [row or Junk(at, text.strip(_BLANK), reason)]
+        return [row or NoRow(at, text.strip(_BLANK), reason)]
 
     def _before(self, text: bytes, anchor: re.Match[bytes]) -> int:
         """How much stands before what may be the beginning of a row."""
@@ -227,7 +230,7 @@ class Rows:
         somewhere = self._begin.search(text, blank, anchor.start() + 1)
         return on_a_line.start() + 1 if on_a_line else somewhere.start() if somewhere else 0
 
-    def _row(self, text: bytes, at: int, anchor: re.Match[bytes]) -> Row:
+    def _row(self, text: bytes, at: int, anchor: re.Match[bytes]) -> LegRow:
         possible = [one for one in self._of(anchor) if text.startswith(one.begin) and text.endswith(one.end)]
         if not possible:
             raise Doubt(NO_ROW)
@@ -237,23 +240,23 @@ class Rows:
         self._last = this
         group = anchor.lastindex or 0
         middle = anchor.groups()[group : group + len(this.middle)]
-        return Row(at, text, this, dict(zip(this.columns, (*before, *middle, *behind), strict=True)))
+        return LegRow(at, text, this, dict(zip(this.columns, (*before, *middle, *behind), strict=True)))
 
-    def _glued(self, text: bytes, at: int, pieces: int) -> list[Row | Junk]:
+    def _glued(self, text: bytes, at: int, pieces: int) -> list[LegRow | NoRow]:
         """A piece of a row, and then all of it: what a full disk leaves. Nothing if ``text`` is no such thing."""
         cuts = (begin.start() for begin in self._begin.finditer(text, 1, len(text) // 2 + 32))
         for length in islice((cut for cut in cuts if text.startswith(text[:cut], cut)), _MOST_PIECES):
             if not self._next(text, length):
                 break
             *others, row = self._read(text[length:], at + length, sure=True, pieces=pieces + 1)
-            if not isinstance(row, Row):
+            if not isinstance(row, LegRow):
                 continue
             plain = row.template.plain.fullmatch(row.text)
             if plain and (row.template.head[0] == "uuid" or _ODDLY_CUT.match(text[:length])):
-                return [Junk(at, text[:length], TORN), *others, row]
+                return [NoRow(at, text[:length], TORN), *others, row]
             # Texts may well have a quote in them, and what stands before the quote behind it again.
             if plain or length > len(row.template.begin):
-                return [Junk(at, text.strip(_BLANK), AMBIGUOUS)]
+                return [NoRow(at, text.strip(_BLANK), AMBIGUOUS)]
         return []
 
 
@@ -263,8 +266,8 @@ def _torn_or_whole(begin: bytes) -> bytes:
     return rb"[\r\n\0]*" + cut + re.escape(begin)
 
 
-def _plain_row(template: Template, match: re.Match[bytes]) -> Row:
-    return Row(match.start(), match.group(), template, dict(zip(template.columns, match.groups(), strict=True)))
+def _plain_row(template: Template, match: re.Match[bytes]) -> LegRow:
+    return LegRow(match.start(), match.group(), template, dict(zip(template.columns, match.groups(), strict=True)))
 
 
 def _can_end(template: Template, data: bytes, begin: int, end: re.Match[bytes]) -> bool:
@@ -283,11 +286,11 @@ def _end_of_junk(data: bytes, at: int, anchor: int | None, *, more: bool, final:
     return max(at, data.rfind(b"\n", at, max(at, end)) + 1 or end)
 
 
-def _lines(data: bytes, at: int, end: int) -> Iterator[Junk]:
+def _lines(data: bytes, at: int, end: int) -> Iterator[NoRow]:
     *lines, rest = data[at:end].split(b"\n")
     for line in lines:
         if text := line.strip(_BLANK):
-            yield Junk(at, text, NO_ROW)
+            yield NoRow(at, text, NO_ROW)
         at += len(line) + 1
     if text := rest.strip(_BLANK):
-        yield Junk(at, text, CUT)
+        yield NoRow(at, text, CUT)

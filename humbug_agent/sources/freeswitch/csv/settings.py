@@ -18,7 +18,9 @@ TEMPLATES = (
 
 @dataclass(frozen=True)
 class FreeswitchCsvSettings(LegSettings):
-    """``path`` is a file or the directory that Master.csv is in; ``timezone`` None is the agent's.
+    """The settings of a [source NAME] of type freeswitch_csv.
+
+    ``path`` is a file or the directory that Master.csv is in; ``timezone`` None is the agent's.
 
     ``template`` is auto, one of TEMPLATES, or the text of one as config_template reads it.
     """

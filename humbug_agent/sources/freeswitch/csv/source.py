@@ -24,7 +24,7 @@ from humbug_agent.sources.files.rotation import Shelf
 from humbug_agent.sources.freeswitch.csv.following import FreeswitchFollower
 from humbug_agent.sources.freeswitch.csv.own_columns import MEMORY, OTHER, OWN, FileRows
 from humbug_agent.sources.freeswitch.csv.row_leg import made
-from humbug_agent.sources.freeswitch.csv.rows import Junk, Row
+from humbug_agent.sources.freeswitch.csv.rows import LegRow, NoRow
 from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
 from humbug_agent.sources.freeswitch.csv.templates import TEMPLATES
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
@@ -45,6 +45,8 @@ JUST_SECONDS = 60.0
 
 
 class FreeswitchCsv:
+    """A source that reads FreeSWITCH's Master.csv and its rotated files."""
+
     unread_in = "bytes"
 
     def __init__(self, settings: FreeswitchCsvSettings, zone: tzinfo) -> None:
@@ -52,7 +54,7 @@ class FreeswitchCsv:
         self._settings = settings
         self._zone = settings.timezone or zone
         self._zone_watch = ZoneWatch()
-        self._endless = Endless(Junk)
+        self._endless = Endless(NoRow)
         self._shelves: dict[Path, Shelf] = {}
         self.leaves_out = left_out(settings.path, settings.start)
         self._said = ""
@@ -129,7 +131,7 @@ class FreeswitchCsv:
         try:
             found, _, size = self._latest(newest, self._settings.template)
             calls = self._batch(found, "", 0)
-            rows = [item for item in found if isinstance(item, Row)]
+            rows = [item for item in found if isinstance(item, LegRow)]
             if found and not rows:
                 reason = calls.rejects[-1].reason
                 raise SourceError(f"{newest}: {reason if reason in (OWN, OTHER) else self._unlike(newest)}")
@@ -152,13 +154,13 @@ class FreeswitchCsv:
 
     def _different(self, beginning: bytes) -> int:
         found, _ = FileRows(self._settings.template).split(beginning, more=False, final=True)
-        return len({item.text for item in found if isinstance(item, Row)})
+        return len({item.text for item in found if isinstance(item, LegRow)})
 
     def _newest(self, shelf: Shelf) -> list[Path]:
         """The files that have rows, the newest first: Master.csv, unless it was rotated or moved just now."""
         return [entry.path for entry in reversed(shelf.entries()) if entry.size and not unpacking.is_packed(entry.path)]
 
-    def _latest(self, file: Path, template: str) -> tuple[Sequence[Row | Junk], int, int]:
+    def _latest(self, file: Path, template: str) -> tuple[Sequence[LegRow | NoRow], int, int]:
         """The last rows of the file, where they end, and its size."""
         with OpenFile(file) as opened:
             size = opened.unread()
@@ -167,7 +169,7 @@ class FreeswitchCsv:
             data = opened.peek(size - at)
         begin = data.find(b"\n") + 1 if at else 0
         found, taken = FileRows(template).split(data[begin:], more=False, final=False)
-        if not any(isinstance(item, Row) for item in found):
+        if not any(isinstance(item, LegRow) for item in found):
             found, taken = FileRows(template).split(data[begin:], more=False, final=True)
             taken = data.rfind(b"\n") + 1 - begin
         return found, at + begin + taken, size
@@ -175,7 +177,7 @@ class FreeswitchCsv:
     def _unlike(self, file: Path) -> str:
         if self._settings.template != "auto":
             found, _, _ = self._latest(file, "auto")
-            names = {item.template.name for item in found if isinstance(item, Row)}
+            names = {item.template.name for item in found if isinstance(item, LegRow)}
             if names:
                 wanted = self._settings.template if self._settings.template in TEMPLATES else "the one in agent.ini"
                 return f"has rows of template {' and '.join(sorted(names))}, and not of {wanted}"
@@ -239,13 +241,13 @@ class FreeswitchCsv:
             yield Batch([], [], here.dump(self._path))
         return here
 
-    def _batch(self, found: Sequence[Row | Junk], path: str, offset: int) -> Batch:
+    def _batch(self, found: Sequence[LegRow | NoRow], path: str, offset: int) -> Batch:
         """``offset`` is where in the file the data began."""
         records: list[CDR] = []
         rejects: list[Reject] = []
         for item in found:
-            reason = item.reason if isinstance(item, Junk) else ""
-            if isinstance(item, Row):
+            reason = item.reason if isinstance(item, NoRow) else ""
+            if isinstance(item, LegRow):
                 try:
                     with OneRecord():
                         leg, cdr = made(item, self._zone, self._settings.charset)

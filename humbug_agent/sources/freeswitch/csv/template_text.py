@@ -36,7 +36,9 @@ _NEEDED = (
 
 @dataclass(frozen=True)
 class TemplateText:
-    """``literals`` are what stands before the first column, between each two, and behind the last with the line's end.
+    """A template, taken apart.
+
+    ``literals`` are what stands before the first column, between each two, and behind the last with the line's end.
 
     ``encoded`` are the columns that url_encode made.
     """

@@ -54,6 +54,8 @@ _LINE = rb'[^"\r\n]*'
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
+    """A template as rows are read by it."""
+
     name: str
     head: tuple[str, ...] = ()
     middle: tuple[str, ...]

@@ -11,6 +11,8 @@ from humbug_agent.text import AUTO
 
 @dataclass(frozen=True)
 class FreeswitchEslSettings(LegSettings):
+    """The settings of a [source NAME] of type freeswitch_esl."""
+
     type: ClassVar[str] = "freeswitch_esl"
     alone: ClassVar[str] = (
         "no source but the event socket: it never tells again the calls that end while it is not connected; "

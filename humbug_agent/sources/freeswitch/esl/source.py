@@ -38,6 +38,8 @@ BEGINNINGS = (f'{{"Event-Name":"{HANGUP}"'.encode(), f"Event-Name: {HANGUP}\n".e
 
 
 class FreeswitchEsl:
+    """A source that hears FreeSWITCH's hangup events."""
+
     unread_in = "bytes"
     leaves_out = ""
 

@@ -47,7 +47,10 @@ _UUID = re.compile(rb"[?&]uuid=([^?&]*)")
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """``uuid`` is what the URL says, cut to 100 characters; ``at`` is monotonic."""
+    """One document that waits to be stored, and its sender for the answer.
+
+    ``uuid`` is what the URL says, cut to 100 characters; ``at`` is monotonic.
+    """
 
     body: bytes
     uuid: str

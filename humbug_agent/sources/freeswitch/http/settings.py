@@ -11,7 +11,10 @@ from humbug_agent.text import AUTO
 
 @dataclass(frozen=True)
 class FreeswitchHttpSettings(LegSettings):
-    """``username`` and ``password`` are mod_json_cdr's or mod_xml_cdr's ``cred``."""
+    """The settings of a [source NAME] of type freeswitch_http.
+
+    ``username`` and ``password`` are mod_json_cdr's or mod_xml_cdr's ``cred``.
+    """
 
     type: ClassVar[str] = "freeswitch_http"
     certificate: ClassVar[None] = None

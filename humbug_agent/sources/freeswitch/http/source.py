@@ -34,6 +34,8 @@ LOOK_SECONDS = 0.5
 
 
 class FreeswitchHttp:
+    """A source to which FreeSWITCH's modules post their documents."""
+
     unread_in = "bytes"
     leaves_out = ""
 

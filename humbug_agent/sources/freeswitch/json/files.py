@@ -46,6 +46,8 @@ class Read:
 
 @dataclass(slots=True)
 class _Waiting:
+    """A file that is not whole yet, and since when."""
+
     state: _State
     since: float
 

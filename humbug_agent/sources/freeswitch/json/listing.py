@@ -30,7 +30,7 @@ SUFFIXES = (".cdr.json", ".cdr.xml")
 
 
 @dataclass(slots=True)
-class Known:
+class KnownDocuments:
     """What has been handled in one directory: all before ``mark``, ``below`` of them, and ``keys``. Times in ns."""
 
     inode: int = 0
@@ -41,7 +41,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``name`` is relative to the source's directory."""
+    """A document's file that is new.
+
+    ``name`` is relative to the source's directory.
+    """
 
     path: Path
     name: str
@@ -51,7 +54,7 @@ class Found:
 class Listing:
     """One look through a directory. ``after`` is what is known once everything that it found has been handled."""
 
-    def __init__(self, base: Path, sub: str, known: Known | None) -> None:
+    def __init__(self, base: Path, sub: str, known: KnownDocuments | None) -> None:
         """Without ``known`` everything counts as new. Raises OSError."""
         self._sub = sub
         self._directory = base / sub
@@ -59,8 +62,8 @@ class Listing:
         self._mark = status.st_ctime_ns - SLACK_NS
         # Where the clock was set back, or it is another directory, all is read again, which adds nothing.
         same = known is not None and known.inode == status.st_ino and known.mark <= self._mark
-        self._known = known if known and same else Known()
-        self.after = Known(status.st_ino, self._mark)
+        self._known = known if known and same else KnownDocuments()
+        self.after = KnownDocuments(status.st_ino, self._mark)
         self.subdirectories: set[str] = set()
         self.seconds = 0.0
 
@@ -73,7 +76,7 @@ class Listing:
                 yield Found(self._directory / name, os.path.join(self._sub, name), size)
         if older > self._known.below:
             # Something has appeared with an old time.
-            self._known, self.after = Known(), Known(self.after.inode, self._mark)
+            self._known, self.after = KnownDocuments(), KnownDocuments(self.after.inode, self._mark)
             yield from self.new()
 
     def _is_new(self, name: str, changed: int) -> bool:
@@ -137,7 +140,7 @@ class Quiet:
 class Memory:
     """What a cursor holds: ``known`` by subdirectory, and in ``owed`` the names of those that could not be read yet."""
 
-    known: dict[str, Known] = field(default_factory=dict)
+    known: dict[str, KnownDocuments] = field(default_factory=dict)
     owed: set[str] = field(default_factory=set)
 
     def dump(self, base: Path) -> str:
@@ -155,8 +158,8 @@ def _memory(found: dict[str, Any]) -> Memory:
     return Memory(known, set(texts("owed", found["owed"])))
 
 
-def _known(sub: str, inode: object, mark: object, below: object, keys: object) -> Known:
+def _known(sub: str, inode: object, mark: object, below: object, keys: object) -> KnownDocuments:
     numbers = range(-(2**63), 2**64)
-    return Known(
+    return KnownDocuments(
         whole(sub, inode, numbers), whole(sub, mark, numbers), whole(sub, below, numbers), set(texts(sub, keys))
     )

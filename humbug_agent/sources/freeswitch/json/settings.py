@@ -12,7 +12,10 @@ from humbug_agent.text import AUTO
 
 @dataclass(frozen=True)
 class FreeswitchJsonSettings(LegSettings):
-    """``path`` is the directory of JSON and XML documents. What is done with one ``after`` it is safe."""
+    """The settings of a [source NAME] of type freeswitch_json.
+
+    ``path`` is the directory of JSON and XML documents. What is done with one ``after`` it is safe.
+    """
 
     type: ClassVar[str] = "freeswitch_json"
     name: str

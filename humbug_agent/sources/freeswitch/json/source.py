@@ -18,7 +18,7 @@ from humbug_agent.sources.freeswitch.json.listing import (
     ROTATED,
     SUFFIXES,
     Found,
-    Known,
+    KnownDocuments,
     Listing,
     Memory,
     Quiet,
@@ -45,6 +45,8 @@ SAMPLE = 20
 
 
 class FreeswitchJson:
+    """A source that reads the documents in a directory."""
+
     unread_in = "bytes"
     leaves_out = ""
 
@@ -211,7 +213,7 @@ class _Watch:
             for gone in {name for name in self._memory.known if ROTATED.fullmatch(name)} - self._subdirectories:
                 self._forget(gone)
 
-    def _known(self, sub: str) -> Known | None:
+    def _known(self, sub: str) -> KnownDocuments | None:
         return self._memory.known.get(sub) if self._keeps else None
 
     def _forget(self, sub: str) -> None:
