@@ -19,7 +19,7 @@ import trustme
 from host import Host, wait_until
 from ipps_host import free
 
-from humbug_agent.cli import checking
+import humbug_agent
 from humbug_agent.cli.checking import check
 from humbug_agent.host.daemon_user import User, acting_as
 from humbug_agent.http_client.client import HttpClient, NoAnswer
@@ -57,7 +57,7 @@ def test_the_same_of_freeswitch(host: Host) -> None:
 def test_root_is_told_that_the_daemons_user_may_not_run_the_program(host: Host) -> None:
     program = Path("/var/tmp") / f"humbug-program-{os.getpid()}"
     try:
-        shutil.copytree(Path(checking.__file__).parent, program / "humbug_agent")
+        shutil.copytree(Path(humbug_agent.__file__).parent, program / "humbug_agent")
         (program / "outbox").mkdir()
         shutil.chown(program / "outbox", "nobody")
         host.ini.write_text(host.ini.read_text().replace(f"{host.folder}/outbox.db", f"{program}/outbox/outbox.db"))
