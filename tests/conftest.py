@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from host import API_KEY, KEY, Host
 from hypothesis import settings
 
 from humbug_agent.receiver import Background, Receiver, Store
+from tests.kit.host import API_KEY, KEY, Host
 
 # How long an example takes says more about the machine than about us.
 settings.register_profile("shared machine", deadline=None)

@@ -14,9 +14,10 @@ import humbug_agent
 from humbug_agent.cli.main import main
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.sources import SOURCES
+from tests.kit.paths import TOP
 
 PACKAGE = Path(humbug_agent.__file__).parent
-TOP = Path(__file__).parent.parent
+TOP = TOP
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {

@@ -8,6 +8,7 @@ import pytest
 
 from humbug_agent.config import Config, load, system_timezone
 from humbug_agent.ini import ConfigError, Secret
+from tests.kit.paths import TOP
 
 GOOD = """\
 [source master-csv]
@@ -25,7 +26,7 @@ type = asterisk_ami
 username = humbug
 secret = hide-me
 """
-EXAMPLE = Path(__file__).parent.parent / "agent.ini.example"
+EXAMPLE = TOP / "agent.ini.example"
 
 
 def written(tmp_path: Path, text: str) -> Path:

@@ -11,8 +11,9 @@ from humbug_agent import config, destinations, sources
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import Section
 from humbug_agent.numbers.settings import NumbersSettings
+from tests.kit.paths import TOP
 
-EXAMPLE = Path(__file__).parent.parent / "agent.ini.example"
+EXAMPLE = TOP / "agent.ini.example"
 TEXT = EXAMPLE.read_text()
 FROM_THE_SYSTEM = ("agent", "timezone")
 SYSTEM_ZONE = (config.AgentSettings, "timezone")

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import pytest
-from calls import START, call, reject
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +24,7 @@ from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.status import taken
 from humbug_agent.status.overview import compared
 from humbug_agent.words import clock, count, said
+from tests.kit.calls import START, call, reject
 
 
 def test_one_is_one_and_all_others_are_many() -> None:

@@ -26,11 +26,10 @@ BATCH = 1100
 
 
 def read(ini: str) -> dict[str, float]:
-    from lab import vm_hwm_mib
-
     from humbug_agent import config
     from humbug_agent.daemon import agent, housekeeping
     from humbug_agent.outbox.outbox import Outbox
+    from tests.bench.lab import vm_hwm_mib
 
     settings = config.load(Path(ini))
     with Outbox(settings.agent.outbox, durable=True, max_bytes=housekeeping.max_bytes(settings)) as box:

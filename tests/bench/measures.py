@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import BenchError, Daemon, Receiver, Site, child, wait_for
+from tests.bench.lab import BenchError, Daemon, Receiver, Site, child, wait_for
 
 ASTERISK_LINES = 3500
 """Lines a second: the most that Asterisk was seen to write on two cores."""

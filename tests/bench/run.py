@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import lab
-from measures import ALL, FULL, QUICK, Bench, Report
-
 from humbug_agent import __version__
+from tests.bench import lab
+from tests.bench.measures import ALL, FULL, QUICK, Bench, Report
 
 SKIPPED = 77
 """The exit code for "could not be measured here", as automake has it."""

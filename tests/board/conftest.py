@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from ami_server import AmiServer
-from board_wire import Clock, Wire, own_clock
 
 from humbug_agent.board import asterisk
 from humbug_agent.listening import link
 from humbug_agent.sources import push
+from tests.kit.ami_server import AmiServer
+from tests.kit.board_wire import Clock, Wire, own_clock
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC
 
 import pytest
-from board_wire import Wire
-from small_asterisk import message
 
 from humbug_agent.board.model import Member, QueueCall
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.web import ipps
+from tests.kit.board_wire import Wire
+from tests.kit.small_asterisk import message
 
 LOCAL = "Local/1337@from-queue/n"
 

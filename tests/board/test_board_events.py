@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from board_wire import MOST_DELAY, Clock, Wire, answer, refusal, shown
-from small_asterisk import Caller, Chan, message
 
 from humbug_agent.board.asterisk import ANSWER_SECONDS, CONFIRM_SECONDS, AsteriskFeeder
 from humbug_agent.board.model import Board, Channel, QueueCall, View
+from tests.kit.board_wire import MOST_DELAY, Clock, Wire, answer, refusal, shown
+from tests.kit.small_asterisk import Caller, Chan, message
 
 ASKS = "connected; asks which calls there are"
 

@@ -3,18 +3,18 @@
 import time
 from collections.abc import Callable
 
-import ami_server
 import pytest
-from ami_calls import events
-from ami_server import AmiServer, Session
-from board_host import Live
-from board_wire import shown
-from host import wait_until
-from small_asterisk import Chan, SmallAsterisk
 
 from humbug_agent.board import asterisk, asterisk_list
 from humbug_agent.listening import link as either_link
 from humbug_agent.listening.ami import link
+from tests.kit import ami_server
+from tests.kit.ami_calls import events
+from tests.kit.ami_server import AmiServer, Session
+from tests.kit.board_host import Live
+from tests.kit.board_wire import shown
+from tests.kit.host import wait_until
+from tests.kit.small_asterisk import Chan, SmallAsterisk
 
 NEVER_TOLD = "does not tell its channels and queues within 0 s"
 SOON = 4.0

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 
 import pytest
-from board_wire import MOST_DELAY, Wire, own_clock, shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_asterisk import Caller, Chan
 
 from humbug_agent.board import asterisk
+from tests.kit.board_wire import MOST_DELAY, Wire, own_clock, shown
+from tests.kit.small_asterisk import Caller, Chan
 
 NAMES = ["", "Desk 101", 'O\'Neil "Bobby"', "back\\slash\\n", "Jürgen Müller", "Event: Hangup", "<unknown >", "?"]
 DEVICES = ["PJSIP/201", "SIP/4003", "IAX2/trunk", "DAHDI/1", "Local/9@agents"]

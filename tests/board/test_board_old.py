@@ -1,13 +1,13 @@
 """An Asterisk before 12, whose events are others: calls are delivered, and the board says what it needs."""
 
 import pytest
-from ami_calls import call as a_call
-from ami_calls import event, events
-from ami_server import AmiServer
-from board_host import Live
-from host import wait_until
 
 from humbug_agent.cdr import CDR
+from tests.kit.ami_calls import call as a_call
+from tests.kit.ami_calls import event, events
+from tests.kit.ami_server import AmiServer
+from tests.kit.board_host import Live
+from tests.kit.host import wait_until
 
 # Field names as Asterisk 11 has them.
 EVENTS = b"".join(

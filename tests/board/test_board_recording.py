@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from ami_calls import played
-from ami_feed import blocks
-from ami_server import AmiServer, pieces
-from board_host import Live
-from board_wire import Wire, own_clock, shown
-from host import wait_until
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_recording import BANNER, Round, recording, said, segments
-from small_asterisk import Truth
 
 from humbug_agent.board.model import View
+from tests.kit.ami_calls import played
+from tests.kit.ami_feed import blocks
+from tests.kit.ami_server import AmiServer, pieces
+from tests.kit.board_host import Live
+from tests.kit.board_wire import Wire, own_clock, shown
+from tests.kit.host import wait_until
+from tests.kit.live_recording import BANNER, Round, recording, said, segments
+from tests.kit.small_asterisk import Truth
 
 WHOLE = (2**20,)
 QUEUES = {"support", "slow", "empty"}

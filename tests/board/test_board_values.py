@@ -4,18 +4,18 @@ from datetime import UTC, datetime
 from itertools import count
 
 import pytest
-from ami_calls import call, event, events
-from ami_server import AmiServer
-from board_host import Live
-from board_wire import Wire, own_clock, shown
-from host import wait_until
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_asterisk import escaped
 
 from humbug_agent.board import asterisk
 from humbug_agent.board.model import Board, Channel, State
 from humbug_agent.cdr import CDR
+from tests.kit.ami_calls import call, event, events
+from tests.kit.ami_server import AmiServer
+from tests.kit.board_host import Live
+from tests.kit.board_wire import Wire, own_clock, shown
+from tests.kit.host import wait_until
+from tests.kit.small_asterisk import escaped
 
 NEW = (
     b"Event: Newchannel\r\nPrivilege: call,all\r\nChannel: SIP/1-00000001\r\nChannelState: %s\r\nCallerIDNum: %s\r\n"

@@ -10,10 +10,10 @@ from dataclasses import FrozenInstanceError
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 import pytest
-from ami_calls import played
-from board_wire import Wire, shown
 
 from humbug_agent.board.model import View
+from tests.kit.ami_calls import played
+from tests.kit.board_wire import Wire, shown
 
 
 def busy(wire: Wire, most: int = 1000, device: Callable[[int], str] = lambda at: f"SIP/{at % 500}") -> None:

@@ -14,8 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
-import mod_cdr_csv
-from pbxs import (
+from tests.kit import mod_cdr_csv
+from tests.kit.pbxs import (
     AsteriskAmiPbx,
     AsteriskCsvPbx,
     BoxisPbx,
@@ -28,7 +28,7 @@ from pbxs import (
     Logged,
     While1Pbx,
 )
-from pull_server import Asked, Reply
+from tests.kit.pull_server import Asked, Reply
 
 A_SECOND = 15
 """Calls of each kind."""

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ledger import Doubled, Verdict, judge
-from mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
-from oracle import Oracle
-from rude_receiver import EATING, HARSH, KIND, LOCKED_OUT, USUAL, RudeReceiver
-from writer import Master
+
+from tests.campaign.ledger import Doubled, Verdict, judge
+from tests.campaign.mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
+from tests.campaign.oracle import Oracle
+from tests.campaign.rude_receiver import EATING, HARSH, KIND, LOCKED_OUT, USUAL, RudeReceiver
+from tests.campaign.writer import Master
 
 DRAIN_SECONDS = 60.0
 """Without a single call that arrives: a machine that others use, too, may take its time."""

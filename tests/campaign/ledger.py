@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rude_receiver import RudeReceiver
-from writer import FIELDS, Call
+from tests.campaign.rude_receiver import RudeReceiver
+from tests.campaign.writer import FIELDS, Call
 
 
 @dataclass(frozen=True, slots=True)

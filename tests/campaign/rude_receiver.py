@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from oracle import Oracle
+from tests.campaign.oracle import Oracle
 
 KIND = {"take": 1.0}
 REFUSED = {"400": 1.0}

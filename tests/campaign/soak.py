@@ -21,7 +21,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from soak_oracle import Oracle, record
+from tests.campaign.soak_oracle import Oracle, record
 
 PROGRAM = Path(sys.executable).with_name("humbug-agent")
 UNIT = Path(__file__).parents[2] / "systemd" / "humbug-agent.service"

@@ -13,13 +13,14 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from all_pbxs import AllPbxs
-from battle import PATIENCE_SECONDS, change_manners, fill, small_disk, tell
-from host import wait_until
-from ledger import doubled
-from mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
-from oracle import Oracle
-from rude_receiver import KIND, RudeReceiver
+
+from tests.campaign.all_pbxs import AllPbxs
+from tests.campaign.battle import PATIENCE_SECONDS, change_manners, fill, small_disk, tell
+from tests.campaign.ledger import doubled
+from tests.campaign.mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
+from tests.campaign.oracle import Oracle
+from tests.campaign.rude_receiver import KIND, RudeReceiver
+from tests.kit.host import wait_until
 
 LIVES = int(os.environ.get("LIVES", "10"))
 """A few for each run of all tests; seeds.py has more of them."""

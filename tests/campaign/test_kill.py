@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from battle import PATIENCE_SECONDS, Field, change_manners, check_end, drain, field, fill, small_disk
-from mortal import CONNECTIONS, Mortal
-from rude_receiver import EATING, KIND, REFUSED
-from writer import Writer
+
+from tests.campaign.battle import PATIENCE_SECONDS, Field, change_manners, check_end, drain, field, fill, small_disk
+from tests.campaign.mortal import CONNECTIONS, Mortal
+from tests.campaign.rude_receiver import EATING, KIND, REFUSED
+from tests.campaign.writer import Writer
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from soak import IDENTITY_BYTES, MB, Sample, grown
-from soak_oracle import BUSY, CUT, REFUSED, Oracle, expected
+
+from tests.campaign.soak import IDENTITY_BYTES, MB, Sample, grown
+from tests.campaign.soak_oracle import BUSY, CUT, REFUSED, Oracle, expected
 
 CALLS = 9000
 STEADY = [Sample(at, at * 100, 60 * MB, 20, 12, 20 * MB, 4 * MB) for at in range(CALLS // 100)]

@@ -14,11 +14,11 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from rude import Act, Request, Rude
 
 from humbug_agent.cdr import CDR
 from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Refused
 from humbug_agent.destinations.humbug.destination import Humbug
+from tests.kit.rude import Act, Request, Rude
 
 Call = Callable[..., CDR]
 Make = Callable[..., Humbug]

@@ -7,13 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from damage import unguarded
-from rude import Act, Rude
 
 from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import check
+from tests.kit.damage import unguarded
+from tests.kit.rude import Act, Rude
 
 Make = Callable[..., Humbug]
 Filled = Callable[[int], list[str]]

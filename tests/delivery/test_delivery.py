@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rude import Act, Request, Rude, until
 
 from humbug_agent.cdr import CDR
 from humbug_agent.delivery.delivery import Delivery
@@ -17,6 +16,7 @@ from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.outbox.waits import LONGEST_WAIT
 from humbug_agent.receiver import Background, Misbehaviour, Receiver, Store
+from tests.kit.rude import Act, Request, Rude, until
 
 Call = Callable[..., CDR]
 Make = Callable[..., Humbug]

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rude import Act, Rude, until
 
 from humbug_agent.cdr import CDR
 from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Refused
 from humbug_agent.destinations.humbug.destination import Humbug
+from tests.kit.rude import Act, Rude, until
 
 Call = Callable[..., CDR]
 Make = Callable[..., Humbug]

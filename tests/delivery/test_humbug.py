@@ -4,21 +4,21 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import parse_qsl, unquote_plus, unquote_to_bytes
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rude import Rude
 
 from humbug_agent import __version__
 from humbug_agent.cdr import CDR, Direction, Disposition, Notice
 from humbug_agent.destinations.humbug.destination import Humbug, encoded, inner, plain
 from humbug_agent.receiver import decode
+from tests.kit.paths import DATA
+from tests.kit.rude import Rude
 
-VECTOR = json.loads((Path(__file__).parent.parent / "data" / "humbug-vector.json").read_text("utf-8"))
+VECTOR = json.loads((DATA / "humbug-vector.json").read_text("utf-8"))
 GIVEN, EXPECTED = VECTOR["input"], VECTOR["expected"]
 ORDER = list(GIVEN["fields"])
 SENT_AT = "2026-01-15 13:41:48"

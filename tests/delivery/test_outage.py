@@ -10,13 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from rude import Act, Request, Rude, never, until
 
 from humbug_agent import backoff
 from humbug_agent.delivery import delivery
 from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.outbox.outbox import KEPT_FAILURES, Outbox
 from humbug_agent.outbox.queries import Filter, purge, replay
+from tests.kit.rude import Act, Request, Rude, never, until
 
 Make = Callable[..., Humbug]
 Filled = Callable[[int], list[str]]

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 import pytest
-from rude import Act, Rude, until
 
 from humbug_agent.destinations.humbug.destination import Humbug
+from tests.kit.rude import Act, Rude, until
 
 Make = Callable[..., Humbug]
 Filled = Callable[[int], list[str]]

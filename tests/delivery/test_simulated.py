@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulated import BEGAN, Phase, Receiver, SimulatedClock, SimulatedCrew, Try
 
 from humbug_agent import backoff
 from humbug_agent.cdr import CDR, Batch
@@ -22,6 +21,7 @@ from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Ref
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.queries import Filter, newest
 from humbug_agent.outbox.waits import LONGEST_WAIT
+from tests.kit.simulated import BEGAN, Phase, Receiver, SimulatedClock, SimulatedCrew, Try
 
 EVER = float("inf")
 HOUR = 3600.0

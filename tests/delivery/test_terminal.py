@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from calls import call
 from click.testing import CliRunner
-from rude import Act, Rude
 
 from humbug_agent.cdr import Batch, Notice, Reject
 from humbug_agent.cli.main import main, set_up_logging
@@ -21,6 +19,8 @@ from humbug_agent.daemon import agent, housekeeping
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.queries import Filter
 from humbug_agent.sources.contract import SourceError
+from tests.kit.calls import call
+from tests.kit.rude import Act, Rude
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202egnp.exe\u2066\r<3>forged\u2028\x7f\U000e0041"
 """Escapes in two ways, text turned around, lines that are none, and tags that nobody sees."""

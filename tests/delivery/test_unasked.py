@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rude import Act, Request, Rude, until
 
 from humbug_agent.cdr import CDR
 from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.destinations.contract import DeliveryError
 from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.outbox.outbox import Outbox
+from tests.kit.rude import Act, Request, Rude, until
 
 Call = Callable[..., CDR]
 Make = Callable[..., Humbug]

@@ -64,7 +64,7 @@ def _child(target: str, arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["humbug_agent", "fuzz_pbx", "fuzz_web", "h11"]):
-        from fuzz_all import TARGETS
+        from tests.fuzz.fuzz_all import TARGETS
 
         # What is only loaded once it is used.
         TARGETS[target](b"")

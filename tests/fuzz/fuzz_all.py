@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-import fuzz_pbx
-import fuzz_web
+from tests.fuzz import fuzz_pbx, fuzz_web
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {**fuzz_pbx.TARGETS, **fuzz_web.TARGETS}

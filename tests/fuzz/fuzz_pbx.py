@@ -11,8 +11,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from ami_feed import Wire
-
 from humbug_agent.board.asterisk import AsteriskFeeder
 from humbug_agent.board.freeswitch import FreeswitchFeeder
 from humbug_agent.board.freeswitch_list import ListError, Listing
@@ -35,6 +33,7 @@ from humbug_agent.sources.fusionpbx import source as fusionpbx
 from humbug_agent.sources.polling.client import Asker
 from humbug_agent.sources.while1.pages import Pages
 from humbug_agent.web import shown
+from tests.kit.ami_feed import Wire
 
 GREETING = BANNER + b"5.0.2\r\n"
 CHARSETS = ("auto", "gbk")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import h11
-from fuzz_pbx import a_source
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
@@ -34,6 +33,7 @@ from humbug_agent.sources.files.position import OpenFile
 from humbug_agent.sources.files.unpacking import CantUnpack
 from humbug_agent.web.guard import Guard
 from humbug_agent.web.ipps import NO_CHANNEL, NO_QUEUE, channelinfo, queueactive
+from tests.fuzz.fuzz_pbx import a_source
 
 API_KEY, KEY = "the-api-key", "the-encryption-key"
 

@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 
-import fuzz_pbx
-import fuzz_web
 import pytest
-from fuzz_all import TARGETS
-from fuzz_web import answering, settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.destinations.contract import DeliveryError
 from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.numbers.settings import NumbersSettings
+from tests.fuzz import fuzz_pbx, fuzz_web
+from tests.fuzz.fuzz_all import TARGETS
+from tests.fuzz.fuzz_web import answering, settings_of
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = {target: sorted((CORPUS / target).iterdir()) for target in TARGETS}

@@ -13,11 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from calls import call, reject
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from plain_outbox import PlainOutbox
 
 from humbug_agent.cdr import CDR, Batch, digest
 from humbug_agent.outbox import dropping, queries, schema
@@ -25,6 +23,8 @@ from humbug_agent.outbox.dropping import Piecemeal
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.queries import STATES, Filter
 from humbug_agent.outbox.waits import cut_waits, move_waits
+from tests.kit.calls import call, reject
+from tests.kit.plain_outbox import PlainOutbox
 
 BEGAN = 1_800_000_000.0
 DESTINATIONS = ("one", "two")

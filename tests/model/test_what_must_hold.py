@@ -6,14 +6,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from calls import batch
-from damage import unguarded
 from sqlite_utils import Database
 
 from humbug_agent.outbox import schema
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import OutboxDamaged
 from humbug_agent.outbox.waits import cut_waits
+from tests.kit.calls import batch
+from tests.kit.damage import unguarded
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from pbx_host import VERSIONS, Pbx, roots, why_not
+
+from tests.pbx.pbx_host import VERSIONS, Pbx, roots, why_not
 
 
 @pytest.fixture(params=VERSIONS)

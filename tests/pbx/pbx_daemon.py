@@ -6,8 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from host import API_KEY, PROGRAM, Host, wait_until
-from pbx_host import Pbx
+from tests.kit.host import API_KEY, PROGRAM, Host, wait_until
+from tests.pbx.pbx_host import Pbx
 
 CONNECTIONS = 4
 TICKS = os.sysconf("SC_CLK_TCK")

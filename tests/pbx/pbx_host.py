@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pbx_ports import Ports, until
+from tests.pbx.pbx_ports import Ports, until
 
 HERE = Path(__file__).parent
 VERSIONS = ("asterisk22", "asterisk16")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from pbx_host import Pbx
-from pbx_manager import Manager
-from pbx_ports import until
+from tests.pbx.pbx_host import Pbx
+from tests.pbx.pbx_manager import Manager
+from tests.pbx.pbx_ports import until
 
 SCENARIOS = Path(__file__).parent / "sipp"
 

@@ -5,17 +5,18 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
-from host import Host, wait_until
-from pbx_daemon import CONNECTIONS, Daemon, OnPath, host_check
-from pbx_host import Pbx
-from pbx_manager import Manager
-from phones import burst, hundred_calls
-from witness import Call, Witness, received, written
 
-README = Path(__file__).parent.parent.parent / "README.md"
+from tests.kit.host import Host, wait_until
+from tests.kit.paths import TOP
+from tests.pbx.pbx_daemon import CONNECTIONS, Daemon, OnPath, host_check
+from tests.pbx.pbx_host import Pbx
+from tests.pbx.pbx_manager import Manager
+from tests.pbx.phones import burst, hundred_calls
+from tests.pbx.witness import Call, Witness, received, written
+
+README = TOP / "README.md"
 
 
 def excused(told: list[tuple[float, Call]], away: list[tuple[float, float]]) -> Counter[Call]:

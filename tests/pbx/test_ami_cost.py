@@ -3,14 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
-from pbx_host import Pbx
-from pbx_manager import Manager
-from phones import burst
+from tests.kit.paths import TOP
+from tests.pbx.pbx_host import Pbx
+from tests.pbx.pbx_manager import Manager
+from tests.pbx.phones import burst
 
 CALLS = 50
-README = Path(__file__).parent.parent.parent / "README.md"
+README = TOP / "README.md"
 
 
 def general() -> str:

@@ -5,26 +5,26 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from host import Host, wait_until
-from pbx_daemon import Daemon, OnPath, host_check
-from pbx_host import MANAGER_USERS, Pbx
-from pbx_manager import Manager
-from phones import Sipp, burst, call
 
 from humbug_agent.board.asterisk import CONFIRM_SECONDS
 from humbug_agent.board.asterisk_list import SLACK_SECONDS
+from tests.kit.host import Host, wait_until
+from tests.kit.paths import TOP
+from tests.pbx.pbx_daemon import Daemon, OnPath, host_check
+from tests.pbx.pbx_host import MANAGER_USERS, Pbx
+from tests.pbx.pbx_manager import Manager
+from tests.pbx.phones import Sipp, burst, call
 
 pytestmark = pytest.mark.alone
 
 SOON = 0.3
 """Seconds within which the board shows a change."""
 
-README = Path(__file__).parent.parent.parent / "README.md"
+README = TOP / "README.md"
 USERS = """
 [seeing]
 secret = humbug-secret

@@ -11,23 +11,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from host import Host, wait_until
-from pbx_daemon import Daemon, cpu_seconds
-from pbx_host import Pbx
-from pbx_manager import Manager
-from phones import burst
 
 from humbug_agent.backoff import FLOOD_REST
+from tests.kit.host import Host, wait_until
+from tests.kit.paths import TOP
+from tests.pbx.pbx_daemon import Daemon, cpu_seconds
+from tests.pbx.pbx_host import Pbx
+from tests.pbx.pbx_manager import Manager
+from tests.pbx.phones import burst
 
 CALLS, ROUNDS = 3000, int(os.environ.get("HUMBUG_TEST_BURSTS", "2"))
 MOST, LEAST_BURSTS, TRIES = 0.05, 3, 10
 ENOUGH = 10
 """Rounds from which on the rates are judged."""
 
-UNIT = Path(__file__).parents[2] / "systemd" / "humbug-agent.service"
+UNIT = TOP / "systemd" / "humbug-agent.service"
 
 
 def nice() -> int:

@@ -15,13 +15,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from host import API_KEY, KEY, Host, wait_until
-from pbx_daemon import Daemon
-from pbx_host import Pbx
-from pbx_manager import Manager
-from pbx_ports import until
 
 from humbug_agent.receiver import Background, Receiver, Store
+from tests.kit.host import API_KEY, KEY, Host, wait_until
+from tests.pbx.pbx_daemon import Daemon
+from tests.pbx.pbx_host import Pbx
+from tests.pbx.pbx_manager import Manager
+from tests.pbx.pbx_ports import until
 
 # Hours from UTC in winter, and what summer adds.
 ZONES = {

@@ -7,14 +7,14 @@ from threading import Event
 from zoneinfo import ZoneInfo
 
 import pytest
-from pbx_host import CSV, Pbx
-from pbx_manager import Manager
-from pbx_ports import until
-from phones import hundred_calls
 
 from humbug_agent.cdr import CDR, Batch
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
+from tests.pbx.pbx_host import CSV, Pbx
+from tests.pbx.pbx_manager import Manager
+from tests.pbx.pbx_ports import until
+from tests.pbx.phones import hundred_calls
 
 Start = Callable[..., Pbx]
 KOLKATA = ZoneInfo("Asia/Kolkata")

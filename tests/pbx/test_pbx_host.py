@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import trustme
-from pbx_host import Pbx
-from pbx_manager import Manager, Message
-from pbx_ports import until
-from phones import burst, hundred_calls
+
+from tests.pbx.pbx_host import Pbx
+from tests.pbx.pbx_manager import Manager, Message
+from tests.pbx.pbx_ports import until
+from tests.pbx.phones import burst, hundred_calls
 
 Start = Callable[..., Pbx]
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from pbx_host import Pbx
-from pbx_manager import Manager
-from pbx_ports import until
+from tests.pbx.pbx_host import Pbx
+from tests.pbx.pbx_manager import Manager
+from tests.pbx.pbx_ports import until
 
 Call = tuple[str, ...]
 """What must be the same in the record, in the event and at the receiver; of line breaks, what is before the first."""

@@ -5,10 +5,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from forms import API_KEY, KEY
 
 from humbug_agent.http_server import throttle
 from humbug_agent.receiver import Background, Receiver, Store
+from tests.kit.forms import API_KEY, KEY
 
 
 @pytest.fixture(autouse=True)

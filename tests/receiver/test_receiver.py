@@ -18,10 +18,10 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 import requests
 import trustme
-from forms import API_KEY, CALL, EVENT_TIME, FIELDS, FORM, VECTOR, encode, hexed, misbehaving, plain, post
 
 from humbug_agent import receiver
 from humbug_agent.receiver import Background, Misbehaviour, Receiver, ReceiverError, Store, app
+from tests.kit.forms import API_KEY, CALL, EVENT_TIME, FIELDS, FORM, VECTOR, encode, hexed, misbehaving, plain, post
 
 
 # Over HTTP

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
-from forms import API_KEY, KEY, plain, post
 
 from humbug_agent.http_server import connection, server, throttle
 from humbug_agent.receiver import MOST_BYTES, Background, Receiver, Store
+from tests.kit.forms import API_KEY, KEY, plain, post
 
 HALF = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % MOST_BYTES
 

@@ -3,12 +3,12 @@
 from urllib.parse import urlencode
 
 import pytest
-from forms import API_KEY, CALL, EVENT_TIME, FIELDS, KEY, VECTOR, encode, hexed, plain, post
 from hypothesis import given
 from hypothesis import strategies as st
 
 from humbug_agent import receiver
 from humbug_agent.receiver import Faults, WrongKey, decode, faults, protocol
+from tests.kit.forms import API_KEY, CALL, EVENT_TIME, FIELDS, KEY, VECTOR, encode, hexed, plain, post
 
 
 def said(body: bytes, key: str | None = KEY) -> list[str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.paths import TOP
+
 MEGABYTES = 200
 """The unit has 256."""
 
@@ -46,7 +48,7 @@ def megabytes(script: str, path: Path) -> int:
     """The most that the script ever had; getrusage would count what the test run has, which it is forked from."""
     done = subprocess.run(
         [sys.executable, "-c", READ.format(script), path],
-        cwd=Path(__file__).parents[2],
+        cwd=TOP,
         capture_output=True,
         timeout=100,
         check=False,

@@ -4,9 +4,8 @@ import ast
 import re
 from pathlib import Path
 
-import audit
-
 import humbug_agent
+from tests.security import audit
 
 PACKAGE = Path(humbug_agent.__file__).parent
 

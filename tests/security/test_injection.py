@@ -4,12 +4,8 @@ from datetime import UTC
 from threading import Event
 
 import pytest
-from calls import call
-from fuzz_pbx import _told
-from fuzz_web import settings_of
 from hypothesis import given
 from hypothesis import strategies as st
-from rude import Rude
 
 from humbug_agent.board.model import Channel, Queue, QueueCall, State, View
 from humbug_agent.destinations.humbug.destination import Humbug
@@ -17,6 +13,10 @@ from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.fusionpbx.source import Fusionpbx
 from humbug_agent.web.ipps import channelinfo, queueactive
+from tests.fuzz.fuzz_pbx import _told
+from tests.fuzz.fuzz_web import settings_of
+from tests.kit.calls import call
+from tests.kit.rude import Rude
 
 EVIL = 'x\r\nX-Forged: 1\r\n\r\nPOST /evil HTTP/1.1\r\n&gateway=evil&encoded=0="\0\n,\u2028,\x85'
 NUMBERS = NumbersSettings(None, 9, "")

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import fs_folder
 import pytest
-from host import API_KEY, KEY, Host
 
 from humbug_agent.receiver import Background, Receiver, Store
+from tests.kit import fs_folder
+from tests.kit.host import API_KEY, KEY, Host
+from tests.kit.paths import TOP
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
@@ -54,5 +55,5 @@ def test_all_that_is_made_is_its_owners_alone(umask: int, tmp_path: Path) -> Non
 
 
 def test_the_units_files_are_its_users_alone() -> None:
-    unit = (Path(__file__).parents[2] / "systemd" / "humbug-agent.service").read_text()
+    unit = (TOP / "systemd" / "humbug-agent.service").read_text()
     assert {"UMask=0077", "StateDirectoryMode=0700", "ConfigurationDirectoryMode=0750"} <= set(unit.splitlines())

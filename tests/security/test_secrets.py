@@ -12,11 +12,11 @@ from urllib.parse import quote, quote_plus
 
 import requests
 from click.testing import CliRunner
-from host import PROGRAM, RECORDED, wait_until
-from ipps_host import free
-from parrot import AMI, ESL, HTTP, Parrot
 
 from humbug_agent.cli.main import main
+from tests.kit.host import PROGRAM, RECORDED, wait_until
+from tests.kit.ipps_host import free
+from tests.security.parrot import AMI, ESL, HTTP, Parrot
 
 SECRETS = {
     name: f'Planted-{name}/"<ü>+&%41'

@@ -4,7 +4,9 @@ import ast
 import re
 from pathlib import Path
 
-TOP = Path(__file__).parents[2]
+from tests.kit.paths import TOP
+
+TOP = TOP
 PAGE = (TOP / "docs" / "threat-model.md").read_text()
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from host import Host
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +30,7 @@ from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
 from humbug_agent.sources.freeswitch.json.settings import FreeswitchJsonSettings
 from humbug_agent.sources.freeswitch.json.source import FreeswitchJson
 from humbug_agent.text import AUTO, text
+from tests.kit.host import Host
 
 # Asterisk's fields hold 79 bytes.
 CUT_NAME = '"Отдел 1: Общество с ограниченной ответственностью'.encode()[:79]

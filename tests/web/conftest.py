@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import trustme
-from asking import Certified, close_all
 from starlette.types import ASGIApp
 
 from humbug_agent.http_server import connection
 from humbug_agent.http_server import server as server_module
 from humbug_agent.http_server.server import Server
 from humbug_agent.http_server.settings import StatusSettings
+from tests.kit.asking import Certified, close_all
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from asking import Certified, until
-from breaking import WAYS, break_connections
 
 from humbug_agent.http_server import throttle
 from humbug_agent.http_server.server import Server
@@ -22,6 +20,8 @@ from humbug_agent.receiver import Receiver, Store
 from humbug_agent.sources.freeswitch.http.postbox import Door, Postbox
 from humbug_agent.web import guard
 from humbug_agent.web.guard import Guard
+from tests.kit.asking import Certified, until
+from tests.kit.breaking import WAYS, break_connections
 
 CONNECTIONS = int(os.environ.get("HUMBUG_TEST_CONNECTIONS", "1200"))
 """Of each server."""

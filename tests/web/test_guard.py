@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from asking import HEAD, Certified, ask, connect, curl, read, say, until
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -20,6 +19,7 @@ from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import Secret
 from humbug_agent.web import guard
 from humbug_agent.web.guard import Guard
+from tests.kit.asking import HEAD, Certified, ask, connect, curl, read, say, until
 
 Guarded = Callable[..., Server]
 

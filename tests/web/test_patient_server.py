@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from threading import Event, Thread
 
 import pytest
-from asking import HEAD, ask, connect, is_closed, read, until
 from starlette.types import Receive, Scope, Send
 
 from humbug_agent.http_server import server as server_module
 from humbug_agent.http_server.server import Server
+from tests.kit.asking import HEAD, ask, connect, is_closed, read, until
 
 Serving = Callable[..., Server]
 MOST = 20

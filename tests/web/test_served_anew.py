@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from asking import Certified, ask, connect, read
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from humbug_agent.http_server.server import Server, WebError
 from humbug_agent.http_server.settings import StatusSettings
+from tests.kit.asking import Certified, ask, connect, read
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import trustme
-from asking import CLIENT_HELLO, HEAD, Certified, ask, connect, curl, is_closed, read, say, sockets, until
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,6 +23,7 @@ from starlette.routing import Route
 from humbug_agent.http_server import server as server_module
 from humbug_agent.http_server.server import Server, WebError
 from humbug_agent.http_server.settings import StatusSettings
+from tests.kit.asking import CLIENT_HELLO, HEAD, Certified, ask, connect, curl, is_closed, read, say, sockets, until
 
 Serving = Callable[..., Server]
 Limits = Callable[..., None]

@@ -1,0 +1,48 @@
+"""What the agent says when its outbox is away: once, however often it looks."""
+
+import threading
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from humbug_agent.config import load
+from humbug_agent.daemon import agent
+from humbug_agent.daemon.kept import Kept
+from tests.kit.host import wait_until
+
+
+def test_an_outbox_whose_directory_is_missing_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks: list[object] = []
+    monkeypatch.setattr(agent, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(agent, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(agent, "notify", looks.append)
+    folder, ini = tmp_path / "lib", tmp_path / "agent.ini"
+    folder.mkdir()
+    ini.touch(0o600)
+    ini.write_text(
+        f"[agent]\noutbox = {folder}/outbox.db\n[source a]\ntype = asterisk_csv\npath = {tmp_path}/Master.csv\n"
+        "[destination humbug]\ntype = humbug\nurl = http://127.0.0.1:9/\napi_key = x\n"
+    )
+    running = agent.Agent(load(ini), SimpleQueue(), Kept())
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    try:
+        wait_until(lambda: len(looks) > 5)
+        folder.rename(tmp_path / "away")
+        # So it can't be made anew.
+        folder.write_text("")
+        wait_until(lambda: "agent" in {record.name.rpartition(".")[2] for record in caplog.records})
+        before = len(looks)
+        # Each of these is a tick, and the outbox is looked for at every fifth.
+        wait_until(lambda: len(looks) > before + 50)
+        said = [record.getMessage() for record in caplog.records if record.name == agent.__name__]
+        assert len(said) == len(set(said)) <= 2
+    finally:
+        folder.unlink()
+        (tmp_path / "away").rename(folder)
+        running.stop()
+        thread.join(20)
+    assert not thread.is_alive()

@@ -1,0 +1,45 @@
+"""What README says to put into FreeSWITCH's files is XML, and what `check` prints."""
+
+import re
+from datetime import UTC
+from xml.etree import ElementTree
+
+import pytest
+
+from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
+from tests.kit.fs_posting import settings
+from tests.kit.ipps_host import free
+from tests.kit.paths import TOP
+
+README = (TOP / "README.md").read_text()
+BLOCKS = re.findall(r"^```xml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+INLINE = re.findall(r"`(<[^`]+/>)`", README)
+
+
+@pytest.mark.parametrize("piece", [*BLOCKS, *INLINE], ids=range(len(BLOCKS + INLINE)))
+def test_every_piece_of_xml_is_some(piece: str) -> None:
+    found = ElementTree.fromstring(f"<settings>{piece}</settings>")
+    assert len(found)
+    for param in found.iter("param"):
+        assert param.keys() == ["name", "value"]
+        assert all(param.attrib.values())
+
+
+def test_what_is_to_paste_for_posts_is_what_check_prints() -> None:
+    port = free()
+    said = FreeswitchHttp(settings(port), UTC).check()
+    (printed,) = re.findall(r'<configuration name="json_cdr.conf".*?</configuration>', said, re.DOTALL)
+    assert BLOCKS[0].strip().replace(":8089/", f":{port}/") == printed
+
+
+def test_each_way_names_the_file_that_its_piece_belongs_into() -> None:
+    for way, file, piece in (
+        ("http", "json_cdr.conf.xml", 'name="url"'),
+        ("json", "the same file", 'name="log-dir"'),
+        ("csv", "cdr_csv.conf.xml", 'name="default-template" value="safe"'),
+        ("esl", "event_socket.conf.xml", 'name="listen-ip" value="127.0.0.1"'),
+    ):
+        (said,) = re.findall(rf"^\*freeswitch_{way}\*:(.*?)(?=^\*freeswitch_|^\*\*)", README, re.DOTALL | re.MULTILINE)
+        assert file in said
+        assert piece in said
+        assert re.search(r"fs_cli -x '(re)?load |the same file and module", said)

@@ -1,0 +1,122 @@
+"""The page in the browser, as a test sees it."""
+
+from typing import Any
+
+from tests.web.page.page_browser import Browser
+from tests.web.page.page_server import PageServer
+
+KNOWN = "return document.body.dataset.known === 'true'"
+
+# Every text that is shown, with the contrast between its colour and what is behind it, as WCAG 2 reckons it.
+CONTRASTS = """
+const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+const rgb = (text) => text.match(/[0-9.]+/g).map(Number);
+const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+const behind = (node) => {
+  for (; node; node = node.parentElement) {
+    const [r, g, b, alpha = 1] = rgb(getComputedStyle(node).backgroundColor);
+    if (alpha === 1) return [r, g, b];
+  }
+  return [255, 255, 255];
+};
+const found = [];
+const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walk.nextNode()) {
+  const node = walk.currentNode.parentElement;
+  if (!walk.currentNode.data.trim() || !node.checkVisibility() || node.closest("noscript, .unseen, .skip")) continue;
+  const pair = [light(rgb(getComputedStyle(node).color)), light(behind(node))];
+  found.push([(Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05), walk.currentNode.data.slice(0, 40)]);
+}
+return found;
+"""
+
+# What reaches out of the window, or of the column that it is in.
+OVERFLOWS = """
+const wide = [document.documentElement, ...document.querySelectorAll(".panel, .queue, table, #verdict, #tiles a")];
+return wide.filter((node) => node.scrollWidth > node.clientWidth + (node === document.documentElement ? 0 : 1))
+  .map((node) => `${node.tagName} ${node.id} ${node.className}: ${node.scrollWidth} of ${node.clientWidth}`);
+"""
+
+# Counts in the page which of its questions have been answered and shown. What it does with an answer is done before
+# the timer set behind it runs.
+COUNTED = """
+if (window.asked === undefined) {
+  [window.asked, window.shown] = [arguments[0], arguments[0]];
+  const real = window.fetch;
+  window.fetch = async (...all) => {
+    const number = ++window.asked;
+    const done = () => setTimeout(() => { window.shown = number; });
+    try {
+      const response = await real(...all);
+      const json = response.json.bind(response);
+      if (response.ok) response.json = () => json().finally(done); else done();
+      return response;
+    } catch (error) {
+      done();
+      throw error;
+    }
+  };
+}
+"""
+ASK = "if (window.asked === arguments[0]) document.dispatchEvent(new Event('visibilitychange'));"
+
+
+class Page:
+    def __init__(self, browser: Browser, server: PageServer) -> None:
+        self.browser, self.server = browser, server
+
+    def open(self, answer: dict[str, Any], width: int = 1280, height: int = 900, **prefers: Any) -> None:
+        """Load it with this answer."""
+        self.server.show(answer)
+        self.browser.screen(width, height, **prefers)
+        self.load()
+
+    def load(self) -> None:
+        self.browser.go(self.server.url)
+        self.browser.until(lambda: self.browser.run(KNOWN))
+
+    def show(self, answer: dict[str, Any]) -> None:
+        """The PBX says this now; wait until the page does."""
+        self.server.show(answer)
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Have it ask now and not within a second, as it does for a reader who comes back to it; it shows the answer.
+
+        A question that is under way at that moment does not count: what it is answered may be of before.
+        """
+        before = self.browser.run(COUNTED + "return window.asked", 0)
+        # An answer can make the page load itself anew.
+        script = COUNTED + ASK + "return window.shown > arguments[0]"
+        self.browser.until(lambda: self.browser.run(script, before), "it asks, and shows what it is answered")
+
+    def later(self, seconds: float) -> None:
+        """For the page, so much time has passed."""
+        self.browser.run("const real = Date.now; Date.now = () => real() + arguments[0] * 1000", seconds)
+
+    def text(self, selector: str) -> str:
+        found = self.browser.run("return document.querySelector(arguments[0])?.innerText", selector)
+        assert found is not None, f"no {selector}"
+        return str(found)
+
+    def texts(self, selector: str) -> list[str]:
+        """Of those that are shown."""
+        found = "[...document.querySelectorAll(arguments[0])].filter((node) => node.checkVisibility())"
+        return list(self.browser.run(f"return {found}.map((node) => node.innerText)", selector))
+
+    def number(self, tile: str) -> str:
+        return self.text(f"#tile-{tile} .value")
+
+    def rows(self, kind: str) -> list[list[str]]:
+        """The cells of a table's body; the lines of a cell are one text."""
+        script = (
+            "return [...document.querySelectorAll(arguments[0])].filter((n) => n.checkVisibility())"
+            ".map((row) => [...row.cells].map((cell) => cell.innerText.replaceAll('\\n', ' / ')))"
+        )
+        return list(self.browser.run(script, f"table.{kind} tbody tr"))
+
+    def title(self) -> str:
+        return str(self.browser.run("return document.title"))
+
+    def until(self, condition: Any, what: str = "") -> Any:
+        return self.browser.until(condition, what)

@@ -1,0 +1,172 @@
+"""The page when something is down, late, or not to be had: it says so, and shows nothing that may not be so."""
+
+import re
+
+import pytest
+
+from tests.web.page.page_data import (
+    afternoon,
+    agent,
+    agent_unknown,
+    board,
+    board_down,
+    call,
+    connected,
+    member,
+    queue,
+    source,
+    status,
+)
+from tests.web.page.page_view import KNOWN, Page
+
+
+def test_with_ami_down_nothing_is_said_about_calls_and_all_about_the_agent(page: Page) -> None:
+    page.open(afternoon())
+    page.show(status([board_down()], agent({"ami": source(state="failing", message="Connection refused")})))
+    assert [page.number(tile) for tile in ("calls", "waiting", "longest")] == ["–"] * 3
+    assert page.number("dead") == "0"
+    assert page.rows("calls") == page.rows("waiting") == page.texts(".queue") == []
+    assert page.text("#calls-boards") == page.text("#queues-boards") == "Not known: AMI is down."
+    assert page.texts("#troubles .marked") == ["AMI is down: ami"]
+    assert page.text("#troubles .words") == "cannot connect to 127.0.0.1:5038: Connection refused"
+    assert page.rows("boards")[0][:2] == ["ami", "down"]
+    assert page.title() == "\u26a0 AMI is down: ami - calls not known - humbug-agent"
+    page.show(afternoon())
+    page.until(lambda: page.number("calls") == "7")
+
+
+def test_a_freeswitch_that_is_away_is_not_called_ami(page: Page) -> None:
+    page.open(
+        status([board_down("esl", "event socket 127.0.0.1:8021: nobody listens there") | {"over": "Event socket"}])
+    )
+    assert page.texts("#troubles .marked") == ["Event socket is down: esl"]
+    assert page.text("#calls-boards") == "Not known: Event socket is down."
+    assert page.rows("boards")[0][:3] == ["esl", "down", "Event socket"]
+
+
+def test_of_several_boards_each_has_its_name_and_its_own_trouble(page: Page) -> None:
+    one = board("ami-main", [call(1)], [queue("support", [], [connected(1)], [member("Anna", "PJSIP/1", "idle")])])
+    page.open(status([one, board_down("ami-branch"), board("ami-new")]))
+    assert page.texts("#calls h3") == page.texts("#queues h3") == ["ami-main", "ami-branch", "ami-new"]
+    assert page.texts("#queues .empty")[1:] == ["No queues."]
+    assert page.number("calls") == "1"
+    assert page.text("#tile-calls .note") == "without 1 PBX that is down"
+
+
+def test_without_ami_it_says_what_to_do(page: Page) -> None:
+    page.open(status([]))
+    said = "No source that tells of calls as they happen: add one of type asterisk_ami or freeswitch_esl to agent.ini."
+    assert (page.text("#calls-empty"), page.text("#queues-empty")) == (said, said)
+    assert page.number("calls") == "–"
+    assert page.text("#verdict") == "All is well"
+
+
+def test_what_is_not_known_of_the_agent_is_not_shown(page: Page) -> None:
+    page.open(afternoon())
+    page.show(status([board()], agent_unknown("the outbox is locked")))
+    assert (page.number("unsent"), page.number("calls")) == ("–", "0")
+    assert page.rows("destinations") == page.rows("sources") == []
+    assert "The agent's state is not known" in page.text("#verdict")
+
+
+def test_an_agent_that_is_gone_is_not_shown_as_if_it_were_there(page: Page) -> None:
+    page.open(afternoon())
+    with page.server.gone():
+        page.until(lambda: page.text("#remark") == "Trying to reach the agent: it can't be reached.")
+        assert page.number("calls") == "7"
+        page.later(11)
+        page.until(lambda: not page.browser.run(KNOWN), "it says that it does not know")
+        assert page.text("#troubles .marked") == "Not live: no news from the agent"
+        assert re.fullmatch(
+            r"Since 14:03:\d\d, for 0:1\d: it can't be reached. Trying again.", page.text("#troubles .words")
+        )
+        assert page.title().startswith("\u26a0 Not live")
+        assert {page.number(tile) for tile in ("calls", "waiting", "longest", "unsent", "dead")} == {"–"}
+        assert page.texts("tbody tr") == page.texts(".agents") == page.texts(".bars") == []
+        assert page.text("#clock") == "--:--:--"
+    page.until(lambda: page.browser.run(KNOWN), "it comes back by itself")
+    assert page.number("calls") == "7"
+    assert page.text("#verdict") == "All is well"
+
+
+def test_an_old_answer_again_and_again_is_no_news(page: Page) -> None:
+    page.open(afternoon())
+    page.server.frozen = True
+    page.nudge()
+    page.later(11)
+    page.nudge()
+    page.until(lambda: "it gives the same old answer" in page.text("#troubles .words"))
+
+
+def test_who_is_not_signed_in_any_more_sees_it_at_once_and_asks_no_more(page: Page) -> None:
+    page.open(afternoon())
+    page.server.code = 401
+    page.nudge()
+    page.until(lambda: page.text("#troubles .marked") == "Not signed in")
+    assert page.number("calls") == "–"
+    told = page.server.told
+    # Two ticks of the page's clock.
+    page.browser.run(
+        "window.looked = 0; const real = Date.now; Date.now = () => { window.looked += 1; return real(); }"
+    )
+    page.until(lambda: page.browser.run("return window.looked > 4"))
+    assert page.server.told == told
+
+
+@pytest.mark.parametrize(
+    ("code", "raw", "said"),
+    [(503, b"", "it answers 503 Service Unavailable"), (200, b"<html>", "it gives no answer that can be read")],
+)
+def test_an_answer_that_is_none_is_said_and_asked_again(page: Page, code: int, raw: bytes, said: str) -> None:
+    page.open(afternoon())
+    page.server.code, page.server.raw = code, raw
+    page.nudge()
+    page.nudge()
+    page.until(lambda: page.text("#remark") == f"Trying to reach the agent: {said}.")
+    page.show(afternoon())
+    page.until(lambda: page.texts("#remark") == [])
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(page: Page) -> None:
+    page.open(afternoon())
+    page.browser.run("const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, ms / 80)")
+    with page.server.silent():
+        page.until(lambda: page.text("#remark") == "Trying to reach the agent: no answer within 8 s.")
+
+
+def test_a_page_that_nobody_sees_asks_nothing(page: Page) -> None:
+    page.open(afternoon())
+    hide = "window.looked = 0; Object.defineProperty(document, 'hidden', {get() { window.looked += 1; return true; }})"
+    page.browser.run(hide)
+    told = page.server.told
+    page.until(lambda: page.browser.run("return window.looked > 4"), "its clock has ticked for two seconds")
+    assert page.server.told <= told + 1
+
+
+def test_after_an_upgrade_it_loads_the_new_page(page: Page) -> None:
+    page.open(afternoon())
+    page.browser.run("window.old = true")
+    page.server.show(afternoon() | {"version": "0.2.0"})
+    page.until(lambda: not page.browser.run("return window.old") and page.browser.run(KNOWN))
+    assert page.text("#version") == "0.2.0"
+
+
+def test_a_password_in_the_address_does_no_harm(page: Page) -> None:
+    page.open(afternoon())
+    page.browser.go(page.server.url.replace("//", "//admin:secret@"))
+    page.until(lambda: page.browser.run(KNOWN))
+
+
+def test_a_board_that_lacks_a_right_is_not_called_down(page: Page) -> None:
+    words = "its user humbug may not list channels: in manager.conf, section [humbug], write must have reporting"
+    lacks = board_down(message=words) | {"trouble": "The AMI user lacks a right"}
+    page.open(status([lacks], agent({"ami": source(state="failing", message="is deaf")})))
+    assert page.text("#calls-boards") == page.text("#queues-boards") == "Not known: The AMI user lacks a right."
+    # What is wrong with the source is something else then.
+    assert page.texts("#troubles .marked") == ["The AMI user lacks a right: ami", "Source ami is failing"]
+    assert page.texts("#troubles .words") == [words, "is deaf"]
+    assert page.rows("boards")[0][:2] == ["ami", "not live"]
+    assert page.text("#tile-calls .note") == "The AMI user lacks a right"
+    assert "down" not in page.title()
+    page.show(status([board(calls=[call(1)]), lacks | {"name": "other"}]))
+    assert page.text("#tile-calls .note") == "without 1 PBX that is not live"
