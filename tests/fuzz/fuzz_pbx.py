@@ -247,7 +247,7 @@ def while1(data: bytes) -> None:
     except SourceError as error:
         str(error).encode()
     else:
-        good(source._rows.batch(page.rows, ""))  # type: ignore[attr-defined]
+        good(source.rows.batch(page.rows, ""))  # type: ignore[attr-defined]
         source.doubt()
     good(source.parse(data))
 
@@ -267,13 +267,13 @@ def fusionpbx_answer(data: bytes) -> None:
 def _windowed(data: bytes, kind: str, made: Any) -> Any:
     settings, asker = _told(kind, data)
     source = made(settings, UTC)
-    source._asker = asker
+    source.asker = asker
     try:
-        rows = source._ask("one", 1795194317.0, 1795194917.0, Event())
+        rows = source.ask("one", 1795194317.0, 1795194917.0, Event())
     except SourceError as error:
         str(error).encode()
     else:
-        good(source._rows.batch(rows, ""))
+        good(source.rows.batch(rows, ""))
         source.doubt()
     good(source.parse(data))
     return source

@@ -61,6 +61,6 @@ def test_a_line_of_ipps_is_one_line_of_its_fields(text: str) -> None:
 def test_a_token_that_is_no_word_is_none(token: str) -> None:
     settings, asker = _told("fusionpbx", b'{"token":"%b"}' % token.encode())
     source = Fusionpbx(settings, UTC)
-    source._asker = asker
+    source.asker = asker
     with pytest.raises(SourceError, match="without a token"):
         source._log_in(Event())

@@ -2,21 +2,17 @@
 
 import re
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 from hashlib import md5
 from threading import Event
 from typing import Any
 from urllib.parse import urlencode
 
-from humbug_agent.cdr import CDR, Batch, Direction, Disposition, digest
+from humbug_agent.cdr import CDR, Direction, Disposition, digest
 from humbug_agent.http_client.client import Response
 from humbug_agent.sources.boxis.settings import BoxisSettings
-from humbug_agent.sources.polling.client import Asker
-from humbug_agent.sources.polling.pace import left_out, poll
-from humbug_agent.sources.polling.progress import account, anew, remembered
-from humbug_agent.sources.polling.rows import ApiRow, ApiRows, parsed
-from humbug_agent.sources.polling.windowed import Windowed
+from humbug_agent.sources.polling.rows import ApiRow
+from humbug_agent.sources.polling.source import WindowedSource
 from humbug_agent.sources.wall_clock import times
 
 PAUSE = 0.25
@@ -36,55 +32,21 @@ _FIELDS = {
 """Those with a field of their own; the others go to ``extra``."""
 
 
-class Boxis:
+class Boxis(WindowedSource):
     """A source that asks BOXIS for the calls of tenants."""
 
-    unread_in = "seconds"
-
     def __init__(self, settings: BoxisSettings, zone: tzinfo) -> None:
-        self.name = settings.name
-        self.leaves_out = left_out(settings.api.since)
+        super().__init__(settings, zone, settings.user_key, PAUSE, settings.tenants, settings.username)
         self._settings = settings
-        self._zone = settings.api.timezone or zone
-        self._asker = Asker(settings.api, [settings.user_key], PAUSE)
-        self._rows = ApiRows(settings.name, self._call)
-        self._windowed = Windowed(settings.tenants, settings.api.since, self._zone, self._asker, self._rows, self._ask)
-        self._of = account(settings.api.url, settings.username)
         self._ahead = 0.0
-
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
-        progress = remembered(cursor, self._of)
-        every = self._settings.api.poll_seconds
-        yield from self._windowed.begin(progress)
-        try:
-            yield from poll(
-                lambda: self._windowed.round(progress, every, stop, follow=follow), every, stop, follow=follow
-            )
-        finally:
-            self._asker.close()
-
-    def again(self, cursor: str) -> str | None:
-        return anew(cursor, self._of)
-
-    def parse(self, text: bytes) -> Batch:
-        return parsed(text, ApiRows(self.name, self._call))
-
-    def unread(self, cursor: str | None) -> int:
-        return self._windowed.unread(remembered(cursor, self._of))
-
-    def trouble(self) -> str:
-        return ""
-
-    def doubt(self) -> str:
-        return self._rows.doubt()
 
     def check(self) -> str:
         try:
-            return f"{self._asker.where}: logged in, {self._windowed.check()}"
+            return f"{self.asker.where}: logged in, {self.windowed.check()}"
         finally:
-            self._asker.close()
+            self.asker.close()
 
-    def _ask(self, tenant: str, begin: float, end: float, stop: Event) -> list[Any]:
+    def ask(self, tenant: str, begin: float, end: float, stop: Event) -> list[Any]:
         response, answer = self._answer(tenant, begin, end, stop)
         params = answer.get("params")
         # PHP's empty array is a list, whatever it would have held.
@@ -93,32 +55,32 @@ class Boxis:
             return list(calls.values())
         if isinstance(calls, list):
             return calls
-        raise self._asker.wrong(response, "answered success, but params.cdr is neither an object nor a list")
+        raise self.asker.wrong(response, "answered success, but params.cdr is neither an object nor a list")
 
     def _answer(self, tenant: str, begin: float, end: float, stop: Event) -> tuple[Response, dict[str, Any]]:
         """Raises SourceError of all but a success. An error that may be for our clock is worth a second try."""
         for last in (False, True):
             sent = int(time.time() + self._ahead)
-            response = self._asker.ask(
-                "POST", self._settings.api.url, stop, body=self._form(sent, tenant, begin, end), headers=_HEADERS
+            response = self.asker.ask(
+                "POST", self.api.url, stop, body=self._form(sent, tenant, begin, end), headers=_HEADERS
             )
-            answer = self._asker.document(response, "username and user_key")
+            answer = self.asker.document(response, "username and user_key")
             if not isinstance(answer, dict):
-                raise self._asker.wrong(response, "answered JSON that is no object; check url")
+                raise self.asker.wrong(response, "answered JSON that is no object; check url")
             told = _epoch(answer.get("timestamp"))
             if told:
-                self._asker.tells_time(told)
+                self.asker.tells_time(told)
             if answer.get("result") == "1":
                 return response, answer
             if last or not told or abs(told - sent) <= TOLERATED:
                 break
             self._ahead = told - time.time()
         said = answer.get("resulttxt") or "neither success nor an error"
-        raise self._asker.wrong(response, f"answered {said!r}; check username, user_key and tenants")
+        raise self.asker.wrong(response, f"answered {said!r}; check username, user_key and tenants")
 
     def _form(self, timestamp: int, tenant: str, begin: float, end: float) -> bytes:
         key = self._settings.user_key.reveal()
-        first, last = _local(begin, end, self._zone)
+        first, last = _local(begin, end, self.zone)
         return urlencode(
             {
                 "version": "1.0",
@@ -134,12 +96,12 @@ class Boxis:
             }
         ).encode()
 
-    def _call(self, row: ApiRow) -> CDR:
+    def call(self, row: ApiRow) -> CDR:
         uniqueid, sequence = row.required("uniqueid"), row.required("sequence")
         duration, billsec = row.whole("duration"), row.whole("billsec")
         stamps = {name: row.text(name) for name in ("start", "answer", "end")}
         stamps = {name: "" if stamp == NEVER else stamp for name, stamp in stamps.items()}
-        start, answer, end = times({**stamps, "uniqueid": uniqueid}, self._zone, duration, billsec)
+        start, answer, end = times({**stamps, "uniqueid": uniqueid}, self.zone, duration, billsec)
         userfield = row.text("userfield")
         direction = _DIRECTION.search(userfield)
         return CDR(

@@ -17,11 +17,9 @@ from humbug_agent.cdr import CDR, Batch
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.leg import NORMAL, Leg, call
 from humbug_agent.sources.fusionpbx.settings import FusionpbxSettings
-from humbug_agent.sources.polling.client import Asker
-from humbug_agent.sources.polling.pace import left_out, poll
-from humbug_agent.sources.polling.progress import Progress, account, anew, remembered
-from humbug_agent.sources.polling.rows import ApiRow, ApiRows, parsed
-from humbug_agent.sources.polling.windowed import Windowed
+from humbug_agent.sources.polling.progress import Progress
+from humbug_agent.sources.polling.rows import ApiRow
+from humbug_agent.sources.polling.source import WindowedSource
 
 PAUSE = 1.1
 """Seconds between two requests at least: the program takes sixty a minute."""
@@ -44,91 +42,61 @@ class _LoggedOut(Exception):
     """The token is not taken (any more)."""
 
 
-class Fusionpbx:
+class Fusionpbx(WindowedSource):
     """A source that asks FusionPBX for the calls of domains."""
 
-    unread_in = "seconds"
-
     def __init__(self, settings: FusionpbxSettings, zone: tzinfo) -> None:
-        self.name = settings.name
-        self.leaves_out = left_out(settings.api.since)
+        super().__init__(settings, zone, settings.password, PAUSE, settings.domains, settings.email)
         self._settings = settings
         self._url = settings.api.url.rstrip("/").removesuffix("/api")
-        self._zone = settings.api.timezone or zone
-        self._asker = Asker(settings.api, [settings.password], PAUSE)
-        self._rows = ApiRows(settings.name, self._call)
-        self._windowed = Windowed(settings.domains, settings.api.since, self._zone, self._asker, self._rows, self._ask)
-        self._of = account(settings.api.url, settings.email)
         self._token = ""  # nosec B105 # none so far
         self._helped = True
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
-        progress = remembered(cursor, self._of)
+    def begin(self, progress: Progress) -> None:
         self._use(progress.token)
-        yield from self._windowed.begin(progress)
-        try:
-            every = self._settings.api.poll_seconds
-            yield from poll(lambda: self._round(progress, stop, follow), every, stop, follow=follow)
-        finally:
-            self._asker.close()
-
-    def again(self, cursor: str) -> str | None:
-        return anew(cursor, self._of)
-
-    def parse(self, text: bytes) -> Batch:
-        return parsed(text, ApiRows(self.name, self._call))
-
-    def unread(self, cursor: str | None) -> int:
-        return self._windowed.unread(remembered(cursor, self._of))
-
-    def trouble(self) -> str:
-        return ""
-
-    def doubt(self) -> str:
-        return self._rows.doubt()
 
     def check(self) -> str:
         try:
             self._log_in(Event())
-            return f"{self._asker.where}: logged in, {self._windowed.check()}"
+            return f"{self.asker.where}: logged in, {self.windowed.check()}"
         except _LoggedOut:
             raise self._useless() from None
         finally:
-            self._asker.close()
+            self.asker.close()
 
-    def _round(self, progress: Progress, stop: Event, follow: bool) -> Iterator[Batch]:
+    def round(self, progress: Progress, stop: Event, *, follow: bool) -> Iterator[Batch]:
         while True:
             if not self._token:
                 progress.token = self._log_in(stop)
                 yield Batch([], [], progress.dump())
             try:
-                yield from self._windowed.round(progress, self._settings.api.poll_seconds, stop, follow=follow)
+                yield from super().round(progress, stop, follow=follow)
                 return
             except _LoggedOut:
                 self._refused()
 
     def _use(self, token: str) -> None:
         self._token = token
-        self._asker.also_secret(token)
+        self.asker.also_secret(token)
 
     def _log_in(self, stop: Event) -> str:
         login = {"email": self._settings.email, "password": self._settings.password.reveal()}
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        response = self._asker.ask(
+        response = self.asker.ask(
             "POST", f"{self._url}/api/login", stop, body=json.dumps(login).encode(), headers=headers
         )
         if response.status not in (401, 403, 422):
-            answer = self._asker.document(response)
+            answer = self.asker.document(response)
             token = answer.get("token") if isinstance(answer, dict) else None
             if isinstance(token, str) and re.fullmatch(r"[!-~]+", token):
                 self._use(token)
                 self._helped = False
                 return token
             if not isinstance(answer, dict) or "message" not in answer:
-                raise self._asker.wrong(response, f"answered {response.status} to the login without a token; check url")
-        said = _said(self._asker.json(response))
+                raise self.asker.wrong(response, f"answered {response.status} to the login without a token; check url")
+        said = _said(self.asker.json(response))
         raise SourceError(
-            self._asker.masked(f"{self._asker.where}: the login was refused: {said}; check email and password"),
+            self.asker.masked(f"{self.asker.where}: the login was refused: {said}; check email and password"),
             LOCKED_OUT,
         )
 
@@ -141,27 +109,27 @@ class Fusionpbx:
 
     def _useless(self) -> SourceError:
         return SourceError(
-            f"{self._asker.where}: the login gave a token, and then it was not taken (401); check url, and whether a "
+            f"{self.asker.where}: the login gave a token, and then it was not taken (401); check url, and whether a "
             "proxy before FusionPBX's API removes the header Authorization",
             LOCKED_OUT,
         )
 
-    def _ask(self, domain: str, begin: float, end: float, stop: Event) -> list[Any]:
+    def ask(self, domain: str, begin: float, end: float, stop: Event) -> list[Any]:
         asked = {"domain_name": domain, "from": _stamp(begin), "to": _stamp(end + 1)}
         headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token}"}
         url = f"{self._url}/api/call_range?{urlencode(asked, quote_via=quote)}"
-        response = self._asker.ask("GET", url, stop, headers=headers)
+        response = self.asker.ask("GET", url, stop, headers=headers)
         if response.status == 401:
             raise _LoggedOut
         self._helped = True
         if response.status == 422:
-            raise self._asker.wrong(response, f"refused: {_said(self._asker.json(response))}; check domains")
-        answer = self._asker.document(response, "email, and what it may see")
+            raise self.asker.wrong(response, f"refused: {_said(self.asker.json(response))}; check domains")
+        answer = self.asker.document(response, "email, and what it may see")
         if isinstance(answer, list):
             return answer
-        raise self._asker.wrong(response, f"answered no list of calls: {_said(answer)}; check url and domains")
+        raise self.asker.wrong(response, f"answered no list of calls: {_said(answer)}; check url and domains")
 
-    def _call(self, row: ApiRow) -> CDR:
+    def call(self, row: ApiRow) -> CDR:
         start, answer, end = (self._moment(row, name) for name in ("start", "answer", "end"))
         if start is None or end is None:
             raise ValueError(f"has no time of its {'start' if start is None else 'end'}")
@@ -196,7 +164,7 @@ class Fusionpbx:
         """None: it never happened. Raises ValueError."""
         if f"{name}_epoch" in row:
             seconds = _whole(row, f"{name}_epoch")
-            return datetime.fromtimestamp(seconds, UTC).astimezone(self._zone) if seconds else None
+            return datetime.fromtimestamp(seconds, UTC).astimezone(self.zone) if seconds else None
         if f"{name}_stamp" not in row:
             return None
         stamp = row.text(f"{name}_stamp")
@@ -207,7 +175,7 @@ class Fusionpbx:
         # A call that nobody answered can have been answered in 1970.
         if moment.year <= 1970:
             return None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=self._zone)).astimezone(self._zone)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).astimezone(self.zone)
 
 
 def _stamp(seconds: float) -> str:

@@ -12,9 +12,9 @@ from threading import Event
 from urllib.parse import urlsplit, urlunsplit
 
 from humbug_agent.cdr import CDR, Batch, digest
-from humbug_agent.sources.polling.client import Asker
-from humbug_agent.sources.polling.pace import DAY, first, left_out, poll
-from humbug_agent.sources.polling.rows import ApiRow, ApiRows, in_words, parsed
+from humbug_agent.sources.polling.pace import DAY, first, poll
+from humbug_agent.sources.polling.rows import ApiRow, ApiRows, in_words
+from humbug_agent.sources.polling.source import HostedSource
 from humbug_agent.sources.while1.pages import PAUSE, Pages
 from humbug_agent.sources.while1.reading import ReachedId, Reading, reached, wall_clock
 from humbug_agent.sources.while1.row import call
@@ -25,75 +25,56 @@ LATE_SECONDS = 900
 """So far behind is usual while it is asked again and again."""
 
 
-class While1:
-    """A source that asks While1 Voice's cloud PBX.
-
-    ``zone`` is the agent's, for settings that name none.
-    """
-
-    unread_in = "seconds"
+class While1(HostedSource):
+    """A source that asks While1 Voice's cloud PBX."""
 
     def __init__(self, settings: While1Settings, zone: tzinfo) -> None:
         settings = replace(settings, api=replace(settings.api, url=_whole(settings.api.url)))
-        self.name = settings.name
-        self.leaves_out = left_out(settings.api.since)
-        self._settings = settings
-        self._zone = settings.api.timezone or zone
-        self._asker = Asker(settings.api, (settings.token, settings.api_key), PAUSE)
-        self._pages = Pages(settings, self._asker)
-        self._rows = ApiRows(settings.name, self._call)
+        super().__init__(settings, zone, (settings.token, settings.api_key), PAUSE)
+        self._pages = Pages(settings, self.asker)
         self._host = urlsplit(settings.api.url).hostname or ""
-        self._of = digest("while1", self._asker.where.partition("://")[2]).hex()
+        self._of = digest("while1", self.asker.where.partition("://")[2]).hex()
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
-        reading = Reading(self._pages, self._asker, self._rows, self._zone, self._of, stop)
+        reading = Reading(self._pages, self.asker, self.rows, self.zone, self._of, stop)
         try:
             yield from reading.start(cursor, self._since())
-            yield from poll(reading.round, self._settings.api.poll_seconds, stop, follow=follow)
+            yield from poll(reading.round, self.api.poll_seconds, stop, follow=follow)
         finally:
-            self._asker.close()
+            self.asker.close()
 
     def again(self, cursor: str) -> str | None:
         found = reached(cursor, self._of)
         return ReachedId(found.since, found.since, found.since, 0).dump(self._of) if found else None
-
-    def parse(self, text: bytes) -> Batch:
-        return parsed(text, ApiRows(self.name, self._call))
 
     def unread(self, cursor: str | None) -> int:
         found = reached(cursor, self._of)
         behind = int(time.time()) - (found.upto if found else self._since())
         return behind if behind > LATE_SECONDS else 0
 
-    def trouble(self) -> str:
-        return ""
-
-    def doubt(self) -> str:
-        return self._rows.doubt()
-
     def check(self) -> str:
         now = int(time.time())
         try:
-            first, last = self._pages.ends({"date_between": wall_clock(now - DAY, now + DAY, self._zone)}, Event())
+            first, last = self._pages.ends({"date_between": wall_clock(now - DAY, now + DAY, self.zone)}, Event())
         finally:
-            self._asker.close()
+            self.asker.close()
         rows = [*first.rows, *last.rows]
-        said = f"{self._asker.where}: logged in, "
+        said = f"{self.asker.where}: logged in, "
         if not rows:
             return f"{said}no calls in the last day"
         said += f"{count(max(first.row_count, len(first.rows)), 'call')} in the last day"
-        found = ApiRows(self.name, self._call).batch(rows, "")
+        found = ApiRows(self.name, self.call).batch(rows, "")
         calls = [record for record in found.records if isinstance(record, CDR)]
         if not calls:
             return f"{said}; not understood: {found.rejects[0].reason}"
-        return f"{said}; the newest: {in_words(max(calls, key=lambda one: one.end), self._zone)}"
+        return f"{said}; the newest: {in_words(max(calls, key=lambda one: one.end), self.zone)}"
 
-    def _call(self, row: ApiRow) -> CDR:
-        return call(row, self._host, self._zone)
+    def call(self, row: ApiRow) -> CDR:
+        return call(row, self._host, self.zone)
 
     def _since(self) -> int:
         """Seconds since the epoch."""
-        return first(self._settings.api.since, self._zone, time.time())
+        return first(self.api.since, self.zone, time.time())
 
 
 def _whole(url: str) -> str:

@@ -200,10 +200,10 @@ def test_no_call_is_lost_where_the_clock_is_changed(change: datetime, filters: s
         server.tenants[TENANT] = [a_row(int(number), end, seconds) for number, end in ends.items()]
         server.filters = filters
         source = boxis(server, timezone=ZONE)
-        with closing(source._asker):
+        with closing(source.asker):
             for width in (420, 1800, 5000):
                 for begin in range(int(middle) - 9000, int(middle) + 9000, width):
-                    rows = source._ask(TENANT, begin, begin + width, Event())
+                    rows = source.ask(TENANT, begin, begin + width, Event())
                     moments = {one: end - (seconds if filters == "start" else 0) for one, end in ends.items()}
                     expected = {one for one, moment in moments.items() if begin <= moment <= begin + width}
                     assert expected <= {row["sequence"] for row in rows}, (width, begin - middle)
