@@ -19,7 +19,7 @@ from host import wait_until
 from ledger import doubled
 from mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
 from oracle import Oracle
-from rude_receiver import KIND, RudeReceiver
+from rude_receiver import KIND, LOSING, RudeReceiver
 
 LIVES = int(os.environ.get("LIVES", "10"))
 """A few for each run of all tests; seeds.py has more of them."""
@@ -120,7 +120,7 @@ def check(agent: Mortal, receiver: RudeReceiver, told: set[str]) -> None:
     assert set(came) - told == set()
     assert [name for name, times in came.items() if times > 1] == []
     assert again.wrong == [], "\n".join(again.wrong)
-    lost = sum(deeds[did] for did in ("eaten", "half", "stall"))
+    lost = sum(deeds[did] for did in LOSING)
     assert again.in_doubt <= lost + len(agent.killed) * CONNECTIONS
     assert agent.ask("status")["rejects"] == 0, agent.ask("outbox", "list", "--state", "rejected")
     assert {entry["state"] for entry in agent.ask("outbox", "list")} == {"sent"}
