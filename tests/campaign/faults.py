@@ -47,6 +47,17 @@ CALLS_OF = {
 }
 
 
+def let_fail(shim: Shim, rng: random.Random) -> None:
+    """Some calls, with some errors and at some rates."""
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        of = rng.choice(tuple(CALLS_OF))
+        call = rng.choice(CALLS_OF[of])
+        error = rng.choice((errno.EMFILE, errno.ENOMEM) if (of, call) == ("socket", "open") else ERRORS[call])
+        # EINTR for ever is what no program gets over, and none ever got.
+        rates = (1_000, 10_000, 100_000, 300_000) + ((1_000_000,) if error != errno.EINTR else ())
+        shim.let_fail(of, call, error, rng.choice(rates))
+
+
 class Fault(Protocol):
     """One that is begun may be begun anew; one that is not may be ended."""
 
@@ -101,14 +112,7 @@ class FailingCalls:
         self._shim, self._rng = front.shim, front.rng
 
     def begin(self) -> None:
-        rng = self._rng
-        for _ in range(rng.choice((1, 1, 2, 4))):
-            of = rng.choice(tuple(CALLS_OF))
-            call = rng.choice(CALLS_OF[of])
-            error = rng.choice((errno.EMFILE, errno.ENOMEM) if (of, call) == ("socket", "open") else ERRORS[call])
-            # EINTR for ever is what no program gets over, and none ever got.
-            rates = (1_000, 10_000, 100_000, 300_000) + ((1_000_000,) if error != errno.EINTR else ())
-            self._shim.let_fail(of, call, error, rng.choice(rates))
+        let_fail(self._shim, self._rng)
 
     def end(self) -> None:
         self._shim.heal()

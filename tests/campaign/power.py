@@ -7,7 +7,7 @@ at once, as in the journal of a file system; what was written into it does not b
 import random
 import sqlite3
 import struct
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -100,8 +100,8 @@ class Supply:
 
     def __init__(self, outbox: Path, record: Path) -> None:
         self.cuts = 0
-        self.forgotten: Counter[str] = Counter()
-        """How often what had become of a call was lost, by its key: it is sent again."""
+        self.forgotten: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """Of each destination, how often what had become of a call was lost, by its key: it is sent again."""
         self._outbox = outbox
         self._record = record
         self._before: dict[str, bytes] = {}
@@ -134,7 +134,9 @@ class Supply:
         now = self._found(image)
         missing = received - now.keys()
         assert not missing, f"sent before they were safe: {missing}"
-        self.forgotten.update(key for key, states in was.items() for _ in states - now.get(key, set()))
+        for key, done in was.items():
+            for destination in done - now.get(key, set()):
+                self.forgotten[destination][key] += 1
         self.cuts += 1
 
     def _found(self, files: dict[str, bytes]) -> dict[str, set[str]]:

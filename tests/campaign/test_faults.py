@@ -132,7 +132,7 @@ def check(there: Front, names: list[str]) -> None:
     """What a battle must end with, after SIGTERM."""
     agent, receiver, master = there.field.agent, there.field.receiver, there.field.master
     sockets = there.shim.failed("socket")
-    verdict = judge(receiver, agent.killed, master.written, there.supply.forgotten, sockets_fail=sockets > 0)
+    verdict = judge(receiver, agent.killed, master.written, there.supply.forgotten["humbug"], sockets_fail=sockets > 0)
     rejected = [entry["text"] for entry in agent.ask("outbox", "list", "--state", "rejected")]
     lost = [call for call in verdict.missing if not is_named(call, rejected)]
     again, deeds = verdict.doubled, receiver.deeds()
