@@ -75,6 +75,10 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
                     raise AgentError(
                         f"{error}, for the {len(damages)}th time within an hour: is its disk sound?"
                     ) from None
+                if len(damages) == 1:
+                    # SQLite says the same where the disk could not read for a moment. What is there comes again.
+                    log.error("%s, unless it is sound when looked at again", error)
+                    damage = ""
             if after is None:
                 return
             if after.agent.outbox != config.agent.outbox or not lock.is_there():
