@@ -157,9 +157,12 @@ def check(there: Front, names: list[str]) -> None:
 
 
 def may_be(call: Call, torn: Call) -> bool:
-    """Whether it is this one, or all of it but what stands at its end."""
-    return call[:AT_UNIQUEID] == torn[:AT_UNIQUEID] and all(
-        one in ("", other) for one, other in zip(call[AT_UNIQUEID:], torn[AT_UNIQUEID:], strict=True)
+    """Whether it is this one, or all of it but the end of what stands last."""
+    uniqueid, userfield = call[AT_UNIQUEID:]
+    return (
+        call[:AT_UNIQUEID] == torn[:AT_UNIQUEID]
+        and uniqueid in ("", torn[AT_UNIQUEID])
+        and torn[-1].startswith(userfield.rstrip('"'))
     )
 
 
