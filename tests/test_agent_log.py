@@ -10,6 +10,7 @@ from host import wait_until
 from humbug_agent import agent
 from humbug_agent.config import load
 from humbug_agent.kept import Kept
+from humbug_agent.upkeep import prepare
 
 
 def test_an_outbox_whose_directory_is_missing_is_said_once(
@@ -26,7 +27,9 @@ def test_an_outbox_whose_directory_is_missing_is_said_once(
         f"[agent]\noutbox = {folder}/outbox.db\n[source a]\ntype = asterisk_csv\npath = {tmp_path}/Master.csv\n"
         "[destination humbug]\ntype = humbug\nurl = http://127.0.0.1:9/\napi_key = x\n"
     )
-    running = agent.Agent(load(ini), SimpleQueue(), Kept())
+    config = load(ini)
+    prepare(config)
+    running = agent.Agent(config, SimpleQueue(), Kept())
     thread = threading.Thread(target=running.run)
     thread.start()
     try:

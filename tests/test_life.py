@@ -19,6 +19,7 @@ from humbug_agent.config import Config, load
 from humbug_agent.kept import Kept
 from humbug_agent.life import Stop
 from humbug_agent.lock import locked
+from humbug_agent.upkeep import prepare
 
 
 @pytest.fixture
@@ -70,6 +71,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd
 
 @contextmanager
 def running(config: Config) -> Iterator[None]:
+    prepare(config)
     one = agent.Agent(config, SimpleQueue(), Kept())
     thread = threading.Thread(target=one.run)
     with locked(config.agent.outbox, config.path):
