@@ -68,15 +68,15 @@ def doubled(
         for before in arrivals[:-1]:
             if before.told is None:
                 continue
-            if forgotten[key] > 0:
-                forgotten[key] -= 1
-                by_cut += 1
-                continue
             if id(before) in last and before.life in killed:
                 by_kill[before.life] += 1
                 continue
             if id(before) in last and sockets_fail:
                 by_socket += 1
+                continue
+            if forgotten[key] > 0:
+                forgotten[key] -= 1
+                by_cut += 1
                 continue
             story = [
                 f"life {r.life} ({'killed' if r.life in killed else 'ended'}) connection {r.connection}.{r.index} "

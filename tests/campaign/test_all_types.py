@@ -140,7 +140,7 @@ def check(agent: Mortal, receiver: RudeReceiver, told: set[str], forgotten: Coun
     assert [name for name, times in came.items() if times > 1] == []
     assert again.wrong == [], "\n".join(again.wrong)
     lost = sum(deeds[did] for did in LOSING)
-    assert again.in_doubt <= lost + len(agent.killed) * CONNECTIONS + again.by_cut + sockets
+    assert again.in_doubt <= lost + len(agent.killed) * CONNECTIONS + forgotten.total() + sockets
     assert agent.ask("status")["rejects"] == 0, agent.ask("outbox", "list", "--state", "rejected")
     assert {entry["state"] for entry in agent.ask("outbox", "list")} == {"sent"}
     assert agent.integrity() == "ok"
