@@ -27,6 +27,9 @@ from shim import Shim
 LIVES = int(os.environ.get("LIVES", "10"))
 """A few for each run of all tests; seeds.py has more of them."""
 
+STOP_SECONDS = 20.0
+"""As systemd gives it."""
+
 DISK_MEGABYTES = 60
 """The outbox's file system."""
 
@@ -66,7 +69,7 @@ def test_all_types_of_source_at_once_lose_no_call_and_double_only_what_was_under
         pbxs.fresh()
         wait_until(lambda: all_there(agent, receivers, pbxs.told), PATIENCE_SECONDS)
         agent.await_status(agent.nothing_left, PATIENCE_SECONDS)
-        assert agent.stop() == 0, agent.tail()
+        assert agent.stop(STOP_SECONDS) == 0, agent.tail()
         for name, one in receivers.items():
             check(agent, one, pbxs.told, supply.forgotten[name], shim.failed("socket"))
 
@@ -102,7 +105,7 @@ def live_once(agent: Mortal, shim: Shim, pbxs: AllPbxs, receivers: dict[str, Rud
 def end(agent: Mortal, supply: Supply, receivers: dict[str, RudeReceiver], rng: random.Random) -> None:
     """Of a life: stopped, killed, or with the power."""
     if agent.has_begun() and rng.random() < 0.4:
-        assert agent.stop() == 0, agent.tail()
+        assert agent.stop(STOP_SECONDS) == 0, agent.tail()
         return
     agent.kill()
     if rng.random() < 0.4:
