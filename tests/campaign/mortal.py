@@ -93,7 +93,7 @@ class Mortal:
         """What another command says with --json."""
         environment = self.shim.quiet_environment() if self.shim else None
         arguments = [PROGRAM, "--config", self.ini, *command, "--json"]
-        done = subprocess.run(arguments, capture_output=True, timeout=60, env=environment)
+        done = subprocess.run(arguments, capture_output=True, timeout=120, env=environment)
         # `status` ends with 1 where something is wrong, which here it mostly is.
         assert done.returncode == 0 or command == ("status",), done.stderr.decode()
         return json.loads(done.stdout)

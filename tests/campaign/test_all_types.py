@@ -78,7 +78,7 @@ def live_once(agent: Mortal, shim: Shim, pbxs: AllPbxs, receivers: dict[str, Rud
     """One life of the agent, while something goes wrong."""
     agent.start()
     if rng.random() < 0.9:
-        wait_until(agent.has_begun)
+        wait_until(agent.has_begun, PATIENCE_SECONDS)
     for _ in range(rng.choice((0, 1, 2, 4, 8))):
         what = rng.choice(("PBX", "PBX", "receiver", "receiver", "busy", "reload", "frozen", "full", "failing"))
         if what == "PBX":

@@ -79,7 +79,7 @@ def live_once(there: Front, faults: list[Fault]) -> None:
     there.supply.on()
     agent.start()
     if rng.random() < 0.8:
-        wait_until(lambda: agent.has_begun() or agent.live(0) is not None)
+        wait_until(lambda: agent.has_begun() or agent.live(0) is not None, PATIENCE_SECONDS)
     for _ in range(rng.choice((1, 2))):
         if faults:
             fault = rng.choice(faults)
