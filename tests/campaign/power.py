@@ -125,13 +125,13 @@ class Supply:
 
     def cut(self, rng: random.Random, received: set[str]) -> None:
         """Once the agent is dead: leave what is left. What was ``received``, by its key, must be in there."""
-        was = self._found(self.files())
+        was = self.found(self.files())
         image = self.after(cut(rng))
         for path in self._outbox.parent.glob(f"{self._outbox.name}*"):
             path.unlink()
         for name, data in image.items():
             self._outbox.with_name(name).write_bytes(data)
-        now = self._found(image)
+        now = self.found(image)
         missing = received - now.keys()
         assert not missing, f"sent before they were safe: {missing}"
         for key, done in was.items():
@@ -139,7 +139,7 @@ class Supply:
                 self.forgotten[destination][key] += 1
         self.cuts += 1
 
-    def _found(self, files: dict[str, bytes]) -> dict[str, set[str]]:
+    def found(self, files: dict[str, bytes]) -> dict[str, set[str]]:
         """The calls by their keys, and the destinations to which each is not waiting any more."""
         with TemporaryDirectory() as folder:
             for name, data in files.items():
