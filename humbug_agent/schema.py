@@ -19,7 +19,7 @@ INCREMENTAL = 2
 PATIENCE = 20
 """How often to try again, twenty times a second, while another process makes the tables."""
 
-READING_SECONDS = 10
+READING_SECONDS = 5
 """How long a disk that does not read may come back before what can't be read is given up."""
 
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
