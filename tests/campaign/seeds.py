@@ -94,7 +94,7 @@ def fight_all(seeds: Sequence[int], options: argparse.Namespace) -> Iterator[Fou
     """As they end. After one that fails no more are begun."""
     left, running = iter(seeds), set[Future[Fought]]()
     with ThreadPoolExecutor(options.jobs) as pool:
-        running.update(pool.submit(fight, seed, options) for seed, _ in zip(left, range(options.jobs), strict=False))
+        running.update(pool.submit(fight, seed, options) for _, seed in zip(range(options.jobs), left, strict=False))
         going = True
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
