@@ -62,19 +62,27 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
     held, kept = ExitStack(), Kept()
     lock = held.enter_context(locked(config.agent.outbox, config.path))
     damages: list[float] = []
-    damage = ""
+    damage, first = "", True
     try:
         while True:
             try:
-                after = Agent(config, asked, kept, damage).run()
-                damage = ""
+                if first:
+                    prepare(config)
+                elif not _prepared(config, asked, damage):
+                    return
+                damage, first = "", False
+                after = Agent(config, asked, kept).run()
             except OutboxDamaged as error:
-                after, damage = config, str(error)
+                after, damage, first = config, str(error), False
                 damages = [at for at in damages if time.monotonic() - at < 3600] + [time.monotonic()]
                 if len(damages) > DAMAGES_AN_HOUR:
                     raise AgentError(
                         f"{error}, for the {len(damages)}th time within an hour: is its disk sound?"
                     ) from None
+                if len(damages) == 1:
+                    # SQLite says the same where the disk could not read for a moment. What is there comes again.
+                    log.error("%s, unless it is sound when looked at again", error)
+                    damage = ""
             if after is None:
                 return
             if after.agent.outbox != config.agent.outbox or not lock.is_there():
@@ -88,6 +96,44 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
     finally:
         kept.close(config.agent.outbox)
         held.close()
+
+
+def _prepared(config: Config, asked: SimpleQueue[Ask], damage: str) -> bool:
+    """The outbox for the next Agent, as soon as its disk lets it be. False: asked to stop before that.
+
+    The first Agent needn't wait: systemd tries it again. To end later would cut what is connected. Raises
+    OutboxDamaged.
+    """
+    trouble, reload = "", False
+    while True:
+        try:
+            prepare(config, damage)
+        except OutboxDamaged:
+            raise
+        except OutboxError as error:
+            if str(error) != trouble:
+                trouble = str(error)
+                log.error("%s. Trying again", trouble)
+        else:
+            if reload:
+                asked.put(Ask.RELOAD)
+            return True
+        notify("WATCHDOG=1")
+        asks = next_asked(asked)
+        if Ask.STOP in asks:
+            return False
+        reload = reload or Ask.RELOAD in asks
+
+
+def next_asked(asked: SimpleQueue[Ask]) -> set[Ask]:
+    """All that was asked by now; if nothing was, what is within a tick."""
+    found: set[Ask] = set()
+    try:
+        found.add(asked.get(timeout=TICK_SECONDS))
+        while True:
+            found.add(asked.get_nowait())
+    except Empty:
+        return found
 
 
 def put_back(held: Outbox) -> None:
@@ -115,17 +161,15 @@ def put_back(held: Outbox) -> None:
 
 
 class Agent:
-    """The daemon, for one reading of agent.ini; whoever runs it has the outbox locked.
+    """The daemon, for one reading of agent.ini; whoever runs it has the outbox locked, and prepared.
 
-    ``asked`` outlives it: what is asked between two agents is for the next one. So does what is ``kept``. ``damage`` is
-    what the one before it found wrong with the outbox.
+    ``asked`` outlives it: what is asked between two agents is for the next one. So does what is ``kept``.
     """
 
-    def __init__(self, config: Config, asked: SimpleQueue[Ask], kept: Kept, damage: str = "") -> None:
+    def __init__(self, config: Config, asked: SimpleQueue[Ask], kept: Kept) -> None:
         self._config = config
         self._asked = asked
         self._kept = kept
-        self._damage = damage
         self._stops: dict[str, Stop] = {}
         self._hanging: list[str] = []
         self._broken: list[str] = []
@@ -142,7 +186,6 @@ class Agent:
         away and has been put back. Raises AgentError, OutboxError; OutboxDamaged where another Agent can mend it.
         """
         path = self._config.agent.outbox
-        prepare(self._config, self._damage)
         # What the others have written is not lost with the file's name as long as a connection of ours is open.
         with closing(Held(path, path)) as file, Outbox(path) as held:
             try:
@@ -277,7 +320,7 @@ class Agent:
         """
         next_look = time.monotonic() + LOOK_SECONDS
         sayings = Sayings(to(log))
-        while Ask.STOP not in (asked := self._next_asked()):
+        while Ask.STOP not in (asked := next_asked(self._asked)):
             if not self._something_hangs():
                 notify("WATCHDOG=1")
             if Ask.RELOAD in asked and (config := self._read_again(file)):
@@ -320,16 +363,6 @@ class Agent:
                 self._missed = str(error)
                 log.critical("%s. The outbox was taken away while in use: it is lost when this process ends", error)
             return False
-
-    def _next_asked(self) -> set[Ask]:
-        """All that was asked by now; if nothing was, what is within a tick."""
-        asked: set[Ask] = set()
-        try:
-            asked.add(self._asked.get(timeout=TICK_SECONDS))
-            while True:
-                asked.add(self._asked.get_nowait())
-        except Empty:
-            return asked
 
     def _read_again(self, file: Held) -> Config | None:
         """agent.ini as it is now; None where that can't be used: then all goes on as before, without a break."""

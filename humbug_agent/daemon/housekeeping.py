@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from humbug_agent.config import Config
@@ -38,10 +39,9 @@ def prepare(config: Config, damage: str = "") -> None:
     """
     path = config.agent.outbox
     schema.finish_move(path)
-    is_new = not path.exists()
+    is_new = not schema.status(path)
     written = schema.written(path)
-    wrong = damage or schema.check(path)
-    if wrong:
+    if wrong := _wrong(path, damage):
         _replace(config, wrong, written)
     with Outbox(path) as outbox:
         if is_new:
@@ -74,6 +74,15 @@ def prepare(config: Config, damage: str = "") -> None:
     except schema.OutboxError as error:
         # House-keeping tries again.
         log.error("%s; what was kept at an earlier stop waits beside it", error)
+
+
+def _wrong(path: Path, damage: str) -> str | None:
+    """As `schema.check` says, or ``damage``; asked once more where it is not sound, when its disk can be read."""
+    with suppress(schema.OutboxError):
+        if not damage and not schema.check(path):
+            return None
+    schema.await_readable(path)
+    return damage or schema.check(path)
 
 
 def bring_in(config: Config) -> None:

@@ -44,11 +44,13 @@ class Held:
             raise
 
     def is_there(self) -> bool:
-        """Whether its path still leads to it."""
+        """Whether its path still leads to it. Where the disk does not tell, it does as far as anybody knows."""
         try:
             return os.path.samestat(self._path.stat(), os.fstat(self.handle))
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError:
+            return True
 
     def close(self) -> None:
         os.close(self.handle)
@@ -64,13 +66,16 @@ def locked(outbox: Path, config: Path | None = None) -> Iterator[Held]:
     schema.create(path)
     held = _ours(path, outbox)
     try:
-        if outbox.exists():
+        if schema.status(outbox):
             # The lock's file may be a new one.
             _ours(outbox, outbox).close()
         # Whoever reads it meanwhile finds no empty file.
         said = b"%d\n%s\n" % (os.getpid(), os.fsencode(config.absolute()) if config else b"")
-        os.pwrite(held.handle, said, 0)
-        os.ftruncate(held.handle, len(said))
+        try:
+            os.pwrite(held.handle, said, 0)
+            os.ftruncate(held.handle, len(said))
+        except OSError as error:
+            raise AgentError(f"{path}: {error.strerror}") from error
         yield held
     finally:
         held.close()

@@ -393,7 +393,8 @@ class Outbox:
     def write_back(self) -> None:
         """Bring SQLite's log into the file where it has grown large, unless somebody is just reading from it."""
         log = self.path.with_name(f"{self.path.name}-wal")
-        if not log.exists() or log.stat().st_size < LOG_BYTES:
+        found = schema.status(log)
+        if not found or found.st_size < LOG_BYTES:
             return
         try:
             # It is tried again soon, and must keep nobody waiting.

@@ -19,6 +19,9 @@ INCREMENTAL = 2
 PATIENCE = 20
 """How often to try again, twenty times a second, while another process makes the tables."""
 
+READING_SECONDS = 5
+"""How long a disk that does not read may come back before what can't be read is given up."""
+
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -95,9 +98,9 @@ def create(path: Path) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        raise OutboxError(
-            f"{path}: {error.strerror}; its directory must exist and belong to the user that runs humbug-agent"
-        ) from error
+        hint = "; its directory must exist and belong to the user that runs humbug-agent"
+        closed = isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError)
+        raise OutboxError(f"{path}: {error.strerror}{hint if closed else ''}") from error
 
 
 def _migrate(db: Database, path: Path) -> None:
@@ -121,13 +124,42 @@ def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
     if code & 0xFF == sqlite3.SQLITE_BUSY:
         return OutboxError(f"outbox {path}: another process keeps it locked for over {BUSY_SECONDS} s")
     if code & 0xFF == sqlite3.SQLITE_READONLY:
-        return OutboxError(f"outbox {path}: can't be written; chown it to the user that runs humbug-agent")
+        return OutboxError(
+            f"outbox {path}: can't be written; chown it to the user that runs humbug-agent, or, where its disk is "
+            "read-only, see why"
+        )
     return OutboxError(f"outbox {path}: {error}")
+
+
+def status(path: Path) -> os.stat_result | None:
+    """Of a file, None where there is none. Raises OutboxError where the disk does not tell."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise OutboxError(f"{path}: {error.strerror}") from error
+
+
+def await_readable(path: Path) -> None:
+    """Where the disk fails to read some of the file, which SQLite takes for damage, give it some seconds.
+
+    No connection of this process may be open: to close any descriptor of the file drops the locks of all.
+    """
+    for _ in range(READING_SECONDS):
+        try:
+            for file in (path, path.with_name(f"{path.name}-wal")):
+                with contextlib.suppress(FileNotFoundError), open(file, "rb", buffering=0) as raw:
+                    while raw.read(2**20):
+                        pass
+            return
+        except OSError:
+            time.sleep(1)
 
 
 def look_into(path: Path) -> None:
     """See whether it is an outbox at all, where there is one, and change nothing. Raises OutboxDamaged, OutboxError."""
-    if not path.exists():
+    if not status(path):
         return
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
@@ -142,7 +174,7 @@ def check(path: Path) -> str | None:
 
     What the indexes hold is not compared with their tables: `compare_indexes` does, and takes several times as long.
     """
-    if not path.exists() or not path.stat().st_size:
+    if not (there := status(path)) or not there.st_size:
         return None
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
@@ -186,8 +218,8 @@ def written(path: Path) -> float:
 
     To be asked before anybody looks into it, which may change that.
     """
-    files = [file for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()]
-    return max((file.stat().st_mtime for file in files), default=0.0)
+    found = map(status, (path, path.with_name(f"{path.name}-wal")))
+    return max((one.st_mtime for one in found if one), default=0.0)
 
 
 def move_aside(
@@ -234,7 +266,7 @@ def put_back(held: sqlite3.Connection, path: Path) -> Path | None:
             held.backup(new)
     except sqlite3.DatabaseError as error:
         raise reported(error, path) from error
-    found = named_now(path, "found") if path.exists() else None
+    found = named_now(path, "found") if status(path) else None
     if found:
         _rename(path, found)
     else:
@@ -249,7 +281,7 @@ def named_now(path: Path, what: str) -> Path:
     at = time.time()
     while True:
         name = path.with_name(f"{path.name}.{what}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(at))}")
-        if not name.exists():
+        if not status(name):
             return name
         at += 1
 
@@ -268,7 +300,7 @@ def _unlink(path: Path) -> None:
 
 def finish_move(path: Path) -> None:
     """Where a damaged outbox was moved aside and its successor has not got its name yet: give it."""
-    if not path.exists():
+    if not status(path):
         with contextlib.suppress(FileNotFoundError):
             _fresh(path).rename(path)
 

@@ -42,12 +42,14 @@ def what_helps(path: Path) -> str:
     """What would let this process's user read a file, or list a directory; blank where it may, or there is none.
 
     Of a path it is the first part that is closed which counts: a file's own group helps nobody who may not get there.
+    Blank, too, where the look itself fails: it is asked for when something went wrong already.
     """
     path = Path(os.path.realpath(path))
-    for part in (*reversed(path.parents), path):
-        wanted = os.X_OK if part != path else os.R_OK | (os.X_OK if path.is_dir() else 0)
-        if os.access(part, os.F_OK) and not os.access(part, wanted):
-            return _lets_in(part, wanted)
+    with suppress(OSError):
+        for part in (*reversed(path.parents), path):
+            wanted = os.X_OK if part != path else os.R_OK | (os.X_OK if path.is_dir() else 0)
+            if os.access(part, os.F_OK) and not os.access(part, wanted):
+                return _lets_in(part, wanted)
     return ""
 
 

@@ -17,8 +17,8 @@ import pytest
 from tests.campaign.ledger import Doubled, Verdict, judge
 from tests.campaign.mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
 from tests.campaign.oracle import Oracle
-from tests.campaign.rude_receiver import EATING, HARSH, KIND, LOCKED_OUT, USUAL, RudeReceiver
-from tests.campaign.writer import Master
+from tests.campaign.rude_receiver import EATING, HARSH, KIND, LOCKED_OUT, LOSING, USUAL, RudeReceiver
+from tests.campaign.writer import Master, Writer
 
 DRAIN_SECONDS = 60.0
 """Without a single call that arrives: a machine that others use, too, may take its time."""
@@ -64,6 +64,16 @@ def field(home: Path, seed: int, *, encoded: bool = False, outbox: Path | None =
         yield Field(rng, receiver, agent, master)
 
 
+@contextmanager
+def written_to(there: Field, rates: tuple[float, float] = (100, 400)) -> Iterator[Writer]:
+    writer = Writer(there.master, random.Random(there.rng.randrange(2**32)), rates)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        writer.finish()
+
+
 def change_manners(receiver: RudeReceiver, rng: random.Random) -> None:
     mood = rng.choices(("usual", "harsh", "eating", "locked out", "refusing", "kind"), (50, 10, 15, 7, 8, 10))[0]
     receiver.listen(mood != "refusing")
@@ -87,9 +97,9 @@ def drain(there: Field) -> None:
     agent.await_status(agent.nothing_left, PATIENCE_SECONDS)
 
 
-def tell(receiver: RudeReceiver, agent: Mortal, *, calls: int, lost: int, again: Doubled, **more: int) -> None:
+def tell(receiver: RudeReceiver, agent: Mortal, *, calls: int, lost: int, again: Doubled, **more: object) -> None:
     """Print how it went; seeds.py makes a table of such lines."""
-    deeds, test = receiver.deeds(), os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].partition(" ")[0]
+    deeds, test = receiver.deeds(), os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].partition(" (")[0]
     found = {
         "test": test,
         "calls": calls,
@@ -119,7 +129,7 @@ def check_end(there: Field, verdict: Verdict) -> None:
     assert verdict.surplus == [], agent.tail()
     assert again.wrong == [], "\n".join(again.wrong)
     assert max(again.by_kill.values(), default=0) <= CONNECTIONS
-    lost = sum(deeds[did] for did in ("eaten", "half", "stall"))
+    lost = sum(deeds[did] for did in LOSING)
     assert again.in_doubt <= lost + len(agent.killed) * CONNECTIONS
     assert found["rejects"] == 0
     assert found["calls"] == len(there.master.written)

@@ -11,6 +11,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.campaign.shim import Shim
+
 PROGRAM = Path(sys.executable).with_name("humbug-agent")
 API_KEY = "campaign-api-key"
 ENCRYPTION_KEY = "campaign-encryption-key"
@@ -21,15 +23,19 @@ class Mortal:
     """The agent of ``home``: agent.ini, the outbox, and what it says.
 
     ``sections`` are those of its sources and destinations, for each life. Leaving the ``with`` block kills it.
+    ``shim`` stands between it and its kernel, if it is there.
     """
 
-    def __init__(self, home: Path, sections: Callable[[int], str], *, outbox: Path | None = None) -> None:
+    def __init__(
+        self, home: Path, sections: Callable[[int], str], *, outbox: Path | None = None, shim: Shim | None = None
+    ) -> None:
         self.life = 0
         self.zone = "Europe/Zurich"
         self.killed: set[int] = set()
         self.ini = home / "agent.ini"
         self.outbox = outbox or home / "outbox.db"
         self.said = home / "agent.log"
+        self.shim = shim
         self._sections = sections
         self._process: subprocess.Popen[bytes] | None = None
         self.said.touch()
@@ -48,7 +54,10 @@ class Mortal:
             said.write(f"--- life {self.life}\n".encode())
             said.flush()
             arguments = [PROGRAM, "--config", self.ini, *(command or ("run",))]
-            self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            environment = self.shim.environment() if self.shim else None
+            self._process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment
+            )
 
     def kill(self) -> None:
         if self._process:
@@ -72,17 +81,19 @@ class Mortal:
         self.live(seconds)
         self._process.send_signal(signal.SIGCONT)
 
-    def stop(self) -> int:
-        """SIGTERM; what it exits with within the 10 seconds that it has."""
+    def stop(self, seconds: float = 10) -> int:
+        """SIGTERM; what it exits with within the seconds that it has."""
         assert self._process
         self._process.send_signal(signal.SIGTERM)
-        status = self._process.wait(10)
+        status = self._process.wait(seconds)
         self._process = None
         return status
 
     def ask(self, *command: str) -> Any:
         """What another command says with --json."""
-        done = subprocess.run([PROGRAM, "--config", self.ini, *command, "--json"], capture_output=True, timeout=60)
+        environment = self.shim.quiet_environment() if self.shim else None
+        arguments = [PROGRAM, "--config", self.ini, *command, "--json"]
+        done = subprocess.run(arguments, capture_output=True, timeout=120, env=environment)
         # `status` ends with 1 where something is wrong, which here it mostly is.
         assert done.returncode == 0 or command == ("status",), done.stderr.decode()
         return json.loads(done.stdout)

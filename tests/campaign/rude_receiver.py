@@ -6,6 +6,8 @@ Each life of the agent sends to a URL of its own (``/life/7``), so that a reques
 import asyncio
 import random
 import socket
+import ssl
+import struct
 import threading
 import time
 from collections import Counter
@@ -25,8 +27,11 @@ USUAL = dict.fromkeys(("500", "503", "429", "unread", "dropped", "eaten", "half"
 HARSH = {"take": 40.0, "500": 10.0, "503": 10.0, "429": 5.0, "unread": 10.0, "dropped": 10.0, "slow": 10.0}
 EATING = {"take": 60.0, "eaten": 15.0, "half": 15.0, "stall": 3.0, "slow": 7.0}
 LOCKED_OUT = {"401": 1.0}
+RESETTING = {"take": 60.0, "reset": 20.0, "reset answer": 20.0}
 
-TAKEN = ("take", "large", "slow", "eaten", "half", "stall")
+TAKEN = ("take", "large", "slow", "eaten", "half", "stall", "reset answer")
+LOSING = ("eaten", "half", "stall", "reset answer")
+"""What is taken, and its answer lost."""
 _HEADS = {
     "500": b"500 Internal Server Error\r\n",
     "503": b"503 Service Unavailable\r\n",
@@ -73,6 +78,7 @@ class RudeReceiver:
         self._news = threading.Condition()
         self._lives: set[int] = set()
         self._server: asyncio.Server | None = None
+        self._speaks: ssl.SSLContext | str = ""
         # asyncio refers to a task weakly, and to the stream of a killed agent not at all: without this, a task that
         # waits then can be collected as garbage, in the midst of what it was to write down.
         self._serving: set[asyncio.Task[None] | None] = set()
@@ -101,7 +107,7 @@ class RudeReceiver:
         self._holder.close()
 
     def url(self, life: int) -> str:
-        return f"http://127.0.0.1:{self.port}/life/{life}"
+        return f"{'https' if self._speaks else 'http'}://127.0.0.1:{self.port}/life/{life}"
 
     def be(self, manners: Mapping[str, float]) -> None:
         """Treat what comes from now on so; what is stalled is closed."""
@@ -110,6 +116,10 @@ class RudeReceiver:
     def listen(self, on: bool) -> None:
         """Without it connections are refused."""
         self._do(self._listen(on))
+
+    def speak(self, what: ssl.SSLContext | str) -> None:
+        """TLS, on connections that are made from now on; "plain" HTTP where TLS is expected, or "cut" the handshake."""
+        self._speaks = what
 
     def await_request(self, life: int, seconds: float) -> bool:
         """Until a request of this life has come, or the time is over."""
@@ -146,10 +156,16 @@ class RudeReceiver:
         self._serving.add(asyncio.current_task())
         connection = Connection(len(self.connections))
         self.connections.append(connection)
+        below = writer.transport
         try:
+            if isinstance(self._speaks, ssl.SSLContext):
+                await writer.start_tls(self._speaks)
+            elif self._speaks:
+                await self._speak_no_tls(reader, writer)
+                return
             while await self._one(connection, reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass  # The agent was killed, or gave this connection up.
         except asyncio.CancelledError:
             pass  # The end of the test.
@@ -157,7 +173,15 @@ class RudeReceiver:
             self.faults.append(repr(error))
         finally:
             writer.transport.abort()
+            below.abort()
             self._serving.discard(asyncio.current_task())
+
+    async def _speak_no_tls(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(self._rng.randrange(1, 500))
+        if self._speaks == "plain":
+            writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+            await reader.read()
 
     async def _one(self, connection: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and what is done to it. False ends the connection."""
@@ -171,10 +195,14 @@ class RudeReceiver:
             name.lower(): value.strip()
             for name, _, value in (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
         }
-        body = await reader.readexactly(int(headers["content-length"]))
+        length = int(headers["content-length"])
+        body = await reader.readexactly(length // 2 if did == "reset" else length)
         life = int(head.split(b" ", 2)[1].rpartition(b"/")[2])
         request = self._note(connection, headers["idempotency-key"], life, did)
         if did == "dropped":
+            return False
+        if did == "reset":
+            _reset(writer)
             return False
         if did == "slow":
             await asyncio.sleep(self._rng.uniform(0.02, 0.4))
@@ -195,6 +223,11 @@ class RudeReceiver:
             # Not an abort: what was written is to arrive.
             writer.close()
             await writer.wait_closed()
+            return False
+        if did == "reset answer":
+            writer.write(answer.replace(b" 2\r", b" 9\r"))
+            await writer.drain()
+            _reset(writer)
             return False
         if did == "stall":
             gone = asyncio.ensure_future(reader.read(1))
@@ -225,3 +258,10 @@ class RudeReceiver:
         if did == "429":
             head %= self._rng.randrange(2)
         return b"HTTP/1.1 " + head + b"Content-Length: 9\r\n\r\nnot today"
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """What is under way is answered with RST."""
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

@@ -16,14 +16,20 @@ import pytest
 
 from tests.campaign.all_pbxs import AllPbxs
 from tests.campaign.battle import PATIENCE_SECONDS, change_manners, fill, small_disk, tell
+from tests.campaign.faults import let_fail
 from tests.campaign.ledger import doubled
 from tests.campaign.mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
 from tests.campaign.oracle import Oracle
-from tests.campaign.rude_receiver import KIND, RudeReceiver
+from tests.campaign.power import Supply
+from tests.campaign.rude_receiver import KIND, LOSING, RudeReceiver
+from tests.campaign.shim import Shim
 from tests.kit.host import wait_until
 
 LIVES = int(os.environ.get("LIVES", "10"))
 """A few for each run of all tests; seeds.py has more of them."""
+
+STOP_SECONDS = 20.0
+"""As systemd gives it."""
 
 DISK_MEGABYTES = 60
 """The outbox's file system."""
@@ -44,11 +50,17 @@ def test_all_types_of_source_at_once_lose_no_call_and_double_only_what_was_under
             return pbxs.ini() + "\n".join(sent)
 
         disk = stack.enter_context(small_disk(tmp_path / "disk", DISK_MEGABYTES))
-        agent = stack.enter_context(Mortal(tmp_path, sections, outbox=disk / "outbox.db"))
+        outbox = disk / "outbox.db"
+        shim = Shim(tmp_path, outbox, tmp_path / "asterisk_csv", rng.randrange(2**64))
+        stack.callback(shim.close)
+        agent = stack.enter_context(Mortal(tmp_path, sections, outbox=outbox, shim=shim))
         agent.zone = "UTC"
+        supply = Supply(outbox, shim.record)
         pbxs.begin()
         for _ in range(LIVES):
-            live_once(agent, pbxs, receivers, rng)
+            supply.on()
+            live_once(agent, shim, pbxs, receivers, rng)
+            end(agent, supply, receivers, rng)
         pbxs.recover()
         for one in receivers.values():
             one.listen(True)
@@ -58,18 +70,18 @@ def test_all_types_of_source_at_once_lose_no_call_and_double_only_what_was_under
         pbxs.fresh()
         wait_until(lambda: all_there(agent, receivers, pbxs.told), PATIENCE_SECONDS)
         agent.await_status(agent.nothing_left, PATIENCE_SECONDS)
-        assert agent.stop() == 0, agent.tail()
-        for one in receivers.values():
-            check(agent, one, pbxs.told)
+        assert agent.stop(STOP_SECONDS) == 0, agent.tail()
+        for name, one in receivers.items():
+            check(agent, one, pbxs.told, supply.forgotten[name], shim.failed("socket"))
 
 
-def live_once(agent: Mortal, pbxs: AllPbxs, receivers: dict[str, RudeReceiver], rng: random.Random) -> None:
-    """One life of the agent, while something goes wrong, and its end."""
+def live_once(agent: Mortal, shim: Shim, pbxs: AllPbxs, receivers: dict[str, RudeReceiver], rng: random.Random) -> None:
+    """One life of the agent, while something goes wrong."""
     agent.start()
     if rng.random() < 0.9:
-        wait_until(agent.has_begun)
+        wait_until(agent.has_begun, PATIENCE_SECONDS)
     for _ in range(rng.choice((0, 1, 2, 4, 8))):
-        what = rng.choice(("PBX", "PBX", "receiver", "receiver", "busy", "reload", "frozen", "full"))
+        what = rng.choice(("PBX", "PBX", "receiver", "receiver", "busy", "reload", "frozen", "full", "failing"))
         if what == "PBX":
             pbxs.break_down()
         elif what == "receiver":
@@ -82,13 +94,23 @@ def live_once(agent: Mortal, pbxs: AllPbxs, receivers: dict[str, RudeReceiver], 
             ballast = fill(agent.outbox.parent)
             agent.live(rng.uniform(0.0, 2.0))
             ballast.unlink()
+        elif what == "failing" and agent.has_begun():
+            let_fail(shim, rng)
+            agent.live(rng.uniform(0.0, 2.0))
+            shim.heal()
         elif agent.has_begun():
             agent.reload()
         assert agent.live(rng.uniform(0.0, 1.0)) is None, agent.tail()
+
+
+def end(agent: Mortal, supply: Supply, receivers: dict[str, RudeReceiver], rng: random.Random) -> None:
+    """Of a life: stopped, killed, or with the power."""
     if agent.has_begun() and rng.random() < 0.4:
-        assert agent.stop() == 0, agent.tail()
-    else:
-        agent.kill()
+        assert agent.stop(STOP_SECONDS) == 0, agent.tail()
+        return
+    agent.kill()
+    if rng.random() < 0.4:
+        supply.cut(rng, {key for one in receivers.values() for key in one.oracle.calls})
 
 
 def busy(agent: Mortal, rng: random.Random) -> None:
@@ -111,9 +133,9 @@ def named(call: dict[str, str]) -> str:
     return call["UniqueID"].rpartition(".")[2]
 
 
-def check(agent: Mortal, receiver: RudeReceiver, told: set[str]) -> None:
+def check(agent: Mortal, receiver: RudeReceiver, told: set[str], forgotten: Counter[str], sockets: int) -> None:
     came = Counter(map(named, receiver.oracle.calls.values()))
-    again, deeds = doubled(receiver, agent.killed), receiver.deeds()
+    again, deeds = doubled(receiver, agent.killed, forgotten, sockets_fail=sockets > 0), receiver.deeds()
     tell(receiver, agent, calls=len(told), lost=len(told - came.keys()), again=again)
     assert receiver.faults == []
     assert "Traceback" not in agent.log(), agent.tail()
@@ -121,8 +143,8 @@ def check(agent: Mortal, receiver: RudeReceiver, told: set[str]) -> None:
     assert set(came) - told == set()
     assert [name for name, times in came.items() if times > 1] == []
     assert again.wrong == [], "\n".join(again.wrong)
-    lost = sum(deeds[did] for did in ("eaten", "half", "stall"))
-    assert again.in_doubt <= lost + len(agent.killed) * CONNECTIONS
+    lost = sum(deeds[did] for did in LOSING)
+    assert again.in_doubt <= lost + len(agent.killed) * CONNECTIONS + forgotten.total() + sockets
     assert agent.ask("status")["rejects"] == 0, agent.ask("outbox", "list", "--state", "rejected")
     assert {entry["state"] for entry in agent.ask("outbox", "list")} == {"sent"}
     assert agent.integrity() == "ok"

@@ -3,28 +3,28 @@
 A failure is repeated with KILL_SEED=<the number that the test printed>, as far as chance of scheduling allows.
 """
 
-import random
+import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.campaign.battle import PATIENCE_SECONDS, Field, change_manners, check_end, drain, field, fill, small_disk
+from tests.campaign.battle import (
+    PATIENCE_SECONDS,
+    Field,
+    change_manners,
+    check_end,
+    drain,
+    field,
+    fill,
+    small_disk,
+    written_to,
+)
 from tests.campaign.mortal import CONNECTIONS, Mortal
 from tests.campaign.rude_receiver import EATING, KIND, REFUSED
-from tests.campaign.writer import Writer
 
-
-@contextmanager
-def written_to(there: Field) -> Iterator[Writer]:
-    writer = Writer(there.master, random.Random(there.rng.randrange(2**32)))
-    writer.start()
-    try:
-        yield writer
-    finally:
-        writer.finish()
+KILLS = int(os.environ.get("KILLS", "100"))
+"""Of the longest test; seeds.py may have fewer of them, for more seeds."""
 
 
 def kill_once(there: Field) -> None:
@@ -65,9 +65,9 @@ def refuse_for_good(there: Field, number: int) -> None:
 def test_a_hundred_kills_lose_no_call_and_double_only_what_was_under_way(tmp_path: Path, seed: int) -> None:
     with field(tmp_path, seed) as there:
         with written_to(there):
-            kill(there, 50)
+            kill(there, KILLS // 2)
             there.master.dateext = True
-            kill(there, 100)
+            kill(there, KILLS)
         drain(there)
         refuse_for_good(there, 20)
         assert there.agent.stop() == 0

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 FIELDS = (
     *("Source", "Destination", "DestinationContext", "CallerID", "Channel", "DestinationChannel", "LastApplication"),
@@ -23,12 +24,17 @@ FIELDS = (
 
 Call = tuple[str, ...]
 
+Clock = Callable[[], float]
+
 TICK_SECONDS = 0.01
 """Longer than the steps in which a file system counts times."""
 
 _EPOCH = 1795188800
 _FIRST = datetime(2026, 11, 20, 16, 33, 20)
-"""The same moment in Zurich, where the agent of a campaign is: no record begins before its channel was made."""
+"""The same moment in Zurich: no record begins before its channel was made."""
+
+_ZONE = ZoneInfo("Europe/Zurich")
+"""Where the agent of a campaign is, and its PBX."""
 _NAMES = ("Desk 101", "Müller & Söhne", 'Jörg "Joe" Huber', "山田 太郎", "50% off; a=b+c", "O'Neill, Pat", "")
 _USERFIELDS = (
     "",
@@ -43,22 +49,25 @@ _USERFIELDS = (
 
 
 class Calls:
-    """Makes records that differ in their uniqueid at least."""
+    """Makes records that differ in their uniqueid at least.
 
-    def __init__(self, rng: random.Random) -> None:
+    With a ``clock`` they end when it shows (seconds since the epoch), else five begin each second from _FIRST on.
+    """
+
+    def __init__(self, rng: random.Random, clock: Clock | None) -> None:
         self._rng = rng
+        self._clock = clock
         self._number = 0
 
     def next(self) -> tuple[bytes, Call]:
         """A record as it stands in the file, and what the receiver must make of it."""
         rng, self._number = self._rng, self._number + 1
-        second = self._number // 5
-        start = _FIRST + timedelta(seconds=second)
         duration = rng.choice((0, 0, 1, 7, 65, 3600))
+        began = int(self._clock()) - duration if self._clock else _EPOCH + self._number // 5
         answered = duration > 0 and rng.random() < 0.7
         billsec = rng.randrange(duration + 1) if answered else 0
-        end = start + timedelta(seconds=duration)
-        answer = str(end - timedelta(seconds=billsec)) if answered else ""
+        start, end = _shown(began), _shown(began + duration)
+        answer = _shown(began + duration - billsec) if answered else ""
         coding = "latin-1" if rng.random() < 0.15 else "utf-8"
         name, userfield = (_fitting(rng.choice(values), coding) for values in (_NAMES, _USERFIELDS))
         src, dst = str(rng.randrange(100, 999)), rng.choice(("501", "+41443334455", "0041443334455", "*97", "s"))
@@ -67,18 +76,23 @@ class Calls:
             *("", src, dst, "from-internal", f'"{name}" <{src}>', f"PJSIP/{src}-{self._number:08x}"),
             *("PJSIP/trunk-1", "Dial", f"PJSIP/{dst}@trunk,30,tT"),
         ]
-        tail = [disposition, "DOCUMENTATION", f"{_EPOCH + second}.{self._number}", userfield]
+        tail = [disposition, "DOCUMENTATION", f"{began}.{self._number}", userfield]
         columns = [
             *(_quoted(text) for text in texts),
-            *(_quoted(str(start)), _quoted(answer) if answer else "", _quoted(str(end))),
+            *(_quoted(start), _quoted(answer) if answer else "", _quoted(end)),
             *(str(duration), str(billsec)),
             *(_quoted(text) for text in tail),
         ]
         call = (
-            *(src, dst.lstrip("+"), *texts[3:], str(start), answer, str(end), str(duration), str(billsec)),
+            *(src, dst.lstrip("+"), *texts[3:], start, answer, end, str(duration), str(billsec)),
             *(disposition, tail[2], userfield),
         )
         return (",".join(columns) + "\n").encode(coding), call
+
+
+def _shown(moment: int) -> str:
+    """What the PBX's clock on the wall shows then."""
+    return str(datetime.fromtimestamp(moment, _ZONE).replace(tzinfo=None))
 
 
 def _quoted(text: str) -> str:
@@ -94,16 +108,21 @@ def _fitting(text: str, coding: str) -> str:
 
 
 class Master:
-    """The file itself. ``written`` holds each call whose record is wholly in it."""
+    """The file itself. ``written`` holds each call whose record is wholly in it.
 
-    def __init__(self, path: Path, rng: random.Random, pause: threading.Event) -> None:
+    While its disk is ``full``, of each record a beginning gets there, or mostly nothing: such calls are ``torn``.
+    """
+
+    def __init__(self, path: Path, rng: random.Random, pause: threading.Event, clock: Clock | None = None) -> None:
         self.path = path
         self.written: list[Call] = []
+        self.torn: list[Call] = []
+        self.full = False
         self.rotations = 0
         self.dateext = False
         self._rng = rng
         self._pause = pause
-        self._calls = Calls(rng)
+        self._calls = Calls(rng, clock)
         self._half_written = False
 
     def add(self) -> None:
@@ -139,6 +158,10 @@ class Master:
         how = self._rng.random()
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
+            if self.full:
+                os.write(handle, record[: self._rng.randrange(len(record)) if self._rng.random() < 0.15 else 0])
+                self.torn.append(call)
+                return
             if how < 0.03:
                 seen = self._rng.randrange(1, len(record))
                 os.write(handle, record[:seen])
@@ -203,10 +226,11 @@ class Master:
 
 
 class Writer(threading.Thread):
-    """Keeps a Master busy in bursts until `finish`."""
+    """Keeps a Master busy in bursts of so many calls a second until `finish`."""
 
-    def __init__(self, master: Master, rng: random.Random) -> None:
+    def __init__(self, master: Master, rng: random.Random, rates: tuple[float, float] = (100, 400)) -> None:
         super().__init__(name="writer")
+        self._rates = rates
         self._master = master
         self._rng = rng
         self._ended = threading.Event()
@@ -217,7 +241,7 @@ class Writer(threading.Thread):
             while not self._ended.is_set():
                 if self._rng.random() < 0.04:
                     self._flood()
-                gap = 1 / self._rng.uniform(100, 400)
+                gap = 1 / self._rng.uniform(*self._rates)
                 for _ in range(self._rng.randrange(10, 120)):
                     self._master.add()
                     self._ended.wait(gap)

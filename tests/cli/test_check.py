@@ -1,5 +1,6 @@
 """`check`: what it tries, as whom, and what it calls things. Real files, ports and users; it sends no call."""
 
+import errno
 import grp
 import os
 import pwd
@@ -405,3 +406,10 @@ def test_what_looks_like_a_comment_behind_a_value_is_warned_about_without_it(hos
     host.write()
     host.run("run", "--once", code=None)
     assert host.errors.count("give it a line of its own") == 2
+
+
+def test_where_the_look_for_what_helps_fails_too_the_first_failure_is_said() -> None:
+    """Such as where a disk or a server stopped answering; here it is a name that no file can have."""
+    path = "/" + "x" * 300
+    assert what_helps(Path(path)) == ""
+    assert in_words(PermissionError(errno.EACCES, "Permission denied", path)) == f"{path}: Permission denied"

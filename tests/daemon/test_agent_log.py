@@ -8,6 +8,7 @@ import pytest
 
 from humbug_agent.config import load
 from humbug_agent.daemon import agent
+from humbug_agent.daemon.housekeeping import prepare
 from humbug_agent.daemon.kept import Kept
 from tests.kit.host import wait_until
 
@@ -26,7 +27,9 @@ def test_an_outbox_whose_directory_is_missing_is_said_once(
         f"[agent]\noutbox = {folder}/outbox.db\n[source a]\ntype = asterisk_csv\npath = {tmp_path}/Master.csv\n"
         "[destination humbug]\ntype = humbug\nurl = http://127.0.0.1:9/\napi_key = x\n"
     )
-    running = agent.Agent(load(ini), SimpleQueue(), Kept())
+    config = load(ini)
+    prepare(config)
+    running = agent.Agent(config, SimpleQueue(), Kept())
     thread = threading.Thread(target=running.run)
     thread.start()
     try:

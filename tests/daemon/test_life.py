@@ -15,6 +15,7 @@ import pytest
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import agent, housekeeping, life
+from humbug_agent.daemon.housekeeping import prepare
 from humbug_agent.daemon.kept import Kept
 from humbug_agent.daemon.life import Stop
 from humbug_agent.outbox.lock import locked
@@ -70,6 +71,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd
 
 @contextmanager
 def running(config: Config) -> Iterator[None]:
+    prepare(config)
     one = agent.Agent(config, SimpleQueue(), Kept())
     thread = threading.Thread(target=one.run)
     with locked(config.agent.outbox, config.path):

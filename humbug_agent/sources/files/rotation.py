@@ -319,7 +319,7 @@ class Shelf:
                 if empty and file.touched_within(LATE_SECONDS):
                     return None
                 known, old = kept(file, begins), file.born / 1e9 > entry.written + 1e-6
-                if entry.usual or empty or self._different(file.beginning(LOOKED_INTO)):
+                if entry.live or entry.usual or empty or self._different(file.beginning(LOOKED_INTO)):
                     return _Learnt(known, old, empty)
                 why = f"{entry.path}: no call stands at its beginning, so it is taken for none of {self.path}'s files"
                 return _Learnt(known, foreign=True, unread=why)

@@ -137,6 +137,14 @@ def test_what_holds_no_call_is_none_of_its_files_and_said_to_be(
     assert any(str(beside(path, suffix)) in record.getMessage() for record in caplog.records)
 
 
+def test_the_log_itself_is_its_own_also_where_a_full_disk_left_no_call_in_it(path: Path) -> None:
+    path.write_bytes(b'"","101","501","from-int')
+    shelf = Shelf(path, lambda _: 0)
+    (log,) = shelf.entries()
+    assert shelf.known_as(log)
+    assert shelf.notes == []
+
+
 def test_folders_pipes_and_links_in_a_circle_beside_it_are_no_obstacle(path: Path) -> None:
     beside(path, ".d").mkdir()
     os.mkfifo(beside(path, ".pipe"))
