@@ -137,7 +137,7 @@ class Writer(StrEnum):
     CSV, CUSTOM = "cdr_csv", "cdr_custom"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """A whole record: its columns' values by name, still bytes, quotes undone; ``at`` its offset in the data."""
 
