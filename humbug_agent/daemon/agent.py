@@ -19,7 +19,7 @@ from humbug_agent.backoff import LONGEST_WAIT, Flood
 from humbug_agent.config import Config, load
 from humbug_agent.daemon.housekeeping import begins_empty, keep_house_always, look_through, max_bytes, prepare
 from humbug_agent.daemon.kept import Kept
-from humbug_agent.daemon.life import Stop
+from humbug_agent.daemon.life import Stop, spare_what_stays
 from humbug_agent.daemon.supervisor import Brought, Supervisor, pump
 from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.host.systemd import notify
@@ -142,7 +142,7 @@ class Agent:
         away and has been put back. Raises AgentError, OutboxError; OutboxDamaged where another Agent can mend it.
         """
         path = self._config.agent.outbox
-        prepare(self._config, self._damage)
+        prepare(self._config, self._damage, briefly=True)
         # What the others have written is not lost with the file's name as long as a connection of ours is open.
         with closing(Held(path, path)) as file, Outbox(path) as held:
             try:
@@ -188,6 +188,7 @@ class Agent:
         log.info("%s", self._doing())
         for thread in threads:
             thread.start()
+        spare_what_stays()
         notify("READY=1")
         try:
             after = self._watch_over(file)

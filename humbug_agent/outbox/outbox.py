@@ -3,19 +3,18 @@
 One Outbox for each thread. Everything that must be true together is one transaction.
 """
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from itertools import zip_longest
 from pathlib import Path
-from urllib.parse import quote
 
 from humbug_agent.cdr import MOMENTS, Batch, Damaged, Record, Reject
 from humbug_agent.outbox import minutes, rows, schema
+from humbug_agent.outbox.health import Health
 
 KEPT_FAILURES = 20
 LOG_BYTES = 16 * 2**20
@@ -70,19 +69,6 @@ _MARK = (
     "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ifnull(?, due), tried = ?, status = ?, reply = ?, "
     "error = ? WHERE call = ? AND destination = ?"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What the daemon last said of a part of it ("source NAME" or "destination NAME"), and since when."""
-
-    part: str
-    state: str
-    message: str
-    since: float
-
-    def is_of(self, kind: str) -> bool:
-        return self.part.startswith(f"{kind} ")
 
 
 class Outbox:
@@ -157,7 +143,7 @@ class Outbox:
             conn.executemany(
                 f"INSERT INTO calls (source, accepted, {rows.COLUMNS}) VALUES (?, ?, {rows.PLACES}) ON CONFLICT "
                 "(identity) DO UPDATE SET also = excluded.source WHERE also = '' AND source <> excluded.source",
-                ((source, now, *values) for values in self._not_forgotten(conn, batch.records)),
+                ((source, now, *values) for values in self._not_forgotten(batch.records)),
             )
             for destination in destinations:
                 conn.execute(
@@ -175,16 +161,10 @@ class Outbox:
             )
         return calls
 
-    def _not_forgotten(self, conn: sqlite3.Connection, records: Sequence[Record]) -> Iterable[tuple[object, ...]]:
+    def _not_forgotten(self, records: Sequence[Record]) -> list[tuple[object, ...]]:
         """What the columns of these records hold, but for those that were dropped."""
         found = list(rows.each(records))
-        gone: set[bytes] = set()
-        for begin in range(0, len(found), KNOWN_CHUNK):
-            asked = [values[0] for values in found[begin : begin + KNOWN_CHUNK]]
-            places = ", ".join("?" * len(asked))
-            gone.update(
-                one for (one,) in conn.execute(f"SELECT identity FROM forgotten WHERE identity IN ({places})", asked)
-            )
+        gone = self._among("forgotten", [values[0] for values in found])
         return [values for values in found if values[0] not in gone] if gone else found
 
     def _keep(self, conn: sqlite3.Connection, source: str, now: float, rejects: Sequence[Reject]) -> int:
@@ -216,13 +196,16 @@ class Outbox:
 
     def known(self, identities: Sequence[bytes]) -> set[bytes]:
         """Which of these are calls that were accepted, kept or dropped since."""
+        return self._among("calls", identities) | self._among("forgotten", identities)
+
+    def _among(self, table: str, identities: Sequence[object]) -> set[bytes]:
         found: set[bytes] = set()
         for begin in range(0, len(identities), KNOWN_CHUNK):
             asked = identities[begin : begin + KNOWN_CHUNK]
             places = ", ".join("?" * len(asked))
-            for table in ("calls", "forgotten"):
-                rows = self.select(f"SELECT identity FROM {table} WHERE identity IN ({places})", *asked)
-                found |= {bytes(row["identity"]) for row in rows}
+            found.update(
+                row[0] for row in self.select(f"SELECT identity FROM {table} WHERE identity IN ({places})", *asked)
+            )
         return found
 
     # What delivery needs.
@@ -445,17 +428,3 @@ class Outbox:
 def _due(row: sqlite3.Row) -> Due | Lost:
     record, call, attempts = rows.record(row), row["call"], row["attempts"]
     return Lost(call, attempts, record.reason) if isinstance(record, Damaged) else Due(call, attempts, record)
-
-
-def told(path: Path, part: str) -> str:
-    """The message that `report` was last called with for a part; blank where there is none, or it can't be read.
-
-    No outbox is made by that, whatever becomes of the file meanwhile.
-    """
-    try:
-        uri = f"file:{quote(os.fsencode(path))}?mode=rw"
-        with closing(sqlite3.connect(uri, timeout=schema.BUSY_SECONDS, uri=True)) as db:
-            row = db.execute("SELECT message FROM health WHERE part = ?", (part,)).fetchone()
-    except sqlite3.DatabaseError:
-        return ""
-    return str(row[0]) if row else ""
