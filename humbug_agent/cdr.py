@@ -145,6 +145,11 @@ class Calls(Sequence[CDR]):
         one = self.each[at]
         return one if isinstance(one, CDR) else self._whole(one)
 
+    def last_ended(self) -> float:
+        """When the last of them ended, in seconds since the epoch; 0 where there is none."""
+        last = self.each[-1] if self.each else None
+        return 0.0 if last is None else last.end.timestamp() if isinstance(last, CDR) else last[_END]
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
@@ -160,6 +165,7 @@ class Calls(Sequence[CDR]):
 
 
 _FIELDS = [one.name for one in fields(CDR)]
+_END = _FIELDS.index("end")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ class Filter:
     def where(self) -> tuple[str, list[object]]:
         """A condition over calls and deliveries, and its parameters."""
         conditions: list[tuple[str, object]] = [
-            ("state = ?", self.state),
+            # By the second half SQLite sees that its index of what is not sent has them all.
+            ("state = ?" if self.state in ("sent", None) else "state = ? AND state <> 'sent'", self.state),
             ("destination = ?", self.destination),
             ("uniqueid = ?", self.uniqueid),
             ("start >= ?", self.since),
@@ -137,7 +138,9 @@ def entries(outbox: Outbox, wanted: Filter) -> Iterator[Entry]:
 def newest(outbox: Outbox, wanted: Filter, limit: int) -> list[Entry]:
     """The last ``limit`` of the same, in the same order."""
     where, parameters = wanted.where()
-    sql = f"{_ENTRY} {where} ORDER BY calls.id DESC, destination DESC LIMIT ?"
+    # The same order either way; by the table in which they are looked up nothing need be sorted.
+    by = "calls.id" if wanted.state in ("sent", None) else "call"
+    sql = f"{_ENTRY} {where} ORDER BY {by} DESC, deliveries.destination DESC LIMIT ?"
     return [_entry(row) for row in outbox.select(sql, *parameters, limit)][::-1]
 
 

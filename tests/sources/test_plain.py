@@ -104,3 +104,14 @@ def test_what_is_flat_is_the_same_call(zone: str, tmp_path: Path) -> None:
 def test_without_a_lane_nothing_is_plain() -> None:
     found, _ = split((DATA / "asterisk22" / "Master-full.csv").read_bytes(), final=True)
     assert {type(one).__name__ for one in found} == {"Row"}
+
+
+def test_when_the_last_call_ended_is_known_without_making_it(tmp_path: Path) -> None:
+    path = tmp_path / "Master.csv"
+    path.write_bytes((DATA / "asterisk22" / "Master-full.csv").read_bytes())
+    source = AsteriskCsv(settings_of(path, utc=False), ZoneInfo("Europe/Berlin"))
+    found = next(batch.records for batch in source.read(None, Event(), follow=False) if batch.records)
+    assert isinstance(found, Calls)
+    for number in range(1, len(found) + 1):
+        assert Calls(found.each[:number], ZoneInfo("Europe/Berlin")).last_ended() == found[number - 1].end.timestamp()
+    assert Calls([], ZoneInfo("UTC")).last_ended() == 0

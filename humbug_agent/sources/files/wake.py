@@ -48,6 +48,8 @@ class Waker:
         self._inotify: int | None = None
         self._poll = select.poll()
         self._watched: list[tuple[str, int, int]] = []
+        # Whether the names may stand for something else than what is watched.
+        self._renamed = True
         self._looked = 0.0
         self._state: tuple[int, int] | None = None
         self._grown = 0
@@ -65,7 +67,7 @@ class Waker:
         if self._flood:
             stop.wait(FLOOD_REST)
         else:
-            if self._watch() or stop.is_set():
+            if (self._renamed and self._watch()) or stop.is_set():
                 # What happened before the watch began is told by nobody: look at once.
                 return
             self._await_hint(stop)
@@ -83,20 +85,28 @@ class Waker:
     def _await_hint(self, stop: Event) -> None:
         if self._inotify is None:
             stop.wait(POLL_SECONDS)
+            self._renamed = True
             return
         until = time.monotonic() + POLL_SECONDS
         while (left := until - time.monotonic()) > 0:
-            if self._poll.poll(left * 1000) and self._is_of_ours(os.read(self._inotify, _EVENTS_BYTES)):
+            if self._poll.poll(left * 1000) and self._hinted(self._inotify):
                 return
+        # Of what becomes of a directory above nobody tells.
+        self._renamed = True
 
-    def _is_of_ours(self, events: bytes) -> bool:
-        """Whether one of these is of the file, or of its names; of others in their directories it is not."""
-        return any(name in self._names or not name for name in _named(events))
+    def _hinted(self, inotify: int) -> bool:
+        """Whether what came is of the file, or of its names; of others in their directories it is not."""
+        of_ours = False
+        for events, name in _events(os.read(inotify, _EVENTS_BYTES)):
+            if events != _OF_FILE and (not name or name in self._names):
+                self._renamed = True
+            of_ours = of_ours or not name or name in self._names
+        return of_ours
 
     def _forget_hints(self) -> None:
         """Those that came since: what they are about is looked at now."""
         if self._inotify is not None and self._poll.poll(0):
-            os.read(self._inotify, _EVENTS_BYTES)
+            self._hinted(self._inotify)
 
     def _look(self) -> None:
         now = self._looked = time.monotonic()
@@ -122,6 +132,7 @@ class Waker:
             with suppress(OSError):
                 status = watched.stat()
                 found.append((os.fspath(watched), status.st_dev, status.st_ino))
+        self._renamed = False
         if self._watched == found:
             return False
         self._unwatch()
@@ -170,13 +181,13 @@ def _error() -> OSError:
     return OSError(number, os.strerror(number))
 
 
-def _named(events: bytes) -> Iterator[bytes]:
-    """The names in the directory of what these events are about; blank: the file that is watched, or too many events.
+def _events(said: bytes) -> Iterator[tuple[int, bytes]]:
+    """What happened, and to which name in the directory; blank: to the file that is watched, or too much to tell.
 
     Source: inotify(7), struct inotify_event.
     """
     at = 0
-    while at < len(events):
-        _, _, _, length = struct.unpack_from("iIII", events, at)
-        yield events[at + 16 : at + 16 + length].rstrip(b"\0")
+    while at < len(said):
+        _, events, _, length = struct.unpack_from("iIII", said, at)
+        yield events, said[at + 16 : at + 16 + length].rstrip(b"\0")
         at += 16 + length
