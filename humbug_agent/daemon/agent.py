@@ -19,7 +19,7 @@ from humbug_agent.backoff import LONGEST_WAIT, Flood
 from humbug_agent.config import Config, load
 from humbug_agent.daemon.housekeeping import begins_empty, keep_house_always, look_through, max_bytes, prepare
 from humbug_agent.daemon.kept import Kept
-from humbug_agent.daemon.life import Stop
+from humbug_agent.daemon.life import Stop, spare_what_stays
 from humbug_agent.daemon.supervisor import Brought, Supervisor, pump
 from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.host.systemd import notify
@@ -62,18 +62,18 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
     held, kept = ExitStack(), Kept()
     lock = held.enter_context(locked(config.agent.outbox, config.path))
     damages: list[float] = []
-    damage, first = "", True
+    damage, first, doubted = "", True, False
     try:
         while True:
             try:
                 if first:
-                    prepare(config)
-                elif not _prepared(config, asked, damage):
+                    prepare(config, briefly=True)
+                elif not _prepared(config, asked, damage, briefly=not doubted):
                     return
-                damage, first = "", False
+                damage, first, doubted = "", False, False
                 after = Agent(config, asked, kept).run()
             except OutboxDamaged as error:
-                after, damage, first = config, str(error), False
+                after, damage, first, doubted = config, str(error), False, True
                 damages = [at for at in damages if time.monotonic() - at < 3600] + [time.monotonic()]
                 if len(damages) > DAMAGES_AN_HOUR:
                     raise AgentError(
@@ -98,7 +98,7 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
         held.close()
 
 
-def _prepared(config: Config, asked: SimpleQueue[Ask], damage: str) -> bool:
+def _prepared(config: Config, asked: SimpleQueue[Ask], damage: str, *, briefly: bool) -> bool:
     """The outbox for the next Agent, as soon as its disk lets it be. False: asked to stop before that.
 
     The first Agent needn't wait: systemd tries it again. To end later would cut what is connected. Raises
@@ -107,7 +107,7 @@ def _prepared(config: Config, asked: SimpleQueue[Ask], damage: str) -> bool:
     trouble, reload = "", False
     while True:
         try:
-            prepare(config, damage)
+            prepare(config, damage, briefly=briefly)
         except OutboxDamaged:
             raise
         except OutboxError as error:
@@ -231,6 +231,7 @@ class Agent:
         log.info("%s", self._doing())
         for thread in threads:
             thread.start()
+        spare_what_stays()
         notify("READY=1")
         try:
             after = self._watch_over(file)

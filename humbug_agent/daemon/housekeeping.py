@@ -32,16 +32,17 @@ def max_bytes(config: Config) -> int:
     return config.agent.max_size_mb * 2**20
 
 
-def prepare(config: Config, damage: str = "") -> None:
+def prepare(config: Config, damage: str = "", *, briefly: bool = False) -> None:
     """Look through the outbox before anything relies on it; a damaged one is moved aside. Raises OutboxError.
 
-    ``damage`` is what was found wrong with it while it was used: a look through it need not find that.
+    ``damage`` is what was found wrong with it while it was used: a look through it need not find that. ``briefly``, a
+    large one is not looked through now: `look_through` is to do it beside all else.
     """
     path = config.agent.outbox
     schema.finish_move(path)
     is_new = not schema.status(path)
     written = schema.written(path)
-    if wrong := _wrong(path, damage):
+    if wrong := _wrong(path, damage, briefly=briefly):
         _replace(config, wrong, written)
     with Outbox(path) as outbox:
         if is_new:
@@ -57,7 +58,7 @@ def prepare(config: Config, damage: str = "") -> None:
         while outbox.keep_wall_clock(config.agent.timezone):
             pass
         names = {destination.name for destination in config.destinations}
-        for name, states in queries.totals(outbox).deliveries.items():
+        for name, states in queries.by_state(outbox).items():
             if name not in names and states["waiting"]:
                 log.warning(
                     "%s for [destination %s], which is no longer in %s: put it back, or humbug-agent outbox "
@@ -76,10 +77,10 @@ def prepare(config: Config, damage: str = "") -> None:
         log.error("%s; what was kept at an earlier stop waits beside it", error)
 
 
-def _wrong(path: Path, damage: str) -> str | None:
+def _wrong(path: Path, damage: str, *, briefly: bool) -> str | None:
     """As `schema.check` says, or ``damage``; asked once more where it is not sound, when its disk can be read."""
     with suppress(schema.OutboxError):
-        if not damage and not schema.check(path):
+        if not damage and not schema.check(path, briefly=briefly):
             return None
     schema.await_readable(path)
     return damage or schema.check(path)
@@ -171,7 +172,8 @@ def _replace(config: Config, wrong: str, written: float) -> None:
 
 
 def look_through(path: Path, stop: threading.Event) -> None:
-    """Compare the outbox's indexes with its tables, soon after the start and then once a week, until ``stop``.
+    """Compare the outbox's indexes and its counts with its tables, soon after the start and then once a week, until
+    ``stop``.
 
     Raises OutboxDamaged: what a look at the start does not see is met later, and by chance.
     """
@@ -182,10 +184,14 @@ def look_through(path: Path, stop: threading.Event) -> None:
         wait = LOOK_SECONDS
         try:
             schema.compare_indexes(path, stop)
+            with Outbox(path) as outbox:
+                outbox.db.conn.set_progress_handler(stop.is_set, 100_000)
+                queries.count_anew(outbox)
         except schema.OutboxDamaged:
             raise
         except schema.OutboxError as error:
-            log.warning("%s; it was not looked through", error)
+            if not stop.is_set():
+                log.warning("%s; it was not looked through", error)
 
 
 def keep_house_always(config: Config, stop: threading.Event) -> None:

@@ -1,10 +1,18 @@
 """Signs of life of the daemon's threads, so that systemd's watchdog hears of one that hangs."""
 
+import gc
 import threading
 import time
 
 SILENT_SECONDS = 300.0
 """A thread that shows no life for so long hangs. A busy disk, or a lock that another process has, takes seconds."""
+
+
+def spare_what_stays() -> None:
+    """Have the collector of garbage look no more at what is there now: nearly all of it stays for a daemon's life."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 class Stop(threading.Event):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from humbug_agent.backoff import growing, jittered
-from humbug_agent.cdr import Batch, Notice, Reject
+from humbug_agent.cdr import Batch, Calls, Notice, Reject
 from humbug_agent.outbox import spill
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError
@@ -103,6 +103,8 @@ def _say(source: str, rejects: Sequence[Reject], unkept: int, before: int, sayin
 
 
 def _latest(batch: Batch) -> float:
+    if isinstance(batch.records, Calls):
+        return batch.records.last_ended()
     last = batch.records[-1] if batch.records else None
     return 0.0 if last is None else (last.at if isinstance(last, Notice) else last.end).timestamp()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from humbug_agent.outbox.migrations import SENT_MINUTES as MINUTES
+from humbug_agent.outbox.minutes import SENT_MINUTES as MINUTES
 
 
 class Tally:

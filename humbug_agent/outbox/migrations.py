@@ -8,8 +8,7 @@ import time
 
 from sqlite_utils import Database, Migrations
 
-SENT_MINUTES = 60
-"""For how many minutes the outbox remembers how much was delivered in each."""
+from humbug_agent.outbox.minutes import SENT_MINUTES
 
 migrations = Migrations("humbug-agent")
 
@@ -153,4 +152,58 @@ def m006_what_must_hold(db: Database) -> None:
         "CREATE TRIGGER calls_of_deliveries AFTER DELETE ON calls "
         "WHEN EXISTS (SELECT 1 FROM deliveries WHERE call = OLD.id) "
         "BEGIN SELECT raise(ABORT, 'a delivery would lose its call'); END"
+    )
+
+
+@migrations()
+def m007_kept_counts(db: Database) -> None:
+    # How many there are of each, kept and not counted: that took the longer the more there were. By triggers, so that
+    # they are right whoever writes. What stands in no state that there is is counted as none.
+    db.conn.execute(
+        "CREATE TABLE kept (destination TEXT PRIMARY KEY, waiting INTEGER NOT NULL, sent INTEGER NOT NULL, "
+        "dead INTEGER NOT NULL) WITHOUT ROWID"
+    )
+    db.conn.execute("CREATE TABLE kept_calls (id INTEGER PRIMARY KEY, number INTEGER NOT NULL)")
+    db.conn.execute(
+        "INSERT INTO kept SELECT destination, total(state = 'waiting'), total(state = 'sent'), total(state = 'dead') "
+        "FROM deliveries GROUP BY destination"
+    )
+    db.conn.execute("INSERT INTO kept_calls SELECT 1, count(*) FROM calls")
+    counted = (
+        "ON CONFLICT (destination) DO UPDATE SET waiting = waiting + excluded.waiting, sent = sent + excluded.sent, "
+        "dead = dead + excluded.dead"
+    )
+    # One trigger for each event, for each costs a row that is written as much as an index does; the checks are those
+    # of m006.
+    for trigger in ("deliveries_hold_insert", "deliveries_have_calls", "deliveries_hold_update"):
+        db.conn.execute(f"DROP TRIGGER {trigger}")
+    db.conn.execute(
+        "CREATE TRIGGER deliveries_insert AFTER INSERT ON deliveries BEGIN "
+        "SELECT raise(ABORT, 'a delivery would be none') "
+        "WHERE NEW.state NOT IN ('waiting', 'sent', 'dead') OR NEW.attempts < 0 OR NEW.due < 0; "
+        "SELECT raise(ABORT, 'a delivery would have no call') WHERE NOT EXISTS "
+        "(SELECT 1 FROM calls WHERE id = NEW.call); "
+        "INSERT INTO kept VALUES (NEW.destination, NEW.state = 'waiting', NEW.state = 'sent', NEW.state = 'dead') "
+        f"{counted}; END"
+    )
+    db.conn.execute(
+        "CREATE TRIGGER deliveries_update AFTER UPDATE OF state, attempts, due ON deliveries "
+        "WHEN NEW.state <> OLD.state OR NEW.attempts < 0 OR NEW.due < 0 BEGIN "
+        "SELECT raise(ABORT, 'a delivery would be none') "
+        "WHERE (NEW.state NOT IN ('waiting', 'sent', 'dead') AND NEW.state <> OLD.state) "
+        "OR (NEW.attempts < 0 AND OLD.attempts >= 0) OR (NEW.due < 0 AND OLD.due >= 0); "
+        "UPDATE kept SET waiting = waiting + (NEW.state = 'waiting') - (OLD.state = 'waiting'), "
+        "sent = sent + (NEW.state = 'sent') - (OLD.state = 'sent'), "
+        "dead = dead + (NEW.state = 'dead') - (OLD.state = 'dead') WHERE destination = NEW.destination; END"
+    )
+    db.conn.execute(
+        "CREATE TRIGGER deliveries_delete AFTER DELETE ON deliveries BEGIN "
+        "UPDATE kept SET waiting = waiting - (OLD.state = 'waiting'), sent = sent - (OLD.state = 'sent'), "
+        "dead = dead - (OLD.state = 'dead') WHERE destination = OLD.destination; END"
+    )
+    db.conn.execute(
+        "CREATE TRIGGER calls_insert AFTER INSERT ON calls BEGIN UPDATE kept_calls SET number = number + 1; END"
+    )
+    db.conn.execute(
+        "CREATE TRIGGER calls_delete AFTER DELETE ON calls BEGIN UPDATE kept_calls SET number = number - 1; END"
     )

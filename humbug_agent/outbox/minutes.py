@@ -7,7 +7,8 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from humbug_agent.outbox.migrations import SENT_MINUTES
+SENT_MINUTES = 60
+"""For how many minutes the outbox remembers how much was delivered in each."""
 
 
 def count(conn: sqlite3.Connection, destination: str, sent: Iterable[float]) -> None:

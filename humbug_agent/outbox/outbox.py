@@ -3,19 +3,18 @@
 One Outbox for each thread. Everything that must be true together is one transaction.
 """
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from itertools import zip_longest
 from pathlib import Path
-from urllib.parse import quote
 
 from humbug_agent.cdr import MOMENTS, Batch, Damaged, Record, Reject
 from humbug_agent.outbox import minutes, rows, schema
+from humbug_agent.outbox.health import Health
 
 KEPT_FAILURES = 20
 LOG_BYTES = 16 * 2**20
@@ -70,19 +69,6 @@ _MARK = (
     "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ifnull(?, due), tried = ?, status = ?, reply = ?, "
     "error = ? WHERE call = ? AND destination = ?"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What the daemon last said of a part of it ("source NAME" or "destination NAME"), and since when."""
-
-    part: str
-    state: str
-    message: str
-    since: float
-
-    def is_of(self, kind: str) -> bool:
-        return self.part.startswith(f"{kind} ")
 
 
 class Outbox:
@@ -153,18 +139,11 @@ class Outbox:
             )
         now = time.time()
         with self.transaction() as conn:
-            conn.execute(
-                "INSERT INTO cursors (source, cursor, at, calls, rejects) VALUES (?, ?, ?, 0, 0) "
-                "ON CONFLICT (source) DO UPDATE SET "
-                "cursor = CASE excluded.cursor WHEN '' THEN cursor ELSE excluded.cursor END, at = excluded.at",
-                (source, batch.cursor or "", now),
-            )
             newest = conn.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()[0]
             conn.executemany(
-                f"INSERT INTO calls (source, accepted, {rows.COLUMNS}) SELECT ?, ?, {rows.PLACES} "
-                "WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE identity = ?) ON CONFLICT (identity) "
-                "DO UPDATE SET also = excluded.source WHERE also = '' AND source <> excluded.source",
-                ((source, now, *rows.values(record), record.identity) for record in batch.records),
+                f"INSERT INTO calls (source, accepted, {rows.COLUMNS}) VALUES (?, ?, {rows.PLACES}) ON CONFLICT "
+                "(identity) DO UPDATE SET also = excluded.source WHERE also = '' AND source <> excluded.source",
+                ((source, now, *values) for values in self._not_forgotten(batch.records)),
             )
             for destination in destinations:
                 conn.execute(
@@ -174,10 +153,19 @@ class Outbox:
             unkept = self._keep(conn, source, now, batch.rejects) if batch.rejects else 0
             calls = int(conn.execute("SELECT count(*) FROM calls WHERE id > ?", (newest,)).fetchone()[0])
             conn.execute(
-                "UPDATE cursors SET calls = calls + ?, rejects = rejects + ?, unkept = unkept + ? WHERE source = ?",
-                (calls, len(batch.rejects), unkept, source),
+                "INSERT INTO cursors (source, cursor, at, calls, rejects, unkept) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (source) DO UPDATE SET cursor = CASE excluded.cursor WHEN '' THEN cursor ELSE "
+                "excluded.cursor END, at = excluded.at, calls = calls + excluded.calls, "
+                "rejects = rejects + excluded.rejects, unkept = unkept + excluded.unkept",
+                (source, batch.cursor or "", now, calls, len(batch.rejects), unkept),
             )
         return calls
+
+    def _not_forgotten(self, records: Sequence[Record]) -> list[tuple[object, ...]]:
+        """What the columns of these records hold, but for those that were dropped."""
+        found = list(rows.each(records))
+        gone = self._among("forgotten", [values[0] for values in found])
+        return [values for values in found if values[0] not in gone] if gone else found
 
     def _keep(self, conn: sqlite3.Connection, source: str, now: float, rejects: Sequence[Reject]) -> int:
         """Keep them as far as there is room for those of one source. Returns how many were not."""
@@ -208,13 +196,16 @@ class Outbox:
 
     def known(self, identities: Sequence[bytes]) -> set[bytes]:
         """Which of these are calls that were accepted, kept or dropped since."""
+        return self._among("calls", identities) | self._among("forgotten", identities)
+
+    def _among(self, table: str, identities: Sequence[object]) -> set[bytes]:
         found: set[bytes] = set()
         for begin in range(0, len(identities), KNOWN_CHUNK):
             asked = identities[begin : begin + KNOWN_CHUNK]
             places = ", ".join("?" * len(asked))
-            for table in ("calls", "forgotten"):
-                rows = self.select(f"SELECT identity FROM {table} WHERE identity IN ({places})", *asked)
-                found |= {bytes(row["identity"]) for row in rows}
+            found.update(
+                row[0] for row in self.select(f"SELECT identity FROM {table} WHERE identity IN ({places})", *asked)
+            )
         return found
 
     # What delivery needs.
@@ -306,11 +297,16 @@ class Outbox:
 
         Returns how many.
         """
+        # What lies between the states that there are: among a million that wait the index finds it at once.
+        gaps = ("state < 'dead'", "state > 'dead' AND state < 'sent'", "state > 'sent' AND state < 'waiting'")
         with self.transaction() as conn:
-            return conn.execute(
-                "UPDATE deliveries SET error = 'the outbox is damaged: its state was ' || quote(state), state = 'dead' "
-                "WHERE state <> 'sent' AND state NOT IN ('waiting', 'dead')"
-            ).rowcount
+            return sum(
+                conn.execute(
+                    "UPDATE deliveries SET error = 'the outbox is damaged: its state was ' || quote(state), "
+                    f"state = 'dead' WHERE state <> 'sent' AND {gap}"
+                ).rowcount
+                for gap in (*gaps, "state > 'waiting'")
+            )
 
     def doubt_answers(self, destination: str, ids: Sequence[int], now: float) -> None:
         """Have these calls sent again: what seemed to be the answer to them may have been to others."""
@@ -433,17 +429,3 @@ class Outbox:
 def _due(row: sqlite3.Row) -> Due | Lost:
     record, call, attempts = rows.record(row), row["call"], row["attempts"]
     return Lost(call, attempts, record.reason) if isinstance(record, Damaged) else Due(call, attempts, record)
-
-
-def told(path: Path, part: str) -> str:
-    """The message that `report` was last called with for a part; blank where there is none, or it can't be read.
-
-    No outbox is made by that, whatever becomes of the file meanwhile.
-    """
-    try:
-        uri = f"file:{quote(os.fsencode(path))}?mode=rw"
-        with closing(sqlite3.connect(uri, timeout=schema.BUSY_SECONDS, uri=True)) as db:
-            row = db.execute("SELECT message FROM health WHERE part = ?", (part,)).fetchone()
-    except sqlite3.DatabaseError:
-        return ""
-    return str(row[0]) if row else ""

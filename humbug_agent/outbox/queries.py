@@ -45,7 +45,8 @@ class Filter:
     def where(self) -> tuple[str, list[object]]:
         """A condition over calls and deliveries, and its parameters."""
         conditions: list[tuple[str, object]] = [
-            ("state = ?", self.state),
+            # By the second half SQLite sees that its index of what is not sent has them all.
+            ("state = ?" if self.state in ("sent", None) else "state = ? AND state <> 'sent'", self.state),
             ("destination = ?", self.destination),
             ("uniqueid = ?", self.uniqueid),
             ("start >= ?", self.since),
@@ -141,7 +142,9 @@ def entries(outbox: Outbox, wanted: Filter) -> Iterator[Entry]:
 def newest(outbox: Outbox, wanted: Filter, limit: int) -> list[Entry]:
     """The last ``limit`` of the same, in the same order."""
     where, parameters = wanted.where()
-    sql = f"{_ENTRY} {where} ORDER BY calls.id DESC, destination DESC LIMIT ?"
+    # The same order either way; by the table in which they are looked up nothing need be sorted.
+    by = "calls.id" if wanted.state in ("sent", None) else "call"
+    sql = f"{_ENTRY} {where} ORDER BY {by} DESC, deliveries.destination DESC LIMIT ?"
     return [_entry(row) for row in outbox.select(sql, *parameters, limit)][::-1]
 
 
@@ -151,6 +154,11 @@ def _entry(row: sqlite3.Row) -> Entry:
 
 
 def count(outbox: Outbox, wanted: Filter) -> int:
+    if wanted == Filter(state=wanted.state, destination=wanted.destination):
+        # That is known: to count a million takes its time.
+        several = by_state(outbox)
+        chosen = [several.get(wanted.destination, {})] if wanted.destination is not None else several.values()
+        return sum(states.get(state, 0) for states in chosen for state in STATES if wanted.state in (None, state))
     where, parameters = wanted.where()
     sql = f"SELECT count(*) AS n FROM calls JOIN deliveries ON call = calls.id WHERE {where}"
     return int(outbox.select(sql, *parameters)[0]["n"])
@@ -300,33 +308,75 @@ class Totals:
 
 def destinations(outbox: Outbox) -> list[str]:
     """All to which the outbox holds deliveries, whether agent.ini has them or not."""
-    found = outbox.select(f"SELECT DISTINCT {rows.as_texts('destination')} FROM deliveries ORDER BY 1")
-    return [row["destination"] for row in found]
+    return sorted(by_state(outbox))
+
+
+def by_state(outbox: Outbox) -> dict[str, dict[str, int]]:
+    """How many deliveries there are, as Totals has it."""
+    numbers = ", ".join(f"CAST({state} AS INTEGER) AS {state}" for state in STATES)
+    found = outbox.select(f"SELECT {rows.as_texts('destination')}, {numbers} FROM kept ORDER BY kept.destination")
+    several = {row["destination"]: {state: max(0, row[state]) for state in STATES} for row in found}
+    return {name: states for name, states in several.items() if any(states.values())}
+
+
+def count_anew(outbox: Outbox) -> None:
+    """Put right what the outbox says how many there are, where a damage has changed that. Raises OutboxError."""
+    counts = ", ".join(f"total(state = '{state}') AS {state}" for state in STATES)
+    with outbox.transaction(writes=False) as conn:
+        counted = conn.execute(f"SELECT destination, {counts} FROM deliveries GROUP BY destination").fetchall()
+        said = {row["destination"]: row for row in conn.execute("SELECT * FROM kept")}
+        calls = conn.execute("SELECT count(*) - (SELECT total(number) FROM kept_calls) FROM calls").fetchone()[0]
+    there = {row["destination"]: row for row in counted}
+    off: list[tuple[object, ...]] = []
+    for name in there.keys() | said.keys():
+        by = [_number(there, name, state) - _number(said, name, state) for state in STATES]
+        off += [(name, *by)] if any(by) else []
+    if not off and calls == 0:
+        return
+    # Meanwhile they may have changed, and not the difference.
+    with outbox.transaction() as conn:
+        conn.executemany(
+            "INSERT INTO kept VALUES (?1, ?2, ?3, ?4) ON CONFLICT (destination) DO UPDATE SET waiting = waiting + ?2, "
+            "sent = sent + ?3, dead = dead + ?4",
+            off,
+        )
+        conn.execute(
+            "INSERT INTO kept_calls VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET number = number + ?1", (int(calls),)
+        )
+
+
+def _number(rows_: dict[str, sqlite3.Row], name: str, state: str) -> int:
+    said = rows_[name][state] if name in rows_ else 0
+    return int(said) if isinstance(said, int | float) else 0
 
 
 # Without what is no call; it has an index of its own, being rare.
-CALLS = "SELECT count(*) - (SELECT count(*) FROM calls WHERE event <> 'Cdr') AS n FROM calls"
+CALLS = (
+    "SELECT max(0, CAST(number AS INTEGER) - (SELECT count(*) FROM calls WHERE event <> 'Cdr')) AS n FROM kept_calls"
+)
+
+
+_OLDEST = (
+    f"SELECT {rows.as_texts('destination')}, CAST(accepted AS REAL) AS accepted FROM deliveries INDEXED BY "
+    "deliveries_state JOIN calls ON id = call WHERE state = 'waiting' AND state <> 'sent' AND destination = ? "
+    "ORDER BY call LIMIT 1"
+)
+_LAST_ERROR = (
+    "SELECT CAST(failures.destination AS TEXT) AS destination, CAST(failures.error AS TEXT) AS error, failures.at "
+    "FROM failures CROSS JOIN deliveries USING (call, destination) WHERE destination = ? AND state <> 'sent' "
+    "ORDER BY failures.id DESC LIMIT 1"
+)
 
 
 def totals(outbox: Outbox) -> Totals:
-    deliveries: dict[str, dict[str, int]] = {}
-    for row in outbox.select(
-        f"SELECT {rows.as_texts('destination state')}, count(*) AS n FROM deliveries "
-        "GROUP BY deliveries.destination, deliveries.state"
-    ):
-        deliveries.setdefault(row["destination"], dict.fromkeys(STATES, 0))[row["state"]] = row["n"]
-    oldest = outbox.select(
-        "SELECT destination, CAST(accepted AS REAL) AS accepted FROM calls JOIN (SELECT destination, min(call) AS "
-        "first FROM deliveries WHERE state = 'waiting' GROUP BY destination) ON id = first"
-    )
-    errors = outbox.select(
-        f"SELECT {rows.as_texts('destination error')}, at FROM failures WHERE id IN "
-        "(SELECT max(failures.id) FROM failures JOIN deliveries USING (call, destination) WHERE state <> 'sent' "
-        "GROUP BY destination)"
-    )
+    deliveries = by_state(outbox)
+    # One by one: of those that wait, and of failures that are made good, there may be a million.
+    oldest = [row for name, states in deliveries.items() if states["waiting"] for row in outbox.select(_OLDEST, name)]
+    open_ = [name for name, states in deliveries.items() if states["waiting"] or states["dead"]]
+    errors = [row for name in open_ for row in outbox.select(_LAST_ERROR, name)]
     rejected = f"SELECT {rows.as_texts('source')}, count(*) AS n FROM rejects GROUP BY rejects.source"
     return Totals(
-        int(outbox.select(CALLS)[0]["n"]),
+        sum(row["n"] for row in outbox.select(CALLS)),
         {row["source"]: row["n"] for row in outbox.select(rejected)},
         deliveries,
         {row["destination"]: row["accepted"] for row in oldest},

@@ -9,12 +9,12 @@ says something.
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any
 
-from humbug_agent.cdr import CDR, Damaged, Direction, Disposition, Notice, Record
+from humbug_agent.cdr import CDR, Calls, Damaged, Direction, Disposition, Notice, Record
 from humbug_agent.words import said
 
 FIELDS = tuple(field.name for field in dataclasses.fields(CDR))
@@ -32,6 +32,12 @@ _OF_A_NOTICE = {"identity", "start", "end", "extra"}
 
 COLUMNS = ", ".join((*FIELDS, "event", *OFFSETS.values()))
 PLACES = ", ".join("?" * (len(FIELDS) + 1 + len(OFFSETS)))
+
+
+def each(records: Sequence[Record]) -> Iterator[tuple[object, ...]]:
+    """The ``values`` of each."""
+    found = records.each if isinstance(records, Calls) else records
+    return (one if isinstance(one, tuple) else values(one) for one in found)
 
 
 def values(record: Record) -> tuple[object, ...]:

@@ -7,11 +7,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlite_utils import Database
-
-from humbug_agent.outbox.migrations import migrations
 from humbug_agent.outbox.repair import Again, Salvage, lenient, salvage
 
 BUSY_SECONDS = 30
@@ -44,7 +42,34 @@ class OutboxFull(OutboxError):
     """
 
 
-def connect(path: Path, *, durable: bool) -> Database:
+MIGRATIONS = frozenset(
+    {
+        "m001_first", "m002_second_source", "m003_what_was_sent", "m004_wall_clock", "m005_bounds",
+        "m006_what_must_hold", "m007_kept_counts",
+    }
+)  # fmt: skip
+"""Those of migrations.py, which with sqlite-utils takes 9 MiB to import and is needed once in a version's life."""
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A connection to an outbox that has today's tables."""
+
+    conn: sqlite3.Connection
+
+    def commit(self) -> None:
+        if self.conn.in_transaction:
+            self.conn.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self.conn.in_transaction:
+            self.conn.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self.conn.close()
+
+
+def connect(path: Path, *, durable: bool) -> Connected:
     """A connection of this thread's own to the outbox at ``path``, with today's schema.
 
     ``durable`` commits survive a power cut (synchronous=FULL); the others survive a killed process, which is
@@ -64,8 +89,8 @@ def connect(path: Path, *, durable: bool) -> Database:
             time.sleep(0.05)
 
 
-def _set_up(path: Path, durable: bool) -> Database:
-    db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS), execute_plugins=False)
+def _set_up(path: Path, durable: bool) -> Connected:
+    db = Connected(sqlite3.connect(path, timeout=BUSY_SECONDS))
     try:
         # Only a file without tables takes this; it is what lets dropped calls give their room back. Said to one that
         # has it, it would be a write, for which a full disk may have no room.
@@ -74,7 +99,7 @@ def _set_up(path: Path, durable: bool) -> Database:
         db.conn.execute("PRAGMA journal_mode = WAL")
         db.conn.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         db.conn.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
-        _migrate(db, path)
+        _migrate(db.conn, path)
     except BaseException:
         db.close()
         raise
@@ -103,13 +128,19 @@ def create(path: Path) -> None:
         raise OutboxError(f"{path}: {error.strerror}{hint if closed else ''}") from error
 
 
-def _migrate(db: Database, path: Path) -> None:
-    ours = {migration.name for migration in migrations.pending(Database(memory=True))}
-    applied = {migration.name for migration in migrations.applied(db)}
-    if newer := sorted(applied - ours):
+def _migrate(conn: sqlite3.Connection, path: Path) -> None:
+    applied: set[str] = set()
+    if _has(conn, "_sqlite_migrations"):
+        found = conn.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = 'humbug-agent'").fetchall()
+        applied = {name for (name,) in found}
+    if newer := sorted(applied - MIGRATIONS):
         raise OutboxError(f"outbox {path}: a newer humbug-agent made it ({newer[-1]}); install that version or later")
-    if ours - applied:
-        migrations.apply(db)
+    if MIGRATIONS - applied:
+        from sqlite_utils import Database
+
+        from humbug_agent.outbox.migrations import migrations
+
+        migrations.apply(Database(conn, execute_plugins=False))
 
 
 def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
@@ -169,17 +200,28 @@ def look_into(path: Path) -> None:
         raise reported(error, path) from error
 
 
-def check(path: Path) -> str | None:
+SMALL_BYTES = 16 * 2**20
+"""An outbox up to so large is looked through in a moment."""
+
+_SMALL_TABLES = ("cursors", "health", "kept", "kept_calls", "_sqlite_migrations")
+
+
+def check(path: Path, *, briefly: bool = False) -> str | None:
     """Look through the whole file. None when it is sound or absent, else what is wrong with it. Raises OutboxError.
 
     What the indexes hold is not compared with their tables: `compare_indexes` does, and takes several times as long.
+    ``briefly``, of a large file only the tables are looked through that don't grow: whoever asks for that has
+    `compare_indexes` look through all of it soon.
     """
     if not (there := status(path)) or not there.st_size:
         return None
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
             conn.text_factory = lenient
-            found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
+            small = not briefly or path.stat().st_size <= SMALL_BYTES
+            wanted = ["1"] if small else [name for name in _SMALL_TABLES if _has(conn, name)]
+            several = (conn.execute(f"PRAGMA quick_check({one})").fetchone()[0] for one in wanted)
+            found = next((said for said in several if said != "ok"), "ok")
         if found == "ok":
             # There is damage that it does not see.
             connect(path, durable=False).close()
@@ -193,6 +235,10 @@ def check(path: Path) -> str | None:
             return str(error)
         raise reported(error, path) from error
     return None if found == "ok" else str(found)
+
+
+def _has(conn: sqlite3.Connection, table: str) -> bool:
+    return bool(conn.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone())
 
 
 def compare_indexes(path: Path, stop: threading.Event) -> None:
@@ -236,7 +282,8 @@ def move_aside(
     fresh = _fresh(path)
     _unlink(fresh)
     db = connect(fresh, durable=True)
-    with contextlib.closing(sqlite3.connect(path)) as old, db.atomic():
+    with contextlib.closing(sqlite3.connect(path)) as old, db.conn:
+        db.conn.execute("BEGIN IMMEDIATE")
         found = salvage(path, old, db.conn, again, destinations)
     db.close()
     _rename(path, aside)

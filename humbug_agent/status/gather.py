@@ -8,7 +8,8 @@ from pathlib import Path
 
 from humbug_agent.config import Config
 from humbug_agent.outbox import queries
-from humbug_agent.outbox.outbox import Health, Outbox
+from humbug_agent.outbox.health import Health
+from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.sources.readable import in_words
 from humbug_agent.status import coverage, taken

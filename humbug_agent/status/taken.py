@@ -16,7 +16,8 @@ from pathlib import Path
 from humbug_agent.config import Config
 from humbug_agent.host import systemd
 from humbug_agent.ini import Secret
-from humbug_agent.outbox.outbox import Outbox, told
+from humbug_agent.outbox.health import told
+from humbug_agent.outbox.outbox import Outbox
 
 PART = "agent.ini"
 

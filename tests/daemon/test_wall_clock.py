@@ -15,9 +15,9 @@ from sqlite_utils import Database
 from humbug_agent.cdr import CDR, Batch, wall_clock
 from humbug_agent.config import load
 from humbug_agent.daemon import housekeeping
-from humbug_agent.outbox import outbox as outboxes
-from humbug_agent.outbox import rows, schema
-from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.migrations import migrations
+from humbug_agent.outbox.outbox import Outbox, rows
+from humbug_agent.outbox.outbox import outbox as outboxes
 from tests.kit.calls import call
 from tests.kit.host import Host
 
@@ -90,7 +90,7 @@ def test_an_outbox_of_before_keeps_what_it_would_have_sent(host: Host, monkeypat
     host.configure(timezone="Europe/Zurich")
     config = load(host.ini)
     old = Database(sqlite3.connect(config.agent.outbox), execute_plugins=False)
-    schema.migrations.apply(old, stop_before="m004_wall_clock")
+    migrations.apply(old, stop_before="m004_wall_clock")
     summer = datetime(2026, 7, 1, 12, tzinfo=UTC)
     before = [call(1, start=summer, answer=None, end=summer), call(2), call(3)]
     names, places = ", ".join(rows.FIELDS), ", ".join("?" * (len(rows.FIELDS) + 2))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from humbug_agent.outbox import schema
-from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.migrations import migrations
+from humbug_agent.outbox.outbox import Mark, Outbox, schema
 from humbug_agent.outbox.schema import OutboxDamaged
 from humbug_agent.outbox.waits import cut_waits
 from tests.kit.calls import batch
@@ -83,7 +83,7 @@ def test_a_salvage_brings_what_no_longer_may_be(outbox: Outbox, path: Path) -> N
 
 def test_a_file_of_before_gets_it_too_and_what_was_wrong_in_it_stays(path: Path) -> None:
     with closing(Database(sqlite3.connect(path), execute_plugins=False)) as db:
-        schema.migrations.apply(db, stop_before="m006_what_must_hold")
+        migrations.apply(db, stop_before="m006_what_must_hold")
         db.conn.execute("INSERT INTO deliveries (call, destination, state) VALUES (1, 'humbug', 'gone')")
         db.conn.commit()
     with Outbox(path) as outbox:

@@ -12,9 +12,9 @@ from sqlite_utils import Database
 
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import housekeeping
-from humbug_agent.outbox import dropping, queries, schema
 from humbug_agent.outbox.dropping import Piecemeal
-from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.migrations import migrations
+from humbug_agent.outbox.outbox import Mark, Outbox, dropping, queries
 from humbug_agent.outbox.queries import Filter
 from tests.kit.calls import batch, call
 
@@ -96,7 +96,7 @@ def test_in_ten_years_the_outbox_does_not_grow_and_what_was_sent_in_the_last_two
 
 def test_of_calls_dropped_by_an_earlier_version_the_two_years_begin_with_the_update(path: Path, clock: Clock) -> None:
     with closing(Database(sqlite3.connect(path), execute_plugins=False)) as db:
-        schema.migrations.apply(db, stop_before="m005_bounds")
+        migrations.apply(db, stop_before="m005_bounds")
         db.conn.execute("INSERT INTO forgotten VALUES (?)", (call(1).identity,))
         db.conn.commit()
     config = config_for(path)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from humbug_agent.delivery.tally import Tally
-from humbug_agent.outbox import minutes, queries, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
-from humbug_agent.outbox.migrations import SENT_MINUTES
-from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.migrations import migrations
+from humbug_agent.outbox.minutes import SENT_MINUTES
+from humbug_agent.outbox.outbox import Mark, Outbox, minutes, queries, schema
 from humbug_agent.outbox.queries import Filter
 from tests.kit.calls import batch
 from tests.kit.damage import unguarded
@@ -54,7 +54,7 @@ def sent(path: Path, *ages: float) -> None:
 def test_it_is_what_one_counts_by_hand(ages: list[int]) -> None:
     with closing(sqlite3.connect(":memory:")) as db:
         db.row_factory = sqlite3.Row
-        schema.migrations.apply(Database(db))
+        migrations.apply(Database(db))
         for age in sorted(ages, reverse=True):
             minutes.count(db, "humbug", [NOW - age])
         tally = Tally(NOW)
@@ -94,7 +94,7 @@ def test_of_the_time_before_the_outbox_was_made_nothing_is_known(path: Path) -> 
 
 def test_an_upgrade_knows_the_last_hour_and_a_damaged_outbox_keeps_it(path: Path) -> None:
     old = Database(sqlite3.connect(path), execute_plugins=False)
-    schema.migrations.apply(old, stop_before="m003_what_was_sent")
+    migrations.apply(old, stop_before="m003_what_was_sent")
     old.conn.executemany(
         "INSERT INTO deliveries (call, destination, state, attempts, tried) VALUES (?, ?, ?, 1, ?)",
         [

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,9 @@ from sqlite_utils import Database
 from humbug_agent.cdr import Batch, Notice
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import housekeeping
-from humbug_agent.outbox import lock, queries, rows, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
-from humbug_agent.outbox.outbox import KEPT_FAILURES, Mark, Outbox
+from humbug_agent.outbox.migrations import migrations
+from humbug_agent.outbox.outbox import KEPT_FAILURES, Mark, Outbox, lock, queries, rows, schema
 from humbug_agent.outbox.queries import Filter
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError, OutboxFull
 from humbug_agent.status import coverage
@@ -67,7 +67,7 @@ def test_a_call_of_two_sources_is_one_and_both_have_seen_it(outbox: Outbox) -> N
 def first_version(path: Path) -> None:
     """An outbox as version 0.1.0 made it, with a call that waits."""
     db = Database(sqlite3.connect(path), execute_plugins=False)
-    schema.migrations.apply(db, stop_before="m002_second_source")
+    migrations.apply(db, stop_before="m002_second_source")
     places = ", ".join("?" * (len(rows.FIELDS) + 2))
     db.conn.execute(
         f"INSERT INTO calls (source, accepted, {', '.join(rows.FIELDS)}) VALUES ({places})",
@@ -405,7 +405,7 @@ def test_an_outbox_of_a_newer_version_is_refused_with_a_word_on_what_to_do(path:
     Outbox(path).close()
     with closing(Database(path)) as db:
         db["_sqlite_migrations"].insert(
-            {"migration_set": schema.migrations.name, "name": "m999_future", "applied_at": "2030-01-01"}
+            {"migration_set": migrations.name, "name": "m999_future", "applied_at": "2030-01-01"}
         )
     with pytest.raises(OutboxError, match=r"a newer humbug-agent made it \(m999_future\)"):
         Outbox(path)
@@ -432,3 +432,61 @@ def test_what_is_no_text_can_be_told_of(outbox: Outbox) -> None:
     """The name of a file may be any bytes."""
     outbox.report("source s", "failing", "/var/a\udcff: can't be read")
     assert outbox.health()["source s"].message == "/var/a\\udcff: can't be read"
+
+
+def as_of_before(path: Path, calls: int) -> None:
+    """An outbox with so many calls, every third of them sent, as the version before its counts were kept left it."""
+    with closing(Database(sqlite3.connect(path), execute_plugins=False)) as db:
+        migrations.apply(db, stop_before="m007_kept_counts")
+        names = f"id, source, accepted, {rows.COLUMNS}"
+        for number in range(1, 101):
+            values = (number, "csv", 1.0, *rows.values(call(number)))
+            db.conn.execute(f"INSERT INTO calls ({names}) VALUES ({', '.join('?' * len(values))})", values)
+        others = names.replace("identity, ", "")
+        db.conn.execute(
+            f"WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {calls // 100 - 1}) INSERT INTO calls "
+            f"(identity, {others}) SELECT randomblob(16), {others.replace('id', 'i * 100 + id', 1)} FROM calls, n"
+        )
+        db.conn.execute("INSERT INTO deliveries (call, destination) SELECT id, 'humbug' FROM calls")
+        db.conn.execute("UPDATE deliveries SET state = 'sent' WHERE call % 3 = 0")
+        db.conn.commit()
+
+
+def test_counts_of_an_outbox_of_before_are_kept_whenever_its_first_start_is_killed(path: Path) -> None:
+    as_of_before(path, 30_000)
+    opens = (
+        "import pathlib, sys; from humbug_agent.outbox.outbox import Outbox; print('go', flush=True); "
+        "Outbox(pathlib.Path(sys.argv[1]))"
+    )
+    for number in range(8):
+        with subprocess.Popen([sys.executable, "-c", opens, str(path)], stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            assert process.stdout.readline() == b"go\n"
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.002 * 2**number)
+            process.kill()
+    with Outbox(path) as outbox:
+        assert states(outbox) == {"waiting": 20_000, "sent": 10_000, "dead": 0}
+        assert queries.totals(outbox).calls == 30_000
+        outbox.mark("humbug", [Mark(1, "sent", 1.0), Mark(2, "dead", 1.0)])
+        outbox.accept("csv", batch(40_000), TO)
+        assert states(outbox) == {"waiting": 19_999, "sent": 10_001, "dead": 1}
+        assert queries.totals(outbox).calls == 30_001
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_counts_that_a_damage_has_changed_are_put_right(path: Path, outbox: Outbox) -> None:
+    outbox.accept("csv", batch(1, 2, 3), TO)
+    outbox.mark("humbug", [Mark(1, "sent", 1.0)])
+    with outbox.transaction() as conn:
+        conn.execute("UPDATE kept SET waiting = 77, sent = 'x', dead = -5")
+        conn.execute("DELETE FROM kept_calls")
+        conn.execute("INSERT INTO kept VALUES ('gone', 1, 2, 3)")
+    queries.count_anew(outbox)
+    assert queries.totals(outbox).deliveries == {"humbug": {"waiting": 2, "sent": 1, "dead": 0}}
+    assert queries.totals(outbox).calls == 3
+
+
+def test_whoever_opens_an_outbox_knows_all_its_migrations() -> None:
+    assert {one.name for one in migrations.pending(Database(memory=True))} == schema.MIGRATIONS

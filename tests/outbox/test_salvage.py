@@ -1,6 +1,7 @@
 """A damaged outbox, whichever page of it: what waits goes on waiting, and no source is ever refused afterwards."""
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -12,8 +13,8 @@ import pytest
 
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import housekeeping
-from humbug_agent.outbox import queries
-from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.outbox import Mark, Outbox, queries, schema
+from humbug_agent.outbox.schema import OutboxDamaged
 from tests.kit.calls import batch, call
 
 TO = ["humbug"]
@@ -181,3 +182,27 @@ def destroy(path: Path, name: str) -> None:
         (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
     data = path.read_bytes()
     path.write_bytes(data[: (root - 1) * 4096] + b"\xff" * 4096 + data[root * 4096 :])
+
+
+def test_of_a_large_outbox_a_start_looks_only_at_what_stays_small_and_the_rest_is_found_beside(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "SMALL_BYTES", 0)
+    config = config_for(path, {"csv-all": SOURCES["csv-all"]})
+    sound = filled(path)
+    destroy(path, "cursors")
+    assert schema.check(path, briefly=True)
+    path.write_bytes(sound)
+    destroy(path, "calls_start")
+    housekeeping.prepare(config, briefly=True)
+    with Outbox(path) as outbox:
+        # Nobody has met it yet.
+        assert outbox.cursor("csv-all") == "here"
+        assert len(outbox.take("humbug", 2 * CALLS, time.time())) == CALLS - SENT - 1
+    with pytest.raises(OutboxDamaged) as found:
+        schema.compare_indexes(path, threading.Event())
+    housekeeping.prepare(config, str(found.value), briefly=True)
+    with Outbox(path) as outbox:
+        assert len(outbox.take("humbug", 2 * CALLS, time.time())) == CALLS - SENT - 1
+        assert outbox.accept("csv-all", batch(*range(CALLS)), TO) == 0
+    schema.compare_indexes(path, threading.Event())

@@ -15,12 +15,12 @@ SQL = re.compile(
 
 PIECES = {
     # Names of columns and tables, and marks for values, all of them written in this program.
-    "_DELIVERED", "_ENTRY", "column", "key", "names", "order", "places", "rows.COLUMNS", "rows.PLACES", "sql", "table",
-    "texts", "these", "values", "when", "where", "', '.join(names)", "', '.join('?' * len(names))",
+    "_DELIVERED", "_ENTRY", "by", "column", "counted", "counts", "gap", "key", "names", "numbers", "one", "order",
+    "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "values", "when", "where",
+    "', '.join(names)", "', '.join('?' * len(names))",
     # Functions that make SQL of such names.
     "known('answer')", "known('end')", "known('start')", "rows.as_texts('destination')", "rows.as_texts('source')",
-    "rows.as_texts('destination error')", "rows.as_texts('destination reply error')",
-    "rows.as_texts('destination state')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",
+    "rows.as_texts('destination reply error')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",
     "rows.as_texts('source destination state reply error')",
     # Numbers, and a choice of two words.
     "', '.join((str(number) for number in ids))", "', '.join(map(str, calls))", "'FULL' if durable else 'NORMAL'",

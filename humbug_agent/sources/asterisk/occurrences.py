@@ -21,6 +21,8 @@ class Occurrences:
     def __init__(self) -> None:
         self._seen: dict[bytes, tuple[int, int]] = {}
         self._order: deque[tuple[int, bytes]] = deque()
+        # Those of the seen that `repeats` tells, which is asked for with each record that comes alone.
+        self._again: set[bytes] = set()
         self._last = b""
 
     @property
@@ -30,18 +32,20 @@ class Occurrences:
 
     def identity(self, digest: bytes, offset: int) -> bytes:
         """The identity of the record at ``offset``, which comes after all those asked for before."""
-        number = self._seen[digest][0] + 1 if digest in self._seen else 1
+        seen, order = self._seen, self._order
+        before = seen.get(digest)
+        number = before[0] + 1 if before else 1
+        if number > 1:
+            self._again.add(digest)
         self._last = digest
-        self._remember(digest, number, offset)
-        while self._order[0][0] < offset - WINDOW:
-            old, gone = self._order.popleft()
-            if self._seen[gone][1] == old:
-                del self._seen[gone]
-        return occurrence(digest, number)
-
-    def _remember(self, digest: bytes, number: int, offset: int) -> None:
-        self._seen[digest] = (number, offset)
-        self._order.append((offset, digest))
+        seen[digest] = number, offset
+        order.append((offset, digest))
+        while order[0][0] < offset - WINDOW:
+            old, gone = order.popleft()
+            if seen[gone][1] == old:
+                del seen[gone]
+                self._again.discard(gone)
+        return digest if number == 1 else occurrence(digest, number)
 
     def begins(self, offset: int) -> int:
         """Where in the file the oldest record stands that is still remembered; ``offset`` when none is."""
@@ -49,11 +53,10 @@ class Occurrences:
 
     def repeats(self) -> dict[str, int]:
         """What can't be counted again from the window alone: the digests (hex) seen more than once, and the last."""
-        return {
-            digest.hex(): number
-            for digest, (number, offset) in self._seen.items()
-            if number > 1 or offset < 0 or digest == self._last
-        }
+        told = {self._last} & self._seen.keys() | self._again
+        # In the order in which they came, where there is one.
+        those = self._seen if len(told) > 1 else told
+        return {digest.hex(): self._seen[digest][0] for digest in those if digest in told}
 
     def set_repeats(self, repeats: dict[str, int]) -> None:
         # They came in this order.
@@ -64,6 +67,10 @@ class Occurrences:
             else:
                 self._seen[digest] = (number, -1)
                 self._order.appendleft((-1, digest))
+            if number > 1 or self._seen[digest][1] < 0:
+                self._again.add(digest)
+            else:
+                self._again.discard(digest)
 
     def opening(self) -> tuple[bytes, ...]:
         """The first records' digests, up to one that differs from the first; nothing where there is none.
@@ -103,3 +110,4 @@ class Occurrences:
             if offset >= length - BORDER
         }
         self._order = deque((offset - length, digest) for offset, digest in self._order if offset >= length - BORDER)
+        self._again = {digest for digest, (number, offset) in self._seen.items() if number > 1 or offset < 0}

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from watchdog.observers.api import BaseObserver
 
 from humbug_agent.backoff import FLOOD_REST
-from humbug_agent.sources.files.wake import REST_SECONDS, Waker
+from humbug_agent.sources.files.wake import FLOOD_LOOK_SECONDS, POLL_SECONDS, REST_SECONDS, Waker
 from tests.kit.cdr_csv import Store, numbered
-from tests.kit.host import wait_until
 
 RECORD = b"x" * 219 + b"\n"
 
@@ -77,23 +75,48 @@ def test_a_flood_is_looked_at_once_and_then_when_it_has_gathered(log: Path, wake
     said = waits(waker, 2 * FLOOD_REST + 0.5)
     over.set()
     writer.join()
-    # One look at the first call, one that shows what it is and waits, and one each time it has gathered.
+    # A few looks until it shows what it is, and one each time it has gathered.
     gathered = [moment for moment in said if moment > FLOOD_REST / 2]
-    assert len(said) - len(gathered) <= 2
+    assert len(said) - len(gathered) <= 1 + FLOOD_LOOK_SECONDS / REST_SECONDS
     assert 1 <= len(gathered) <= 3
     assert min(gathered) >= FLOOD_REST
 
 
-def test_in_a_flood_nobody_is_told_of_each_record(log: Path, waker: Waker) -> None:
-    """Each would wake us up three times, also while nobody looks."""
-    stop = threading.Event()
-    looking = threading.Thread(target=waker.wait, args=(stop,))
-    append(log, 500)
-    looking.start()
-    wait_until(lambda: not any(isinstance(thread, BaseObserver) for thread in threading.enumerate()), FLOOD_REST / 2)
-    assert looking.is_alive()
-    stop.set()
-    looking.join()
+def test_nobody_but_who_waits_is_woken(log: Path, waker: Waker) -> None:
+    """Each thread more that is woken by a record costs as much as reading it does."""
+    before = threading.active_count()
+    append(log, 1)
+    waker.wait(threading.Event())
+    assert threading.active_count() == before
+
+
+def looked_at_at_once(waker: Waker) -> bool:
+    began = time.monotonic()
+    waker.wait(threading.Event())
+    return time.monotonic() - began < 0.5
+
+
+@pytest.mark.alone
+def test_a_file_that_takes_the_place_of_the_one_before_is_watched(log: Path, waker: Waker) -> None:
+    log.rename(log.with_name("Master.csv.1"))
+    assert looked_at_at_once(waker)
+    append(log, 1)
+    # It is there, it is watched from now on, and a call is written to it.
+    assert looked_at_at_once(waker)
+    assert looked_at_at_once(waker)
+    append(log, 1)
+    assert looked_at_at_once(waker)
+
+
+@pytest.mark.alone
+def test_what_is_written_beside_the_file_wakes_nobody(log: Path, waker: Waker) -> None:
+    """With accountlogs each record goes into a file of its account, too."""
+    beside = log.with_name("sales.csv")
+    began = time.monotonic()
+    for _ in range(3):
+        append(beside, 1)
+    waker.wait(threading.Event())
+    assert time.monotonic() - began > 0.9 * POLL_SECONDS
 
 
 @pytest.mark.alone

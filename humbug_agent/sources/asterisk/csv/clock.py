@@ -13,9 +13,10 @@ from threading import Event
 
 from humbug_agent.sources.asterisk.csv import cdr_conf
 from humbug_agent.sources.asterisk.csv.layouts import Row, Writer
+from humbug_agent.sources.asterisk.csv.plain import Plain, Stamps
 from humbug_agent.sources.asterisk.csv.records import Junk, split
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
-from humbug_agent.sources.asterisk.csv.zone import Clock, Judge, Stamps, Written, matters, moments
+from humbug_agent.sources.asterisk.csv.zone import Clock, Judge, Written, matters, moments
 from humbug_agent.sources.contract import Known
 from humbug_agent.sources.files.position import OpenFile
 from humbug_agent.sources.wall_clock import UNIQUEID, is_left_out
@@ -133,6 +134,9 @@ class CsvClock:
         """``file`` is given where the records reach to its end. None: nothing in them tells."""
         if self._told:
             return [self._told if _is_csvs(item) else Clock.LOCAL for item in found]
+        plain = [item for item in found if type(item) is Plain]
+        if len(plain) == len(found) and judge.is_usual(plain, _written(file) if file else None):
+            return [judge.clock or Clock.LOCAL] * len(found)
         rows = [number for number, item in enumerate(found) if _is_csvs(item)]
         stamps = [_stamps(found[number]) for number in rows]
         clocks, sure = judge.judge(stamps, _written(file) if file else None, more=more)
@@ -169,18 +173,20 @@ class CsvClock:
 
     def look(self, found: Found, clocks: Sequence[Clock], file: OpenFile | None) -> None:
         """Notice a zone that is wrong. ``file`` as in `_judged`."""
-        rows = [(_stamps(item), clock) for item, clock in zip(found, clocks, strict=False) if isinstance(item, Row)]
-        left_out = (one.start for one, clock in rows if clock is Clock.LOCAL and is_left_out(one.start, self._zone))
-        self._left_out = next(left_out, "")
+        rows = [(item, clock) for item, clock in zip(found, clocks, strict=False) if isinstance(item, Row)]
+        # A plain one's never are.
+        odd = (_stamps(item).start for item, clock in rows if clock is Clock.LOCAL and type(item) is not Plain)
+        self._left_out = next((start for start in odd if is_left_out(start, self._zone)), "")
         before, told = "", False
-        for stamps, clock in rows[-LOOKED_AT:]:
+        last = [(_stamps(item), clock) for item, clock in rows[-LOOKED_AT:]]
+        for stamps, clock in last:
             made = UNIQUEID.fullmatch(stamps.uniqueid)
             if made and stamps.uniqueid != before:
                 for moment in self._nearest(stamps.start, clock, int(made[1])):
                     self._watch.began(moment, int(made[1]))
             before, told = stamps.uniqueid, told or bool(made)
         if rows and not told and file and (written := _written(file)).just:
-            stamps, clock = rows[-1]
+            stamps, clock = last[-1]
             for moment in self._nearest(stamps.end, clock, written.at):
                 self._watch.ended(moment, written.at)
 
@@ -207,6 +213,8 @@ def _all(found: Found, clock: Clock | None) -> list[Clock]:
 
 
 def _stamps(item: Row | Junk) -> Stamps:
+    if type(item) is Plain:
+        return item.stamps()
     values = item.values if isinstance(item, Row) else {}
     return Stamps(*(values.get(name, b"").decode("latin-1") for name in ("start", "end", "uniqueid", "duration")))
 

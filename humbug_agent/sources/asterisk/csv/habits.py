@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from humbug_agent.sources.asterisk.csv.layouts import ASTERISKS_UNIQUEID, NO_ROOM, Row, Writer
+from humbug_agent.sources.asterisk.csv.plain import Plain
 from humbug_agent.sources.asterisk.csv.records import Junk
 
 MASTER = b"Master"
@@ -63,6 +64,9 @@ class Habits:
 
     def settle(self, found: list[Row | Junk]) -> list[Row | Junk]:
         """What was found next in the file, without the second one of each pair, and with its columns named rightly."""
+        if not self._run and found and all(type(item) is Plain for item in found):
+            self._only_new_columns = False
+            return found
         rows = [item for item in found if isinstance(item, Row)]
         if self._run or any(row.values["accountcode"] == MASTER for row in rows):
             self._count_runs(found)

@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from humbug_agent.sources.asterisk.record import SHARED
 
@@ -107,20 +108,16 @@ _PART_OF_STAMP = rb'(?:"[\d: -]{0,19}"?)?'
 _PART_OF_NUMBER = rb"-?\d{0,10}\r?"
 _PART_OF_WORDS = rb'(?:"[A-Za-z ]*"?)?\r?'
 _ANY = (rb"(?:" + _TEXT + b"|" + _NUMBER + b")", rb"(?:" + _PART_OF_TEXT + b"|" + _PART_OF_NUMBER + b")")
-_BEGINNING = re.compile(
-    _beginnings(
-        [(_TEXT, _PART_OF_TEXT)] * 9
-        + [(_START, _PART_OF_STAMP)]
-        + [(rb"(?:" + _STAMP + rb")?", _PART_OF_STAMP)] * 2
-        + [(_NUMBER, _PART_OF_NUMBER)] * 2
-        + [(_WORDS, _PART_OF_WORDS)] * 2
-        + [_ANY] * 5
-    )
+_BEGINNING = _beginnings(
+    [(_TEXT, _PART_OF_TEXT)] * 9
+    + [(_START, _PART_OF_STAMP)]
+    + [(rb"(?:" + _STAMP + rb")?", _PART_OF_STAMP)] * 2
+    + [(_NUMBER, _PART_OF_NUMBER)] * 2
+    + [(_WORDS, _PART_OF_WORDS)] * 2
+    + [_ANY] * 5
 )
-_CUSTOM_BEGINNING = re.compile(
-    _beginnings([(_TEXT, _PART_OF_TEXT)] * 8 + [(_QUOTED_START, _PART_OF_TEXT)] + [_ANY] * 10)
-)
-_CUSTOMS = (_CUSTOM, _CUSTOM_UNENDED, _CUSTOM_BEGINNING)
+_CUSTOM_BEGINNING = _beginnings([(_TEXT, _PART_OF_TEXT)] * 8 + [(_QUOTED_START, _PART_OF_TEXT)] + [_ANY] * 10)
+_CUSTOMS = (_CUSTOM.pattern, _CUSTOM_UNENDED.pattern, _CUSTOM_BEGINNING)
 _NAME = rb'(?:[^"\\]|\\(?:""|.))'
 _CLID = re.compile(rb'""(?:' + _NAME + rb'*+"" <[^"]*|(?! <)' + _NAME + rb"++)", re.DOTALL)
 """A caller ID between its quotes: a name in quotes of its own, which may be cut, and a number."""
@@ -128,7 +125,7 @@ _TWO_CLIDS = re.compile(b'""' + _NAME + rb'*(?:"" <[^"]*)?\\?""' + _CLID.pattern
 """The one of a record that was cut right there, and the next one's."""
 
 # At a line's beginning: whatever may go on behind a line break that stands in one of its texts.
-_MAY_GO_ON = re.compile(
+_MAY_GO_ON = (
     b"(?:" + _OWN_QUOTES.pattern + b",)?(?:" + _LOOSE_TEXT + rb',){0,20}+[ \t]*+(?:"(?:[^"]++|"")*+"?|[^",\r\n]*+)\r?\Z'
 )
 
@@ -139,7 +136,13 @@ class Writer(StrEnum):
     CSV, CUSTOM = "cdr_csv", "cdr_custom"
 
 
-@dataclass(frozen=True, slots=True)
+@cache
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    """Compiled when a file first has what it is for: that takes longer than all else that a start does."""
+    return re.compile(pattern)
+
+
+@dataclass(slots=True)
 class Row:
     """A whole record: its columns' values by name, still bytes, quotes undone; ``at`` its offset in the data."""
 
@@ -188,14 +191,14 @@ def next_beginning(data: bytes, at: int) -> int | None:
     for stamp in _STAMPED.finditer(data, at):
         # The one with more texts before its start is waited for where it may be either.
         for pattern in (_BEGINNING, _CUSTOM_BEGINNING):
-            if begun := _behind_a_cut(pattern.match, data, at, stamp.start("start")):
+            if begun := _behind_a_cut(_compiled(pattern).match, data, at, stamp.start("start")):
                 return begun.start()
     return None
 
 
 def may_go_on(data: bytes, at: int) -> bool:
     """Whether one record may begin at ``at``, where a line does, of which the end may still come."""
-    return bool(_MAY_GO_ON.match(data, at))
+    return bool(_compiled(_MAY_GO_ON).match(data, at))
 
 
 def _strict(data: bytes, at: int, *, doubled: bool = False) -> re.Match[bytes] | None:
@@ -221,7 +224,7 @@ def _behind_a_cut(
     while (quote := data.rfind(b'"', max(at, start - LONGEST), quote)) >= 0:
         match = pattern(data, quote)
         if match and match.start("start") == start:
-            if match.re not in _CUSTOMS or _has_clid(match):
+            if match.re.pattern not in _CUSTOMS or _has_clid(match):
                 return match
             # With the caller ID for a context they are another record's columns from the second on.
             last = last or (None if b"<" in match[4] else match)
@@ -233,7 +236,7 @@ def _has_clid(match: re.Match[bytes]) -> bool:
 
 
 def _any_row(match: re.Match[bytes]) -> Row:
-    if match.re not in _CUSTOMS:
+    if match.re.pattern not in _CUSTOMS:
         return _row(match)
     raw = list(match.groups())
     raw[9], raw[10] = raw[9] or b"", raw[10] or b""

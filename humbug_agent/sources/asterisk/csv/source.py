@@ -11,13 +11,15 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
+from hashlib import blake2b
 from threading import Event
 
-from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
+from humbug_agent.cdr import CDR, Batch, Calls, Flat, OneRecord, Reject, digest
 from humbug_agent.sources.asterisk.csv.clock import CsvClock
 from humbug_agent.sources.asterisk.csv.counting import Counting
 from humbug_agent.sources.asterisk.csv.habits import Habits, layouts
 from humbug_agent.sources.asterisk.csv.layouts import Row
+from humbug_agent.sources.asterisk.csv.plain import FastLane, Plain
 from humbug_agent.sources.asterisk.csv.records import Junk, split
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.zone import Clock
@@ -68,6 +70,7 @@ class AsteriskCsv:
         self.leaves_out = left_out(settings.path, settings.start)
         self._clock = CsvClock(settings, zone, self._identities)
         self._endless = Endless(Junk)
+        self._lane = FastLane(zone, settings.charset)
         # What is asked while somebody else reads.
         self._shelf = Shelf(settings.path, _different)
 
@@ -176,7 +179,7 @@ class AsteriskCsv:
     def _go_on(self, counting: Counting, file: OpenFile, place: Place, habits: Habits) -> None:
         """The count as it stood at the place, from the last records before it, which tell their habits, too."""
         counted = Occurrences()
-        found, _ = split(file.read_again(place.window), final=True)
+        found, _ = split(file.read_again(place.window), final=True, lane=self._lane)
         clocks = self._clock.again(found)
         # On a small PBX it may take hours until others show that its times are wrong.
         self._clock.look(found, clocks, None)
@@ -205,7 +208,7 @@ class AsteriskCsv:
         while more and not stop.is_set():
             data = file.peek(CHUNK)
             more = len(data) == CHUNK
-            found, taken = split(data, final=visit.last and not more)
+            found, taken = split(data, final=visit.last and not more, lane=self._lane)
             if not taken:
                 break
             at = file.offset
@@ -265,8 +268,10 @@ class AsteriskCsv:
         offset: int,
     ) -> Batch:
         """What was found next in a file as calls and rejects."""
-        clock_at = {item.at: clock for item, clock in zip(found, clocks, strict=True)}
         kept = habits.settle(found)
+        if kept is found:
+            return self._batch(found, clocks, path, counted, offset)
+        clock_at = {item.at: clock for item, clock in zip(found, clocks, strict=True)}
         return self._batch(kept, [clock_at[item.at] for item in kept], path, counted, offset)
 
     def _identities(self, found: Sequence[Row | Junk], clock: Clock) -> set[bytes]:
@@ -276,10 +281,14 @@ class AsteriskCsv:
     def _batch(
         self, found: Sequence[Row | Junk], clocks: Sequence[Clock], path: str, counted: Occurrences, offset: int
     ) -> Batch:
-        records: list[CDR] = []
+        records: list[Flat | CDR] = []
         rejects: list[Reject] = []
         for item, clock in zip(found, clocks, strict=True):
             at = offset + item.at
+            if type(item) is Plain and clock is Clock.LOCAL:
+                identity = counted.identity(blake2b(item.recognised().encode(), digest_size=16).digest(), at)
+                records.append(item.flat(identity))
+                continue
             reason = item.reason if isinstance(item, Junk) else ""
             if isinstance(item, Row):
                 try:
@@ -293,7 +302,7 @@ class AsteriskCsv:
                     reason = str(error)
             key = counted.identity(digest("reject", self.name, item.text.decode("latin-1")), at)
             rejects.append(Reject(key, item.text, reason, _where(path, at)))
-        return Batch(records, rejects, None)
+        return Batch(Calls(records, self._zone), rejects, None)
 
 
 def _different(beginning: bytes) -> int:

@@ -17,6 +17,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
+from humbug_agent.sources.asterisk.csv.plain import Plain, Stamps
 from humbug_agent.sources.wall_clock import UNIQUEID, is_left_out
 
 NEAR_SECONDS = 900
@@ -61,16 +62,6 @@ class Clock(StrEnum):
     @property
     def other(self) -> "Clock":
         return Clock.LOCAL if self is Clock.UTC else Clock.UTC
-
-
-@dataclass(frozen=True, slots=True)
-class Stamps:
-    """What of a record tells its clock: texts as Asterisk wrote them, blank where it wrote none."""
-
-    start: str
-    end: str
-    uniqueid: str
-    duration: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +153,41 @@ class Judge:
         utc, local = moments(record.end if record else "", self._zone)
         return utc if clock is Clock.UTC else local
 
+    def is_usual(self, records: Sequence[Plain], written: Written | None) -> bool:
+        """Whether these records are of the clock that was found, and nothing speaks against that; ``written`` as above.
+
+        Where none was found it is local time, as long as that is UTC. `judge` would say the same, in ten times as long.
+        If not, nothing is changed.
+        """
+        if not self.clock and any(record.offset for record in records):
+            return False
+        seen, found, other = self._seen.copy(), self.clock, 0.0
+        among = set(seen)
+        if found:
+            other = self._against[found.other]
+        for record in records:
+            vote: dict[Clock, float] = {}
+            uniqueid = record.columns[16]
+            if uniqueid and uniqueid not in among and (made := UNIQUEID.fullmatch(uniqueid)):
+                if len(seen) == REMEMBERED:
+                    among.discard(seen[0])
+                seen.append(uniqueid)
+                among.add(uniqueid)
+                if record.offset:
+                    vote = _vote_of(record.begun - int(made[1]), record.offset)
+            if found and written and record is records[-1]:
+                local = record.ended - record.offset
+                vote = _sum(vote, self._against_the_far((record.ended,), (local,), written))
+            if vote and found:
+                if found in vote:
+                    return False
+                other = min(other, SWITCH) + vote[found.other]
+        self._seen = seen
+        if found and records:
+            self._against = {found: 0.0, found.other: min(other, SWITCH)}
+            self._last = records[-1].stamps()
+        return True
+
     def judge_rest(self, record: Stamps, written: Written) -> Clock | None:
         """What the end of a file's last record tells, where nothing else does."""
         against = self._by_end(record, written)
@@ -215,30 +241,40 @@ class Judge:
         if not made or record.uniqueid in self._seen:
             return {}
         self._seen.append(record.uniqueid)
-        kinds = [_kind(each, int(made[1])) for each in moments(record.start, self._zone)]
-        found = dict(zip(Clock, kinds, strict=True))
-        for clock, kind in found.items():
-            if kind != found[clock.other] and {kind, found[clock.other]} <= {"near", "late", "early"}:
-                if kind == "early":
-                    return {clock: EARLY if found[clock.other] == "near" else LATE}
-                if kind == "late" and found[clock.other] == "near":
-                    return {clock: LATE}
-        return {}
+        utc, local = moments(record.start, self._zone)
+        return _vote_by(_kind(utc, int(made[1])), _kind(local, int(made[1])))
 
     def _by_end(self, record: Stamps, written: Written) -> dict[Clock, float]:
-        weight = JUST_WRITTEN if written.just else WRITTEN
-        return self._against_the_far(record.end, written.at - NEAR_SECONDS, written.at + NEAR_SECONDS, weight)
+        return self._against_the_far(*moments(record.end, self._zone), written)
 
-    def _against_the_far(self, stamp: str, low: float, high: float, weight: float) -> dict[Clock, float]:
+    def _against_the_far(self, utc: Sequence[float], local: Sequence[float], written: Written) -> dict[Clock, float]:
         """Only one of two that lie apart can be near."""
-        utc, local = moments(stamp, self._zone)
+        low, high = written.at - NEAR_SECONDS, written.at + NEAR_SECONDS
         near = {
             Clock.UTC: any(low <= moment <= high for moment in utc),
             Clock.LOCAL: any(low <= moment <= high for moment in local),
         }
         if near[Clock.UTC] == near[Clock.LOCAL]:
             return {}
-        return {clock: weight for clock in Clock if not near[clock]}
+        return {clock: JUST_WRITTEN if written.just else WRITTEN for clock in Clock if not near[clock]}
+
+
+@lru_cache(maxsize=4096)
+def _vote_of(behind: float, offset: int) -> dict[Clock, float]:
+    """What a uniqueid speaks against: the start is so long behind it in UTC, and the zone's clock was by ``offset``
+    before that."""
+    return _vote_by(_kind((behind,), 0), _kind((behind - offset,), 0))
+
+
+def _vote_by(utc: str, local: str) -> dict[Clock, float]:
+    found = {Clock.UTC: utc, Clock.LOCAL: local}
+    for clock, kind in found.items():
+        if kind != found[clock.other] and {kind, found[clock.other]} <= {"near", "late", "early"}:
+            if kind == "early":
+                return {clock: EARLY if found[clock.other] == "near" else LATE}
+            if kind == "late" and found[clock.other] == "near":
+                return {clock: LATE}
+    return {}
 
 
 def _kind(starts: Sequence[float], made: int) -> str:
