@@ -24,7 +24,7 @@ for line in Path("/proc/self/status").read_text().splitlines():
         print(int(line.split()[1]) // 1024)
 """
 FILE = """
-from humbug_agent.sources.place import OpenFile
+from humbug_agent.sources.files.position import OpenFile
 with OpenFile(Path(sys.argv[1])) as file:
     while piece := file.peek(262144):
         file.advance(piece)
