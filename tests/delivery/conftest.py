@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import trustme
+from sending import Sending
 
 from humbug_agent import backoff
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition
@@ -52,7 +53,7 @@ def a_call(number: int = 1, **changes: Any) -> CDR:
     return CDR(**(values | changes))
 
 
-def a_humbug(url: str, *, zone: tzinfo = UTC, country: str | None = None, **changes: Any) -> Humbug:
+def a_humbug(url: str, *, zone: tzinfo = UTC, country: str | None = None, **changes: Any) -> Sending:
     for name in ("api_key", "encryption_key", "proxy"):
         if isinstance(changes.get(name), str):
             changes[name] = Secret(changes[name])
@@ -69,7 +70,7 @@ def a_humbug(url: str, *, zone: tzinfo = UTC, country: str | None = None, **chan
         "ca_file": None,
         "proxy": None,
     }
-    return Humbug(HumbugSettings(**(settings | changes)), zone, NumbersSettings(country, 9, ""))
+    return Sending(HumbugSettings(**(settings | changes)), zone, NumbersSettings(country, 9, ""))
 
 
 @pytest.fixture(scope="session")

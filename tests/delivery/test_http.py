@@ -334,32 +334,42 @@ def test_what_is_ended_while_it_connects_sends_nothing(call: Call, humbug: Make,
 # A process that stands still.
 
 SLOW = """
-import socket, time
+import socket, sys, time
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 connections = [listener.accept()[0] for _ in range(8)]
-for connection in connections:
-    connection.recv(65536)
-print("asked", flush=True)
-time.sleep(0.2)
-for connection in connections:
-    connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+for rest in map(float, sys.argv[1:]):
+    for connection in connections:
+        connection.recv(65536)
+    print("asked", flush=True)
+    time.sleep(rest)
+    for connection in connections:
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
 input()
 """
 
 
-def test_an_answer_that_came_while_the_process_stood_still_is_one(call: Call, humbug: Make) -> None:
-    with (
-        subprocess.Popen(
-            [sys.executable, "-S", "-c", SLOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as server,
-        ThreadPoolExecutor(8) as pool,
-    ):
+@pytest.mark.parametrize("before", [(), ("0",)], ids=["new", "kept"])
+def test_an_answer_that_came_while_the_process_stood_still_is_one(
+    call: Call, humbug: Make, before: tuple[str, ...]
+) -> None:
+    command = [sys.executable, "-S", "-c", SLOW, *before, "0.2"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
-        destination = humbug(f"http://127.0.0.1:{int(server.stdout.readline())}/", timeout=1)
-        sending = [pool.submit(destination.send, call(number)) for number in range(8)]
-        assert server.stdout.readline() == "asked\n"
-        # Whoever keeps the interpreter's lock stops all threads, as SIGSTOP does.
-        ctypes.PyDLL(None).usleep(1_700_000)
-        assert [sent.result(5).status for sent in sending] == [200] * 8
+        destination = humbug(f"http://127.0.0.1:{int(server.stdout.readline())}/", timeout=2)
+        came: list[Any] = []
+
+        def answered() -> bool:
+            came.extend(destination.collect(0.1))
+            return len(came) == 8
+
+        for rest in (*before, "0.2"):
+            came.clear()
+            destination.begin([(number, call(number)) for number in range(8)])
+            assert server.stdout.readline() == "asked\n"
+            if rest != "0":
+                # Whoever keeps the interpreter's lock stops all threads, as SIGSTOP does.
+                ctypes.PyDLL(None).usleep(2_700_000)
+            until(answered, 5, "all answers")
+            assert [outcome for _, outcome in came] == [Answer(200, "ok")] * 8
         destination.close()

@@ -15,6 +15,7 @@ from typing import Any
 
 import h11
 from fuzz_pbx import a_source
+from sending import Sending
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
@@ -22,7 +23,6 @@ from humbug_agent.board.model import Channel, Queue, QueueCall, State, View
 from humbug_agent.cdr import Record
 from humbug_agent.config import Config, load
 from humbug_agent.destinations.contract import DeliveryError
-from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.http_server.server import MOST_HEAD_BYTES
 from humbug_agent.http_server.strict import StrictHttp
@@ -171,7 +171,7 @@ def http_answer(data: bytes) -> None:
     call = receiving_call()
     server = answering()
     server.answer = data
-    destination = Humbug(settings_of(server.port), UTC, NumbersSettings(None, 9, ""))
+    destination = Sending(settings_of(server.port), UTC, NumbersSettings(None, 9, ""))
     try:
         shown = destination.send(call).text + destination.send(call).text
     except DeliveryError as error:

@@ -10,9 +10,9 @@ from fuzz_web import settings_of
 from hypothesis import given
 from hypothesis import strategies as st
 from rude import Rude
+from sending import Sending
 
 from humbug_agent.board.model import Channel, Queue, QueueCall, State, View
-from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.fusionpbx.source import Fusionpbx
@@ -26,7 +26,7 @@ def test_nothing_of_a_call_is_in_the_head_of_its_request() -> None:
     chosen = "src dst dcontext clid channel dstchannel lastapp lastdata uniqueid userfield"
     texts = dict.fromkeys(chosen.split(), EVIL)
     with Rude() as server:
-        destination = Humbug(settings_of(server.port), UTC, NUMBERS)
+        destination = Sending(settings_of(server.port), UTC, NUMBERS)
         try:
             destination.send(call(1, **texts, extra={EVIL: EVIL}))
         finally:
