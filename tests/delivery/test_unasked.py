@@ -63,6 +63,7 @@ def second_is_its_own(server: Rude, destination: Humbug, call: Call, failure: Fa
     assert [key for key in server.arrived() if key] == [call(1).identity.hex(), call(2).identity.hex()]
 
 
+@pytest.mark.opening
 @pytest.mark.parametrize("said", JUNK.values(), ids=JUNK)
 def test_what_comes_behind_an_answer_is_none(
     call: Call, humbug: Make, failure: Failure, caplog: pytest.LogCaptureFixture, said: bytes
@@ -78,6 +79,39 @@ def test_what_comes_behind_an_answer_is_none(
     assert [record.getMessage() for record in caplog.records] == [
         "127.0.0.1: says more than it is asked; from now on each request has a connection of its own"
     ]
+
+
+@pytest.mark.parametrize("said", JUNK.values(), ids=JUNK)
+def test_what_comes_behind_a_later_answer_puts_it_in_doubt(
+    call: Call, humbug: Make, failure: Failure, said: bytes
+) -> None:
+    with Rude([Act(), Act(), Act(), Act(wire=(said,))]) as server:
+        destination = humbug(server.url)
+        for number in range(1, 4):
+            destination.send(call(number))
+        assert failure(destination, call(4)).reason.endswith("may be another request's")
+        # Were each answer that to the call before, the last one that was taken would have none.
+        assert destination.doubted() == [destination.numbered(call(3))]
+        destination.send(call(5))
+        assert server.connections == 2
+
+
+def test_what_comes_while_nothing_is_asked_is_told_at_once(call: Call, humbug: Make) -> None:
+    late = threading.Event()
+    with Rude([Act(), Act(), Act(wire=(OK, late, OK))]) as server:
+        destination = humbug(server.url)
+        for number in range(1, 4):
+            destination.send(call(number))
+        late.set()
+        doubted: list[int] = []
+
+        def told() -> list[int]:
+            assert destination.collect(0.1) == []
+            doubted.extend(destination.doubted())
+            return doubted
+
+        until(told, 5, "the doubt")
+        assert doubted == [destination.numbered(call(3))]
 
 
 @pytest.mark.parametrize("said", [OK, OK[:20], HINTS, b"\r\n"], ids=["whole", "half", "hints", "line"])
