@@ -173,7 +173,9 @@ def plain(gateway: str, fields: Mapping[str, str], event_time: str) -> str:
 def encoded(gateway: str, fields: Mapping[str, str], event_time: str, key: str, escaping: str) -> str:
     """The body with encoded=1: the inner text XORed with the repeating key, as two lower-case hex digits a byte."""
     data = _xor(inner(gateway, fields, escaping), key.encode("utf-8", "replace")).hex()
-    return _form({"gateway": gateway, "encoded": "1", "data": data, "event_time": event_time})
+    # Of the digits, which are most of it, none is to be quoted; and no value has an & once it is.
+    form = _form({"gateway": gateway, "encoded": "1", "data": "", "event_time": event_time})
+    return form.replace("&data=&", f"&data={data}&", 1)
 
 
 def inner(gateway: str, fields: Mapping[str, str], escaping: str) -> bytes:
