@@ -132,8 +132,7 @@ class Poster:
 
     def close(self) -> None:
         self._client.close()
-        if self._made:
-            self._made.close()
+        self._loop.close()
 
     @property
     def _loop(self) -> Loop:

@@ -112,10 +112,10 @@ class Loop:
         for question in questions:
             line = self._idle.pop() if self._idle else self._hire()
             line.question, line.since = question, since
-            if line.sock is None or self._client.common.apart:
-                self._go_beside(line, question)
-            else:
+            if line.sock and not self._client.common.apart:
                 self._write(line, line.sock, question)
+            else:
+                self._go_beside(line, question)
 
     def collect(self, wait: float) -> list[Came]:
         """What came by now; if nothing has, what comes within ``wait`` seconds, or until it is woken."""
@@ -136,6 +136,8 @@ class Loop:
 
     def close(self) -> None:
         """To be called once the client is closed, by which all that is under way ends: `collect` has how."""
+        if self._closed:
+            return
         deadline = time.monotonic() + CLOSE_SECONDS
         while self._under_way() and (left := deadline - time.monotonic()) > 0:
             self._attend(left)
@@ -169,7 +171,7 @@ class Loop:
             self._look = now + SLOW_SECONDS
             for line in self._lines:
                 if line.sock and line.question and now - line.since > SLOW_SECONDS:
-                    self._go_beside(line, line.question, read=line.data)
+                    self._go_beside(line, line.question, self._begun(line))
 
     def _write(self, line: Line, sock: socket.socket, question: Question) -> None:
         own = "".join([f"{name}: {value}\r\n" for name, value in question.headers.items()]).encode()
@@ -182,7 +184,7 @@ class Loop:
             # Whatever it is happens again in the thread.
             sent = 0
         if sent < len(request):
-            self._go_beside(line, question, unsent=request[sent:])
+            self._go_beside(line, question, self._begun(line, unsent=request[sent:]))
 
     def _read(self, line: Line, sock: socket.socket, question: Question) -> None:
         try:
@@ -194,7 +196,7 @@ class Loop:
             return
         except OSError as error:
             wants = isinstance(error, ssl.SSLWantWriteError)
-            self._go_beside(line, question, read=line.data, failed=None if wants else error)
+            self._go_beside(line, question, self._begun(line, failed=None if wants else error))
             return
         line.data = line.data + data if line.data else data
         try:
@@ -202,7 +204,7 @@ class Loop:
                 raise usual.Unusual
             found = usual.read(line.data)
         except usual.Unusual:
-            self._go_beside(line, question, read=line.data)
+            self._go_beside(line, question, self._begun(line))
             return
         if found is None:
             return
@@ -240,10 +242,12 @@ class Loop:
         thread.start()
         return line
 
-    def _go_beside(
-        self, line: Line, question: Question, *, unsent: bytes = b"", read: bytes = b"", failed: OSError | None = None
-    ) -> None:
-        begun = Begun(line.since + self._client.timeout, unsent, read, failed) if self._give_back(line) else None
+    def _begun(self, line: Line, *, unsent: bytes = b"", failed: OSError | None = None) -> Begun:
+        return Begun(line.since + self._client.timeout, unsent, line.data, failed)
+
+    def _go_beside(self, line: Line, question: Question, begun: Begun | None = None) -> None:
+        """Have the thread ask it, or go on with what was ``begun``."""
+        self._give_back(line)
         line.jobs.put((question, begun))
 
     def _give_back(self, line: Line) -> Connection | None:

@@ -13,7 +13,7 @@ from rude import Act, Request, Rude, until
 
 from humbug_agent.cdr import CDR
 from humbug_agent.delivery.delivery import Delivery
-from humbug_agent.destinations.contract import DeliveryError
+from humbug_agent.destinations.contract import Answer, DeliveryError
 from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.outbox.outbox import Outbox
 
@@ -94,6 +94,29 @@ def test_what_comes_behind_a_later_answer_puts_it_in_doubt(
         assert destination.doubted() == [destination.numbered(call(3))]
         destination.send(call(5))
         assert server.connections == 2
+
+
+def test_once_it_said_more_than_it_was_asked_no_connection_that_is_kept_is_used(call: Call, humbug: Make) -> None:
+    together = threading.Barrier(2, timeout=10)
+
+    def script(request: Request) -> Act:
+        if request.number < 2:
+            together.wait()
+        return Act(wire=(OK + OK,)) if request.number == 2 else Act()
+
+    with Rude(script) as server:
+        destination = humbug(server.url, timeout=60)
+
+        def come(*numbers: int) -> dict[int, Any]:
+            destination.begin([(number, call(number)) for number in numbers])
+            came: dict[int, Any] = {}
+            until(lambda: came.update(destination.collect(0.1)) or len(came) == len(numbers), 10, "the answers")
+            return came
+
+        come(1, 2)
+        assert isinstance(come(3)[3], DeliveryError)
+        assert set(come(4, 5).values()) == {Answer(200, "ok")}
+        assert (len(server.requests), server.connections) == (5, 4)
 
 
 def test_what_comes_while_nothing_is_asked_is_told_at_once(call: Call, humbug: Make) -> None:
