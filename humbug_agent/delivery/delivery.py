@@ -1,18 +1,17 @@
 """Takes what is due, sends it side by side, judges what came back, and sets the next try.
 
-One thread decides and writes (`step`), a crew of others only sends. What came back is written down before anything
-more is handed out: whatever is killed, no more calls are in doubt than were under way.
+One thread does it all (`step`), and the destination has calls under way side by side. What came back is written down
+before anything more is handed out: whatever is killed, no more calls are in doubt than were under way.
 """
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from humbug_agent.backoff import Pace, retry_in
 from humbug_agent.delivery.clock import REAL, Clock
-from humbug_agent.delivery.crew import Crew, Sent
 from humbug_agent.delivery.tally import Tally
 from humbug_agent.destinations.contract import (
     Answer,
@@ -20,6 +19,7 @@ from humbug_agent.destinations.contract import (
     Destination,
     Later,
     Misconfigured,
+    Outcome,
     Refused,
     Unsendable,
 )
@@ -49,23 +49,24 @@ MOST_PUT_BACK = 100
 FRESH_SECONDS = 1.0
 """For how long what was fetched may be handed out: a call that was purged meanwhile must not be sent."""
 
+FETCHED = range(32, 256)
+"""Up to so many calls are fetched at once: the fewest, and the most."""
+
 
 class Delivery:
-    """Delivers the calls of one destination. ``outbox`` belongs to the thread that calls `run` or `step`.
+    """Delivers the calls of one destination. ``outbox`` belongs to the thread that calls `run` or `step`."""
 
-    Without a ``crew`` it has one of its own.
-    """
-
-    def __init__(self, destination: Destination, *, clock: Clock = REAL, crew: Crew | None = None) -> None:
+    def __init__(self, destination: Destination, *, clock: Clock = REAL) -> None:
         self._destination = destination
-        self._crew = crew or Crew(destination)
         self._clock = clock
         # From the clock that nobody sets to the one by which the outbox is written.
         self._offset = clock.time() - clock.monotonic()
         self._pace = Pace(destination.connections)
         self._ready: deque[Due] = deque()
         self._fetched = 0.0
-        self._under_way: set[int] = set()
+        self._limit, self._more = FETCHED.start, False
+        # With whether it is a probe, as in Pace.failed.
+        self._under_way: dict[int, tuple[Due, bool]] = {}
         self._put_back: dict[int, Due] = {}
         self._unmarked: list[Mark] = []
         self._doubted: list[int] = []
@@ -84,7 +85,7 @@ class Delivery:
     def wake(self, not_before: float = 0.0) -> None:
         """There may be something new, to be sent at this monotonic time or later. Any thread may call it."""
         self._held = not_before
-        self._crew.wake()
+        self._destination.wake()
 
     def run(self, outbox: Outbox, stop: threading.Event) -> None:
         """Deliver until ``stop`` is set. Raises OutboxDamaged; other trouble with the outbox it waits out."""
@@ -159,18 +160,18 @@ class Delivery:
         room = self._pace.room(now, len(self._under_way)) if now >= self._held else 0
         if room > 0:
             self._fetch(outbox)
-        while room > 0 and self._ready:
-            self._send(self._probe(outbox) if self._pace.probing else self._ready.popleft())
-            room -= 1
-
-    def _send(self, due: Due) -> None:
-        self._under_way.add(due.id)
-        self._crew.send(due, self._pace.probing)
+        now_due: list[Due] = []
+        while len(now_due) < room and self._ready:
+            due = self._probe(outbox) if self._pace.probing else self._ready.popleft()
+            self._under_way[due.id] = (due, self._pace.probing)
+            now_due.append(due)
+        if now_due:
+            self._destination.begin([(due.id, due.record) for due in now_due])
 
     def _probe(self, outbox: Outbox) -> Due:
         """The oldest call; every other time the newest, in case the oldest ones fail by their own fault."""
         if self._pace.failures % 2:
-            without = self._under_way | self._put_back.keys() | {due.id for due in self._ready}
+            without = self._under_way.keys() | self._put_back.keys() | {due.id for due in self._ready}
             if newest := self._whole(outbox, lambda: outbox.take_newest(self.name, without)):
                 return newest[0]
         return self._ready.popleft()
@@ -179,11 +180,16 @@ class Delivery:
         now = self._clock.monotonic()
         if self._ready and not self._pace.probing and now - self._fetched < FRESH_SECONDS:
             return
+        # As many as go while they are fresh: fewer where some are left of the last ones, more where none are.
+        if self._ready:
+            self._limit = max(self._limit // 2, FETCHED.start)
+        elif self._more:
+            self._limit = min(self._limit * 2, FETCHED.stop)
         self._ready.clear()
         self._fetched = now
-        limit = max(16, 8 * self._destination.connections)
-        without = self._under_way | self._put_back.keys()
-        self._ready.extend(self._whole(outbox, lambda: outbox.take(self.name, limit, self._now(), without)))
+        without = self._under_way.keys() | self._put_back.keys()
+        self._ready.extend(self._whole(outbox, lambda: outbox.take(self.name, self._limit, self._now(), without)))
+        self._more = len(self._ready) == self._limit
         if not self._ready or len(self._put_back) > MOST_PUT_BACK:
             waiting = outbox.still_waiting(self.name, self._put_back)
             self._ready.extend(due for due in self._put_back.values() if due.id in waiting)
@@ -200,48 +206,46 @@ class Delivery:
             self._unmarked += [self._dead(one, now, Unsendable(f"the outbox is damaged: {one.reason}")) for one in lost]
             self._write(outbox)
 
-    def _collect(self, wait: float) -> list[Sent]:
-        came = self._crew.collect(wait)
-        self._doubted += [number for sent in came for number in sent.doubted]
+    def _collect(self, wait: float) -> list[tuple[int, Outcome]]:
+        came = self._destination.collect(wait)
+        self._doubted += self._destination.doubted()
         return came
 
-    def _judge(self, came: list[Sent]) -> None:
+    def _judge(self, came: Sequence[tuple[int, Outcome]]) -> None:
         """What is to be written down of it."""
         now = self._now()
-        self._unmarked += [mark for sent in came for mark in self._judged(sent, now)]
+        self._unmarked += [self._judged(number, outcome, now) for number, outcome in came]
 
     def _patience(self, wait: float) -> float:
         """Nothing under way and the next probe, or the end of a hold, near: wake up for it."""
         left = max(self._pace.waits_until(), self._held) - self._clock.monotonic()
         return wait if self._under_way or left <= 0 else min(wait, left + 0.001)
 
-    def _judged(self, sent: Sent, now: float) -> list[Mark]:
-        self.tally.count(delivered=isinstance(sent.outcome, Answer), now=now)
-        self._under_way.discard(sent.due.id)
-        outcome, attempts = sent.outcome, sent.due.attempts + 1
+    def _judged(self, number: int, outcome: Outcome, now: float) -> Mark:
+        due, probe = self._under_way.pop(number)
+        attempts = due.attempts + 1
+        self.tally.count(delivered=isinstance(outcome, Answer), now=now)
+        if isinstance(outcome, Answer):
+            self._passed(now)
+            return _mark(due, "sent", now, outcome, "")
+        if isinstance(outcome, Refused):
+            self._passed(now)
+            return self._dead(due, now, outcome)
+        if isinstance(outcome, Unsendable):
+            return self._dead(due, now, outcome)
         if isinstance(outcome, Misconfigured):
             # Not the call's fault, as things stand. The next probe is made with another one.
-            self._put_back[sent.due.id] = replace(sent.due, attempts=attempts)
-            self._pace.failed(self._clock.monotonic(), outcome.reason, probe=sent.probe, pause=True)
-            return [_mark(sent.due, "waiting", now, outcome.answer, outcome.reason, None)]
-        if isinstance(outcome, Unsendable):
-            return [self._dead(sent.due, now, outcome)]
-        if isinstance(outcome, DeliveryError) and not isinstance(outcome, Refused):
-            asked = outcome.retry_after if isinstance(outcome, Later) else None
-            if not self._may_be_its_own_fault(sent, outcome, asked):
-                self._pace.failed(self._clock.monotonic(), outcome.reason, probe=sent.probe, asked=asked)
-            return [_mark(sent.due, "waiting", now, outcome.answer, outcome.reason, now + retry_in(attempts, asked))]
-        self._pace.succeeded()
-        if isinstance(outcome, Refused):
-            mark = self._dead(sent.due, now, outcome)
-        else:
-            mark = _mark(sent.due, "sent", now, outcome, "")
-        self._blame(now)
-        return [mark]
+            self._put_back[number] = replace(due, attempts=attempts)
+            self._pace.failed(self._clock.monotonic(), outcome.reason, probe=probe, pause=True)
+            return _mark(due, "waiting", now, outcome.answer, outcome.reason, None)
+        asked = outcome.retry_after if isinstance(outcome, Later) else None
+        if not self._may_be_its_own_fault(due, outcome, asked):
+            self._pace.failed(self._clock.monotonic(), outcome.reason, probe=probe, asked=asked)
+        return _mark(due, "waiting", now, outcome.answer, outcome.reason, now + retry_in(attempts, asked))
 
-    def _may_be_its_own_fault(self, sent: Sent, outcome: DeliveryError, asked: float | None) -> bool:
+    def _may_be_its_own_fault(self, due: Due, outcome: DeliveryError, asked: float | None) -> bool:
         """It has failed before, others pass, and the receiver is there: no reason to hold up the others."""
-        return not self._pace.probing and sent.due.attempts > 0 and outcome.answer.status is not None and asked is None
+        return not self._pace.probing and due.attempts > 0 and outcome.answer.status is not None and asked is None
 
     def _dead(self, due: Due | Lost, now: float, error: DeliveryError) -> Mark:
         refused = "refused for good: " if isinstance(error, Refused) else ""
@@ -249,10 +253,12 @@ class Delivery:
         self._sayings.say("refused", logging.ERROR, said, kind=str(error.answer.status))
         return _mark(due, "dead", now, error.answer, error.reason)
 
-    def _blame(self, now: float) -> None:
-        """Another call got through: what was put back may have failed on its own account, and waits a while."""
-        self._put_off |= {due.id: now + retry_in(due.attempts) for due in self._put_back.values()}
-        self._put_back.clear()
+    def _passed(self, now: float) -> None:
+        """The call got through: what was put back may have failed on its own account, and waits a while."""
+        self._pace.succeeded()
+        if self._put_back:
+            self._put_off |= {due.id: now + retry_in(due.attempts) for due in self._put_back.values()}
+            self._put_back.clear()
 
     def _write(self, outbox: Outbox) -> None:
         if self._unmarked:
@@ -303,13 +309,13 @@ class Delivery:
             except OutboxError as error:
                 log.error("%s", error)
                 break
-        self._crew.close()
+        self._destination.close()
         self._write_late(outbox)
         self._sayings.end()
 
     def _write_late(self, outbox: Outbox) -> None:
         """What was answered at the last moment. What failed then, failed because it was cut, and just waits."""
-        self._judge([sent for sent in self._collect(0) if isinstance(sent.outcome, Answer | Refused)])
+        self._judge([one for one in self._collect(0) if isinstance(one[1], Answer | Refused)])
         try:
             self._write(outbox)
         except OutboxError as error:

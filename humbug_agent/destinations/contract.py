@@ -7,6 +7,7 @@ DeliveryError
 └── Misconfigured  nothing would get through: no call is blamed, the destination pauses
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,23 +65,41 @@ class Misconfigured(DeliveryError):
     """The destination would take no call as it is set up; it pauses, and the call waits."""
 
 
+Outcome = Answer | DeliveryError
+"""What became of sending a call: it was accepted, or not."""
+
+
 class Destination(Protocol):
-    """Where calls are sent."""
+    """Sends calls side by side. But for `wake`, one thread at a time uses it."""
 
     name: str
     connections: int
-    """How many calls it takes side by side, each from a thread of its own."""
+    """How many calls it takes at once."""
 
-    def send(self, record: Record) -> Answer:
-        """Deliver one call or notice; returning means that it was accepted. Raises DeliveryError."""
+    def begin(self, calls: Sequence[tuple[int, Record]]) -> None:
+        """Begin to deliver these calls and notices, each under a number of its own. No call is sent twice by itself."""
         ...
 
-    def doubted(self) -> int:
-        """Of how many `send` before the last, in this thread, that one has found that their answer may be another's."""
+    def collect(self, wait: float) -> list[tuple[int, Outcome]]:
+        """The numbers of those that came to an end by now, and how.
+
+        If none did, of those that do within ``wait`` seconds, or until it is woken.
+        """
+        ...
+
+    def doubted(self) -> list[int]:
+        """Calls that `collect` took for accepted by what has since turned out to be another's answer, perhaps.
+
+        Each is told once.
+        """
+        ...
+
+    def wake(self) -> None:
+        """End the wait in `collect`, the present one or the next."""
         ...
 
     def preview(self, record: Record) -> Preview:
-        """What `send` would send now. Sends nothing."""
+        """What `begin` would send now. Sends nothing."""
         ...
 
     def check(self) -> str:
@@ -88,5 +107,5 @@ class Destination(Protocol):
         ...
 
     def close(self) -> None:
-        """Cut what is under way."""
+        """Cut what is under way; `collect` has what comes of that. Nothing can be begun any more."""
         ...

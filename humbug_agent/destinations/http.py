@@ -1,10 +1,16 @@
-"""What every destination that is asked over HTTP makes of an answer, or of none."""
+"""What every destination asked over HTTP has in common: how calls go, and what is made of an answer or of none."""
 
-from collections.abc import Iterable
+import logging
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Refused
+from humbug_agent.cdr import Record
+from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Outcome, Refused
 from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, place
+from humbug_agent.http_client.loop import Line, Loop, Question
 from humbug_agent.scrub import Scrubber
 
 READ_LIMIT = 64 * 1024
@@ -16,17 +22,46 @@ KEPT, SCRUBBED = 500, 8 * 1024
 REFUSED = (400, 413, 422)
 LATER = (408, 425, 429)
 
+MOST_DOUBTFUL = 100
+"""So many accepted calls that were followed by one that failed are remembered for each connection."""
+
+log = logging.getLogger(__name__)
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+class _Order:
+    """Which calls a line has sent, one after the other, as far as their answers may turn out to be another's."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self._taken: list[int] = []
+        self._doubtful: deque[tuple[int, int]] = deque(maxlen=MOST_DOUBTFUL)
+
+    def judged(self, number: int, *, accepted: bool) -> None:
+        if not accepted:
+            # Were the answers late by one, it is this one that was to the call before.
+            self._doubtful.extend((self._asked, taken) for taken in self._taken)
+        self._asked, self._taken = self._asked + 1, [number] if accepted else []
+
+    def doubted(self, count: int) -> list[int]:
+        """Calls that seem accepted and may not be, now that it is doubtful whose the last ``count`` answers were."""
+        return [number for at, number in self._doubtful if at > self._asked - count] + self._taken
+
 
 class Poster:
     """POSTs form bodies to ``url``. ``timeout`` (seconds) is for a request as a whole.
 
-    ``secrets`` are masked wherever the receiver says them back, as those in the URLs are.
+    But for `wake` and `get`, one thread at a time uses it. ``secrets`` are masked wherever the receiver says them back,
+    as those in the URLs are.
     """
 
     def __init__(
         self,
         url: str,
         *,
+        name: str,
         timeout: float,
         user_agent: str,
         ca_file: Path | None = None,
@@ -36,17 +71,59 @@ class Poster:
         self.place = place(url)
         self._scrub = Scrubber(secrets, [url, proxy or ""])
         self._client = HttpClient(timeout=timeout, user_agent=user_agent, ca_file=ca_file, proxy=proxy)
-        self._requests = {method: self._client.prepare(method, url) for method in ("GET", "POST")}
-
-    def post(self, body: bytes, headers: dict[str, str]) -> Response:
-        """Send one form. Raises Later or Misconfigured when no answer came."""
-        return self._ask("POST", body, {"Content-Type": "application/x-www-form-urlencoded"} | headers)
+        self._get, self._post = (self._client.prepare(method, url) for method in ("GET", "POST"))
+        self._post.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        self._name = name
+        self._made: Loop | None = None
+        self._making = threading.Lock()
+        self._orders: defaultdict[Line, _Order] = defaultdict(_Order)
+        self._failed: list[tuple[int, Outcome]] = []
+        self._doubted: list[int] = []
 
     def get(self) -> Response:
-        return self._ask("GET", None, {})
+        """Raises Later or Misconfigured when no answer came."""
+        try:
+            return self._client.send(self._get, None, {}, READ_LIMIT)
+        except NoAnswer as error:
+            raise self._no_answer(error) from error
 
-    def doubted(self) -> int:
-        return self._client.doubted()
+    def begin(
+        self, calls: Sequence[tuple[int, Record]], form: Callable[[Record], tuple[bytes, Mapping[str, str]]]
+    ) -> None:
+        """Send the form of each call; ``form`` makes its body and its own headers, or raises DeliveryError."""
+        questions: list[Question] = []
+        for number, record in calls:
+            made = self._attempt(number, form, record)
+            if isinstance(made, DeliveryError):
+                self._failed.append((number, made))
+            else:
+                questions.append(Question(number, *made))
+        self._loop.ask(questions)
+
+    def collect(self, wait: float, judge: Callable[[Response], Answer]) -> list[tuple[int, Outcome]]:
+        """As a destination's; ``judge`` makes of a response the answer, or raises DeliveryError."""
+        outcomes, self._failed = self._failed, []
+        for line, question, response, doubted in self._loop.collect(0 if outcomes else wait):
+            order = self._orders[line]
+            if doubted:
+                self._doubted += order.doubted(doubted)
+            if question is None or response is None:
+                continue
+            outcome: Outcome
+            if isinstance(response, NoAnswer):
+                outcome = self._no_answer(response)
+            else:
+                outcome = self._attempt(question.number, judge, response)
+            order.judged(question.number, accepted=isinstance(outcome, Answer))
+            outcomes.append((question.number, outcome))
+        return outcomes
+
+    def doubted(self) -> list[int]:
+        doubted, self._doubted = self._doubted, []
+        return doubted
+
+    def wake(self) -> None:
+        self._loop.wake()
 
     def said(self, response: Response) -> str:
         """The beginning of its text, without secrets."""
@@ -55,12 +132,28 @@ class Poster:
 
     def close(self) -> None:
         self._client.close()
+        self._loop.close()
 
-    def _ask(self, method: str, body: bytes | None, headers: dict[str, str]) -> Response:
+    @property
+    def _loop(self) -> Loop:
+        """What is only asked what it would send opens nothing."""
+        with self._making:
+            if self._made is None:
+                self._made = Loop(self._client, self._post, READ_LIMIT, self._name)
+            return self._made
+
+    def _no_answer(self, error: NoAnswer) -> DeliveryError:
+        return (Misconfigured if error.lasting else Later)(self._scrub(str(error)))
+
+    def _attempt(self, number: int, work: Callable[[A], T], argument: A) -> T | DeliveryError:
+        """What comes of ``work``, whatever that is."""
         try:
-            return self._client.send(self._requests[method], body, headers, READ_LIMIT)
-        except NoAnswer as error:
-            raise (Misconfigured if error.lasting else Later)(self._scrub(str(error))) from error
+            return work(argument)
+        except DeliveryError as error:
+            return error
+        except Exception as error:
+            log.exception("call %d: could not be sent to %s", number, self._name)
+            return Later(f"{type(error).__name__}: {error}")
 
 
 def judge(status: int, text: str, retry_after: float | None, where: str) -> Answer:

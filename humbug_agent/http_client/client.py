@@ -1,4 +1,4 @@
-"""One request at a time and thread over kept connections, and nothing that requests would do on its own account.
+"""Requests over kept connections, and nothing that requests would do on its own account.
 
 No netrc, no proxy from the environment, no redirect followed (a POST that becomes a GET answers 200 and loses the
 call), no retry (it would repeat a POST that was read), no answer of 200 MB in memory, no answer that takes for ever.
@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 
 from humbug_agent.http_client import scheme
 from humbug_agent.http_client.failures import cause, date, retry_after, words
-from humbug_agent.http_client.wire import Adapter, Common, Watch, begin
+from humbug_agent.http_client.wire import Begun, Common, Lane, Watch, begin
 
 LOOK_SECONDS = 0.5
 """How often somebody looks whose time is over."""
@@ -61,20 +61,21 @@ class Response:
 
 
 class HttpClient:
-    """A client that sends one request at a time and thread, over connections that it keeps.
+    """A client that sends requests over connections that it keeps. Any thread may use it.
 
-    ``timeout`` (seconds) is for a request as a whole; ``proxy`` is a URL.
+    A thread's requests have a lane of their own, where none is given. ``timeout`` (seconds) is for a request as a
+    whole; ``proxy`` is a URL.
     """
 
     def __init__(
         self, *, timeout: float, user_agent: str, ca_file: Path | None = None, proxy: str | None = None
     ) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         self._verify: bool | str = str(ca_file) if ca_file else True
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity", "Accept": "*/*"}
         self._mine = threading.local()
-        self._common = Common()
+        self.common = Common()
         self._watches: list[Watch] = []
         self._watchman: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -92,19 +93,23 @@ class HttpClient:
         headers: Mapping[str, str],
         limit: int,
         stop: threading.Event | None = None,
+        lane: Lane | None = None,
+        begun: Begun | None = None,
     ) -> Response:
-        """Up to ``limit`` bytes of the answer are read; ``stop`` cuts it. Raises NoAnswer."""
+        """Up to ``limit`` bytes of the answer are read; ``stop`` cuts it. Raises NoAnswer.
+
+        ``begun``: it was sent already, over the connection that ``lane`` keeps.
+        """
         url = prepared.url or ""
         try:
-            response = self._send(prepared, body, headers, limit, stop)
+            response = self._send(prepared, body, headers, limit, stop, lane or self._own_lane(), begun)
         except NoAnswer as error:
-            if error.odd and self._wrong is None and not (self._proxies or self._common.closed.is_set()):
+            if error.odd and self._wrong is None and not (self._proxies or self.common.closed.is_set()):
                 self._wrong = scheme.said_of(url, silent=error.slow)
             if not (error.odd and self._wrong):
                 raise
             raise NoAnswer(f"{place(url)}: {self._wrong}", lasting=True) from error
-        if url.startswith("http:") and scheme.wants_tls(response.status, response.body):
-            raise NoAnswer(f"{place(url)}: {scheme.WRONG_HTTP}", lasting=True)
+        response = as_meant(url, response)
         # Where an answer ever came, nothing is.
         self._wrong = ""
         return response
@@ -116,18 +121,20 @@ class HttpClient:
         headers: Mapping[str, str],
         limit: int,
         stop: threading.Event | None,
+        lane: Lane,
+        begun: Begun | None,
     ) -> Response:
         where = place(prepared.url or "")
-        late = f"{where}: no answer within {self._timeout:g} s"
-        with self._watch(stop) as watch:
+        late = f"{where}: no answer within {self.timeout:g} s"
+        with self._watch(lane.watch, stop, begun) as watch:
             try:
                 request = prepared.copy()
                 request.headers.update(headers)
                 if body is not None:
                     request.body = body
                     request.headers["Content-Length"] = str(len(body))
-                response = self._adapter().send(
-                    request, stream=True, timeout=self._timeout, verify=self._verify, proxies=self._proxies
+                response = lane.adapter.send(
+                    request, stream=True, timeout=self.timeout, verify=self._verify, proxies=self._proxies
                 )
                 with response:
                     if watch.cut:
@@ -161,56 +168,60 @@ class HttpClient:
                 # A name that can't be one, a ca_file that is gone: RequestException is an OSError too.
                 raise NoAnswer(f"{where}: {words(error)}; check url, proxy and ca_file", lasting=True) from error
 
-    def doubted(self) -> int:
-        """How many of the answers that this thread got, up to the last request's, may have been other requests'."""
-        watch: Watch | None = getattr(self._mine, "watch", None)
-        return watch.doubted if watch else 0
+    def lane(self) -> Lane:
+        """A new one. Whoever made it closes its adapter."""
+        made = Lane(self.common)
+        with self._starting:
+            self._watches.append(made.watch)
+            if self._watchman is None:
+                self._watchman = threading.Thread(target=self._keep_time, name="deadlines", daemon=True)
+                self._watchman.start()
+        return made
 
     def close(self) -> None:
         """Ends what is under way in any thread, and keeps no connection of this one."""
-        self._common.closed.set()
+        self.common.closed.set()
         for watch in self._watches:
             watch.end()
-        if adapter := getattr(self._mine, "adapter", None):
-            adapter.close()
+        if lane := getattr(self._mine, "lane", None):
+            lane.adapter.close()
 
-    def _adapter(self) -> Adapter:
-        """This thread's connection. A Session on top of it would only add redirects, cookies and the environment."""
-        adapter: Adapter | None = getattr(self._mine, "adapter", None)
-        if adapter is None:
-            adapter = self._mine.adapter = Adapter(max_retries=0)
-        return adapter
+    def _own_lane(self) -> Lane:
+        lane: Lane | None = getattr(self._mine, "lane", None)
+        if lane is None:
+            lane = self._mine.lane = self.lane()
+        return lane
 
     @contextmanager
-    def _watch(self, stop: threading.Event | None) -> Iterator[Watch]:
-        watch: Watch | None = getattr(self._mine, "watch", None)
-        if watch is None:
-            watch = self._mine.watch = Watch(self._common)
-            with self._starting:
-                self._watches.append(watch)
-                if self._watchman is None:
-                    self._watchman = threading.Thread(target=self._keep_time, name="deadlines", daemon=True)
-                    self._watchman.start()
+    def _watch(self, watch: Watch, stop: threading.Event | None, begun: Begun | None) -> Iterator[Watch]:
         begin(watch)
         watch.doubted = 0
-        watch.stop = stop
-        watch.cut, watch.until = self._common.closed.is_set(), self._common.now() + self._timeout
+        watch.stop, watch.begun = stop, begun
+        watch.cut = self.common.closed.is_set()
+        watch.until = begun.until if begun else self.common.now() + self.timeout
         try:
             yield watch
         finally:
-            watch.until = watch.sock = None
+            watch.until = watch.sock = watch.begun = None
 
     def _keep_time(self) -> None:
         looked = time.monotonic()
-        while not self._common.closed.wait(LOOK_SECONDS):
+        while not self.common.closed.wait(LOOK_SECONDS):
             before, looked = looked, time.monotonic()
             if (stood := looked - before - LOOK_SECONDS) > LOOK_SECONDS:
                 # Stopped, or asleep with the whole machine. What came meanwhile is to be read before anybody judges.
-                self._common.stood += stood
+                self.common.stood += stood
                 continue
             for watch in self._watches:
                 if watch.until is not None and (watch.left() <= 0 or (watch.stop and watch.stop.is_set())):
                     watch.end()
+
+
+def as_meant(url: str, response: Response) -> Response:
+    """The response, unless it says that ``url`` should be another one. Raises NoAnswer."""
+    if url.startswith("http:") and scheme.wants_tls(response.status, response.body):
+        raise NoAnswer(f"{place(url)}: {scheme.WRONG_HTTP}", lasting=True)
+    return response
 
 
 def place(url: str) -> str:

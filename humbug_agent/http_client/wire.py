@@ -9,6 +9,7 @@ import select
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from http.client import HTTPResponse
 from io import BufferedReader, RawIOBase
 from ssl import SSLSocket, SSLWantReadError
@@ -49,8 +50,21 @@ class Common:
         return time.monotonic() - self.stood
 
 
+@dataclass
+class Begun:
+    """A request that somebody else has sent over the connection that is kept, and what he read of the answer.
+
+    ``unsent`` is what of it has not left yet, ``failed`` how reading on ended, ``until`` as a Watch has it.
+    """
+
+    until: float
+    unsent: bytes = b""
+    read: bytes = b""
+    failed: OSError | None = None
+
+
 class Watch:
-    """The connection that a thread's request uses, and until when, by the clock of ``common``, it may."""
+    """The connection that a request uses, and until when, by the clock of ``common``, it may."""
 
     def __init__(self, common: Common) -> None:
         self.common = common
@@ -58,7 +72,8 @@ class Watch:
         self.stop: threading.Event | None = None
         self.sock: socket.socket | None = None
         self.cut = False
-        self.connection: _Connection | None = None
+        self.begun: Begun | None = None
+        self.connection: Connection | None = None
         self.doubted = 0
         """So many answers before this request's may have been to earlier requests."""
 
@@ -111,17 +126,27 @@ def _unasked(sock: socket.socket, poll: select.poll) -> bytes | None:
 
 
 class _Raw(RawIOBase):
-    """What comes over a socket, until it ``ended``."""
+    """What comes over a socket, until it ``ended``, behind what was read of it before."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, begun: Begun | None) -> None:
         self._read = sock.makefile("rb", buffering=0)
+        self._failed = begun.failed if begun else None
+        self.before = begun.read if begun else b""
         self.ended = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        return None if self.ended else self._read.readinto(buffer)
+        if self.ended:
+            return None
+        if self.before:
+            size = min(len(self.before), len(buffer))
+            buffer[:size], self.before = self.before[:size], self.before[size:]
+            return size
+        if self._failed:
+            raise self._failed
+        return self._read.readinto(buffer)
 
     def close(self) -> None:
         super().close()
@@ -133,14 +158,14 @@ class _Reader(BufferedReader):
 
     behind = b""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._raw = _Raw(sock)
+    def __init__(self, sock: socket.socket, begun: Begun | None) -> None:
+        self._raw = _Raw(sock, begun)
         super().__init__(self._raw)
 
     def close(self) -> None:
         if not self.closed:
             self._raw.ended = True
-            self.behind = self.peek(1)
+            self.behind = self.peek(1) or self._raw.before
         super().close()
 
 
@@ -153,7 +178,7 @@ class _Answer(HTTPResponse):
         super().__init__(self, *args, **kwargs)  # type: ignore[arg-type]
 
     def makefile(self, _: str) -> BufferedReader:
-        self.reader = _Reader(self._sock)
+        self.reader = _Reader(self._sock, _thread.watch.begun)
         return self.reader
 
     def begin(self) -> None:
@@ -177,12 +202,14 @@ class _Answer(HTTPResponse):
         return not (length.isascii() and length.isdigit())
 
 
-class _Connection(HTTPConnection):
+class Connection(HTTPConnection):
     """A plain connection that is made within a time, names included."""
 
     _answer: _Answer | None = None
-    _asked = 0
+    asked = 0
     """How many requests have left over it."""
+    head = b""
+    """That of the last one that http.client has sent."""
 
     def response_class(self, *args: Any, **kwargs: Any) -> _Answer:  # type: ignore[override]
         self._answer = _Answer(*args, **kwargs)
@@ -191,17 +218,19 @@ class _Connection(HTTPConnection):
     @property
     def is_connected(self) -> bool:
         """Whether it may be used again."""
+        if self._watch.begun:
+            return True
         if self.sock is None or self._answer is None or self._watch.common.apart:
             return False
         behind = self._answer.reader.behind or _unasked(self.sock, self._poll)
         if behind is None:
             return True
-        self._watch.doubted = self._doubt(behind)
+        self._watch.doubted = self.doubt(behind)
         return False
 
     def answered_twice(self) -> bool:
         """Something came behind the answer, now that it is read, and it may be that which is this request's."""
-        doubted = self._doubt(self._answer.reader.behind) if self._answer else 0
+        doubted = self.doubt(self._answer.reader.behind) if self._answer else 0
         self._watch.doubted = max(doubted - 1, 0)
         return doubted > 0
 
@@ -227,7 +256,7 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         super().connect()
-        self._asked = 0
+        self.asked = 0
         self._poll = select.poll()
         self._poll.register(self.sock, select.POLLIN)
         self._watch.uses(self.sock)
@@ -240,21 +269,33 @@ class _Connection(HTTPConnection):
         watch.connection = self
         # From here on, whoever ends the watch either is seen now, or shuts the connection before anything leaves.
         watch.uses(self.sock)
-        if watch.over():
-            raise NotSent("too late")
-        behind = _unasked(self.sock, self._poll)
-        if behind is not None:
-            watch.doubted = self._doubt(behind)
-            raise NotSent("answered before it was asked" if behind else "the connection was closed")
-        self._asked += 1
+        if not watch.begun:
+            if watch.over():
+                raise NotSent("too late")
+            behind = _unasked(self.sock, self._poll)
+            if behind is not None:
+                watch.doubted = self.doubt(behind)
+                raise NotSent("answered before it was asked" if behind else "the connection was closed")
+            self.asked += 1
+            self.head = b""
         super().endheaders(*args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        """Of a request the head comes first, and by itself."""
+        begun = self._watch.begun
+        if begun is None:
+            self.head = self.head or data
+            super().send(data)
+        elif begun.unsent:
+            data, begun.unsent = begun.unsent, b""
+            super().send(data)
 
     @property
     def _watch(self) -> Watch:
         watch: Watch = _thread.watch
         return watch
 
-    def _doubt(self, behind: bytes) -> int:
+    def doubt(self, behind: bytes) -> int:
         """Of how many answers it is doubtful whose they were, since something came behind the last: all but the first.
 
         Whoever says more than it was asked is asked once a connection from then on.
@@ -266,17 +307,17 @@ class _Connection(HTTPConnection):
             log.warning(
                 "%s: says more than it is asked; from now on each request has a connection of its own", self.host
             )
-        return max(self._asked - 1, 0)
+        return max(self.asked - 1, 0)
 
 
-class _SecureConnection(_Connection, HTTPSConnection):
+class _SecureConnection(Connection, HTTPSConnection):
     """The same over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
     """The kept plain connections to one host."""
 
-    ConnectionCls = _Connection
+    ConnectionCls = Connection
 
 
 class _SecurePool(HTTPSConnectionPool):
@@ -299,3 +340,17 @@ class Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = POOLS
         return manager
+
+
+class Lane:
+    """A way for requests, one after the other: over one connection, as long as that can be kept."""
+
+    def __init__(self, common: Common) -> None:
+        self.watch = Watch(common)
+        # A Session on top of it would only add redirects, cookies and the environment.
+        self.adapter = Adapter(max_retries=0)
+
+    def kept(self) -> Connection | None:
+        """The connection, if another request may leave over it. For the thread whose `begin` had this watch."""
+        connection = self.watch.connection
+        return connection if connection and connection.is_connected else None

@@ -1,6 +1,7 @@
 """Workloads of the bench that run in a process of their own: read, and two baselines without this project.
 
 child.py read AGENT_INI      agent.read_once into the outbox
+child.py send AGENT_INI      what waits in the outbox is sent, and nothing else is done
 child.py raw CSV DB          the csv module into a plain table, one durable commit for as many lines as the agent takes
 child.py bare CSV HOST:PORT  one form a line, one thread, one kept connection
 Each prints a JSON object.
@@ -39,6 +40,19 @@ def read(ini: str) -> dict[str, float]:
     return {"calls": calls, "took": took, "cpu": cpu, "peak_mib": vm_hwm_mib("self")}
 
 
+def send(ini: str) -> dict[str, float]:
+    from humbug_agent import config
+    from humbug_agent.daemon import agent
+    from humbug_agent.outbox.outbox import Outbox
+
+    settings = config.load(Path(ini))
+    with Outbox(settings.agent.outbox) as box:
+        began, cpu = time.perf_counter(), time.process_time()
+        calls = agent.deliver_once(settings, box, threading.Event(), lambda _: None)
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu
+    return {"calls": calls, "took": took, "cpu": cpu}
+
+
 def raw(lines: str, path: str) -> dict[str, float]:
     db = sqlite3.connect(path)
     db.execute("PRAGMA journal_mode = WAL")
@@ -75,5 +89,5 @@ def bare(lines: str, place: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    workload = {"read": read, "raw": raw, "bare": bare}[sys.argv[1]]
+    workload = {"read": read, "send": send, "raw": raw, "bare": bare}[sys.argv[1]]
     print(json.dumps(workload(*sys.argv[2:])))

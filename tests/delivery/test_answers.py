@@ -156,6 +156,7 @@ def test_a_certificate_that_is_not_trusted_pauses(
     assert server.requests == []
 
 
+@pytest.mark.opening
 def test_https_to_a_port_without_tls_pauses(call: Call, humbug: Make, failure: Failure) -> None:
     with Rude() as server:
         error = failure(humbug(server.url.replace("http:", "https:")), call())
@@ -163,6 +164,7 @@ def test_https_to_a_port_without_tls_pauses(call: Call, humbug: Make, failure: F
     assert "TLS" in error.reason
 
 
+@pytest.mark.opening
 def test_http_to_a_port_with_tls_loses_nothing(
     call: Call, humbug: Make, failure: Failure, server_tls: ServerTls
 ) -> None:

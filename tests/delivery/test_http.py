@@ -92,6 +92,7 @@ def test_a_connection_closed_at_each_answer_costs_no_call(call: Call, humbug: Ma
     assert len(server.requests) == 10
 
 
+@pytest.mark.opening
 def test_bytes_after_the_announced_length_do_not_become_the_next_answer(call: Call, humbug: Make) -> None:
     with Rude(
         [Act(framing=2, body=b"okHTTP/1.1 400 Injected\r\nContent-Length: 0\r\n\r\n"), Act(body=b"second")]
@@ -148,6 +149,7 @@ def test_the_timeout_holds_behind_a_proxy_too(call: Call, humbug: Make, failure:
     assert took < 3
 
 
+@pytest.mark.opening
 def test_a_server_that_never_takes_the_connection_is_given_up_in_time(
     call: Call, humbug: Make, failure: Failure, deaf: int
 ) -> None:
@@ -158,6 +160,7 @@ def test_a_server_that_never_takes_the_connection_is_given_up_in_time(
     assert error.reason == f"http://127.0.0.1:{deaf}/: no answer within 1 s"
 
 
+@pytest.mark.opening
 def test_a_server_that_never_begins_tls_is_given_up_in_time(call: Call, humbug: Make, failure: Failure) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         began = time.monotonic()
@@ -182,12 +185,14 @@ def test_close_from_another_thread_ends_a_hanging_request(call: Call, humbug: Ma
 # No answer.
 
 
+@pytest.mark.opening
 def test_a_refused_connection_is_for_later(call: Call, humbug: Make, failure: Failure, free_port: int) -> None:
     error = failure(humbug(f"http://127.0.0.1:{free_port}/r"), call())
     assert isinstance(error, Later)
     assert error.reason == f"http://127.0.0.1:{free_port}/r: Connection refused"
 
 
+@pytest.mark.opening
 def test_an_unknown_host_is_for_later(call: Call, humbug: Make, failure: Failure) -> None:
     error = failure(humbug("http://name.invalid/r"), call())
     assert isinstance(error, Later)
@@ -265,6 +270,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., threading.E
     waits.set()
 
 
+@pytest.mark.opening
 def test_the_timeout_covers_the_look_up_of_the_name(
     call: Call, humbug: Make, failure: Failure, names: Callable[..., threading.Event]
 ) -> None:
@@ -284,6 +290,7 @@ def test_the_timeout_covers_the_look_up_of_the_name(
         assert len(server.requests) == 1
 
 
+@pytest.mark.opening
 def test_an_address_that_takes_no_connection_leaves_time_for_the_next(
     call: Call, humbug: Make, deaf: int, names: Callable[..., threading.Event]
 ) -> None:
@@ -292,6 +299,7 @@ def test_an_address_that_takes_no_connection_leaves_time_for_the_next(
         assert humbug("http://pbx.example/r", timeout=1).send(call()).status == 200
 
 
+@pytest.mark.opening
 def test_an_address_that_refuses_is_passed_over(
     call: Call, humbug: Make, free_port: int, names: Callable[..., threading.Event]
 ) -> None:
@@ -300,6 +308,7 @@ def test_an_address_that_refuses_is_passed_over(
         assert humbug("http://pbx.example/r").send(call()).status == 200
 
 
+@pytest.mark.opening
 def test_what_is_ended_while_it_looks_up_a_name_sends_nothing(
     call: Call, humbug: Make, failure: Failure, names: Callable[..., threading.Event]
 ) -> None:
@@ -320,6 +329,7 @@ def connecting(port: int) -> int:
     return sum(line[2].endswith(f":{port:04X}") and line[3] == "02" for line in lines)
 
 
+@pytest.mark.opening
 def test_what_is_ended_while_it_connects_sends_nothing(call: Call, humbug: Make, failure: Failure, deaf: int) -> None:
     others = connecting(deaf)
     with ThreadPoolExecutor(1) as pool:
@@ -334,32 +344,43 @@ def test_what_is_ended_while_it_connects_sends_nothing(call: Call, humbug: Make,
 # A process that stands still.
 
 SLOW = """
-import socket, time
+import socket, sys, time
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 connections = [listener.accept()[0] for _ in range(8)]
-for connection in connections:
-    connection.recv(65536)
-print("asked", flush=True)
-time.sleep(0.2)
-for connection in connections:
-    connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+for rest in map(float, sys.argv[1:]):
+    for connection in connections:
+        connection.recv(65536)
+    print("asked", flush=True)
+    time.sleep(rest)
+    for connection in connections:
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
 input()
 """
 
 
-def test_an_answer_that_came_while_the_process_stood_still_is_one(call: Call, humbug: Make) -> None:
-    with (
-        subprocess.Popen(
-            [sys.executable, "-S", "-c", SLOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as server,
-        ThreadPoolExecutor(8) as pool,
-    ):
+@pytest.mark.opening
+@pytest.mark.parametrize("before", [(), ("0",)], ids=["new", "kept"])
+def test_an_answer_that_came_while_the_process_stood_still_is_one(
+    call: Call, humbug: Make, before: tuple[str, ...]
+) -> None:
+    command = [sys.executable, "-S", "-c", SLOW, *before, "0.2"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
-        destination = humbug(f"http://127.0.0.1:{int(server.stdout.readline())}/", timeout=1)
-        sending = [pool.submit(destination.send, call(number)) for number in range(8)]
-        assert server.stdout.readline() == "asked\n"
-        # Whoever keeps the interpreter's lock stops all threads, as SIGSTOP does.
-        ctypes.PyDLL(None).usleep(1_700_000)
-        assert [sent.result(5).status for sent in sending] == [200] * 8
+        destination = humbug(f"http://127.0.0.1:{int(server.stdout.readline())}/", timeout=2)
+        came: list[Any] = []
+
+        def answered() -> bool:
+            came.extend(destination.collect(0.1))
+            return len(came) == 8
+
+        for rest in (*before, "0.2"):
+            came.clear()
+            destination.begin([(number, call(number)) for number in range(8)])
+            assert server.stdout.readline() == "asked\n"
+            if rest != "0":
+                # Whoever keeps the interpreter's lock stops all threads, as SIGSTOP does.
+                ctypes.PyDLL(None).usleep(2_700_000)
+            until(answered, 5, "all answers")
+            assert [outcome for _, outcome in came] == [Answer(200, "ok")] * 8
         destination.close()

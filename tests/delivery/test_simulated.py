@@ -21,7 +21,7 @@ from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Ref
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.queries import Filter, newest
 from humbug_agent.outbox.waits import LONGEST_WAIT
-from tests.kit.simulated import BEGAN, Phase, Receiver, SimulatedClock, SimulatedCrew, Try
+from tests.kit.simulated import BEGAN, Phase, Receiver, SimulatedClock, Try
 
 EVER = float("inf")
 HOUR = 3600.0
@@ -42,8 +42,10 @@ class Scene:
     outbox: Outbox
     clock: SimulatedClock
     receiver: Receiver
-    crew: SimulatedCrew
     delivery: Delivery
+
+    def __post_init__(self) -> None:
+        self.receiver.probing = lambda: self.delivery._pace.probing
 
     def run(self, seconds: float, idle: float = IDLE_SECONDS) -> None:
         """As the daemon does, for so long; ``idle`` is how often it looks for what became due."""
@@ -52,11 +54,11 @@ class Scene:
             self.delivery.step(self.outbox, min(idle, end - self.clock.now))
 
     def restart(self) -> None:
-        self.delivery = Delivery(self.receiver, clock=self.clock, crew=self.crew)
+        self.delivery = Delivery(self.receiver, clock=self.clock)
 
     @property
     def tries(self) -> list[Try]:
-        return self.crew.tries
+        return self.receiver.tries
 
     def states(self) -> dict[int, str]:
         return {entry.id: entry.state for entry in newest(self.outbox, Filter(), 10_000)}
@@ -93,9 +95,8 @@ def scene(blank: Path, call: Call) -> Make:
                 outbox.db.conn.execute("PRAGMA synchronous = OFF")
                 clock = SimulatedClock(settings)
                 receiver = Receiver(clock, phases, connections)
-                crew = SimulatedCrew(receiver)
                 outbox.accept("test", Batch([call(number) for number in range(1, calls + 1)], [], None), ["humbug"])
-                yield Scene(outbox, clock, receiver, crew, Delivery(receiver, clock=clock, crew=crew))
+                yield Scene(outbox, clock, receiver, Delivery(receiver, clock=clock))
 
     return make
 
@@ -167,7 +168,7 @@ def test_every_call_is_delivered_once_the_receiver_is_well_and_none_is_tried_too
         there.run(max(asked - there.clock.now, 0.0) + own + calls * there.receiver.latency + 2 * SELDOM, SELDOM)
         refused = {one.call for one in there.tries if isinstance(one.outcome, Refused)}
         assert there.states() == {each: "dead" if each in refused else "sent" for each in range(1, calls + 1)}
-        assert there.crew.most <= connections
+        assert there.receiver.most <= connections
         check_gaps(there.tries)
 
 

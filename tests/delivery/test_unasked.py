@@ -12,7 +12,7 @@ import pytest
 
 from humbug_agent.cdr import CDR
 from humbug_agent.delivery.delivery import Delivery
-from humbug_agent.destinations.contract import DeliveryError
+from humbug_agent.destinations.contract import Answer, DeliveryError
 from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.outbox.outbox import Outbox
 from tests.kit.rude import Act, Request, Rude, until
@@ -63,6 +63,7 @@ def second_is_its_own(server: Rude, destination: Humbug, call: Call, failure: Fa
     assert [key for key in server.arrived() if key] == [call(1).identity.hex(), call(2).identity.hex()]
 
 
+@pytest.mark.opening
 @pytest.mark.parametrize("said", JUNK.values(), ids=JUNK)
 def test_what_comes_behind_an_answer_is_none(
     call: Call, humbug: Make, failure: Failure, caplog: pytest.LogCaptureFixture, said: bytes
@@ -78,6 +79,62 @@ def test_what_comes_behind_an_answer_is_none(
     assert [record.getMessage() for record in caplog.records] == [
         "127.0.0.1: says more than it is asked; from now on each request has a connection of its own"
     ]
+
+
+@pytest.mark.parametrize("said", JUNK.values(), ids=JUNK)
+def test_what_comes_behind_a_later_answer_puts_it_in_doubt(
+    call: Call, humbug: Make, failure: Failure, said: bytes
+) -> None:
+    with Rude([Act(), Act(), Act(), Act(wire=(said,))]) as server:
+        destination = humbug(server.url)
+        for number in range(1, 4):
+            destination.send(call(number))
+        assert failure(destination, call(4)).reason.endswith("may be another request's")
+        # Were each answer that to the call before, the last one that was taken would have none.
+        assert destination.doubted() == [destination.numbered(call(3))]
+        destination.send(call(5))
+        assert server.connections == 2
+
+
+def test_once_it_said_more_than_it_was_asked_no_connection_that_is_kept_is_used(call: Call, humbug: Make) -> None:
+    together = threading.Barrier(2, timeout=10)
+
+    def script(request: Request) -> Act:
+        if request.number < 2:
+            together.wait()
+        return Act(wire=(OK + OK,)) if request.number == 2 else Act()
+
+    with Rude(script) as server:
+        destination = humbug(server.url, timeout=60)
+
+        def come(*numbers: int) -> dict[int, Any]:
+            destination.begin([(number, call(number)) for number in numbers])
+            came: dict[int, Any] = {}
+            until(lambda: came.update(destination.collect(0.1)) or len(came) == len(numbers), 10, "the answers")
+            return came
+
+        come(1, 2)
+        assert isinstance(come(3)[3], DeliveryError)
+        assert set(come(4, 5).values()) == {Answer(200, "ok")}
+        assert (len(server.requests), server.connections) == (5, 4)
+
+
+def test_what_comes_while_nothing_is_asked_is_told_at_once(call: Call, humbug: Make) -> None:
+    late = threading.Event()
+    with Rude([Act(), Act(), Act(wire=(OK, late, OK))]) as server:
+        destination = humbug(server.url)
+        for number in range(1, 4):
+            destination.send(call(number))
+        late.set()
+        doubted: list[int] = []
+
+        def told() -> list[int]:
+            assert destination.collect(0.1) == []
+            doubted.extend(destination.doubted())
+            return doubted
+
+        until(told, 5, "the doubt")
+        assert doubted == [destination.numbered(call(3))]
 
 
 @pytest.mark.parametrize("said", [OK, OK[:20], HINTS, b"\r\n"], ids=["whole", "half", "hints", "line"])

@@ -21,7 +21,6 @@ from humbug_agent.board.model import Channel, Queue, QueueCall, State, View
 from humbug_agent.cdr import Record
 from humbug_agent.config import Config, load
 from humbug_agent.destinations.contract import DeliveryError
-from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.http_server.server import MOST_HEAD_BYTES
 from humbug_agent.http_server.settings import StatusSettings
@@ -34,6 +33,7 @@ from humbug_agent.sources.files.unpacking import CantUnpack
 from humbug_agent.web.guard import Guard
 from humbug_agent.web.ipps import NO_CHANNEL, NO_QUEUE, channelinfo, queueactive
 from tests.fuzz.fuzz_pbx import a_source
+from tests.kit.sending import Sending
 
 API_KEY, KEY = "the-api-key", "the-encryption-key"
 
@@ -171,7 +171,7 @@ def http_answer(data: bytes) -> None:
     call = receiving_call()
     server = answering()
     server.answer = data
-    destination = Humbug(settings_of(server.port), UTC, NumbersSettings(None, 9, ""))
+    destination = Sending(settings_of(server.port), UTC, NumbersSettings(None, 9, ""))
     try:
         shown = destination.send(call).text + destination.send(call).text
     except DeliveryError as error:

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.destinations.contract import DeliveryError
-from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.numbers.settings import NumbersSettings
 from tests.fuzz import fuzz_pbx, fuzz_web
 from tests.fuzz.fuzz_all import TARGETS
 from tests.fuzz.fuzz_web import answering, settings_of
+from tests.kit.sending import Sending
 
 CORPUS = Path(__file__).parent / "corpus"
 FILES = {target: sorted((CORPUS / target).iterdir()) for target in TARGETS}
@@ -104,7 +104,7 @@ def test_the_seeds_come_to_where_they_should() -> None:
     server = answering()
     for seed, status in (("ok", 200), ("chunked", 200), ("early", 400), ("later", 503)):
         server.answer = (CORPUS / "http_answer" / seed).read_bytes()
-        destination = Humbug(settings_of(server.port), UTC, NumbersSettings(None, 9, ""))
+        destination = Sending(settings_of(server.port), UTC, NumbersSettings(None, 9, ""))
         try:
             answer = destination.send(fuzz_web.receiving_call())
         except DeliveryError as error:

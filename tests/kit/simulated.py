@@ -1,15 +1,11 @@
-"""An afternoon of deliveries in milliseconds: a clock that is moved by waiting, a crew without threads, a receiver."""
+"""An afternoon of deliveries in milliseconds: a clock that is moved by waiting, and a receiver."""
 
-import heapq
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from humbug_agent.cdr import Record
 from humbug_agent.delivery.clock import Clock
-from humbug_agent.delivery.crew import Crew, Sent
-from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Preview, Refused
-from humbug_agent.outbox.outbox import Due
+from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Outcome, Preview, Refused
 
 BEGAN = 1_800_000_000.0
 
@@ -43,42 +39,69 @@ class Phase:
 
 @dataclass
 class Try:
-    """A call that was sent; ``probe``: as the only one, after a failure."""
+    """A call that was sent, and came back."""
 
     call: int
     at: float
     back: float
-    probe: bool
-    outcome: Answer | DeliveryError
+    outcome: Outcome
+    probe: bool = False
+    """It was the only one, after a failure."""
 
 
 @dataclass
 class Receiver:
-    """A destination that answers as its ``phases`` say, the last of which never ends, after ``latency`` seconds."""
+    """A destination that answers as its ``phases`` say, the last of which never ends, after ``latency`` seconds.
+
+    It decides when a call comes, and says so when the answer's time has come; waiting for that moves the clock.
+    """
 
     clock: SimulatedClock
     phases: Sequence[Phase]
     connections: int = 4
     name: str = "humbug"
     latency: float = 0.05
+    tries: list[Try] = field(default_factory=list)
+    most: int = 0
+    """So many were under way at once."""
+    probing: Callable[[], bool] = lambda: False
+    """Whether what is sent now is a probe: only the delivery knows."""
+    _under_way: list[Try] = field(default_factory=list)
 
     def phase(self) -> Phase:
         return next(phase for phase in self.phases if self.clock.now < phase.end)
 
-    def send(self, record: Record) -> Answer:
+    def answer(self, record: Record) -> Outcome:
         phase, number = self.phase(), int.from_bytes(record.identity, "big")
         if phase.does == "busy" or (phase.does == "odd" and number % phase.each == 0):
-            raise Later("answered 503", Answer(503), phase.asks)
+            return Later("answered 503", Answer(503), phase.asks)
         if phase.does == "silent":
-            raise Later("timed out")
+            return Later("timed out")
         if phase.does == "locked":
-            raise Misconfigured("answered 401", Answer(401))
+            return Misconfigured("answered 401", Answer(401))
         if phase.does == "refuses" and number % phase.each == 0:
-            raise Refused("answered 400", Answer(400))
+            return Refused("answered 400", Answer(400))
         return Answer(200)
 
-    def doubted(self) -> int:
-        return 0
+    def begin(self, calls: Sequence[tuple[int, Record]]) -> None:
+        now = self.clock.now
+        begun = [Try(each, now, now + self.latency, self.answer(record), self.probing()) for each, record in calls]
+        self.tries += begun
+        self._under_way += begun
+        self.most = max(self.most, len(self._under_way))
+
+    def collect(self, wait: float) -> list[tuple[int, Outcome]]:
+        until = min([self.clock.now + wait, *(one.back for one in self._under_way)])
+        self.clock.now = until
+        came = [one for one in self._under_way if one.back <= until]
+        self._under_way = [one for one in self._under_way if one.back > until]
+        return [(one.call, one.outcome) for one in came]
+
+    def doubted(self) -> list[int]:
+        return []
+
+    def wake(self) -> None:
+        pass
 
     def preview(self, record: Record) -> Preview:
         return Preview({}, "")
@@ -88,36 +111,3 @@ class Receiver:
 
     def close(self) -> None:
         pass
-
-
-@dataclass
-class SimulatedCrew(Crew):
-    """Sends in the thread that asks it to, and has the answer when its time has come."""
-
-    receiver: Receiver
-    tries: list[Try] = field(default_factory=list)
-    most: int = 0
-    """So many were under way at once."""
-
-    def __post_init__(self) -> None:
-        super().__init__(self.receiver)
-        self._clock = self.receiver.clock
-        self._order = itertools.count()
-        self._under_way: list[tuple[float, int, Sent]] = []
-
-    def send(self, due: Due, probe: bool) -> None:
-        outcome, now = self.attempt(due), self._clock.now
-        back = now + self.receiver.latency
-        self.tries.append(Try(due.id, now, back, probe, outcome))
-        heapq.heappush(self._under_way, (back, next(self._order), Sent(due, probe, outcome)))
-        self.most = max(self.most, len(self._under_way))
-
-    def collect(self, wait: float) -> list[Sent]:
-        until = self._clock.now + wait
-        if self._under_way:
-            until = min(until, self._under_way[0][0])
-        self._clock.now = until
-        came = []
-        while self._under_way and self._under_way[0][0] <= until:
-            came.append(heapq.heappop(self._under_way)[2])
-        return came

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from humbug_agent.board.model import Channel, Queue, QueueCall, State, View
-from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.fusionpbx.source import Fusionpbx
@@ -17,6 +16,7 @@ from tests.fuzz.fuzz_pbx import _told
 from tests.fuzz.fuzz_web import settings_of
 from tests.kit.calls import call
 from tests.kit.rude import Rude
+from tests.kit.sending import Sending
 
 EVIL = 'x\r\nX-Forged: 1\r\n\r\nPOST /evil HTTP/1.1\r\n&gateway=evil&encoded=0="\0\n,\u2028,\x85'
 NUMBERS = NumbersSettings(None, 9, "")
@@ -26,7 +26,7 @@ def test_nothing_of_a_call_is_in_the_head_of_its_request() -> None:
     chosen = "src dst dcontext clid channel dstchannel lastapp lastdata uniqueid userfield"
     texts = dict.fromkeys(chosen.split(), EVIL)
     with Rude() as server:
-        destination = Humbug(settings_of(server.port), UTC, NUMBERS)
+        destination = Sending(settings_of(server.port), UTC, NUMBERS)
         try:
             destination.send(call(1, **texts, extra={EVIL: EVIL}))
         finally:

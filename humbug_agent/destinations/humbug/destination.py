@@ -7,20 +7,28 @@ single request, since its text is partly known; HTTPS does.
 
 import re
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from urllib.parse import quote_plus
 
 from humbug_agent import __version__
 from humbug_agent.cdr import CDR, Direction, Notice, Record, wall_clock
-from humbug_agent.destinations.contract import Answer, Later, Preview, Refused, Unsendable
+from humbug_agent.destinations.contract import Answer, Later, Outcome, Preview, Refused, Unsendable
 from humbug_agent.destinations.http import Poster, judge
 from humbug_agent.destinations.humbug.settings import HumbugSettings
+from humbug_agent.http_client.client import Response
 from humbug_agent.numbers.e164 import e164
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.scrub import MASK
 
-_BREAKS_THE_TEXT = re.compile(r"[%&+=\x00-\x1f\x7f]")
-_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
+_BETWEEN, _BAR = "\udcff", b"\xff"
+"""What stands between values that are quoted together: with surrogateescape a byte that is in no text."""
+
+_QUOTED = {bytes([byte]): b"%%%02X" % byte for byte in range(256)} | {b" ": b"+"}
+
+SAME_ANSWERS = 16
+"""So many answers are judged once: mostly all say the same."""
 
 
 class Humbug:
@@ -37,6 +45,7 @@ class Humbug:
         self._country = numbers.country
         self._poster = Poster(
             settings.url,
+            name=settings.name,
             timeout=settings.timeout,
             user_agent=f"humbug-agent/{__version__}",
             ca_file=settings.ca_file,
@@ -44,24 +53,28 @@ class Humbug:
             secrets=[one.reveal() for one in (settings.api_key, settings.encryption_key) if one],
         )
 
-    def send(self, record: Record) -> Answer:
-        try:
-            body = self.body(record, self._event_time(record)).encode("ascii")
-        except (ValueError, TypeError, OverflowError) as error:
-            raise Unsendable(f"can't be said in Humbug's parameters: {error}") from error
-        # Humbug knows no such header; a receiver that does can tell a repeat from two calls that look alike.
-        response = self._poster.post(body, {"Idempotency-Key": record.identity.hex()})
-        answer = judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
-        self._judge_text(response.text, answer, response.whole)
-        return answer
+        self._judged = lru_cache(SAME_ANSWERS)(self._judge)
+
+    def begin(self, calls: Sequence[tuple[int, Record]]) -> None:
+        now = self._now()
+        self._poster.begin(calls, lambda record: self._request(record, now))
+
+    def collect(self, wait: float) -> list[tuple[int, Outcome]]:
+        return self._poster.collect(wait, self._judged)
+
+    def doubted(self) -> list[int]:
+        return self._poster.doubted()
+
+    def wake(self) -> None:
+        self._poster.wake()
 
     def preview(self, record: Record) -> Preview:
-        fields, now = self.fields(record), self._event_time(record)
+        fields, now = self.fields(record), self._event_time(record, self._now())
         key, gateway = self._settings.encryption_key, {"gateway": MASK}
         if key is None:
             shown = gateway | {"encoded": "0"} | fields | {"event_time": now}
             return Preview(shown, plain(MASK, fields, now).replace(quote_plus(MASK), MASK, 1))
-        digits = 2 * len(inner(self._settings.api_key.reveal(), fields, self._settings.value_escaping).encode())
+        digits = 2 * len(inner(self._settings.api_key.reveal(), fields, self._settings.value_escaping))
         # Any of the digits would give the key away, for the text under them is known.
         hidden = _form({"event_time": now})
         body = f"gateway={MASK}&encoded=1&data=<{digits} hex digits>&{hidden}"
@@ -72,9 +85,6 @@ class Humbug:
         if response.status not in (405, 501):
             judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
         return f"{self._poster.place}: answers ({response.status}), {self._mode()}"
-
-    def doubted(self) -> int:
-        return self._poster.doubted()
 
     def close(self) -> None:
         self._poster.close()
@@ -118,6 +128,20 @@ class Humbug:
             "UserField": cdr.userfield or direction,
         }
 
+    def _request(self, record: Record, now: str) -> tuple[bytes, Mapping[str, str]]:
+        """The body and its headers; ``now`` is the event time of a call."""
+        try:
+            body = self.body(record, self._event_time(record, now)).encode("ascii")
+        except (ValueError, TypeError, OverflowError) as error:
+            raise Unsendable(f"can't be said in Humbug's parameters: {error}") from error
+        # Humbug knows no such header; a receiver that does can tell a repeat from two calls that look alike.
+        return body, {"Idempotency-Key": record.identity.hex()}
+
+    def _judge(self, response: Response) -> Answer:
+        answer = judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
+        self._judge_text(response.text, answer, response.whole)
+        return answer
+
     def _judge_text(self, text: str, answer: Answer, whole: bool) -> None:
         reject, accept = self._settings.reject_pattern, self._settings.accept_pattern
         if reject and reject.search(text):
@@ -128,54 +152,81 @@ class Humbug:
             raise Later(f"{self._poster.place}: the answer does not match accept_pattern", answer)
 
     def _local(self, moment: datetime) -> str:
-        return wall_clock(moment, self._zone).strftime("%Y-%m-%d %H:%M:%S")
+        return wall_clock(moment, self._zone).isoformat(" ")[:19]
 
-    def _event_time(self, record: Record) -> str:
+    def _event_time(self, record: Record, now: str) -> str:
         """Of a call, now, as the page has it; a notice says its own time nowhere else."""
-        return self._local(record.at if isinstance(record, Notice) else datetime.fromtimestamp(time.time(), UTC))
+        return self._local(record.at) if isinstance(record, Notice) else now
+
+    def _now(self) -> str:
+        return self._local(datetime.fromtimestamp(time.time(), UTC))
 
     def _mode(self) -> str:
         return "calls go encoded" if self._settings.encryption_key else "calls go plain"
 
 
-def plain(gateway: str, fields: dict[str, str], event_time: str) -> str:
+def plain(gateway: str, fields: Mapping[str, str], event_time: str) -> str:
     """The body with encoded=0: the sample's parameters in its order, form-encoded (UTF-8)."""
     return _form({"gateway": gateway, "encoded": "0", **fields, "event_time": event_time})
 
 
-def _form(parameters: dict[str, str]) -> str:
-    # What urlencode does, without asking of every name and number whether it needs quoting.
-    quoted = ((name, v if _PLAIN.fullmatch(v) else quote_plus(v, errors="replace")) for name, v in parameters.items())
-    return "&".join([f"{name}={value}" for name, value in quoted])
-
-
-def encoded(gateway: str, fields: dict[str, str], event_time: str, key: str, escaping: str) -> str:
+def encoded(gateway: str, fields: Mapping[str, str], event_time: str, key: str, escaping: str) -> str:
     """The body with encoded=1: the inner text XORed with the repeating key, as two lower-case hex digits a byte."""
-    text = inner(gateway, fields, escaping).encode("utf-8", "replace")
-    data = _xor(text, key.encode("utf-8", "replace")).hex()
-    return _form({"gateway": gateway, "encoded": "1", "data": data, "event_time": event_time})
+    data = _xor(inner(gateway, fields, escaping), key.encode("utf-8", "replace")).hex()
+    # Of the digits, which are most of it, none is to be quoted; and no value has an & once it is.
+    form = _form({"gateway": gateway, "encoded": "1", "data": "", "event_time": event_time})
+    return form.replace("&data=&", f"&data={data}&", 1)
 
 
-def inner(gateway: str, fields: dict[str, str], escaping: str) -> str:
-    """What is XORed: ``name=value&`` for each parameter.
+def inner(gateway: str, fields: Mapping[str, str], escaping: str) -> bytes:
+    """What is XORed: ``name=value&`` for each parameter, in UTF-8.
 
     With ``escaping`` "reserved" the characters that would break this apart are percent-encoded; with "none" the
     values stand as they are, like the vendor's sample.
     """
-    everything = {"gateway": gateway, "encoded": "1", **fields}
-    if escaping == "reserved":
-        everything = {name: _BREAKS_THE_TEXT.sub(_percent, value) for name, value in everything.items()}
-    return "".join(f"{name}={value}&" for name, value in everything.items())
+    return _pairs({"gateway": gateway, "encoded": "1", **fields}, _ESCAPED[escaping])
+
+
+def _form(parameters: Mapping[str, str]) -> str:
+    return _pairs(parameters, _AS_FORM)[:-1].decode("ascii")
+
+
+class _Quoting:
+    """Percent-encodes bytes: the ``frequent`` ones one by one, which is cheap, then whatever ``rare`` matches."""
+
+    def __init__(self, frequent: bytes, rare: bytes) -> None:
+        self._frequent = [(bytes([byte]), _QUOTED[bytes([byte])]) for byte in frequent]
+        self._rare = re.compile(rare)
+        self._fine = bytes(byte for byte in range(256) if not self._rare.match(bytes([byte])))
+
+    def __call__(self, text: bytes) -> bytes:
+        for byte, quoted in self._frequent:
+            text = text.replace(byte, quoted)
+        if text.translate(None, self._fine):
+            text = self._rare.sub(lambda found: _QUOTED[found[0]], text)
+        return text
+
+
+# The two that come of quoting come first.
+_AS_FORM = _Quoting(b'%+ :/,"<>@', rb"[^A-Za-z0-9_.~%+\xff-]")
+_ESCAPED = {"reserved": _Quoting(b"", rb"[%&+=\x00-\x1f\x7f]"), "none": _Quoting(b"", rb"(?!)")}
+
+
+def _pairs(parameters: Mapping[str, str], quoting: _Quoting) -> bytes:
+    """``name=value&`` for each, in UTF-8, with all values quoted in one go."""
+    values = _BETWEEN.join(parameters.values()).encode("utf-8", "surrogateescape")
+    return _template(tuple(parameters)) % tuple(quoting(values).split(_BAR))
+
+
+@lru_cache(maxsize=64)
+def _template(names: Iterable[str]) -> bytes:
+    return "".join(f"{name.replace('%', '%%')}=%b&" for name in names).encode()
 
 
 def _xor(text: bytes, key: bytes) -> bytes:
     # As one large number each: thirty times faster than byte by byte.
     mask = (key * (len(text) // len(key) + 1))[: len(text)]
     return (int.from_bytes(text, "big") ^ int.from_bytes(mask, "big")).to_bytes(len(text), "big")
-
-
-def _percent(found: re.Match[str]) -> str:
-    return f"%{ord(found[0]):02X}"
 
 
 def _made_uniqueid(cdr: CDR) -> str:
