@@ -15,9 +15,10 @@ from sqlite_utils import Database
 from humbug_agent.cdr import CDR, Batch, wall_clock
 from humbug_agent.config import load
 from humbug_agent.daemon import housekeeping
+from humbug_agent.outbox import outbox as outboxes
+from humbug_agent.outbox import rows
 from humbug_agent.outbox.migrations import migrations
-from humbug_agent.outbox.outbox import Outbox, rows
-from humbug_agent.outbox.outbox import outbox as outboxes
+from humbug_agent.outbox.outbox import Outbox
 from tests.kit.calls import call
 from tests.kit.host import Host
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from humbug_agent.outbox import schema
 from humbug_agent.outbox.migrations import migrations
-from humbug_agent.outbox.outbox import Mark, Outbox, schema
+from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import OutboxDamaged
 from humbug_agent.outbox.waits import cut_waits
 from tests.kit.calls import batch

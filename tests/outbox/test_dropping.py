@@ -12,9 +12,10 @@ from sqlite_utils import Database
 
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import housekeeping
+from humbug_agent.outbox import dropping, queries
 from humbug_agent.outbox.dropping import Piecemeal
 from humbug_agent.outbox.migrations import migrations
-from humbug_agent.outbox.outbox import Mark, Outbox, dropping, queries
+from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.queries import Filter
 from tests.kit.calls import batch, call
 

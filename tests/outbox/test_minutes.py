@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from humbug_agent.delivery.tally import Tally
+from humbug_agent.outbox import minutes, queries, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
 from humbug_agent.outbox.migrations import migrations
 from humbug_agent.outbox.minutes import SENT_MINUTES
-from humbug_agent.outbox.outbox import Mark, Outbox, minutes, queries, schema
+from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.queries import Filter
 from tests.kit.calls import batch
 from tests.kit.damage import unguarded

@@ -17,9 +17,10 @@ from sqlite_utils import Database
 from humbug_agent.cdr import Batch, Notice
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import housekeeping
+from humbug_agent.outbox import lock, queries, rows, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
 from humbug_agent.outbox.migrations import migrations
-from humbug_agent.outbox.outbox import KEPT_FAILURES, Mark, Outbox, lock, queries, rows, schema
+from humbug_agent.outbox.outbox import KEPT_FAILURES, Mark, Outbox
 from humbug_agent.outbox.queries import Filter
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError, OutboxFull
 from humbug_agent.status import coverage

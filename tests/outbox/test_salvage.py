@@ -13,7 +13,8 @@ import pytest
 
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import housekeeping
-from humbug_agent.outbox.outbox import Mark, Outbox, queries, schema
+from humbug_agent.outbox import queries, schema
+from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import OutboxDamaged
 from tests.kit.calls import batch, call
 

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Calls
-from humbug_agent.outbox.outbox import rows
+from humbug_agent.outbox import rows
 from humbug_agent.sources.asterisk.csv.records import split
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
+from tests.kit.paths import DATA
 
-DATA = Path(__file__).parent.parent / "data"
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Africa/Abidjan")
 
 texts = st.one_of(
