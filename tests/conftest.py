@@ -1,16 +1,19 @@
 """What all tests share."""
 
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import trustme
 from hypothesis import settings
 
 from humbug_agent.receiver import Background, Receiver, Store
 from tests.kit.host import API_KEY, KEY, Host
+from tests.kit.paths import TESTS
 
 # How long an example takes says more about the machine than about us.
 settings.register_profile("shared machine", deadline=None)
@@ -18,6 +21,16 @@ settings.load_profile("shared machine")
 
 
 LEFT_OVER_SECONDS = 5.0
+
+ROOMS = {"pbx": TESTS / "pbx", "browser": TESTS / "web" / "page"}
+"""Marker -> the folder whose tests all have it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, room in ROOMS.items():
+            if item.path.is_relative_to(room):
+                item.add_marker(marker)
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +57,24 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("run")
         patch.setenv("RUNTIME_DIRECTORY", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_tls(authority: trustme.CA) -> Callable[..., ssl.SSLContext]:
+    def make(name: str = "127.0.0.1") -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name).configure_cert(context)
+        return context
+
+    return make
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return tmp_path / "ca.pem"

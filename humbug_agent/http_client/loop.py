@@ -105,7 +105,10 @@ class Loop:
         self._poll.register(self._woken, select.EPOLLIN)
 
     def ask(self, questions: Sequence[Question]) -> None:
-        """Send them, each over a line of its own; `collect` has what comes."""
+        """Send them, each over a line of its own; `collect` has what comes.
+
+        A line is free once its answer was collected: by then it is written down what came of its request.
+        """
         # Nothing may have come over an idle connection, not even its end.
         self._attend(0)
         since = self._client.common.now()
@@ -126,6 +129,9 @@ class Loop:
             if self._came or self._awake or left <= 0:
                 break
         came, self._came, self._awake = self._came, [], False
+        for line in (one.line for one in came if one.question):
+            # Those that have a connection come first, the last of all the one that was used last.
+            self._idle.insert(len(self._idle) if line.sock else 0, line)
         return came
 
     def wake(self) -> None:
@@ -152,7 +158,7 @@ class Loop:
                 each.close()
 
     def _under_way(self) -> bool:
-        return len(self._idle) < len(self._lines)
+        return any(line.question for line in self._lines)
 
     # At the connections.
 
@@ -214,7 +220,6 @@ class Loop:
         except NoAnswer as error:
             outcome = error
         line.question, line.data = None, b""
-        self._idle.append(line)
         self._came.append(Came(line, question, outcome))
 
     def _unasked(self, line: Line, sock: socket.socket) -> None:
@@ -293,7 +298,3 @@ class Loop:
                 sock = line.opened(kept, came.question.headers)
                 self._open[sock.fileno()] = line
                 self._poll.register(sock, select.EPOLLIN)
-                self._idle.append(line)
-            else:
-                # Those that have a connection come first.
-                self._idle.insert(0, line)

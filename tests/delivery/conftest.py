@@ -3,7 +3,6 @@
 import re
 import socket
 import sqlite3
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from humbug_agent import backoff
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition
@@ -143,27 +141,6 @@ def failure() -> Callable[[Humbug, CDR], DeliveryError]:
         return caught.value
 
     return send
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def server_tls(authority: trustme.CA) -> Callable[..., ssl.SSLContext]:
-    def make(name: str = "127.0.0.1") -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(name).configure_cert(context)
-        return context
-
-    return make
-
-
-@pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return tmp_path / "ca.pem"
 
 
 @pytest.fixture

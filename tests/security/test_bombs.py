@@ -17,7 +17,6 @@ MEGABYTES = 200
 READ = """
 import sys
 from pathlib import Path
-sys.path[:0] = ["tests", "tests/ami", "tests/fuzz"]
 {}
 for line in Path("/proc/self/status").read_text().splitlines():
     if line.startswith("VmHWM"):
@@ -31,11 +30,11 @@ with OpenFile(Path(sys.argv[1])) as file:
     file.unread()
 """
 DOCUMENT = """
-from fuzz_pbx import a_source, good
+from tests.fuzz.fuzz_pbx import a_source, good
 good(a_source("freeswitch_json").parse(Path(sys.argv[1]).read_bytes()))
 """
 ANSWER = """
-from fuzz_pbx import _told, Response
+from tests.fuzz.fuzz_pbx import _told, Response
 _, asker = _told("boxis", b"")
 try:
     asker.json(Response(200, Path(sys.argv[1]).read_bytes()[: asker_module.LONGEST_ANSWER]))
@@ -101,5 +100,5 @@ def test_the_largest_answer_of_a_hosted_pbx(tmp_path: Path, value: bytes) -> Non
 def test_as_many_values_as_an_answer_may_have(tmp_path: Path) -> None:
     path = tmp_path / "answer"
     path.write_bytes(b"[" + b"{}," * 149_000 + b"{}]")
-    script = "from fuzz_pbx import boxis_answer\nboxis_answer(Path(sys.argv[1]).read_bytes())"
+    script = "from tests.fuzz.fuzz_pbx import boxis_answer\nboxis_answer(Path(sys.argv[1]).read_bytes())"
     assert megabytes(script, path) < MEGABYTES

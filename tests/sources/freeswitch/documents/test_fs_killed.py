@@ -1,6 +1,5 @@
 """A directory that is filled while the agent is killed again and again."""
 
-import os
 import random
 import subprocess
 import sys
@@ -26,8 +25,7 @@ LIVES = 8
 @contextmanager
 def agent(folder: Path, outbox: Path, after: str) -> Iterator[subprocess.Popen[bytes]]:
     program = [sys.executable, KIT / "fs_agent.py", folder, outbox, after]
-    places = os.pathsep.join(path for path in sys.path if path)
-    with subprocess.Popen(program, env={**os.environ, "PYTHONPATH": places}) as process:
+    with subprocess.Popen(program) as process:
         try:
             yield process
         finally:
