@@ -16,6 +16,8 @@ from tests.kit.board_wire import shown
 from tests.kit.host import wait_until
 from tests.kit.small_asterisk import Chan, SmallAsterisk
 
+pytestmark = pytest.mark.slow
+
 NEVER_TOLD = "does not tell its channels and queues within 0 s"
 SOON = 4.0
 """Seconds within which a board must know that its AMI is away."""

@@ -9,6 +9,8 @@ from tests.kit.ami_server import AmiServer
 from tests.kit.board_host import Live
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 # Field names as Asterisk 11 has them.
 EVENTS = b"".join(
     one.replace(b"\n", b"\r\n")

@@ -17,6 +17,8 @@ from tests.kit.host import wait_until
 from tests.kit.live_recording import BANNER, Round, recording, said, segments
 from tests.kit.small_asterisk import Truth
 
+pytestmark = pytest.mark.slow
+
 WHOLE = (2**20,)
 QUEUES = {"support", "slow", "empty"}
 

@@ -17,6 +17,8 @@ from tests.kit.board_wire import Wire, own_clock, shown
 from tests.kit.host import wait_until
 from tests.kit.small_asterisk import escaped
 
+pytestmark = pytest.mark.slow
+
 NEW = (
     b"Event: Newchannel\r\nPrivilege: call,all\r\nChannel: SIP/1-00000001\r\nChannelState: %s\r\nCallerIDNum: %s\r\n"
     b"CallerIDName: %s\r\nUniqueid: 1.1\r\nLinkedid: 1.1"

@@ -15,6 +15,8 @@ from humbug_agent.board.model import View
 from tests.kit.ami_calls import played
 from tests.kit.board_wire import Wire, shown
 
+pytestmark = pytest.mark.slow
+
 
 def busy(wire: Wire, most: int = 1000, device: Callable[[int], str] = lambda at: f"SIP/{at % 500}") -> None:
     """So many channels, and half as many queue calls in 50 queues."""

@@ -25,6 +25,8 @@ from tests.campaign.rude_receiver import KIND, LOSING, RudeReceiver
 from tests.campaign.shim import Shim
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 LIVES = int(os.environ.get("LIVES", "10"))
 """A few for each run of all tests; seeds.py has more of them."""
 

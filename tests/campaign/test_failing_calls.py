@@ -10,6 +10,8 @@ from tests.campaign.battle import PATIENCE_SECONDS
 from tests.campaign.faults import Front, front
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 SEED = 1
 
 

@@ -24,6 +24,8 @@ from tests.campaign.rude_receiver import KIND, LOSING
 from tests.campaign.writer import Call
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 LIVES = int(os.environ.get("LIVES", "3"))
 """A few for each run of all tests; seeds.py says how many."""
 

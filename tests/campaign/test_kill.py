@@ -23,6 +23,8 @@ from tests.campaign.battle import (
 from tests.campaign.mortal import CONNECTIONS, Mortal
 from tests.campaign.rude_receiver import EATING, KIND, REFUSED
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("KILLS", "100"))
 """Of the longest test; seeds.py may have fewer of them, for more seeds."""
 

@@ -11,6 +11,8 @@ import pytest
 from tests.campaign.soak import IDENTITY_BYTES, MB, Sample, grown
 from tests.campaign.soak_oracle import BUSY, CUT, REFUSED, Oracle, expected
 
+pytestmark = pytest.mark.slow
+
 CALLS = 9000
 STEADY = [Sample(at, at * 100, 60 * MB, 20, 12, 20 * MB, 4 * MB) for at in range(CALLS // 100)]
 

@@ -28,6 +28,8 @@ from tests.kit.host import Host, wait_until
 from tests.kit.ipps_host import free
 from tests.kit.paths import DATA
 
+pytestmark = pytest.mark.slow
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can try as another user")
 
 

@@ -16,6 +16,8 @@ from humbug_agent.receiver import Misbehaviour
 from humbug_agent.text import text
 from tests.kit.host import KEY, PROGRAM, RECORDED, Host, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def recorded(name: str) -> list[list[str]]:
     """A recorded file read by Python's csv module: an independent reading."""

@@ -21,6 +21,8 @@ from humbug_agent.outbox.outbox import Mark, Outbox
 from tests.kit.calls import batch, call, reject
 from tests.kit.host import PROGRAM, Host
 
+pytestmark = pytest.mark.slow
+
 BERLIN, KOLKATA, SANTIAGO = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata"), ZoneInfo("America/Santiago")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
 """Its summer time is half an hour."""

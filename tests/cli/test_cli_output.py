@@ -14,6 +14,8 @@ from humbug_agent.outbox.outbox import Mark, Outbox
 from tests.kit.calls import batch, reject
 from tests.kit.host import PROGRAM, RECORDED, Host
 
+pytestmark = pytest.mark.slow
+
 RECORD = (RECORDED / "Master-full.csv").read_text("latin-1").splitlines()[6]
 SAYING = [
     ["--help"],

@@ -4,6 +4,8 @@ import re
 import time
 from datetime import datetime
 
+import pytest
+
 from humbug_agent.cdr import Batch
 from humbug_agent.outbox import queries
 from humbug_agent.outbox.outbox import Mark, Outbox
@@ -11,6 +13,8 @@ from humbug_agent.outbox.queries import Filter
 from humbug_agent.receiver import Misbehaviour
 from tests.kit.calls import batch, reject
 from tests.kit.host import RECORDED, SECRETS, Host, wait_until
+
+pytestmark = pytest.mark.slow
 
 RECORDS = (RECORDED / "Master-full.csv").read_bytes().splitlines(keepends=True)
 

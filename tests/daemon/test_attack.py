@@ -12,6 +12,8 @@ import requests
 from tests.kit.host import Host, wait_until
 from tests.kit.served import Page, running
 
+pytestmark = pytest.mark.slow
+
 USER, WORD = "wallboard", "right-word"
 LINES = 126
 HALF_OPEN = 300

@@ -14,6 +14,8 @@ import pytest
 from humbug_agent.receiver import Background, Receiver, Store
 from tests.kit.host import API_KEY, PROGRAM, Host, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def ended(daemon: subprocess.Popen[bytes]) -> str:
     """All that the daemon has logged, which SIGTERM ends cleanly."""

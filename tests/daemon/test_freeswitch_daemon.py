@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.kit.esl_calls import A_LEG
@@ -12,6 +13,8 @@ from tests.kit.host import API_KEY, Host, wait_until
 from tests.kit.ipps_host import free
 from tests.kit.paths import DATA
 from tests.kit.served import Page, running
+
+pytestmark = pytest.mark.slow
 
 RECORDED = DATA / "freeswitch"
 

@@ -13,6 +13,8 @@ from tests.kit.host import API_KEY, Host, wait_until
 from tests.kit.ipps_host import free
 from tests.kit.served import running
 
+pytestmark = pytest.mark.slow
+
 EVENTS = [body for name in ("json_calls", "plain_calls") for body in Recording(name).events()]
 HANGUPS = [said for said in map(Event, EVENTS) if said("Event-Name") == "CHANNEL_HANGUP_COMPLETE"]
 A_LEGS = [said for said in HANGUPS if not said("variable_originating_leg_uuid")]

@@ -21,6 +21,8 @@ from humbug_agent.daemon.life import Stop
 from humbug_agent.outbox.lock import locked
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:

@@ -17,6 +17,8 @@ from tests.kit.host import PROGRAM, Host, wait_until
 from tests.kit.paths import TOP
 from tests.kit.served import Page, running
 
+pytestmark = pytest.mark.slow
+
 UNIT = TOP / "systemd" / "humbug-agent.service"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 
+import pytest
+
 from tests.daemon.test_reload import reload
 from tests.kit import esl_calls
 from tests.kit.ami_server import AmiServer
@@ -14,6 +16,8 @@ from tests.kit.fs_folder import numbered
 from tests.kit.host import API_KEY, Host, wait_until
 from tests.kit.ipps_host import free
 from tests.kit.served import Page, running
+
+pytestmark = pytest.mark.slow
 
 RELOADS = 4
 STATUS = "[status]\nlisten = 127.0.0.1:"

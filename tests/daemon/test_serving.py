@@ -4,6 +4,7 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
 import requests
 
 import humbug_agent
@@ -11,6 +12,8 @@ from tests.kit.ami_server import AmiServer
 from tests.kit.host import Host, wait_until
 from tests.kit.ipps_host import free
 from tests.kit.served import Page, running
+
+pytestmark = pytest.mark.slow
 
 CALLS = 126
 LISTENS = "0A"

@@ -23,6 +23,8 @@ from tests.kit.host import PROGRAM, Host, wait_until
 from tests.kit.ipps_host import free
 from tests.kit.served import Page, running
 
+pytestmark = pytest.mark.slow
+
 
 def exit_code(host: Host) -> int:
     return subprocess.run([PROGRAM, "--config", host.ini, "status"], capture_output=True, check=False).returncode

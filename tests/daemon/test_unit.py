@@ -10,6 +10,8 @@ import pytest
 from humbug_agent.outbox import spill
 from tests.kit.paths import TOP
 
+pytestmark = pytest.mark.slow
+
 TOP = TOP
 UNIT = TOP / "systemd" / "humbug-agent.service"
 

@@ -22,6 +22,8 @@ from humbug_agent.outbox.outbox import Outbox
 from tests.kit.calls import call
 from tests.kit.host import Host
 
+pytestmark = pytest.mark.slow
+
 ZONES = [ZoneInfo(name) for name in ("Europe/Zurich", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC")]
 STOCK = (
     b'"","0441234567","7000","from-internal","""Anna"" <0441234567>","PJSIP/101-00000001","PJSIP/202-00000002",'

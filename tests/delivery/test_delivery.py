@@ -18,6 +18,8 @@ from humbug_agent.outbox.waits import LONGEST_WAIT
 from humbug_agent.receiver import Background, Misbehaviour, Receiver, Store
 from tests.kit.rude import Act, Request, Rude, until
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[..., CDR]
 Make = Callable[..., Humbug]
 Filled = Callable[[int], list[str]]

@@ -21,6 +21,8 @@ from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Mis
 from humbug_agent.destinations.humbug.destination import Humbug
 from tests.kit.rude import Act, Rude, until
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[..., CDR]
 Make = Callable[..., Humbug]
 Failure = Callable[[Humbug, CDR], DeliveryError]

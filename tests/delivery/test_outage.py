@@ -18,6 +18,8 @@ from humbug_agent.outbox.outbox import KEPT_FAILURES, Outbox
 from humbug_agent.outbox.queries import Filter, purge, replay
 from tests.kit.rude import Act, Request, Rude, never, until
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Humbug]
 Filled = Callable[[int], list[str]]
 Ask = Callable[..., list[Any]]

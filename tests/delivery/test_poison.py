@@ -8,6 +8,8 @@ import pytest
 from humbug_agent.destinations.humbug.destination import Humbug
 from tests.kit.rude import Act, Rude, until
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Humbug]
 Filled = Callable[[int], list[str]]
 

@@ -23,6 +23,8 @@ from humbug_agent.outbox.queries import Filter, newest
 from humbug_agent.outbox.waits import LONGEST_WAIT
 from tests.kit.simulated import BEGAN, Phase, Receiver, SimulatedClock, Try
 
+pytestmark = pytest.mark.slow
+
 EVER = float("inf")
 HOUR = 3600.0
 SELDOM = 10.0

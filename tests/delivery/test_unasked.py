@@ -17,6 +17,8 @@ from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.outbox.outbox import Outbox
 from tests.kit.rude import Act, Request, Rude, until
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[..., CDR]
 Make = Callable[..., Humbug]
 Failure = Callable[[Humbug, CDR], DeliveryError]

@@ -16,6 +16,8 @@ from tests.fuzz.fuzz_all import TARGETS
 from tests.fuzz.fuzz_web import answering, settings_of
 from tests.kit.sending import Sending
 
+pytestmark = pytest.mark.slow
+
 CORPUS = Path(__file__).parent / "corpus"
 FILES = {target: sorted((CORPUS / target).iterdir()) for target in TARGETS}
 

@@ -26,6 +26,8 @@ from humbug_agent.outbox.waits import cut_waits, move_waits
 from tests.kit.calls import call, reject
 from tests.kit.plain_outbox import PlainOutbox
 
+pytestmark = pytest.mark.slow
+
 BEGAN = 1_800_000_000.0
 DESTINATIONS = ("one", "two")
 SOURCES = ("csv", "ami", "esl")

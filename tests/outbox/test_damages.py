@@ -24,6 +24,8 @@ from humbug_agent.outbox.schema import OutboxDamaged
 from tests.kit.calls import batch, call
 from tests.outbox.test_salvage import SOURCES, config_for
 
+pytestmark = pytest.mark.slow
+
 TO = ["humbug", "second"]
 CALLS = 900
 SENT = 400

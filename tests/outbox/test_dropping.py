@@ -19,6 +19,8 @@ from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.queries import Filter
 from tests.kit.calls import batch, call
 
+pytestmark = pytest.mark.slow
+
 TO = ["humbug"]
 DAY = 86400.0
 YEAR = 365 * DAY

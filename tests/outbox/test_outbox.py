@@ -26,6 +26,8 @@ from humbug_agent.outbox.schema import OutboxDamaged, OutboxError, OutboxFull
 from humbug_agent.status import coverage
 from tests.kit.calls import START, batch, call, reject
 
+pytestmark = pytest.mark.slow
+
 TO = ["humbug"]
 
 

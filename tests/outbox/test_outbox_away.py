@@ -20,6 +20,8 @@ from humbug_agent.outbox.outbox import Outbox
 from tests.kit.calls import batch
 from tests.kit.host import Host, wait_until
 
+pytestmark = pytest.mark.slow
+
 NOBODY = "http://127.0.0.1:1/"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 

@@ -18,6 +18,8 @@ from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import OutboxDamaged
 from tests.kit.calls import batch, call
 
+pytestmark = pytest.mark.slow
+
 TO = ["humbug"]
 CALLS = 120
 SENT = 40

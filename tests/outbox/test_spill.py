@@ -28,6 +28,8 @@ from tests.kit.esl_calls import numbered
 from tests.kit.esl_server import PASSWORD, EslServer
 from tests.kit.host import API_KEY, KEY, wait_until
 
+pytestmark = pytest.mark.slow
+
 MUCH = 1 << 30
 NAMES = ["humbug"]
 

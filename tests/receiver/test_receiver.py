@@ -23,6 +23,8 @@ from humbug_agent import receiver
 from humbug_agent.receiver import Background, Misbehaviour, Receiver, ReceiverError, Store, app
 from tests.kit.forms import API_KEY, CALL, EVENT_TIME, FIELDS, FORM, VECTOR, encode, hexed, misbehaving, plain, post
 
+pytestmark = pytest.mark.slow
+
 
 # Over HTTP
 def test_both_forms_are_stored_as_they_were_sent(running: Background, store: Store) -> None:

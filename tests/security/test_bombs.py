@@ -11,6 +11,8 @@ import pytest
 
 from tests.kit.paths import TOP
 
+pytestmark = pytest.mark.slow
+
 MEGABYTES = 200
 """The unit has 256."""
 

@@ -13,6 +13,8 @@ from tests.kit import fs_folder
 from tests.kit.host import API_KEY, KEY, Host
 from tests.kit.paths import TOP
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
 def umask(request: pytest.FixtureRequest) -> Iterator[int]:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+import pytest
 import requests
 from click.testing import CliRunner
 
@@ -17,6 +18,8 @@ from humbug_agent.cli.main import main
 from tests.kit.host import PROGRAM, RECORDED, wait_until
 from tests.kit.ipps_host import free
 from tests.security.parrot import AMI, ESL, HTTP, Parrot
+
+pytestmark = pytest.mark.slow
 
 SECRETS = {
     name: f'Planted-{name}/"<ü>+&%41'

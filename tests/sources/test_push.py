@@ -11,6 +11,8 @@ from humbug_agent.cdr import Batch, Reject
 from humbug_agent.listening.inbox import Heard, Inbox
 from humbug_agent.sources.push import PushReader
 
+pytestmark = pytest.mark.slow
+
 MOST = 1000
 EVENT = b"Event: Cdr\r\nUserField: " + b"x" * 400
 

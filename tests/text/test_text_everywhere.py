@@ -32,6 +32,8 @@ from humbug_agent.sources.freeswitch.json.source import FreeswitchJson
 from humbug_agent.text import AUTO, text
 from tests.kit.host import Host
 
+pytestmark = pytest.mark.slow
+
 # Asterisk's fields hold 79 bytes.
 CUT_NAME = '"Отдел 1: Общество с ограниченной ответственностью'.encode()[:79]
 CUT_DATA = "Playback: Добро пожаловать в компанию Ромашка, наш".encode()[:79]

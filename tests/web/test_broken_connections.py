@@ -23,6 +23,8 @@ from humbug_agent.web.guard import Guard
 from tests.kit.asking import Certified, until
 from tests.kit.breaking import WAYS, break_connections
 
+pytestmark = pytest.mark.slow
+
 CONNECTIONS = int(os.environ.get("HUMBUG_TEST_CONNECTIONS", "1200"))
 """Of each server."""
 

@@ -21,6 +21,8 @@ from humbug_agent.web import guard
 from humbug_agent.web.guard import Guard
 from tests.kit.asking import HEAD, Certified, ask, connect, curl, read, say, until
 
+pytestmark = pytest.mark.slow
+
 Guarded = Callable[..., Server]
 
 FAILED = b"ERROR: AUTHENTICATION FAILED"

@@ -15,6 +15,8 @@ from humbug_agent.http_server import server as server_module
 from humbug_agent.http_server.server import Server
 from tests.kit.asking import HEAD, ask, connect, is_closed, read, until
 
+pytestmark = pytest.mark.slow
+
 Serving = Callable[..., Server]
 MOST = 20
 

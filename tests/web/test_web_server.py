@@ -25,6 +25,8 @@ from humbug_agent.http_server.server import Server, WebError
 from humbug_agent.http_server.settings import StatusSettings
 from tests.kit.asking import CLIENT_HELLO, HEAD, Certified, ask, connect, curl, is_closed, read, say, sockets, until
 
+pytestmark = pytest.mark.slow
+
 Serving = Callable[..., Server]
 Limits = Callable[..., None]
 

@@ -22,6 +22,8 @@ from tests.kit.host import wait_until
 from tests.kit.pbxs import FreeswitchJsonPbx, Pbx
 from tests.sources.contract.test_contract import TO, asked, began, configured, numbers, reading, until
 
+pytestmark = pytest.mark.slow
+
 ABSURD = (
     "0", "-1", "9" * 10, "-" + "9" * 10, "9" * 18, "9" * 19, "9" * 25, "9" * 400, "9" * 5000, "1e400", "NaN", "",
     "253402300799", "253402300800000000", "-62135596801", "-62135596801000000", "soon", "1.5", "00:00:99",

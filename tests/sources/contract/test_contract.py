@@ -23,6 +23,8 @@ from humbug_agent.sources.contract import Holding, Source
 from tests.kit.host import API_KEY, wait_until
 from tests.kit.pbxs import DAY, PBXS, Hosted, Pbx
 
+pytestmark = pytest.mark.slow
+
 TO = ["humbug"]
 STOP_SECONDS = 4.0
 """The daemon gives its sources 12, systemd the daemon 90."""

@@ -16,6 +16,8 @@ from humbug_agent.sources.contract import SourceError
 from tests.kit.pbxs import Hosted, Pbx
 from tests.sources.contract.test_contract import began, configured, numbers, reading, until
 
+pytestmark = pytest.mark.slow
+
 ABSURD: tuple[Any, ...] = (
     -1,
     -(10**30),

@@ -12,6 +12,8 @@ import pytest
 
 from tests.kit.cdr_csv import Following, Store, append, beside, call, line, numbered, rotate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -19,6 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from humbug_agent.sources.files import rotation
 from tests.kit.cdr_csv import Following, Store, append, beside, numbered, rotate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

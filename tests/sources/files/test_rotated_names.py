@@ -22,6 +22,8 @@ from humbug_agent.sources.files import position, unpacking
 from humbug_agent.sources.files.rotation import Shelf
 from tests.kit.cdr_csv import Following, Store, append, beside, numbered, rotate, source
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -11,6 +11,8 @@ from humbug_agent.backoff import FLOOD_REST
 from humbug_agent.sources.files.wake import FLOOD_LOOK_SECONDS, POLL_SECONDS, REST_SECONDS, Waker
 from tests.kit.cdr_csv import Store, numbered
 
+pytestmark = pytest.mark.slow
+
 RECORD = b"x" * 219 + b"\n"
 
 

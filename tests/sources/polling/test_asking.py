@@ -21,6 +21,8 @@ from humbug_agent.sources.polling.pace import poll
 from tests.kit.host import wait_until
 from tests.kit.pull_server import Asked, PullServer, Reply, api, as_json
 
+pytestmark = pytest.mark.slow
+
 SECRET = 'pass/wörd+ "&'
 GOOD = as_json({"all": "well"})
 Tls = Callable[..., ssl.SSLContext]

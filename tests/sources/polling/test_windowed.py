@@ -25,6 +25,8 @@ from tests.kit.host import wait_until
 from tests.kit.pull_server import Asked, PullServer, Reply, as_json
 from tests.kit.windowed_sources import boxis, fusionpbx, once
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Api:

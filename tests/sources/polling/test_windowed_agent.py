@@ -22,6 +22,8 @@ from tests.kit.host import API_KEY, Host, wait_until
 from tests.kit.paths import KIT
 from tests.kit.pull_server import PullServer
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = [sys.executable, str(KIT / "windowed_agent.py")]
 ROWS = 4_000
 DAYS = 25

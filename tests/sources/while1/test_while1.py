@@ -13,6 +13,8 @@ from tests.kit.host import Host
 from tests.kit.while1_agent import Reader, a_source, configure
 from tests.kit.while1_server import KEY, SAMPLE, TOKEN, ZONE, While1Server, parameters_of, row
 
+pytestmark = pytest.mark.slow
+
 DAY = 86400
 ANSWERED = {
     **SAMPLE,

@@ -18,6 +18,8 @@ from tests.kit.pull_server import Asked
 from tests.kit.while1_agent import configure
 from tests.kit.while1_server import While1Server, parameters_of, row
 
+pytestmark = pytest.mark.slow
+
 COUNT = 10_000
 ADDED = 100
 KILLS = 5

@@ -18,6 +18,8 @@ from tests.kit.pull_server import Asked
 from tests.kit.while1_agent import Reader, a_source
 from tests.kit.while1_server import ZONE, While1Server, parameters_of, row
 
+pytestmark = pytest.mark.slow
+
 DAY = 86400
 
 

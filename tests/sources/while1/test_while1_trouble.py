@@ -18,6 +18,8 @@ from tests.kit.pull_server import Asked, Reply, as_json
 from tests.kit.while1_agent import Reader, a_source, configure
 from tests.kit.while1_server import KEY, TOKEN, While1Server
 
+pytestmark = pytest.mark.slow
+
 FUZZED = 250
 
 

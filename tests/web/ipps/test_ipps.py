@@ -12,6 +12,8 @@ from humbug_agent.board.model import Board, QueueCall, State
 from tests.kit.host import wait_until
 from tests.kit.ipps_host import Served, board, channel, serving
 
+pytestmark = pytest.mark.slow
+
 CHANNELS = "/ipps/channelinfo.php"
 QUEUES = "/ipps/queueactive.php"
 

@@ -17,6 +17,8 @@ from tests.kit.ami_feed import settings
 from tests.kit.ami_server import SECRET, AmiServer
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 CDR_STATUS = (AMI / "cdr-show-status.txt").read_text()
 
 

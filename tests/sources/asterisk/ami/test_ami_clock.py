@@ -8,6 +8,8 @@ from tests.kit.ami_server import AmiServer
 from tests.kit.host import wait_until
 from tests.kit.paths import DATA
 
+pytestmark = pytest.mark.slow
+
 CASE = DATA / "cases" / "usegmtime-Master.csv"
 COLUMNS = list(HEADERS.values())
 TIMES = ("start", "answer", "end")

@@ -16,6 +16,8 @@ from tests.kit.ami_server import BANNER, AmiServer, pieces
 from tests.kit.host import RECORDED, wait_until
 from tests.kit.paths import DATA
 
+pytestmark = pytest.mark.slow
+
 CASES = DATA / "ami-bad-ends"
 ENTER = b"Event: BridgeEnter\r\nPrivilege: call,all\r\nChannel: SIP/T-1\r\nUniqueid: 14.1\r\n"
 PONG = b"Response: Success\r\nPing: Pong\r\nTimestamp: 1.2\r\n\r\n"

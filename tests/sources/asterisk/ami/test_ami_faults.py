@@ -12,6 +12,8 @@ from tests.kit.ami_daemon import AmiHost, Daemon
 from tests.kit.ami_server import SECRET, AmiServer, garbage
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 HEALED_SECONDS = 5.0
 GARBAGE_BYTES = 50_000_000
 MOST_MORE_MEMORY = 30_000_000

@@ -13,6 +13,8 @@ from tests.kit.ami_daemon import AmiHost, Daemon
 from tests.kit.ami_server import AmiServer
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 PIECES = (65536,)
 
 

@@ -9,6 +9,8 @@ from tests.kit.ami_feed import Wire, blocks
 from tests.kit.ami_server import BANNER, AmiServer, pieces
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 TWICE = b"Event: UserEvent\r\nPrivilege: user,all\r\nEvent: Again\r\nUserEvent: x\r\n\r\n"
 LATIN = event(call(8, clid='"Zoë" <7>'.encode("latin-1")))
 ODD = {

@@ -26,6 +26,8 @@ from tests.kit.ami_feed import blocks, heard, source
 from tests.kit.ami_server import AmiServer, pieces
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 RECORDING = (AMI / "ami-full.rx").read_bytes()
 NOT_ASCII = [found.start() for found in re.finditer(rb"[\x80-\xff]+", RECORDING)]
 ENDS = [found.start() for found in re.finditer(rb"\r\n\r\n", RECORDING)]

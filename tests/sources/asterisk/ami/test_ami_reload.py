@@ -17,6 +17,8 @@ from tests.kit.calls import batch
 from tests.kit.host import wait_until
 from tests.sources.asterisk.ami.test_ami_outbox import accepted
 
+pytestmark = pytest.mark.slow
+
 SIGHUPS = 8
 MOST_IN_HAND = 10_000
 

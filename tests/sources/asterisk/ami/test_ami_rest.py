@@ -13,6 +13,8 @@ from tests.kit.ami_feed import settings
 from tests.kit.ami_server import AmiServer
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 class Ear:
     def __init__(self) -> None:

@@ -22,6 +22,8 @@ from tests.kit.ami_server import AmiServer
 from tests.kit.consumer import CONNECTED, Consumer
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def reading(server: AmiServer, *kinds: str) -> Iterator[Consumer]:

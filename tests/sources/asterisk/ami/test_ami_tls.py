@@ -19,6 +19,8 @@ from tests.kit.ami_feed import settings
 from tests.kit.ami_server import SECRET, AmiServer
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from tests.kit.cdr_csv import Following, Store, append, beside, call, line, numbered, rotate, source
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

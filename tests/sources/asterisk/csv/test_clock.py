@@ -19,6 +19,8 @@ from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
 from humbug_agent.sources.asterisk.csv.zone import Clock, Judge, Stamps
 from tests.kit.cdr_csv import call, line
 
+pytestmark = pytest.mark.slow
+
 ZONES = [ZoneInfo(name) for name in ("Europe/Zurich", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")]
 ZURICH = ZONES[0]
 BEGIN = 1_790_000_000

@@ -8,6 +8,8 @@ import pytest
 
 from tests.kit.cdr_csv import Following, Store, append, beside, numbered
 
+pytestmark = pytest.mark.slow
+
 NOON = 1_795_176_000
 """2026-11-20 12:00, of the clock that is set back."""
 

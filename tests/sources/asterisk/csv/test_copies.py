@@ -14,6 +14,8 @@ import pytest
 from humbug_agent.sources.files import rotation
 from tests.kit.cdr_csv import Following, Store, append, beside, numbered, rotate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

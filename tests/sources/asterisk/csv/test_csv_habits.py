@@ -15,6 +15,8 @@ from humbug_agent.sources.contract import SourceError
 from tests.kit.cdr_csv import Following, Store, append, beside, call, line, source
 from tests.kit.writers import SAMPLE, cdr_csv, cdr_custom, filled
 
+pytestmark = pytest.mark.slow
+
 
 def seventeen(*values: str, more: int = 0) -> bytes:
     """Records with these in the 17th column, of calls from different channels."""

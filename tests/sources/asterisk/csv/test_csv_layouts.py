@@ -14,6 +14,8 @@ from humbug_agent.sources.asterisk.csv.records import Junk, split
 from tests.kit.cdr_csv import CALL, LAYOUTS, RECORDED, call, calls, line, numbered, plain, source, stamps, texts
 from tests.kit.writers import SAMPLE, cdr_csv, cdr_custom, filled, quoted, without_sequence
 
+pytestmark = pytest.mark.slow
+
 quick = settings(deadline=None, max_examples=60)
 MAPPINGS = {name: SAMPLE[: SAMPLE.index(name) + 1] for name in ("accountcode", "uniqueid", "userfield", "sequence")}
 """cdr_custom's, by their last column; and one without a userfield."""

@@ -13,6 +13,8 @@ from humbug_agent.sources.asterisk.csv.layouts import Row
 from humbug_agent.sources.asterisk.csv.records import Junk, split
 from tests.kit.cdr_csv import LAYOUTS, RECORDED, call, calls, line, numbered, plain, texts
 
+pytestmark = pytest.mark.slow
+
 quick = settings(deadline=None, max_examples=60)
 # What is always so: no quote in an account code, no line break but in a userfield, a context. Without that a record
 # could be made whose beginning, seen from inside a text that was cut, reads like the end of one.

@@ -16,6 +16,8 @@ from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
 from tests.kit.paths import DATA
 
+pytestmark = pytest.mark.slow
+
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Africa/Abidjan")
 
 texts = st.one_of(

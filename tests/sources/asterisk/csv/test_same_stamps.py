@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tests.kit.cdr_csv import Store, append, beside, numbered
 from tests.sources.files.test_rotated_names import PACKERS, aged, pack
 
+pytestmark = pytest.mark.slow
+
 PACKED = ["", *PACKERS]
 
 STAMPS = ["", ".1", ".2", "-20261120", "-1795194557", ".old", "~"]

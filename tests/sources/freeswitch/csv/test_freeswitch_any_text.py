@@ -9,6 +9,8 @@ from humbug_agent.sources.freeswitch.csv.templates import BETWEEN, TEMPLATES
 from tests.kit.mod_cdr_csv import TEXTS, Values, call, row, rows, url_encode
 from tests.kit.odd_calls import calls, nobody_can_tell
 
+pytestmark = pytest.mark.slow
+
 ENCODED = ("caller_id_name", "caller_id_number", "destination_number", "context", "accountcode")
 templates = st.sampled_from(list(TEXTS))
 BREAKS = (b"\n", b";", b"2026-", b"INSERT")

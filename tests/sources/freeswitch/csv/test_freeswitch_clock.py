@@ -8,6 +8,8 @@ import pytest
 from tests.kit.cdr_reader import Following, Reader
 from tests.kit.mod_cdr_csv import Module, rows
 
+pytestmark = pytest.mark.slow
+
 NOON = 1_795_176_000
 
 

@@ -16,6 +16,8 @@ from humbug_agent.sources.contract import SourceError
 from tests.kit.cdr_reader import RECORDED, Following, Reader, source
 from tests.kit.mod_cdr_csv import TEXTS, Module, call, row, rows
 
+pytestmark = pytest.mark.slow
+
 STAMPS = [f"2026-11-20-16-5{minute}-00" for minute in range(10)]
 
 

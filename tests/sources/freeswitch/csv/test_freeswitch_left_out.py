@@ -8,6 +8,8 @@ from tests.kit.host import API_KEY, Host
 from tests.kit.mod_cdr_csv import call, row
 from tests.kit.paths import DATA
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = DATA / "freeswitch" / "docs" / "answered_callee"
 B_LEG = row("safe", call(2, originating_leg_uuid=call(1)["uuid"]))
 DOUBLE = row("asterisk", call(3, channel_name=b"loopback/9664-b"))

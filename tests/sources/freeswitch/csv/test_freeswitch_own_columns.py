@@ -16,6 +16,8 @@ from tests.kit.cdr_reader import RECORDED, Following, Reader, source
 from tests.kit.mod_cdr_csv import TEXTS, Module, Values, call, row, rows, rows_of, uuid
 from tests.kit.paths import DATA
 
+pytestmark = pytest.mark.slow
+
 CASE = DATA / "cases" / "freeswitch-own-column.csv"
 """The template example with ${domain_name} in front."""
 

@@ -10,6 +10,8 @@ from humbug_agent.sources.files import unpacking
 from tests.kit.cdr_reader import Following, Reader
 from tests.kit.mod_cdr_csv import rows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -11,6 +11,8 @@ from humbug_agent.sources.freeswitch.csv.rows import LINES, LegRow, LegRows, NoR
 from tests.kit.cdr_reader import RECORDED
 from tests.kit.mod_cdr_csv import TEXTS, call, row, rows, uuid
 
+pytestmark = pytest.mark.slow
+
 
 def split(data: bytes, template: str = "auto", *, more: bool = False, final: bool = True) -> list[LegRow | NoRow]:
     found, taken = LegRows(template).split(data, more=more, final=final)

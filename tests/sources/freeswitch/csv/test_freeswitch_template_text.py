@@ -20,6 +20,8 @@ from tests.kit.cdr_reader import RECORDED, Reader, source
 from tests.kit.mod_cdr_csv import TEXTS, Values, call, row, rows, rows_of, uuid, written
 from tests.kit.odd_calls import calls
 
+pytestmark = pytest.mark.slow
+
 ACME = {"domain_name": b"acme", "sip_hangup_disposition": b"recv_bye"}
 EXAMPLE = TEXTS["example"].strip()
 FRONT = '"${domain_name}",' + EXAMPLE

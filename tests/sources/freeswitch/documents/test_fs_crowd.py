@@ -24,6 +24,8 @@ from tests.kit.host import API_KEY, Host, wait_until
 from tests.kit.ipps_host import free
 from tests.kit.paths import KIT
 
+pytestmark = pytest.mark.slow
+
 CALLS = 1500
 FILES = 1024
 """That a process may have open where nobody has set more."""

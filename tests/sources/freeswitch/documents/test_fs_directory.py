@@ -11,6 +11,8 @@ from tests.kit.fs_folder import Following, Store, names, numbered, old, settings
 from tests.kit.fs_modules import ANSWERED, RECORDED, UUID, recorded
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def test_recorded_documents_are_calls(folder: Path) -> None:
     for path in RECORDED.rglob("*.cdr.*"):

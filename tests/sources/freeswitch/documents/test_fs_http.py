@@ -26,6 +26,8 @@ from tests.kit.fs_modules import ANSWERED, RECORDED, UUID, json_document, left, 
 from tests.kit.fs_posting import Outbox, curl, in_background, settings
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 PLAIN = "Content-Type: application/x-www-form-plaintext"
 FORM = "Content-Type: application/x-www-form-urlencoded"
 BASE64 = "Content-Type: application/x-www-form-base64-encoded"

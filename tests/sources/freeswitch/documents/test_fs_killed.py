@@ -18,6 +18,8 @@ from tests.kit.fs_folder import numbered
 from tests.kit.host import wait_until
 from tests.kit.paths import KIT
 
+pytestmark = pytest.mark.slow
+
 COUNT = 3000
 LIVES = 8
 

@@ -18,6 +18,8 @@ from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.leg import Leg, call
 from tests.kit.fs_modules import changed, json_document, raw_tree, xml_document
 
+pytestmark = pytest.mark.slow
+
 ZURICH = ZoneInfo("Europe/Zurich")
 TREE = raw_tree()
 EXACT = leg(json_document(TREE, values=True), UTC)

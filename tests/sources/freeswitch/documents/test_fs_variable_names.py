@@ -17,6 +17,8 @@ from humbug_agent.sources.freeswitch.forms import opened
 from humbug_agent.sources.freeswitch.leg import Leg
 from tests.kit.fs_modules import ANSWERED, UUID, left, posted, recorded, url_encoded
 
+pytestmark = pytest.mark.slow
+
 ENCODES = ("none", "true", "base64", "textxml")
 PLAIN = leg(recorded(ANSWERED, "xml"), UTC)
 _FROM, _TO = (recorded(ANSWERED, "xml").index(tag) for tag in (b"<variables>", b"</variables>"))

@@ -31,6 +31,8 @@ from tests.kit.esl_calls import (
 from tests.kit.esl_server import GOODBYE, RUDE, EslServer, Recording, event, reply
 from tests.kit.host import wait_until
 
+pytestmark = pytest.mark.slow
+
 OTHER_CORE = "b07f409a-f83b-4911-91de-c8a149782668"
 AFTER = "; calls that end now are not told again, only what FreeSWITCH writes or posts has them"
 

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from humbug_agent.listening.inbox import MOST_BYTES
 from humbug_agent.outbox.outbox import Outbox
 from tests.kit.ami_daemon import Daemon
 from tests.kit.esl_calls import heartbeat, numbered, uuid
 from tests.kit.esl_server import PASSWORD, EslServer
 from tests.kit.host import API_KEY, Host, wait_until
+
+pytestmark = pytest.mark.slow
 
 EVENTS, CALLS, TURNS = 100_000, 5_000, 50
 
