@@ -138,7 +138,7 @@ def test_looking_at_the_outbox_takes_nothing_from_the_running_agent(tmp_path: Pa
             for _ in range(100):
                 there.master.add()
             there.agent.await_status(there.agent.nothing_left, 10)
-            assert there.agent.deleted_files() == []
+            assert there.agent.deleted_files() == [], there.agent.deleted_files()
         there.agent.kill()
         check_end(there, there.judge())
 

@@ -191,7 +191,8 @@ class Follower:
         try:
             status = self._path.stat()
         except FileNotFoundError:
-            return False
+            # It goes on until its writer makes another one, unless that has been rotated by now, too.
+            return self._shelf.is_over(file)
         return file.key != (status.st_dev, status.st_ino)
 
     def _count(

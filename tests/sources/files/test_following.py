@@ -78,6 +78,24 @@ def test_who_had_the_file_open_when_it_was_renamed_may_still_write(path: Path) -
     assert once(reader)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_was_rotated_twice_is_read_before_there_is_a_new_log(
+    path: Path, packed: bool, compress: Callable[[Path, str], None]
+) -> None:
+    """Between two looks, a log was made, written and renamed as well: nothing stands under its name that could tell."""
+    append(path, numbered(1))
+    with Following(path) as reader:
+        reader.until(got(reader, 1))
+        path.rename(beside(path, ".2"))
+        if packed:
+            compress(beside(path, ".2"), "gz")
+        made = path.with_name("made")
+        append(made, numbered(2, 3))
+        made.rename(beside(path, ".1"))
+        reader.until(got(reader, 1, 2, 3))
+    assert once(reader)
+
+
 @pytest.mark.parametrize("pack", ["gz", "bz2", "xz"])
 def test_rotation_with_compression_loses_nothing(path: Path, pack: str, compress: Callable[[Path, str], None]) -> None:
     append(path, numbered(1))
