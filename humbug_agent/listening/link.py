@@ -5,8 +5,11 @@ ever. A second one is tried beside it, and takes over when it gets through and t
 """
 
 import asyncio
+import errno
 import itertools
 import random
+import re
+import socket
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -32,6 +35,24 @@ STEADY_SECONDS = 10.0
 
 class LinkError(Exception):
     """The PBX can't be listened to as things are; the text says which host, why, and what to do."""
+
+
+def why(error: OSError | ValueError, seconds: float, refused: str) -> str:
+    """Why no connection was made within ``seconds``, in an admin's words; blank where the system says nothing.
+
+    ``refused`` is what to say where nobody listens.
+    """
+    if not isinstance(error, OSError):
+        return "there is no such host (it can't be a name)"
+    if isinstance(error, TimeoutError):
+        return f"does not answer within {seconds:.0f} s"
+    # Of a name with several addresses asyncio tells only a text.
+    each = set(re.findall(r"\[Errno (\d+)\]", str(error))) if error.errno is None else {str(error.errno)}
+    if each == {str(errno.ECONNREFUSED)}:
+        return f"nobody listens there; {refused}"
+    if isinstance(error, socket.gaierror):
+        return f"there is no such host ({error.strerror})"
+    return error.strerror or str(error)
 
 
 class Connection(Protocol):

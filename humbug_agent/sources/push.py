@@ -1,10 +1,11 @@
 """How a source that is told each call once brings them to the outbox: what came stays here until it is on disk."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from threading import Event
-from typing import Protocol
+from typing import Generic, Protocol, Self, TypeVar
 
 from humbug_agent.backoff import FLOOD_REST
 from humbug_agent.cdr import Batch
@@ -20,6 +21,9 @@ FLOOD_EVENTS = 500
 
 LOOK_SECONDS = 0.5
 """How long at most a stop goes unnoticed."""
+
+Listener = TypeVar("Listener")
+"""What hears of a connection's events: AMI's, or the event socket's."""
 
 
 class Connection(Protocol):
@@ -138,3 +142,60 @@ class PushReader:
         self._unacknowledged = batch
         yield batch
         self._unacknowledged = None
+
+
+class PushSource(ABC, Generic[Listener]):
+    """A source over whose connection a PBX tells each call once, and what its board needs as well.
+
+    What it is told goes through ``inbox``, ``most`` events at a time; ``meanwhile`` says what a trouble costs, and
+    ``asked`` are the kinds of events that the PBX is asked for.
+    """
+
+    unread_in = "bytes"
+    leaves_out = ""
+
+    def __init__(self, name: str, inbox: Inbox, listener: Listener, asked: set[str], most: int, meanwhile: str) -> None:
+        self.name = name
+        self._inbox = inbox
+        self._listeners = [listener]
+        self._asked = asked
+        self._push = PushReader(inbox, self._batch, most, meanwhile)
+
+    @abstractmethod
+    def _batch(self, heard: list[Heard]) -> Batch:
+        """What was heard as calls and rejects."""
+
+    @abstractmethod
+    def _connect(self) -> Connection:
+        """A new connection, which tells the listeners."""
+
+    def listen_also(self, listener: Listener, asked: Iterable[str]) -> None:
+        """Let ``listener`` hear what comes over this source's connection, these kinds of events included."""
+        self._listeners.append(listener)
+        self._asked |= set(asked)
+
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        if follow:
+            yield from self._push.read(self._connect, stop)
+
+    def stay(self) -> bool:
+        return self._push.stay()
+
+    def take_over(self, other: Self) -> None:
+        self._push.take_over(other._push)
+        self._inbox = other._inbox
+        # The connection tells those that it told before.
+        self._listeners, self._asked = other._listeners, other._asked
+
+    def let_go(self) -> Iterable[Batch]:
+        return self._push.let_go()
+
+    def again(self, cursor: str) -> str:
+        # Each call is told once.
+        return cursor
+
+    def unread(self, cursor: str | None) -> None:
+        return None
+
+    def trouble(self) -> str:
+        return ""

@@ -1,9 +1,6 @@
 """One connection to an AMI that is kept open: how it is made, and how it shows that it lives."""
 
 import asyncio
-import errno
-import re
-import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -122,18 +119,9 @@ def _context(settings: AmiLogin, where: str) -> ssl.SSLContext:
 
 
 def _why(error: OSError | ValueError, seconds: float) -> str:
-    if not isinstance(error, OSError):
-        return "there is no such host (it can't be a name)"
-    if isinstance(error, TimeoutError):
-        return f"does not answer within {seconds:.0f} s"
-    # Of a name with several addresses asyncio tells only a text.
-    each = set(re.findall(r"\[Errno (\d+)\]", str(error))) if error.errno is None else {str(error.errno)}
-    if each == {str(errno.ECONNREFUSED)}:
-        return "nobody listens there; does Asterisk run, and has manager.conf enabled = yes in [general]?"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}); ca_file names a CA of your own"
     if isinstance(error, ssl.SSLError):
         return f"speaks no TLS there ({error.reason}); tls = yes wants the port of tlsbindaddr in manager.conf"
-    if isinstance(error, socket.gaierror):
-        return f"there is no such host ({error.strerror})"
-    return error.strerror or str(error) or "closes the connection before TLS is set up"
+    said = link.why(error, seconds, "does Asterisk run, and has manager.conf enabled = yes in [general]?")
+    return said or "closes the connection before TLS is set up"

@@ -5,8 +5,6 @@ EslError
 """
 
 import asyncio
-import errno
-import re
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +12,7 @@ from contextlib import suppress
 
 from humbug_agent.listening.esl.frames import Frame, FrameError, Frames
 from humbug_agent.listening.esl.login import EslLogin
-from humbug_agent.listening.link import LinkError
+from humbug_agent.listening.link import LinkError, why
 from humbug_agent.scrub import Scrubber
 
 REST_SECONDS, FULL_BYTES = 0.02, 128 * 2**10
@@ -223,22 +221,9 @@ async def connect(
         for client in made:
             client.abort("given up")
         if isinstance(error, OSError | ValueError):
-            raise EslError(f"{where}: {_why(error, seconds)}") from error
+            said = why(error, seconds, "does FreeSWITCH run, and is mod_event_socket loaded with this listen-port?")
+            raise EslError(f"{where}: {said}") from error
         raise
-
-
-def _why(error: OSError | ValueError, seconds: float) -> str:
-    if not isinstance(error, OSError):
-        return "there is no such host (it can't be a name)"
-    if isinstance(error, TimeoutError):
-        return f"does not answer within {seconds:.0f} s"
-    # Of a name with several addresses asyncio tells only a text.
-    each = set(re.findall(r"\[Errno (\d+)\]", str(error))) if error.errno is None else {str(error.errno)}
-    if each == {str(errno.ECONNREFUSED)}:
-        return "nobody listens there; does FreeSWITCH run, and is mod_event_socket loaded with this listen-port?"
-    if isinstance(error, socket.gaierror):
-        return f"there is no such host ({error.strerror})"
-    return error.strerror or str(error)
 
 
 def _keep_alive(connection: socket.socket) -> None:

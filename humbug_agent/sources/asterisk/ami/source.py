@@ -5,11 +5,9 @@ source. A call that both have seen is one call.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
-from threading import Event
 from typing import Self
 
 from humbug_agent.board.model import Board
@@ -24,7 +22,7 @@ from humbug_agent.sources.asterisk.ami.check import check
 from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
-from humbug_agent.sources.push import PushReader
+from humbug_agent.sources.push import PushSource
 from humbug_agent.sources.zone_watch import ZoneWatch
 
 MOST = 1000
@@ -41,23 +39,18 @@ class Told:
     size: int = 0
 
 
-class AsteriskAmi:
+class AsteriskAmi(PushSource[Listener]):
     """A source that hears Asterisk's Cdr events."""
 
-    unread_in = "bytes"
-    leaves_out = ""
-
     def __init__(self, settings: AsteriskAmiSettings, zone: tzinfo) -> None:
-        self.name = settings.name
         self._settings = settings
         self._zone = zone
         self._calls = "cdr" in settings.events
         self._notices = {event for word in settings.events for event in ami_events.NOTICES.get(word, ())}
         beginnings = [f"Event: {event}\r\n".encode() for event in self._notices]
-        self._inbox = Inbox(beginnings, of_cdr) if self._calls else Inbox(beginnings)
-        self._listeners: list[Listener] = [self._inbox]
-        self._classes = {ami_events.CLASSES[word] for word in settings.events}
-        self._push = PushReader(self._inbox, self._batch, MOST, MEANWHILE)
+        inbox = Inbox(beginnings, of_cdr) if self._calls else Inbox(beginnings)
+        classes = {ami_events.CLASSES[word] for word in settings.events}
+        super().__init__(settings.name, inbox, inbox, classes, MOST, MEANWHILE)
         self._counts: dict[int, Told] = {}
         self._numbers = itertools.count()
         self._watch = ZoneWatch()
@@ -70,49 +63,22 @@ class AsteriskAmi:
         self.listen_also(AsteriskFeeder(board, self._settings.username, self._settings.charset), CLASSES)
         return board
 
-    def listen_also(self, listener: Listener, classes: Iterable[str]) -> None:
-        """Let ``listener`` hear what comes over this source's connection, these classes of events included."""
-        self._listeners.append(listener)
-        self._classes |= set(classes)
-
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
-        if follow:
-            yield from self._push.read(self._connect, stop)
-
-    def stay(self) -> bool:
-        return self._push.stay()
-
     def take_over(self, other: Self) -> None:
-        self._push.take_over(other._push)
-        # The connection tells those that it told before.
-        self._listeners, self._classes = other._listeners, other._classes
+        super().take_over(other)
         self._counts = other._counts
 
-    def let_go(self) -> Iterable[Batch]:
-        return self._push.let_go()
-
     def _connect(self) -> Link:
-        return Link(self._settings, ",".join(sorted(self._classes)), self._listeners)
-
-    def again(self, cursor: str) -> str:
-        # Each call is told once.
-        return cursor
+        return Link(self._settings, ",".join(sorted(self._asked)), self._listeners)
 
     def parse(self, text: bytes) -> Batch:
         blocks = [block for part in text.lstrip().split(END) for block in divide(part, closed=True)[0]]
         return self._batch([Heard(0, 0.0, block) for block in blocks])
 
-    def unread(self, cursor: str | None) -> None:
-        return None
-
-    def trouble(self) -> str:
-        return ""
-
     def doubt(self) -> str:
         return self._watch.doubt("the clock when they are told", "is [agent] timezone that of the PBX?")
 
     def check(self) -> str:
-        return check(self._settings, self._classes)
+        return check(self._settings, self._asked)
 
     def _batch(self, heard: list[Heard]) -> Batch:
         records: list[Record] = []

@@ -6,10 +6,7 @@ FreeSWITCH keeps belongs beside this one. A leg that both have seen is one call.
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
 from datetime import tzinfo
-from threading import Event
-from typing import Self
 
 from humbug_agent.board.model import Board
 from humbug_agent.cdr import Batch, OneRecord, Record, Reject, digest
@@ -21,7 +18,7 @@ from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.esl.event import HANGUP, leg
 from humbug_agent.sources.freeswitch.esl.settings import FreeswitchEslSettings
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
-from humbug_agent.sources.push import PushReader
+from humbug_agent.sources.push import PushSource
 from humbug_agent.sources.zone_watch import ZoneWatch
 from humbug_agent.words import count
 
@@ -37,21 +34,15 @@ BEGINNINGS = (f'{{"Event-Name":"{HANGUP}"'.encode(), f"Event-Name: {HANGUP}\n".e
 """Of a leg that ended, as JSON or plain text."""
 
 
-class FreeswitchEsl:
+class FreeswitchEsl(PushSource[Listener]):
     """A source that hears FreeSWITCH's hangup events."""
 
-    unread_in = "bytes"
-    leaves_out = ""
-
     def __init__(self, settings: FreeswitchEslSettings, zone: tzinfo) -> None:
-        self.name = settings.name
+        inbox = Inbox(BEGINNINGS)
+        super().__init__(settings.name, inbox, inbox, {HANGUP}, MOST, MEANWHILE)
         self._settings = settings
         self._zone = settings.timezone or zone
         self._zone_watch = ZoneWatch()
-        self._inbox = Inbox(BEGINNINGS)
-        self._listeners: list[Listener] = [self._inbox]
-        self._events = {HANGUP}
-        self._push = PushReader(self._inbox, self._batch, MOST, MEANWHILE)
 
     def feed_board(self) -> Board:
         # Only a [status] needs it.
@@ -61,42 +52,11 @@ class FreeswitchEsl:
         self.listen_also(FreeswitchFeeder(board, self._settings.charset), EVENTS)
         return board
 
-    def listen_also(self, listener: Listener, events: Iterable[str]) -> None:
-        """Let ``listener`` hear what comes over this source's connection, these events included."""
-        self._listeners.append(listener)
-        self._events |= set(events)
-
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
-        if follow:
-            yield from self._push.read(self._connect, stop)
-
-    def stay(self) -> bool:
-        return self._push.stay()
-
-    def take_over(self, other: Self) -> None:
-        self._push.take_over(other._push)
-        self._inbox = other._inbox
-        # The connection tells those that it told before.
-        self._listeners, self._events = other._listeners, other._events
-
-    def let_go(self) -> Iterable[Batch]:
-        return self._push.let_go()
-
     def _connect(self) -> Link:
-        return Link(self._settings, self._events, self._listeners, self._inbox.full)
-
-    def again(self, cursor: str) -> str:
-        # Each call is told once.
-        return cursor
+        return Link(self._settings, self._asked, self._listeners, self._inbox.full)
 
     def parse(self, text: bytes) -> Batch:
         return self._batch([Heard(0, 0.0, text.strip())])
-
-    def unread(self, cursor: str | None) -> None:
-        return None
-
-    def trouble(self) -> str:
-        return ""
 
     def doubt(self) -> str:
         return self._zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
@@ -111,7 +71,7 @@ class FreeswitchEsl:
         client = await connect(self._settings, CHECK_SECONDS)
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                await client.subscribe(self._events)
+                await client.subscribe(self._asked)
                 return f"{client.where}: logged in ({await self._found(client)})"
         except TimeoutError as error:
             raise EslError(f"{client.where}: logged in, then no answer within {CHECK_SECONDS:.0f} s") from error
