@@ -1,11 +1,12 @@
 """What the settings of every type of destination answer, so that nobody asks of which type they are."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
 from humbug_agent.ini import Section
 
 
-class DestinationSettings:
+class DestinationSettings(ABC):
     """The settings of one [destination NAME]. A type's own class adds its fields, and says here what differs."""
 
     type: ClassVar[str]
@@ -15,9 +16,9 @@ class DestinationSettings:
     """NAME of [destination NAME]."""
 
     @classmethod
+    @abstractmethod
     def read(cls, name: str, section: Section) -> Self:
         """What ``section`` says; each mistake in it goes to the section, and a harmless value stands in its place."""
-        raise NotImplementedError
 
     def warnings(self) -> list[str]:
         """What is allowed, and not wise; each begins with ``[destination NAME] KEY: ``."""

@@ -218,7 +218,7 @@ def check(path: Path, *, briefly: bool = False) -> str | None:
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
             conn.text_factory = lenient
-            small = not briefly or path.stat().st_size <= SMALL_BYTES
+            small = not briefly or there.st_size <= SMALL_BYTES
             wanted = ["1"] if small else [name for name in _SMALL_TABLES if _has(conn, name)]
             several = (conn.execute(f"PRAGMA quick_check({one})").fetchone()[0] for one in wanted)
             found = next((said for said in several if said != "ok"), "ok")

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from threading import Event
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from humbug_agent.board.model import Board
 from humbug_agent.cdr import Batch
+
+if TYPE_CHECKING:
+    from humbug_agent.board.model import Board
 
 
 class SourceError(Exception):
@@ -129,7 +131,7 @@ class FeedsBoard(Protocol):
 
     name: str
 
-    def feed_board(self) -> Board:
+    def feed_board(self) -> "Board":
         """A new board, fed from the next connection on. Where it is asked for, it is before the first reading."""
         ...
 

@@ -2,6 +2,7 @@
 
 import codecs
 import glob
+from abc import ABC, abstractmethod
 from encodings.aliases import aliases
 from pathlib import Path
 from typing import ClassVar, Self
@@ -10,7 +11,7 @@ from humbug_agent.ini import Section, nearest
 from humbug_agent.text import AUTO, keeps_ascii
 
 
-class SourceSettings:
+class SourceSettings(ABC):
     """The settings of one [source NAME]. A type's own class adds its fields, and says here what differs."""
 
     type: ClassVar[str]
@@ -23,9 +24,9 @@ class SourceSettings:
     """How the PBX's text is encoded, as Python calls it. A hosted PBX's answers say it themselves."""
 
     @classmethod
+    @abstractmethod
     def read(cls, name: str, section: Section) -> Self:
         """What ``section`` says; each mistake in it goes to the section, and a harmless value stands in its place."""
-        raise NotImplementedError
 
     alone: ClassVar[str] = ""
     """What to know where there are only such sources; blank: nothing."""

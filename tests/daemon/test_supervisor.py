@@ -47,7 +47,7 @@ def posted() -> Place:
             return False
         return True
 
-    settings = FreeswitchHttpSettings("posted", "127.0.0.1", port, "", None, "a", True, None)
+    settings = FreeswitchHttpSettings("posted", "127.0.0.1", port, "", None, legs="a", drop_doubles=True, timezone=None)
     return Place(lambda: FreeswitchHttp(settings, esl_calls.ZONE), call, held)
 
 

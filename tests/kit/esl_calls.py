@@ -48,7 +48,9 @@ def changed(**headers: str | None) -> bytes:
 
 
 def settings(port: int = 8021, password: str = PASSWORD, legs: str = "a", drop: bool = True) -> FreeswitchEslSettings:
-    return FreeswitchEslSettings("esl", "127.0.0.1", port, Secret(password), legs, drop, None)
+    return FreeswitchEslSettings(
+        "esl", "127.0.0.1", port, Secret(password), legs=legs, drop_doubles=drop, timezone=None
+    )
 
 
 def source(port: int = 8021, **other: object) -> FreeswitchEsl:

@@ -29,6 +29,7 @@ from humbug_agent.sources.freeswitch.http.settings import FreeswitchHttpSettings
 from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
 from humbug_agent.sources.freeswitch.json.settings import FreeswitchJsonSettings
 from humbug_agent.sources.freeswitch.json.source import FreeswitchJson
+from humbug_agent.sources.freeswitch.settings import Legs
 from humbug_agent.text import AUTO, text
 from tests.kit.host import Host
 
@@ -164,21 +165,25 @@ def asterisk_row(name: bytes) -> bytes:
     return b'"' + b'","'.join(values) + b'"\n'
 
 
+def legs(charset: str) -> Legs:
+    return {"legs": "a", "drop_doubles": True, "timezone": UTC, "charset": charset}
+
+
 def documents(charset: str) -> FreeswitchJson:
-    return FreeswitchJson(FreeswitchJsonSettings("json", Path("x"), "keep", "a", True, UTC, charset), UTC)
+    return FreeswitchJson(FreeswitchJsonSettings("json", Path("x"), "keep", **legs(charset)), UTC)
 
 
 def posted(charset: str) -> FreeswitchHttp:
-    settings = FreeswitchHttpSettings("http", "127.0.0.1", 8089, "", None, "a", True, UTC, charset)
+    settings = FreeswitchHttpSettings("http", "127.0.0.1", 8089, "", None, **legs(charset))
     return FreeswitchHttp(settings, UTC)
 
 
 def socket(charset: str) -> FreeswitchEsl:
-    return FreeswitchEsl(FreeswitchEslSettings("esl", "::1", 1, Secret("s"), "a", True, UTC, charset), UTC)
+    return FreeswitchEsl(FreeswitchEslSettings("esl", "::1", 1, Secret("s"), **legs(charset)), UTC)
 
 
 def rows_of(charset: str) -> FreeswitchCsv:
-    settings = FreeswitchCsvSettings("cdr", Path("Master.csv"), "auto", "beginning", "a", True, UTC, charset)
+    settings = FreeswitchCsvSettings("cdr", Path("Master.csv"), "auto", "beginning", **legs(charset))
     return FreeswitchCsv(settings, UTC)
 
 

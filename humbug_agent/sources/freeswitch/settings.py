@@ -1,18 +1,22 @@
 """What the settings of all four types of FreeSWITCH source share: which legs make a call, the zone, the charset."""
 
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TypedDict
 
 from humbug_agent.ini import Section, timezone
 from humbug_agent.sources.settings import SourceSettings, read_charset
+from humbug_agent.text import AUTO
 
 
+@dataclass(frozen=True, kw_only=True)
 class LegSettings(SourceSettings):
     """Settings of a source whose records are FreeSWITCH's legs. ``timezone`` None is the agent's."""
 
     legs: str
     drop_doubles: bool
     timezone: tzinfo | None
+    charset: str = AUTO
 
     def left_out(self) -> str:
         doubles = "yes" if self.drop_doubles else "no"

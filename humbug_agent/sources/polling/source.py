@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -72,7 +73,7 @@ class WindowedSource(HostedSource):
         self.begin(progress)
         yield from self.windowed.begin(progress)
         try:
-            rounds = lambda: self.round(progress, stop, follow=follow)  # noqa: E731
+            rounds = partial(self.round, progress, stop, follow=follow)
             yield from poll(rounds, self.api.poll_seconds, stop, follow=follow)
         finally:
             self.asker.close()

@@ -1,14 +1,12 @@
 """agent.ini's settings of a source of type freeswitch_csv."""
 
 from dataclasses import dataclass
-from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar, Self
 
 from humbug_agent.ini import Section
 from humbug_agent.sources.freeswitch.csv.template_text import parsed
 from humbug_agent.sources.freeswitch.settings import LegSettings, read_legs
-from humbug_agent.text import AUTO
 
 TEMPLATES = (
     "example", "default", "asterisk", "sql", "snom", "linksys", "opencdrrate", "fallback", "safe",
@@ -22,7 +20,7 @@ class FreeswitchCsvSettings(LegSettings):
 
     ``path`` is a file or the directory that Master.csv is in; ``timezone`` None is the agent's.
 
-    ``template`` is auto, one of TEMPLATES, or the text of one as config_template reads it.
+    ``template`` is auto, one of TEMPLATES, or the text of one as template_text reads it.
     """
 
     type: ClassVar[str] = "freeswitch_csv"
@@ -30,10 +28,6 @@ class FreeswitchCsvSettings(LegSettings):
     path: Path
     template: str
     start: str
-    legs: str
-    drop_doubles: bool
-    timezone: tzinfo | None
-    charset: str = AUTO
 
     @property
     def reads(self) -> Path:

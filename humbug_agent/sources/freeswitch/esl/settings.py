@@ -1,12 +1,10 @@
 """agent.ini's settings of a source of type freeswitch_esl."""
 
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 from typing import ClassVar, Self
 
 from humbug_agent.ini import Secret, Section, host
 from humbug_agent.sources.freeswitch.settings import LegSettings, read_legs
-from humbug_agent.text import AUTO
 
 
 @dataclass(frozen=True)
@@ -22,10 +20,6 @@ class FreeswitchEslSettings(LegSettings):
     host: str
     port: int
     password: Secret
-    legs: str
-    drop_doubles: bool
-    timezone: tzinfo | None
-    charset: str = AUTO
 
     @property
     def where(self) -> str:

@@ -1,12 +1,10 @@
 """agent.ini's settings of a source of type freeswitch_http."""
 
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import ClassVar, Self
 
 from humbug_agent.ini import Secret, Section, address, is_loopback, shown
 from humbug_agent.sources.freeswitch.settings import LegSettings, read_legs
-from humbug_agent.text import AUTO
 
 
 @dataclass(frozen=True)
@@ -24,10 +22,6 @@ class FreeswitchHttpSettings(LegSettings):
     port: int
     username: str
     password: Secret | None
-    legs: str
-    drop_doubles: bool
-    timezone: tzinfo | None
-    charset: str = AUTO
 
     @property
     def label(self) -> str:

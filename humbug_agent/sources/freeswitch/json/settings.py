@@ -1,13 +1,11 @@
 """agent.ini's settings of a source of type freeswitch_json."""
 
 from dataclasses import dataclass
-from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar, Self
 
 from humbug_agent.ini import Section
 from humbug_agent.sources.freeswitch.settings import LegSettings, read_legs
-from humbug_agent.text import AUTO
 
 
 @dataclass(frozen=True)
@@ -21,10 +19,6 @@ class FreeswitchJsonSettings(LegSettings):
     name: str
     path: Path
     after: str
-    legs: str
-    drop_doubles: bool
-    timezone: tzinfo | None
-    charset: str = AUTO
 
     @property
     def reads(self) -> Path:
