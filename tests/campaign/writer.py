@@ -128,18 +128,19 @@ class Master:
     def add(self) -> None:
         """One more call, in one of the ways in which it may get there; now and then with a twin right behind it.
 
-        None has a twin in the next file that was written over a rotation: once such files are packed nothing tells
-        them from a copy (see told_by_times).
+        None has a twin in the next file that was written over a rotation, nor is the twin there: once such files are
+        packed, or where such a file has nothing else in it, nothing tells them from a copy (see told_by_times).
         """
         record, call = self._calls.next()
         rotations = self.rotations
         self._append(record, call)
         if self._rng.random() < 0.04 and self.rotations == rotations:
             for _ in range(self._rng.choice((1, 1, 2))):
-                if self._rng.random() < 0.1:
+                behind = self._rng.random() < 0.1
+                if behind:
                     self.rotate()
                 rotations = self.rotations
-                self._append(record, call)
+                self._append(record, call, over_rotation=not behind)
                 if self.rotations > rotations:
                     break
 
@@ -154,7 +155,7 @@ class Master:
             self._half_written = False
         self.written.append(call)
 
-    def _append(self, record: bytes, call: Call) -> None:
+    def _append(self, record: bytes, call: Call, *, over_rotation: bool = True) -> None:
         how = self._rng.random()
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -167,7 +168,7 @@ class Master:
                 os.write(handle, record[:seen])
                 self._pause.wait(self._rng.uniform(0.0, 0.03))
                 record = record[seen:]
-            elif how < 0.04:
+            elif how < 0.04 and over_rotation:
                 seen = self._rng.choice((0, len(record) // 2))
                 os.write(handle, record[:seen])
                 self.rotate()

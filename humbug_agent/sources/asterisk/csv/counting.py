@@ -77,7 +77,8 @@ def told_by_times(this: Made, other: Made, *, alike: bool, alone: bool) -> Holds
     both sides of a copytruncate are taken for the same where more than had been copied was written behind it before it
     was looked at, or where both are in copies by then; and those of two rotations within one tick of the file system's
     clock, some milliseconds, where one of the files is packed by then: they were last written to at the same time; and
-    those of a rotation over which the other file was written to, where that is packed by then.
+    those of a rotation over which the other file was written to, where that is packed by then; and one that stands
+    alone in a file which was itself written to over the next rotation.
     """
     # A copy that keeps the time of a log which had just been made has the moment in which that was made.
     there = this.born < other.written or (this.born == other.written and not other.original)
