@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from humbug_agent.board.model import View
 from tests.kit.ami_calls import played
 from tests.kit.ami_feed import blocks
-from tests.kit.ami_server import AmiServer, pieces
+from tests.kit.ami_server import AmiServer
 from tests.kit.board_host import Live
 from tests.kit.board_wire import Wire, own_clock, shown
 from tests.kit.host import wait_until
 from tests.kit.live_recording import BANNER, Round, recording, said, segments
+from tests.kit.pbx_server import pieces
 from tests.kit.small_asterisk import Truth
 
 pytestmark = pytest.mark.slow

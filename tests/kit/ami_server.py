@@ -1,30 +1,26 @@
 """A server on loopback that plays AMI: recorded or made-up events, and the ways in which a server can go wrong."""
 
-import itertools
 import random
 import select
 import socket
 import ssl
-import struct
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from tests.kit.pbx_server import PATIENCE, PbxServer, PbxSession, pieces
 
 USER, SECRET = "humbug", "ami-word-that-nobody-may-see"
 BANNER = b"Asterisk Call Manager/11.0.0\r\n"
 REFUSED_SECONDS = 1.0
 """Asterisk's own pause before it says that a login failed."""
 
-PATIENCE = 10.0
 Headers = dict[str, str]
 
 
-class AmiServer:
-    """Its attributes say how it behaves from now on; any thread may set them at any time.
+class AmiServer(PbxServer["Session"]):
+    """AMI. Its attributes say how it behaves from now on; any thread may set them at any time.
 
     ``after_banner`` and ``after_login`` make what is sent right behind the banner, and right behind the answer to a
     login. ``console`` is what the Command action is answered with; a command that is not in it is not permitted.
@@ -36,19 +32,11 @@ class AmiServer:
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.tls = tls
-        self.behave()
-        self.frozen = False
-        self.connections = self.logins = self.refusals = self.pings = self.sent = 0
-        self.login_times: list[float] = []
+        self.logins = self.pings = self.sent = 0
         self.said: list[Headers] = []
-        self.ended = threading.Event()
-        self.sessions: list[Session] = []
-        self._listener: socket.socket | None = None
-        self.port = 0
-        self.listen()
+        super().__init__("ami")
 
     def behave(self) -> None:
-        """As Asterisk does; whoever is connected already, and frozen, stays so."""
         self.banner = BANNER
         self.greet_after = 0.0
         self.closes_at_once = False
@@ -65,52 +53,13 @@ class AmiServer:
         self.ignored: Collection[str] = ()
         self.half: Collection[str] = ()
 
-    def listen(self) -> None:
-        """On the port it had before, if it had one."""
-        listener = self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = int(listener.getsockname()[1])
-        self._accepting = threading.Thread(target=self._accept, args=(listener,), name="ami-server")
-        self._accepting.start()
-
-    def vanish(self) -> None:
-        """Nobody listens any more, and whoever was connected is cut off."""
-        if self._listener:
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._accepting.join(PATIENCE)
-            self._listener.close()
-            self._listener = None
-        self.drop()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                peer, _ = listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            session = Session(self, peer)
-            self.sessions.append(session)
-            session.start()
-
-    def freeze(self) -> None:
-        """Nothing is answered, nothing is closed: who is connected waits for ever, who connects is not greeted."""
-        self.frozen = True
-        for session in self.sessions:
-            session.frozen = True
-
-    def thaw(self) -> None:
-        """Whoever connects from now on is served; the others still wait for ever."""
-        self.frozen = False
+    def session(self, peer: socket.socket) -> "Session":
+        return Session(self, peer)
 
     @property
     def listeners(self) -> list["Session"]:
         """Who is logged in, and served."""
         return [session for session in self.sessions if session.logged_in and not session.frozen]
-
-    @property
-    def open(self) -> int:
-        """How many connections are not closed yet, by either side."""
-        return sum(session.is_alive() for session in self.sessions)
 
     def asked(self, action: str) -> list[Headers]:
         """Each time somebody has asked for it."""
@@ -131,32 +80,15 @@ class AmiServer:
         for session in self.listeners:
             session.wait_until_read()
 
-    def drop(self, *, reset: bool = False) -> None:
-        """Close every connection; with ``reset`` as a crash does it, else in good order."""
-        for session in self.sessions:
-            session.drop(reset)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.ended.set()
-        self.vanish()
-        for session in self.sessions:
-            session.join(PATIENCE)
-            assert not session.is_alive()
-
-
-class Session(threading.Thread):
+class Session(PbxSession):
     """One connection."""
 
     def __init__(self, server: AmiServer, peer: socket.socket) -> None:
-        super().__init__(name="ami-session")
+        super().__init__("ami", peer, frozen=server.frozen)
         self._server = server
-        self._socket = peer
         self._peer_port = int(peer.getpeername()[1])
         self._using = threading.Lock()
-        self.frozen = server.frozen
         self.logged_in = False
 
     def run(self) -> None:
@@ -294,24 +226,6 @@ class Session(threading.Thread):
             if local.endswith(port) and remote.endswith(peer) and int(sending, 16):
                 return True
         return False
-
-    def drop(self, reset: bool) -> None:
-        with suppress(OSError):
-            if reset:
-                # Its own thread wakes and closes it, which then is no orderly end.
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self._socket.shutdown(socket.SHUT_RD)
-            else:
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-
-def pieces(data: bytes, sizes: Iterable[int]) -> Iterator[bytes]:
-    at = 0
-    for size in itertools.cycle(sizes):
-        if at >= len(data):
-            return
-        yield data[at : at + size]
-        at += size
 
 
 def garbage(total: int, blank_lines: bool) -> Iterator[bytes]:

@@ -1,16 +1,17 @@
 """What the tests of the sources share: a model of cdr_csv, files as it writes them, and a reader that follows them."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, tzinfo
 from pathlib import Path
-from threading import Condition, Event, Thread
+from threading import Event
 
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Reject
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
+from tests.kit.following import InThread
 from tests.kit.paths import DATA
 
 RECORDED = DATA / "asterisk22"
@@ -141,39 +142,11 @@ class Store:
         return dialled(list({record.identity: record for record in reversed(self.records)}.values())[::-1])
 
 
-class Following(Store):
-    """A store that follows the file in a thread of its own, as the pump does, until the `with` ends."""
+class Following(Store, InThread):
+    """A store that follows the file."""
 
-    def __enter__(self) -> "Following":
-        self.stop = Event()
-        self._news = Condition()
-        self.failure: Exception | None = None
-        self._thread = Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def _run(self) -> None:
-        try:
-            for _ in self.batches(follow=True, stop=self.stop):
-                with self._news:
-                    self._news.notify_all()
-        except Exception as error:  # noqa: BLE001  # handed to the test
-            self.failure = error
-        with self._news:
-            self._news.notify_all()
-
-    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        with self._news:
-            self._news.wait_for(lambda: condition() or not self._thread.is_alive() or self.failure, seconds)
-        assert condition(), f"waited {seconds} s; have {self.dialled}, rejects {self.rejects}, {self.failure!r}"
-
-    def ended(self, seconds: float) -> bool:
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        assert self.ended(10)
+    def have(self) -> str:
+        return f"{self.dialled}, rejects {self.rejects}"
 
 
 def append(path: Path, data: bytes) -> None:

@@ -1,14 +1,15 @@
 """A reader of freeswitch_csv that keeps what the outbox would, also as a thread that follows the file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from pathlib import Path
-from threading import Condition, Event, Thread
+from threading import Event
 from typing import Any
 
 from humbug_agent.cdr import CDR, Reject
 from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
 from humbug_agent.sources.freeswitch.csv.source import FreeswitchCsv
+from tests.kit.following import InThread
 from tests.kit.paths import DATA
 
 RECORDED = DATA / "freeswitch" / "csv"
@@ -53,36 +54,11 @@ class Reader:
         return len({record.identity for record in self.records}) == len(self.records)
 
 
-class Following(Reader):
-    """Follows the file in a thread of its own, as the pump does, until the `with` ends."""
+class Following(Reader, InThread):
+    """A reader that follows the file."""
 
-    def __enter__(self) -> "Following":
-        self.stop = Event()
-        self._news = Condition()
-        self.failure: Exception | None = None
-        self._thread = Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def _run(self) -> None:
-        try:
-            for _ in self.batches(follow=True, stop=self.stop):
-                with self._news:
-                    self._news.notify_all()
-        except Exception as error:  # noqa: BLE001  # handed to the test
-            self.failure = error
-        with self._news:
-            self._news.notify_all()
-
-    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        with self._news:
-            self._news.wait_for(lambda: condition() or not self._thread.is_alive(), seconds)
-        assert condition(), f"waited {seconds} s; have {self.dialled}, rejects {self.rejects}, {self.failure!r}"
+    def have(self) -> str:
+        return f"{self.dialled}, rejects {self.rejects}"
 
     def until_dialled(self, *numbers: int) -> None:
         self.until(lambda: self.dialled == [str(number) for number in numbers] and not self.rejects)
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self._thread.join(10)
-        assert not self._thread.is_alive()

@@ -1,19 +1,15 @@
 """A server on loopback that plays an event socket: recordings, made-up events, and the ways in which it goes wrong."""
 
 import ast
-import itertools
 import re
 import socket
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from tests.kit.paths import DATA
+from tests.kit.pbx_server import PbxServer, PbxSession, pieces
 
 RECORDED = DATA / "freeswitch" / "esl"
 PASSWORD = "esl-word-that-nobody-may-see"
@@ -29,7 +25,6 @@ STATUS = (
     b"48 session(s) since startup\n6 session(s) - peak 14, last 5min 14 \n"
 )
 NOTHING = b'{"row_count": 0}\n'
-PATIENCE = 10.0
 
 
 def reply(text: str) -> bytes:
@@ -42,15 +37,6 @@ def answer(body: bytes) -> bytes:
 
 def event(body: bytes, kind: str = "json") -> bytes:
     return b"Content-Length: %d\nContent-Type: text/event-%s\n\n%s" % (len(body), kind.encode(), body)
-
-
-def pieces(data: bytes, sizes: Iterable[int]) -> Iterator[bytes]:
-    at = 0
-    for size in itertools.cycle(sizes):
-        if at >= len(data):
-            return
-        yield data[at : at + size]
-        at += size
 
 
 @dataclass(frozen=True)
@@ -104,23 +90,15 @@ class Recording:
         return [body for one, body in zip(asked, found, strict=True) if one == command]
 
 
-class EslServer:
-    """Its attributes say how it behaves from now on; any thread may set them at any time.
+class EslServer(PbxServer["Session"]):
+    """An event socket. Its attributes say how it behaves from now on; any thread may set them at any time.
 
     ``answers`` is what an api is answered with. ``recording`` is played to the next one who connects.
     """
 
     def __init__(self) -> None:
-        self.behave()
-        self.frozen = False
-        self.connections = self.refusals = 0
-        self.login_times: list[float] = []
         self.said: list[str] = []
-        self.ended = threading.Event()
-        self.sessions: list[Session] = []
-        self._listener: socket.socket | None = None
-        self.port = 0
-        self.listen()
+        super().__init__("esl")
 
     def behave(self) -> None:
         self.greeting = GREETING
@@ -134,85 +112,30 @@ class EslServer:
         self.speed = 50.0
         self.sizes: Iterable[int] = (1400,)
 
-    def listen(self) -> None:
-        """On the port it had before, if it had one."""
-        listener = self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = int(listener.getsockname()[1])
-        self._accepting = threading.Thread(target=self._accept, args=(listener,), name="esl-server")
-        self._accepting.start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                peer, _ = listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            recording, self.recording = self.recording, None
-            session = Session(self, peer, recording)
-            self.sessions.append(session)
-            session.start()
-
-    def vanish(self) -> None:
-        """Nobody listens any more, and whoever was connected is cut off."""
-        if self._listener:
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._accepting.join(PATIENCE)
-            self._listener.close()
-            self._listener = None
-        self.drop()
-
-    def freeze(self) -> None:
-        """Nothing is said, nothing is closed any more."""
-        self.frozen = True
-        for session in self.sessions:
-            session.frozen = True
-
-    def thaw(self) -> None:
-        """Whoever connects from now on is served; the others still wait for ever."""
-        self.frozen = False
+    def session(self, peer: socket.socket) -> "Session":
+        recording, self.recording = self.recording, None
+        return Session(self, peer, recording)
 
     @property
     def listeners(self) -> list["Session"]:
         """Who has subscribed, and is served."""
         return [session for session in self.sessions if session.subscribed and not session.frozen]
 
-    @property
-    def open(self) -> int:
-        return sum(session.is_alive() for session in self.sessions)
-
     def play(self, data: bytes, sizes: Iterable[int] = (1400,)) -> None:
         """Send it to all who have subscribed, in pieces of these sizes over and over."""
         for session in self.listeners:
             session.send(pieces(data, sizes))
 
-    def drop(self, *, reset: bool = False) -> None:
-        """Close every connection; with ``reset`` as a crash does it, else in good order."""
-        for session in self.sessions:
-            session.drop(reset)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.ended.set()
-        self.vanish()
-        for session in self.sessions:
-            session.join(PATIENCE)
-            assert not session.is_alive()
-
-
-class Session(threading.Thread):
+class Session(PbxSession):
     """One connection."""
 
     def __init__(self, server: EslServer, peer: socket.socket, recording: Recording | None) -> None:
-        super().__init__(name="esl-session")
+        super().__init__("esl", peer, frozen=server.frozen)
         self._server = server
-        self._socket = peer
         self._recording = recording
         self._sending = threading.Lock()
         self._rest = b""
-        self.frozen = server.frozen
         self.subscribed = False
 
     def run(self) -> None:
@@ -292,12 +215,3 @@ class Session(threading.Thread):
                     self._socket.sendall(part)
                 except OSError:
                     return
-
-    def drop(self, reset: bool) -> None:
-        with suppress(OSError):
-            if reset:
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                # Its own thread wakes and closes it, which then is no orderly end.
-                self._socket.shutdown(socket.SHUT_RD)
-            else:
-                self._socket.shutdown(socket.SHUT_RDWR)

@@ -4,15 +4,16 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC
 from functools import cache
 from pathlib import Path
-from threading import Condition, Event, Thread
+from threading import Event
 
 from humbug_agent.cdr import CDR, Reject
 from humbug_agent.sources.freeswitch.json.settings import FreeswitchJsonSettings
 from humbug_agent.sources.freeswitch.json.source import FreeswitchJson
+from tests.kit.following import InThread
 from tests.kit.fs_modules import changed, json_document, raw_tree
 
 
@@ -81,33 +82,8 @@ class Store:
         return json.loads(self.cursor or "{}")["known"]
 
 
-class Following(Store):
-    """Follows the directory in a thread of its own until the `with` ends."""
+class Following(Store, InThread):
+    """A store that follows the directory."""
 
-    def __enter__(self) -> "Following":
-        self.stop = Event()
-        self._news = Condition()
-        self.failure: Exception | None = None
-        self._thread = Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def _run(self) -> None:
-        try:
-            for _ in self.batches(follow=True, stop=self.stop):
-                with self._news:
-                    self._news.notify_all()
-        except Exception as error:  # noqa: BLE001  # handed to the test
-            self.failure = error
-        with self._news:
-            self._news.notify_all()
-
-    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        with self._news:
-            self._news.wait_for(lambda: condition() or self.failure, seconds)
-        assert condition(), f"have {self.numbers}, rejects {self.rejects}, {self.failure!r}"
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self._thread.join(10)
-        assert not self._thread.is_alive()
+    def have(self) -> str:
+        return f"{self.numbers}, rejects {self.rejects}"

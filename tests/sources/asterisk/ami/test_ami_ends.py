@@ -12,9 +12,10 @@ from humbug_agent.listening.ami.protocol import Protocol
 from tests.kit.ami_calls import HEADERS, call, event, events
 from tests.kit.ami_daemon import AmiHost, Daemon
 from tests.kit.ami_feed import Wire, blocks, heard, source, understood
-from tests.kit.ami_server import BANNER, AmiServer, pieces
+from tests.kit.ami_server import BANNER, AmiServer
 from tests.kit.host import RECORDED, wait_until
 from tests.kit.paths import DATA
+from tests.kit.pbx_server import pieces
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,9 @@ from humbug_agent.listening.ami import protocol
 from tests.kit.ami_calls import call, event, events
 from tests.kit.ami_daemon import AmiHost, Daemon
 from tests.kit.ami_feed import Wire, blocks
-from tests.kit.ami_server import BANNER, AmiServer, pieces
+from tests.kit.ami_server import BANNER, AmiServer
 from tests.kit.host import wait_until
+from tests.kit.pbx_server import pieces
 
 pytestmark = pytest.mark.slow
 

@@ -23,8 +23,9 @@ from humbug_agent.status import coverage
 from tests.kit.ami_calls import AMI, MASTER, ZONE, played
 from tests.kit.ami_daemon import AmiHost, Daemon
 from tests.kit.ami_feed import blocks, heard, source
-from tests.kit.ami_server import AmiServer, pieces
+from tests.kit.ami_server import AmiServer
 from tests.kit.host import wait_until
+from tests.kit.pbx_server import pieces
 
 pytestmark = pytest.mark.slow
 
