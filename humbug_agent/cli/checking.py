@@ -29,7 +29,7 @@ WORDS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What `check` found out about one part.
+    """A finding of `check` about one part of the agent.
 
     ``level`` is ok, warn or fail.
     """

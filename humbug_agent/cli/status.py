@@ -1,4 +1,4 @@
-"""What `status` prints for people: tables, and below them what is to be said of each part."""
+"""Prints the status of an agent for people: tables, and below them the messages of its parts."""
 
 import click
 

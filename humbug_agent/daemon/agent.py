@@ -256,7 +256,10 @@ class Agent:
         return after
 
     def _lacks(self, source: str, serving: "Serving | None") -> bool:
-        """Whether this source's user lacked a right when it logged in; only a new login gets what was granted since."""
+        """True where the PBX let the source log in without a right that its board needs.
+
+        What was granted since takes a new login.
+        """
         return self._gaps.deaf(source) or bool(serving and serving.lacks_right(source))
 
     def _write_down(self, parts: Sequence[str]) -> None:

@@ -78,7 +78,10 @@ def prepare(config: Config, damage: str = "", *, briefly: bool = False) -> None:
 
 
 def _wrong(path: Path, damage: str, *, briefly: bool) -> str | None:
-    """As `schema.check` says, or ``damage``; asked once more where it is not sound, when its disk can be read."""
+    """The damage of the outbox in words: ``damage``, if that was found before, else `schema.check`'s, or None.
+
+    One that seems damaged is looked at a second time once its disk can be read: SQLite says the same of both.
+    """
     with suppress(schema.OutboxError):
         if not damage and not schema.check(path, briefly=briefly):
             return None

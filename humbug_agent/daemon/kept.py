@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Kept:
-    """What outlives a reload: connections, ports and boards that the next Agent goes on with.
+    """The connections, ports and boards that outlive a reload, and with which the next Agent goes on.
 
     ``boards``, by the sources' names, are fed by connections that stay; ``page`` is the web server, if it stays.
     """
