@@ -212,6 +212,9 @@ def purge(outbox: Outbox, wanted: Filter, progress: Progress = _nothing) -> int:
     """
 
     def piece(conn: sqlite3.Connection, these: str, parameters: Sequence[object]) -> int:
+        # The history of a delivery goes with it: were the delivery made anew, it would be told as that one's.
+        for table in ("failures", "replays"):
+            conn.execute(f"DELETE FROM {table} WHERE (call, destination) IN {these}", parameters)
         gone = conn.execute(f"DELETE FROM deliveries WHERE (call, destination) IN {these}", parameters).rowcount
         conn.execute("DELETE FROM old WHERE EXISTS (SELECT 1 FROM deliveries WHERE call = id)")
         forget(conn)

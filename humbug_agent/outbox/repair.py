@@ -68,7 +68,7 @@ def salvage(
         if table in ("rejects", "cursors") or old.has(table):
             names = old.columns(table)
             _insert(new, table, names, old.rows(table, f"SELECT {', '.join(names)} FROM {table}") if names else ())
-    new.execute("DELETE FROM replays WHERE call NOT IN (SELECT call FROM deliveries)")
+    new.execute("DELETE FROM replays WHERE (call, destination) NOT IN (SELECT call, destination FROM deliveries)")
     _insert(new, "forgotten", ['"identity"'], old.identities())
     for source, cursor in new.execute("SELECT source, cursor FROM cursors").fetchall():
         after = again(source, cursor)

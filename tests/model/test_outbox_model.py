@@ -312,7 +312,9 @@ class Beside(RuleBasedStateMachine):
         ]
         assert all(one.to for one in self.model.calls.values()), "a call without a delivery"
         for table in ("failures", "replays"):
-            assert not self.rows(f"SELECT 1 FROM {table} WHERE call NOT IN (SELECT id FROM calls)")
+            assert not self.rows(
+                f"SELECT 1 FROM {table} WHERE (call, destination) NOT IN (SELECT call, destination FROM deliveries)"
+            )
 
     @invariant()
     def rejects_and_cursors_are_the_same(self) -> None:

@@ -260,6 +260,20 @@ def test_purged_calls_do_not_come_back(outbox: Outbox) -> None:
     assert [due.id for due in outbox.take("two", 10, time.time())] == [2]
 
 
+def test_the_history_of_a_delivery_is_purged_with_it(path: Path, outbox: Outbox) -> None:
+    """Were it kept, a delivery that is made anew, as by the salvage of a damaged outbox, would be told as that one."""
+    outbox.accept("csv", batch(1), ["one", "two"])
+    for name in ("one", "two"):
+        outbox.mark(name, [Mark(1, "dead", 1.0, error=f"{name} failed")])
+    queries.replay(outbox, Filter())
+    for name in ("one", "two"):
+        outbox.mark(name, [Mark(1, "dead", 2.0, error=f"{name} failed")])
+    assert {one.destination for one in queries.failures(outbox, 1)} == {"one", "two"}
+    assert queries.purge(outbox, Filter(destination="one")) == 1
+    assert {one.destination for one in queries.failures(outbox, 1)} == {"two"}
+    assert {one.destination for one in queries.replays(outbox, 1)} == {"two"}
+
+
 def test_another_process_that_writes_is_waited_for(path: Path, outbox: Outbox) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
