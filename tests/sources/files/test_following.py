@@ -132,9 +132,10 @@ def test_truncation_is_noticed_though_the_file_outgrows_its_old_size(
             file.write(numbered(*range(11, 11 + more)))
             file.truncate()
         reader.until(got(reader, 1, 2, 3, *range(11, 11 + more)))
-    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert "truncated" in warning
-    assert str(path) in warning
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    # Where it became shorter, a reader that looks between the two calls has seen it change twice.
+    assert len(warnings) in ((1, 2) if more == 1 else (1,))
+    assert all("truncated" in warning and str(path) in warning for warning in warnings)
     assert once(reader)
 
 

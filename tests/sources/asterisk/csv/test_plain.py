@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Calls
 from humbug_agent.outbox import rows
+from humbug_agent.sources.asterisk.csv import clock
 from humbug_agent.sources.asterisk.csv.records import split
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
@@ -59,6 +60,12 @@ def records(draw: st.DrawFn) -> bytes:
 
 def settings_of(path: Path, utc: bool | None = None, charset: str = "auto") -> AsteriskCsvSettings:
     return AsteriskCsvSettings(name="x", path=path, start="beginning", utc=utc, charset=charset)
+
+
+@pytest.fixture(autouse=True)
+def _(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no AMI here that a file which nothing tells the clock of would wait seconds for."""
+    monkeypatch.setattr(clock, "TWIN_SECONDS", 0.0)
 
 
 def read(path: Path, zone: str, charset: str, utc: bool | None, *, fast: bool) -> list[tuple[object, ...]]:
