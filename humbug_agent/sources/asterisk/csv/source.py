@@ -1,17 +1,13 @@
-"""Asterisk's Master.csv, as cdr_csv writes it.
+"""Asterisk's Master.csv, as cdr_csv writes it."""
 
-Follower says which file may hold something new; here its bytes become calls. A batch goes out with the place behind
-its last record as the cursor.
-"""
-
-import logging
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
 from hashlib import blake2b
+from pathlib import Path
 from threading import Event
 
 from humbug_agent.cdr import CDR, Batch, Calls, Flat, OneRecord, Reject, digest
@@ -28,14 +24,13 @@ from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.contract import Known, NothingYet, SourceError, loaded
 from humbug_agent.sources.files import position as places
 from humbug_agent.sources.files.endless import Endless
-from humbug_agent.sources.files.following import Count, Follower, Visit, left_out
+from humbug_agent.sources.files.following import Count, Follower, Visit
+from humbug_agent.sources.files.log_source import LogSource, where
 from humbug_agent.sources.files.position import OpenFile, Place
 from humbug_agent.sources.files.rotation import Shelf
 from humbug_agent.sources.readable import in_words, look_whether_open, look_whether_readable
 from humbug_agent.text import carried
 from humbug_agent.words import count
-
-log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """Bytes read, and so committed, at once; about 1,100 calls."""
@@ -56,23 +51,21 @@ OTHER_MAPPING = (
 )
 
 
-class AsteriskCsv:
+class AsteriskCsv(LogSource):
     """A source that reads Asterisk's Master.csv and its rotated files."""
 
-    unread_in = "bytes"
-
     def __init__(self, settings: AsteriskCsvSettings, zone: tzinfo) -> None:
-        self.name = settings.name
-        self._path = settings.path
-        self._start = settings.start
+        super().__init__(settings.name, settings.path, settings.start, _different, chunk=CHUNK)
+        self._log = settings.path
         self._zone = zone
         self._charset = settings.charset
-        self.leaves_out = left_out(settings.path, settings.start)
         self._clock = CsvClock(settings, zone, self._identities)
         self._endless = Endless(Junk)
         self._lane = FastLane(zone, settings.charset)
-        # What is asked while somebody else reads.
-        self._shelf = Shelf(settings.path, _different)
+
+    @property
+    def _path(self) -> Path:
+        return self._log
 
     def compare_with(self, known: Known) -> None:
         self._clock.known = known
@@ -83,9 +76,8 @@ class AsteriskCsv:
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         place = places.load(cursor, self._path)
         loaded(cursor, lambda _: self._clock.go_on(place.clock if place else ""))
-        if place is None and self._start == "end":
-            place = self._end()
-            log.info("%s: begins at byte %d; what stands before it is not sent (start = end)", self._path, place.offset)
+        if begin := self._from_now_on(place):
+            place = begin
             yield Batch([], [], place.dump(self._path))
         counting, habits, here = Counting(place), Habits(), place
         follower = Follower(Shelf(self._path, _different))
@@ -105,32 +97,17 @@ class AsteriskCsv:
                 # In a copy by now: what stands where it was is something else.
                 here = self._place(counting, visit.file)
                 yield Batch([], [], here.dump(self._path))
-            here = yield from self._drain(visit, counting, habits, here, stop)
+            take = partial(self._take, counting, habits, stop)
+            here = yield from self._drain(visit, here, stop, take, partial(self._place, counting))
             if visit.count is not Count.ON and visit.file.path == self._path and not stop.is_set():
                 here, before = self._seen_empty(here, visit, counting), here
                 yield Batch([], [], here.dump(self._path) if here and here != before else None)
             counting.reached(visit.file, aside=visit.aside is not None)
 
-    def again(self, cursor: str) -> str | None:
-        return cursor if self._start == "end" else None
-
     def parse(self, record: bytes) -> Batch:
         whole = record if record.endswith(b"\n") else record + b"\n"
         found, _ = split(whole, final=True)
         return self._settled(found, self._clock.alone(found), Habits(), Occurrences(), "", 0)
-
-    def unread(self, cursor: str | None) -> int:
-        place = places.load(cursor, self._path)
-        if place is None and self._start == "end":
-            return 0
-        return self._shelf.unread_bytes(place)
-
-    def trouble(self) -> str:
-        try:
-            self.check()
-        except SourceError as error:
-            return str(error)
-        return ""
 
     def check(self) -> str:
         directory = self._path.parent
@@ -142,9 +119,9 @@ class AsteriskCsv:
                 f"{self._path}: does not exist; Asterisk makes it with the first call, if cdr.conf has a [csv] "
                 "section with at least one line in it (asterisk -rx 'cdr show status' lists csv)"
             )
-        rotated = self._shelf.rotated()
+        rotated = self._shelf().rotated()
         look_whether_readable([entry.path for entry in rotated])
-        if trouble := self._shelf.trouble():
+        if trouble := self._shelf().trouble():
             raise SourceError(trouble)
         try:
             with OpenFile(self._path) as file:
@@ -172,9 +149,9 @@ class AsteriskCsv:
                 end = tail_at + file.peek(size - tail_at).rfind(b"\n") + 1
             if end:
                 with OpenFile(self._path, end) as file:
-                    file.known = self._shelf.all_known()
+                    file.known = self._shelf().all_known()
                     return file.place(end, {})
-        return places.nowhere(now, self._shelf.all_known())
+        return places.nowhere(now, self._shelf().all_known())
 
     def _go_on(self, counting: Counting, file: OpenFile, place: Place, habits: Habits) -> None:
         """The count as it stood at the place, from the last records before it, which tell their habits, too."""
@@ -197,40 +174,21 @@ class AsteriskCsv:
             self._batch(found, clocks, "", first, 0)
         return first
 
-    def _drain(
-        self, visit: Visit, counting: Counting, habits: Habits, here: Place | None, stop: Event
-    ) -> Generator[Batch, None, Place | None]:
-        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather.
-
-        ``here`` is the place that was reached before; returns the one that is reached.
-        """
-        file, more = visit.file, True
-        while more and not stop.is_set():
-            data = file.peek(CHUNK)
-            more = len(data) == CHUNK
-            found, taken = split(data, final=visit.last and not more, lane=self._lane)
-            if not taken:
-                break
-            at = file.offset
-            found = self._endless.shortened(found, taken, file)
-            clocks = self._clock.find(found, file, stop, more=more)
-            if len(clocks) < len(found):
-                # The others are better judged with what comes behind them.
-                found, taken = found[: len(clocks)], found[len(clocks)].at
-            if counting.waits:
-                counting.begin(self._first(found, clocks))
-            counted = counting.now
-            batch = self._settled(found, clocks, habits, counted, str(file.path), at)
-            file.advance(data[:taken])
-            if visit.aside is None:
-                here = self._place(counting, file)
-            yield Batch(batch.records, batch.rejects, here.dump(self._path) if here else None, taken)
-        if visit.last and file.broken:
-            yield Batch([], [self._broken(file)], None)
-        if visit.last and here and visit.aside and not stop.is_set():
-            here = replace(here, known=visit.aside)
-            yield Batch([], [], here.dump(self._path))
-        return here
+    def _take(
+        self, counting: Counting, habits: Habits, stop: Event, file: OpenFile, data: bytes, more: bool, last: bool
+    ) -> tuple[Batch, int]:
+        found, taken = split(data, final=last, lane=self._lane)
+        if not taken:
+            return Batch([], [], None), 0
+        at = file.offset
+        found = self._endless.shortened(found, taken, file)
+        clocks = self._clock.find(found, file, stop, more=more)
+        if len(clocks) < len(found):
+            # The others are better judged with what comes behind them.
+            found, taken = found[: len(clocks)], found[len(clocks)].at
+        if counting.waits:
+            counting.begin(self._first(found, clocks))
+        return self._settled(found, clocks, habits, counting.now, str(file.path), at), taken
 
     def _nothing(self, here: Place | None, counting: Counting, *, lost: bool) -> Place | None:
         """The place, when there is no log."""
@@ -248,15 +206,6 @@ class AsteriskCsv:
 
     def _place(self, counting: Counting, file: OpenFile) -> Place:
         return replace(counting.place(file), clock=self._clock.found)
-
-    def _broken(self, file: OpenFile) -> Reject:
-        reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
-        return Reject(
-            digest("broken", self.name, str(file.path), str(file.offset)),
-            b"",
-            reason,
-            _where(str(file.path), file.offset),
-        )
 
     def _settled(
         self,
@@ -301,14 +250,10 @@ class AsteriskCsv:
                 except ValueError as error:
                     reason = str(error)
             key = counted.identity(digest("reject", self.name, item.text.decode("latin-1")), at)
-            rejects.append(Reject(key, item.text, reason, _where(path, at)))
+            rejects.append(Reject(key, item.text, reason, where(path, at)))
         return Batch(Calls(records, self._zone), rejects, None)
 
 
 def _different(beginning: bytes) -> int:
     found, _ = split(beginning, final=False)
     return len({item.text for item in found if isinstance(item, Row)})
-
-
-def _where(path: str, at: int) -> str:
-    return f"{path}, byte {at}" if path else ""
