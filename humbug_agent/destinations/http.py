@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from humbug_agent.cdr import Record
 from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Outcome, Refused
-from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, place
+from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, without_secrets
 from humbug_agent.http_client.loop import Line, Loop, Question
 from humbug_agent.scrub import Scrubber
 
@@ -68,7 +68,7 @@ class Poster:
         proxy: str | None = None,
         secrets: Iterable[str] = (),
     ) -> None:
-        self.place = place(url)
+        self.place = without_secrets(url)
         self._scrub = Scrubber(secrets, [url, proxy or ""])
         self._client = HttpClient(timeout=timeout, user_agent=user_agent, ca_file=ca_file, proxy=proxy)
         self._get, self._post = (self._client.prepare(method, url) for method in ("GET", "POST"))

@@ -1,6 +1,6 @@
 """A log of calls that grows and is rotated, read as a source: what the Master.csv's of both PBXs have in common.
 
-The follower says which file may hold something new; a home makes calls of its bytes. A batch goes out with the place
+The follower says which file may hold something new; a home makes calls of its bytes. A batch goes out with the position
 behind its last record as the cursor.
 """
 
@@ -13,9 +13,9 @@ from threading import Event
 
 from humbug_agent.cdr import Batch, Reject, digest
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.files import position as places
+from humbug_agent.sources.files import position as positions
 from humbug_agent.sources.files.following import Visit, left_out
-from humbug_agent.sources.files.position import OpenFile, Place
+from humbug_agent.sources.files.position import OpenFile, Position
 from humbug_agent.sources.files.rotation import Shelf
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ Take = Callable[[OpenFile, bytes, bool, bool], tuple[Batch, int]]
 """(file, what comes next in it, whether there is more behind, whether no more will ever come) -> a batch, and how many
 bytes it is of; 0 where no record is whole yet."""
 
-PlaceOf = Callable[[OpenFile], Place]
+PositionOf = Callable[[OpenFile], Position]
 
 
 class LogSource(ABC):
@@ -51,17 +51,17 @@ class LogSource(ABC):
         """The log."""
 
     @abstractmethod
-    def _end(self) -> Place:
+    def _end(self) -> Position:
         """Behind the last record that is there now; where there is none, whatever is written from now on."""
 
     def again(self, cursor: str) -> str | None:
         return cursor if self._start == "end" else None
 
     def unread(self, cursor: str | None) -> int:
-        place = places.load(cursor, self._path)
-        if place is None and self._start == "end":
+        position = positions.load(cursor, self._path)
+        if position is None and self._start == "end":
             return 0
-        return self._shelf().unread_bytes(place)
+        return self._shelf().unread_bytes(position)
 
     def trouble(self) -> str:
         try:
@@ -75,20 +75,20 @@ class LogSource(ABC):
         path = self._path
         return self._shelves.setdefault(path, Shelf(path, self._different))
 
-    def _from_now_on(self, place: Place | None) -> Place | None:
-        """The place to begin at where nothing was read yet and what is old is not wanted; else None."""
-        if place or self._start != "end":
+    def _from_now_on(self, position: Position | None) -> Position | None:
+        """The position to begin at where nothing was read yet and what is old is not wanted; else None."""
+        if position or self._start != "end":
             return None
-        place = self._end()
+        position = self._end()
         log.info("%s: what was written before now is not sent (start = end)", self._path)
-        return place
+        return position
 
     def _drain(
-        self, visit: Visit, here: Place | None, stop: Event, take: Take, place_of: PlaceOf
-    ) -> Generator[Batch, None, Place | None]:
+        self, visit: Visit, here: Position | None, stop: Event, take: Take, position_of: PositionOf
+    ) -> Generator[Batch, None, Position | None]:
         """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather.
 
-        ``here`` is the place that was reached before; returns the one that is reached.
+        ``here`` is the position that was reached before; returns the one that is reached.
         """
         file, more = visit.file, True
         while more and not stop.is_set():
@@ -99,7 +99,7 @@ class LogSource(ABC):
                 break
             file.advance(data[:taken])
             if visit.aside is None:
-                here = place_of(file)
+                here = position_of(file)
             yield Batch(batch.records, batch.rejects, here.dump(self._path) if here else None, taken)
         if visit.last and file.broken:
             reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
@@ -112,5 +112,5 @@ class LogSource(ABC):
 
 
 def where(path: str, at: int) -> str:
-    """A place in a file, for an admin; "" for a record that comes from none."""
+    """A position in a file, for an admin; "" for a record that comes from none."""
     return f"{path}, byte {at}" if path else ""

@@ -6,7 +6,7 @@ from threading import Event
 from typing import Any
 
 from humbug_agent import __version__
-from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, place
+from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, without_secrets
 from humbug_agent.ini import Secret
 from humbug_agent.scrub import Scrubber
 from humbug_agent.sources.contract import SourceError
@@ -55,7 +55,7 @@ class Asker:
     """
 
     def __init__(self, settings: ApiSettings, secrets: Collection[Secret], pause: float) -> None:
-        self.where = place(settings.url)
+        self.where = without_secrets(settings.url)
         self._settings = settings
         proxy = settings.proxy.reveal() if settings.proxy else ""
         self._scrub = Scrubber([secret.reveal() for secret in secrets], [settings.url, proxy])

@@ -87,7 +87,7 @@ class CsvClock:
         return clocks
 
     def again(self, found: Found) -> list[Clock]:
-        """The same of records that were read before the place from which a reading goes on."""
+        """The same of records that were read before the position from which a reading goes on."""
         judge = Judge(self._zone, self._judge.clock)
         self._judge.remember([_stamps(item) for item in found if _is_csvs(item)])
         return self._judged(found, judge, None, more=False) or [Clock.LOCAL] * len(found)

@@ -22,11 +22,11 @@ from humbug_agent.sources.asterisk.csv.zone import Clock
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.contract import Known, NothingYet, SourceError, loaded
-from humbug_agent.sources.files import position as places
+from humbug_agent.sources.files import position as positions
 from humbug_agent.sources.files.endless import Endless
 from humbug_agent.sources.files.following import Count, Follower, Visit
 from humbug_agent.sources.files.log_source import LogSource, where
-from humbug_agent.sources.files.position import OpenFile, Place
+from humbug_agent.sources.files.position import OpenFile, Position
 from humbug_agent.sources.files.rotation import Shelf
 from humbug_agent.sources.readable import in_words, look_whether_open, look_whether_readable
 from humbug_agent.text import carried
@@ -74,14 +74,14 @@ class AsteriskCsv(LogSource):
         return self._clock.doubt()
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
-        place = places.load(cursor, self._path)
-        loaded(cursor, lambda _: self._clock.go_on(place.clock if place else ""))
-        if begin := self._from_now_on(place):
-            place = begin
-            yield Batch([], [], place.dump(self._path))
-        counting, habits, here = Counting(place), Habits(), place
+        position = positions.load(cursor, self._path)
+        loaded(cursor, lambda _: self._clock.go_on(position.clock if position else ""))
+        if begin := self._from_now_on(position):
+            position = begin
+            yield Batch([], [], position.dump(self._path))
+        counting, habits, here = Counting(position), Habits(), position
         follower = Follower(Shelf(self._path, _different))
-        for visit in follower.visits(place, stop, follow=follow):
+        for visit in follower.visits(position, stop, follow=follow):
             if visit is None:
                 here, before = self._nothing(here, counting, lost=follower.lost), here
                 yield Batch([], [], here.dump(self._path) if here and here != before else None)
@@ -91,14 +91,14 @@ class AsteriskCsv(LogSource):
                     self._clock.new_file()
                 habits.next_file(continues=visit.count is Count.NEXT)
                 counting.next_file(visit.count, visit.file, live=visit.file.path == self._path)
-                if place and visit.file.offset:
-                    self._go_on(counting, visit.file, place, habits)
+                if position and visit.file.offset:
+                    self._go_on(counting, visit.file, position, habits)
             if visit.aside is None and here and visit.file.offset and not visit.file.has(here):
                 # In a copy by now: what stands where it was is something else.
-                here = self._place(counting, visit.file)
+                here = self._position(counting, visit.file)
                 yield Batch([], [], here.dump(self._path))
             take = partial(self._take, counting, habits, stop)
-            here = yield from self._drain(visit, here, stop, take, partial(self._place, counting))
+            here = yield from self._drain(visit, here, stop, take, partial(self._position, counting))
             if visit.count is not Count.ON and visit.file.path == self._path and not stop.is_set():
                 here, before = self._seen_empty(here, visit, counting), here
                 yield Batch([], [], here.dump(self._path) if here and here != before else None)
@@ -138,7 +138,7 @@ class AsteriskCsv(LogSource):
         said = [count(size, "byte"), beside, layouts(found), self._clock.in_words(clocks)]
         return f"{self._path}: {', '.join(filter(None, said))}"
 
-    def _end(self) -> Place:
+    def _end(self) -> Position:
         """Behind the last line break that is there now; where there is none, whatever is written from now on."""
         now = time.time()
         with suppress(FileNotFoundError):
@@ -150,18 +150,18 @@ class AsteriskCsv(LogSource):
             if end:
                 with OpenFile(self._path, end) as file:
                     file.known = self._shelf().all_known()
-                    return file.place(end, {})
-        return places.nowhere(now, self._shelf().all_known())
+                    return file.position(end, {})
+        return positions.nowhere(now, self._shelf().all_known())
 
-    def _go_on(self, counting: Counting, file: OpenFile, place: Place, habits: Habits) -> None:
-        """The count as it stood at the place, from the last records before it, which tell their habits, too."""
+    def _go_on(self, counting: Counting, file: OpenFile, position: Position, habits: Habits) -> None:
+        """The count as it stood at the position, from the last records before it, which tell their habits, too."""
         counted = Occurrences()
-        found, _ = split(file.read_again(place.window), final=True, lane=self._lane)
+        found, _ = split(file.read_again(position.window), final=True, lane=self._lane)
         clocks = self._clock.again(found)
         # On a small PBX it may take hours until others show that its times are wrong.
         self._clock.look(found, clocks, None)
-        self._settled(found, clocks, habits, counted, "", place.window)
-        counted.set_repeats(place.repeats)
+        self._settled(found, clocks, habits, counted, "", position.window)
+        counted.set_repeats(position.repeats)
         first, _ = split(file.beginning(OPENING_BYTES)[: file.offset], final=False)
         counting.go_on(counted, self._first(first, self._clock.again(first)))
 
@@ -190,22 +190,22 @@ class AsteriskCsv(LogSource):
             counting.begin(self._first(found, clocks))
         return self._settled(found, clocks, habits, counting.now, str(file.path), at), taken
 
-    def _nothing(self, here: Place | None, counting: Counting, *, lost: bool) -> Place | None:
-        """The place, when there is no log."""
+    def _nothing(self, here: Position | None, counting: Counting, *, lost: bool) -> Position | None:
+        """The position, when there is no log."""
         if here and here.offset and lost:
-            return counting.gone(here, time.time() - places.CLOCK_SLACK, here.known)
+            return counting.gone(here, time.time() - positions.CLOCK_SLACK, here.known)
         return here
 
-    def _seen_empty(self, here: Place | None, visit: Visit, counting: Counting) -> Place | None:
-        """The place, with the log that has nothing in it behind that: what comes was written since."""
+    def _seen_empty(self, here: Position | None, visit: Visit, counting: Counting) -> Position | None:
+        """The position, with the log that has nothing in it behind that: what comes was written since."""
         if not here or visit.file.offset:
             return here
         if here.offset and visit.count in GONE:
             here = counting.gone(here, visit.file.written(), visit.file.known)
         return replace(here, empty=visit.file.which)
 
-    def _place(self, counting: Counting, file: OpenFile) -> Place:
-        return replace(counting.place(file), clock=self._clock.found)
+    def _position(self, counting: Counting, file: OpenFile) -> Position:
+        return replace(counting.position(file), clock=self._clock.found)
 
     def _settled(
         self,

@@ -14,12 +14,12 @@ from threading import Event
 
 from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
 from humbug_agent.sources.contract import NothingYet, SourceError
-from humbug_agent.sources.files import position as places
+from humbug_agent.sources.files import position as positions
 from humbug_agent.sources.files import unpacking
 from humbug_agent.sources.files.endless import Endless
 from humbug_agent.sources.files.following import Count
 from humbug_agent.sources.files.log_source import LogSource, where
-from humbug_agent.sources.files.position import OpenFile, Place, open_file
+from humbug_agent.sources.files.position import OpenFile, Position, open_file
 from humbug_agent.sources.files.rotation import Shelf
 from humbug_agent.sources.freeswitch.csv.following import FreeswitchFollower
 from humbug_agent.sources.freeswitch.csv.own_columns import MEMORY, OTHER, OWN, FileRows
@@ -59,21 +59,21 @@ class FreeswitchCsv(LogSource):
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
         path = self._path
-        place = places.load(cursor, path)
-        if begin := self._from_now_on(place):
-            place = begin
-            yield Batch([], [], place.dump(path))
-        here = place
+        position = positions.load(cursor, path)
+        if begin := self._from_now_on(position):
+            position = begin
+            yield Batch([], [], position.dump(path))
+        here = position
         rows = FileRows(self._settings.template)
         self._learn(rows)
-        for visit in FreeswitchFollower(Shelf(path, self._different)).visits(place, stop, follow=follow):
+        for visit in FreeswitchFollower(Shelf(path, self._different)).visits(position, stop, follow=follow):
             if visit is None:
                 yield Batch([], [], None)
                 continue
             if visit.count is not Count.ON:
                 start = max(0, visit.file.offset - MEMORY)
                 rows.begin(_from_a_line(visit.file.read_again(start), start))
-            here = yield from self._drain(visit, here, stop, partial(self._take, rows), _place)
+            here = yield from self._drain(visit, here, stop, partial(self._take, rows), _position)
             if visit.count is not Count.ON and not stop.is_set():
                 yield Batch([], [], None)
 
@@ -167,15 +167,15 @@ class FreeswitchCsv(LogSource):
                 start = opened.seek(max(0, file.stat().st_size - MEMORY))
                 rows.begin(_from_a_line(opened.read(MEMORY), start))
 
-    def _end(self) -> Place:
+    def _end(self) -> Position:
         now = time.time()
         shelf = self._shelf()
         newest = next(iter(self._newest(shelf)), None)
         if newest and (end := self._latest(newest, self._settings.template)[1]):
             with OpenFile(newest, end) as file:
                 file.known = shelf.all_known()
-                return _place(file)
-        return places.nowhere(now, shelf.all_known())
+                return _position(file)
+        return positions.nowhere(now, shelf.all_known())
 
     def _take(self, rows: FileRows, file: OpenFile, data: bytes, more: bool, last: bool) -> tuple[Batch, int]:
         found, taken = rows.split(data, more=more, final=last)
@@ -224,5 +224,5 @@ def _different(template: str, beginning: bytes) -> int:
     return len({item.text for item in found if isinstance(item, LegRow)})
 
 
-def _place(file: OpenFile) -> Place:
-    return file.place(0, {})
+def _position(file: OpenFile) -> Position:
+    return file.position(0, {})
