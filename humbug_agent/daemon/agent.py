@@ -15,13 +15,14 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from humbug_agent.backoff import LONGEST_WAIT, Flood
+from humbug_agent import backoff
 from humbug_agent.config import Config, load
 from humbug_agent.daemon.housekeeping import begins_empty, keep_house_always, look_through, max_bytes, prepare
 from humbug_agent.daemon.kept import Kept
 from humbug_agent.daemon.life import Stop, spare_what_stays
 from humbug_agent.daemon.supervisor import Brought, Supervisor, pump
 from humbug_agent.delivery.delivery import Delivery
+from humbug_agent.host.pbx_first import Flood
 from humbug_agent.host.systemd import notify
 from humbug_agent.ini import ConfigError
 from humbug_agent.outbox import schema
@@ -315,7 +316,7 @@ class Agent:
                 if str(error) != trouble:
                     trouble = str(error)
                     log.error("%s; nothing is sent to %s meanwhile", trouble, delivery.name)
-                stop.wait(LONGEST_WAIT)
+                stop.wait(backoff.SOURCE.longest)
 
     def _watch_over(self, file: Held) -> Config | None:
         """Tells systemd that all is alive, and looks after the outbox, until it is asked to stop.

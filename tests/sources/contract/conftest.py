@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from humbug_agent.daemon import supervisor
+from humbug_agent import backoff
 from humbug_agent.sources.boxis import source as boxis
 from humbug_agent.sources.freeswitch.json import source as directory
 from humbug_agent.sources.fusionpbx import source as fusionpbx
@@ -17,8 +17,7 @@ from tests.kit.pbxs import PBXS, Pbx
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are short enough for a test."""
-    monkeypatch.setattr(supervisor, "FIRST_WAIT", 0.05)
-    monkeypatch.setattr(supervisor, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(backoff, "SOURCE", backoff.Growth(0.05, 0.1))
     monkeypatch.setattr(directory, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(polling, "jittered", lambda seconds: 0.05)
     for api in (boxis, fusionpbx, while1):
