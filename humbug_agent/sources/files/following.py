@@ -241,9 +241,9 @@ class Follower:
         elif file.key != (position.device, position.inode) or file.born != position.born != 0:
             seen = "is another file of the same name"
         elif size < position.offset:
-            seen = f"was truncated in@@position (by logrotate's copytruncate?): it has {count(size, 'byte')}"
+            seen = f"was truncated in place (by logrotate's copytruncate?): it has {count(size, 'byte')}"
         else:
-            seen = "was written anew in@@position, or truncated (by logrotate's copytruncate?) and filled again"
+            seen = "was written anew in place, or truncated (by logrotate's copytruncate?) and filled again"
         lacking = self._shelf.lacking()
         log.warning(
             "%s: %s. Neither it nor any rotated file beside it holds the %s bytes that had been read%s. Reading what "
