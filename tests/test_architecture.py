@@ -28,17 +28,19 @@ MAY_IMPORT = {
     "repeats": set(),
     "ini": set(),
     "cdr": set(),
+    "flat": {"cdr", "words"},
     "host": set(),
     "http_client": {"backoff", "words"},
     "http_server": {"host", "ini", "words"},
     "numbers": {"ini"},
-    "outbox": {"backoff", "cdr", "words"},
+    "outbox": {"backoff", "cdr", "flat", "words"},
     "listening": {"backoff", "ini", "scrub", "text"},
     "board": {"host", "listening", "text"},
     "sources": {
-        "backoff", "board", "cdr", "host", "http_client", "http_server", "ini", "listening", "scrub", "text", "words",
+        "backoff", "board", "cdr", "flat", "host", "http_client", "http_server", "ini", "listening", "scrub", "text",
+        "words",
     },
-    "destinations": {"cdr", "http_client", "ini", "numbers", "scrub"},
+    "destinations": {"cdr", "flat", "http_client", "ini", "numbers", "scrub"},
     "receiver": {"http_server", "ini"},
     "delivery": {"backoff", "destinations", "outbox", "repeats"},
     "config": {"destinations", "http_server", "ini", "numbers", "sources"},
@@ -46,8 +48,8 @@ MAY_IMPORT = {
     # The board and the outbox are shown, and only read.
     "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
-        "backoff", "board", "cdr", "config", "delivery", "host", "http_server", "ini", "outbox", "repeats", "sources",
-        "status", "web", "words",
+        "backoff", "board", "cdr", "config", "delivery", "flat", "host", "http_server", "ini", "outbox", "repeats",
+        "sources", "status", "web", "words",
     },
     "cli": {
         "cdr", "config", "daemon", "destinations", "host", "http_server", "ini", "outbox", "receiver", "sources",

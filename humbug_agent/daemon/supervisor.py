@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from humbug_agent import backoff
-from humbug_agent.cdr import Batch, Calls, Notice, Reject
+from humbug_agent.cdr import Batch, Notice, Reject
+from humbug_agent.flat import Calls
 from humbug_agent.outbox import spill
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError

@@ -166,7 +166,7 @@ class Delivery:
             self._under_way[due.id] = (due, self._pace.probing)
             now_due.append(due)
         if now_due:
-            self._destination.begin([(due.id, due.record) for due in now_due])
+            self._destination.begin([(due.id, due.flat) for due in now_due])
 
     def _probe(self, outbox: Outbox) -> Due:
         """The oldest call; every other time the newest, in case the oldest ones fail by their own fault."""

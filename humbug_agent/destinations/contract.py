@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from humbug_agent.cdr import Record
+from humbug_agent.flat import Flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Destination(Protocol):
     connections: int
     """How many calls it takes at once."""
 
-    def begin(self, calls: Sequence[tuple[int, Record]]) -> None:
+    def begin(self, calls: Sequence[tuple[int, Flat]]) -> None:
         """Begin to deliver these calls and notices, each under a number of its own. No call is sent twice by itself."""
         ...
 

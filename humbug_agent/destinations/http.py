@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from humbug_agent.cdr import Record
 from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Outcome, Refused
+from humbug_agent.flat import Flat
 from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, without_secrets
 from humbug_agent.http_client.loop import Line, Loop, Question
 from humbug_agent.scrub import Scrubber
@@ -87,13 +87,11 @@ class Poster:
         except NoAnswer as error:
             raise self._no_answer(error) from error
 
-    def begin(
-        self, calls: Sequence[tuple[int, Record]], form: Callable[[Record], tuple[bytes, Mapping[str, str]]]
-    ) -> None:
+    def begin(self, calls: Sequence[tuple[int, Flat]], form: Callable[[Flat], tuple[bytes, Mapping[str, str]]]) -> None:
         """Send the form of each call; ``form`` makes its body and its own headers, or raises DeliveryError."""
         questions: list[Question] = []
-        for number, record in calls:
-            made = self._attempt(number, form, record)
+        for number, flat in calls:
+            made = self._attempt(number, form, flat)
             if isinstance(made, DeliveryError):
                 self._failed.append((number, made))
             else:

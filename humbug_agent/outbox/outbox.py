@@ -13,6 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from humbug_agent.cdr import MOMENTS, Batch, Damaged, Record, Reject
+from humbug_agent.flat import Flat, is_call, whole
 from humbug_agent.outbox import minutes, rows, schema
 from humbug_agent.outbox.health import Health
 
@@ -36,7 +37,7 @@ class Due:
 
     id: int
     attempts: int
-    record: Record
+    flat: Flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ class Outbox:
             )
         return calls
 
-    def _not_forgotten(self, records: Sequence[Record]) -> list[tuple[object, ...]]:
+    def _not_forgotten(self, records: Sequence[Record]) -> list[Flat]:
         """What the columns of these records hold, but for those that were dropped."""
         found = list(rows.each(records))
         gone = self._among("forgotten", [values[0] for values in found])
@@ -427,5 +428,8 @@ class Outbox:
 
 
 def _due(row: sqlite3.Row) -> Due | Lost:
-    record, call, attempts = rows.record(row), row["call"], row["attempts"]
-    return Lost(call, attempts, record.reason) if isinstance(record, Damaged) else Due(call, attempts, record)
+    call, attempts, *values = row
+    flat = Flat._make(values)
+    if not is_call(flat) and isinstance(found := whole(flat), Damaged):
+        return Lost(call, attempts, found.reason)
+    return Due(call, attempts, flat)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from humbug_agent.cdr import CDR
 from humbug_agent.destinations.contract import Answer, DeliveryError, Outcome
 from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.flat import flatten
 
 
 class Sending(Humbug):
@@ -26,7 +27,7 @@ class Sending(Humbug):
                 self.send(warm)
         with self._one:
             number = self._numbers[record.identity] = len(self._numbers)
-            self.begin([(number, record)])
+            self.begin([(number, flatten(record))])
         while number not in self._outcomes:
             with self._one:
                 self._outcomes |= dict(self.collect(0.02))

@@ -17,6 +17,7 @@ from sqlite_utils import Database
 from humbug_agent.cdr import Batch, Notice
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import housekeeping
+from humbug_agent.flat import OF_THE_RECORD, flatten, whole
 from humbug_agent.outbox import lock, queries, rows, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
 from humbug_agent.outbox.migrations import migrations
@@ -48,14 +49,14 @@ def states(outbox: Outbox) -> dict[str, int]:
 
 def test_a_call_comes_back_as_it_went_in(outbox: Outbox) -> None:
     outbox.accept("csv", batch(1, 2), TO)
-    assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1), call(2)]
+    assert [whole(due.flat) for due in outbox.take("humbug", 10, time.time())] == [call(1), call(2)]
 
 
 def test_what_is_no_call_comes_back_as_it_went_in_and_counts_as_none(outbox: Outbox) -> None:
     fields = {"Shutdown": "Cleanly", "Restart": "True"}
     notice = Notice(identity=b"n" * 16, event="Shutdown", at=START, fields=fields)
     assert outbox.accept("ami", Batch([call(1), notice], [], None), TO) == 2
-    assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1), notice]
+    assert [whole(due.flat) for due in outbox.take("humbug", 10, time.time())] == [call(1), notice]
     assert queries.totals(outbox).calls == 1
 
 
@@ -71,10 +72,10 @@ def first_version(path: Path) -> None:
     """An outbox as version 0.1.0 made it, with a call that waits."""
     db = Database(sqlite3.connect(path), execute_plugins=False)
     migrations.apply(db, stop_before="m002_second_source")
-    places = ", ".join("?" * (len(rows.FIELDS) + 2))
+    places = ", ".join("?" * (len(OF_THE_RECORD) + 2))
     db.conn.execute(
-        f"INSERT INTO calls (source, accepted, {', '.join(rows.FIELDS)}) VALUES ({places})",
-        ("csv", 1.0, *rows.values(call(1))[: len(rows.FIELDS)]),
+        f"INSERT INTO calls (source, accepted, {', '.join(OF_THE_RECORD)}) VALUES ({places})",
+        ("csv", 1.0, *flatten(call(1))[: len(OF_THE_RECORD)]),
     )
     db.conn.execute("INSERT INTO deliveries (call, destination) VALUES (1, 'humbug')")
     db.conn.commit()
@@ -84,7 +85,7 @@ def first_version(path: Path) -> None:
 def test_an_outbox_of_the_first_version_goes_on(path: Path) -> None:
     first_version(path)
     with Outbox(path) as outbox:
-        assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1)]
+        assert [whole(due.flat) for due in outbox.take("humbug", 10, time.time())] == [call(1)]
         assert outbox.accept("ami", batch(1), TO) == 0
         assert coverage.sightings(outbox, 0) == {("ami", "csv"): 1}
 
@@ -93,7 +94,7 @@ def test_a_damaged_outbox_of_the_first_version_loses_no_waiting_call(path: Path)
     first_version(path)
     schema.move_aside(path)
     with Outbox(path) as outbox:
-        assert [due.record for due in outbox.take("humbug", 10, time.time())] == [call(1)]
+        assert [whole(due.flat) for due in outbox.take("humbug", 10, time.time())] == [call(1)]
 
 
 def test_the_file_and_its_companions_are_for_the_owner_alone(path: Path, outbox: Outbox) -> None:
@@ -134,7 +135,7 @@ def test_a_batch_without_a_cursor_leaves_the_cursor_where_it_is(outbox: Outbox) 
 
 def test_new_calls_go_in_the_order_in_which_they_came(outbox: Outbox) -> None:
     outbox.accept("csv", batch(3, 1, 2), TO)
-    assert [due.record for due in outbox.take("humbug", 2, time.time())] == [call(3), call(1)]
+    assert [whole(due.flat) for due in outbox.take("humbug", 2, time.time())] == [call(3), call(1)]
     assert [due.id for due in outbox.take("humbug", 2, time.time(), without=[1])] == [2, 3]
 
 
@@ -324,7 +325,7 @@ def test_a_damaged_file_is_moved_aside_and_what_it_had_is_neither_lost_nor_sent_
         assert outbox.cursor("csv") == ("here" if start == "end" else None)
         assert states(outbox)["waiting"] == 2000
         assert outbox.accept("csv", batch(*range(3000)), TO) == 0
-        assert [due.record for due in outbox.take("humbug", 1, time.time())] == [call(1000)]
+        assert [whole(due.flat) for due in outbox.take("humbug", 1, time.time())] == [call(1000)]
 
 
 def test_calls_of_whose_deliveries_nothing_can_be_read_are_sent(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -457,7 +458,7 @@ def as_of_before(path: Path, calls: int) -> None:
         migrations.apply(db, stop_before="m007_kept_counts")
         names = f"id, source, accepted, {rows.COLUMNS}"
         for number in range(1, 101):
-            values = (number, "csv", 1.0, *rows.values(call(number)))
+            values = (number, "csv", 1.0, *flatten(call(number)))
             db.conn.execute(f"INSERT INTO calls ({names}) VALUES ({', '.join('?' * len(values))})", values)
         others = names.replace("identity, ", "")
         db.conn.execute(

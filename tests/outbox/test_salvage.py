@@ -98,7 +98,7 @@ def test_whichever_page_is_damaged_no_call_is_lost_once_its_source_is_read_again
             else:
                 read_again += 1
                 assert outbox.accept("csv-all", batch(*range(CALLS)), TO) <= CALLS
-            waiting = {due.record.identity for due in outbox.take("humbug", 2 * CALLS, time.time())}
+            waiting = {due.flat.identity for due in outbox.take("humbug", 2 * CALLS, time.time())}
             dead = {entry.record.identity for entry in queries.entries(outbox, queries.Filter(state="dead"))}
             assert waiting | dead >= {call(one).identity for one in range(SENT, CALLS)}, f"page {number + 1}"
             # Each delivery has its call, so that what `status` counts is there.
@@ -170,7 +170,7 @@ def test_the_table_and_its_index_each_say_what_waits(path: Path, name: str) -> N
     destroy(path, name)
     housekeeping.prepare(config_for(path))
     with Outbox(path) as outbox:
-        waiting = {due.record.identity for due in outbox.take("humbug", 2 * CALLS, time.time())}
+        waiting = {due.flat.identity for due in outbox.take("humbug", 2 * CALLS, time.time())}
         # Of the others the table's page said that they were sent, and nothing else does.
         unsure = range(SENT) if name == "deliveries" else ()
         assert waiting == {call(one).identity for one in (*unsure, *range(SENT, CALLS - 1))}

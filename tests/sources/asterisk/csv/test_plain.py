@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.cdr import CDR, Calls
+from humbug_agent.cdr import CDR
+from humbug_agent.flat import Calls, flatten
 from humbug_agent.outbox import rows
 from humbug_agent.sources.asterisk.csv import clock
 from humbug_agent.sources.asterisk.csv.records import split
@@ -107,7 +108,7 @@ def test_what_is_flat_is_the_same_call(zone: str, tmp_path: Path) -> None:
     careful = next(batch.records for batch in source.read(None, Event(), follow=False) if batch.records)
     assert list(found) == list(careful)
     assert all(isinstance(one, CDR) for one in found)
-    assert list(map(repr, rows.each(found))) == [repr(rows.values(one)) for one in found]
+    assert list(map(repr, rows.each(found))) == [repr(flatten(one)) for one in found]
 
 
 def test_without_a_lane_nothing_is_plain() -> None:
