@@ -329,6 +329,31 @@ def test_call(name: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="The file to write, or - for standard output; else one in this folder, with the time in its name.",
+)
+@click.option("--with-calls", is_flag=True, help="With calls, names and telephone numbers; never with secrets.")
+@config_option
+def support(output: Path | None, with_calls: bool) -> None:
+    """Write one text that can be mailed: what somebody must know who is asked for help from afar.
+
+    Configuration, status, check, log and metrics, without secrets, names and telephone numbers. It takes half a minute,
+    since it looks at the metrics twice.
+    """
+    from humbug_agent.cli.support import bundle, pass_time, write
+
+    found = bundle(config_path(), with_calls=with_calls, wait=pass_time)
+    if output == Path("-"):
+        click.echo(found, nl=False)
+        return
+    file = output or Path(time.strftime("humbug-agent-support-%Y%m%dT%H%M%S.txt"))
+    write(found, file)
+    click.echo(f"{file}: its owner alone can read it; look through it before you mail it")
+
+
+@main.command()
 @click.option("--keep", is_flag=True, help="Go on until interrupted, with new calls coming in.")
 def demo(keep: bool) -> None:
     """The whole way of a call, on this machine alone, with nothing configured."""
