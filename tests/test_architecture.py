@@ -35,8 +35,10 @@ MAY_IMPORT = {
     "outbox": {"cdr", "words"},
     "listening": {"backoff", "ini", "scrub", "text"},
     "board": {"host", "listening", "text"},
+    "pbx_host": set(),
     "sources": {
-        "backoff", "board", "cdr", "http_client", "http_server", "ini", "listening", "scrub", "text", "words",
+        "backoff", "board", "cdr", "http_client", "http_server", "ini", "listening", "pbx_host", "scrub", "text",
+        "words",
     },
     "destinations": {"cdr", "http_client", "ini", "numbers", "scrub"},
     "receiver": {"http_server", "ini"},
