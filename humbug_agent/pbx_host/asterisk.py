@@ -126,8 +126,10 @@ class Asterisk:
 
     def tells_cdrs(self) -> str:
         """Why AMI has no Cdr events, whoever asks; blank where it has."""
-        if off := self.cdrs_off():
-            return off
+        return self.cdrs_off() or self.events_off()
+
+    def events_off(self) -> str:
+        """Why cdr_manager makes no events of the CDRs that there are; blank where it does."""
         if not self.loads("cdr_manager"):
             return "modules.conf does not load cdr_manager"
         said = [one for section in self.conf("cdr_manager.conf").every("general") for one in section.every("enabled")]
