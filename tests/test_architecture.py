@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "repeats": set(),
     "ini": set(),
     "cdr": set(),
+    "codes": set(),
     "host": set(),
     "http_client": {"words"},
     "http_server": {"host", "ini", "words"},
@@ -35,14 +36,17 @@ MAY_IMPORT = {
     "outbox": {"cdr", "words"},
     "listening": {"backoff", "ini", "scrub", "text"},
     "board": {"host", "listening", "text"},
+    "pbx_host": set(),
     "sources": {
-        "backoff", "board", "cdr", "http_client", "http_server", "ini", "listening", "scrub", "text", "words",
+        "backoff", "board", "cdr", "codes", "http_client", "http_server", "ini", "listening", "pbx_host", "scrub",
+        "text", "words",
     },
     "destinations": {"cdr", "http_client", "ini", "numbers", "scrub"},
     "receiver": {"http_server", "ini"},
     "delivery": {"backoff", "destinations", "outbox", "repeats"},
     "config": {"destinations", "http_server", "ini", "numbers", "sources"},
     "status": {"config", "host", "ini", "outbox", "sources", "words"},
+    "doctor": {"codes", "config", "destinations", "ini", "outbox", "pbx_host", "sources", "status", "words"},
     # The board and the outbox are shown, and only read.
     "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
@@ -50,8 +54,8 @@ MAY_IMPORT = {
         "status", "web", "words",
     },
     "cli": {
-        "cdr", "config", "daemon", "destinations", "host", "http_server", "ini", "numbers", "outbox", "receiver",
-        "scrub", "sources", "status", "text", "web", "words",
+        "cdr", "codes", "config", "daemon", "destinations", "doctor", "host", "http_server", "ini", "numbers", "outbox",
+        "receiver", "scrub", "sources", "status", "text", "web", "words",
     },
 }  # fmt: skip
 """Room -> the rooms that it imports, besides itself; each stands above all that it imports, so there is no circle.

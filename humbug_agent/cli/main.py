@@ -203,6 +203,25 @@ def check(as_json: bool) -> None:
 @main.command()
 @config_option
 @json_option
+def doctor(as_json: bool) -> None:
+    """Find what is wrong on this host: the agent, the PBX's configuration, files, clock, disks. Changes nothing.
+
+    Each finding has a code, and a line to change. Run it as root, on the PBX. Exit code 1 says that there are warnings,
+    2 that there are errors: calls are, or will be, missing, late or wrong.
+    """
+    from humbug_agent.cli import doctoring, output
+
+    report = doctoring.doctor(config_path())
+    if as_json:
+        output.as_json([one.as_json() for one in report.findings])
+    else:
+        doctoring.print_for_people(report)
+    sys.exit(report.exit_code)
+
+
+@main.command()
+@config_option
+@json_option
 @click.option("--nagios", is_flag=True, help="A line and an exit code for Nagios, Icinga, Checkmk and their like.")
 def status(as_json: bool, nagios: bool) -> None:
     """What was read, what waits, what was sent, and what is wrong.

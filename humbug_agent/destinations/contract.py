@@ -108,6 +108,13 @@ class Destination(Protocol):
         """Reach the receiver for real, without a call, and say in a line what was found. Raises DeliveryError."""
         ...
 
+    def clock_off(self) -> float | None:
+        """By how many seconds this host's clock was ahead of the receiver's at the last `check`, to the second.
+
+        None where the receiver did not tell its time.
+        """
+        ...
+
     def close(self) -> None:
         """Cut what is under way; `collect` has what comes of that. Nothing can be begun any more."""
         ...

@@ -87,6 +87,9 @@ class Humbug:
             judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
         return f"{self._poster.place}: answers ({response.status}), {self._mode()}"
 
+    def clock_off(self) -> float | None:
+        return self._poster.clock_off
+
     def close(self) -> None:
         self._poster.close()
 

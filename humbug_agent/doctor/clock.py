@@ -1,0 +1,17 @@
+"""Whether this host's clock shows the same time as the receivers'."""
+
+from humbug_agent.destinations.contract import Destination
+from humbug_agent.sources.zone_watch import in_hours
+from humbug_agent.words import count
+
+MOST_SECONDS = 60
+"""A clock that is kept is right to a fraction of a second; by a minute neither is."""
+
+
+def clock_off(destination: Destination) -> str:
+    """By how much, in words, as its last `check` told; blank where that is little, or the receiver did not tell."""
+    off = destination.clock_off()
+    if off is None or abs(off) < MOST_SECONDS:
+        return ""
+    long = in_hours(off) if abs(off) >= 3600 else count(round(abs(off)), "second")
+    return f"this host's clock is {long} {'ahead of' if off > 0 else 'behind'} the receiver's"
