@@ -358,8 +358,8 @@ def test_call(name: str | None, as_json: bool) -> None:
 def support(output: Path | None, with_calls: bool) -> None:
     """Write one text that can be mailed: what somebody must know who is asked for help from afar.
 
-    Configuration, status, check, log and metrics, without secrets, names and telephone numbers. It takes half a minute,
-    since it looks at the metrics twice.
+    Configuration, status, check, doctor, log and metrics, without secrets, names and telephone numbers. It takes half
+    a minute, since it looks at the metrics twice.
     """
     from humbug_agent.cli.support import bundle, pass_time, write
 

@@ -24,7 +24,9 @@ import click
 
 from humbug_agent import __version__
 from humbug_agent.cli import checking, output
+from humbug_agent.cli.doctoring import doctor
 from humbug_agent.cli.strangers import PACKAGE, Strangers
+from humbug_agent.codes import Code
 from humbug_agent.config import Config, load, sections_of, system_timezone
 from humbug_agent.host import process
 from humbug_agent.host.log import last_lines
@@ -106,7 +108,7 @@ class _Bundle:
         self._zone = self._config.agent.timezone if self._config else system_timezone()
         secrets = [secret for section in self._sections for secret in section.kept()]
         self._scrub = Scrubber(*_parted(secrets))
-        self._strangers = Strangers(_harmless(self._config))
+        self._strangers = Strangers([*_harmless(self._config), *Code])
         # Where nobody knows what is secret, anything may be.
         self._with_calls = with_calls and self._config is not None
         self._head = HEAD[self._with_calls]
@@ -121,6 +123,7 @@ class _Bundle:
             ("files", self._part(self._files)),
             ("status", self._part(self._status)),
             ("check", self._part(self._check)),
+            ("doctor", self._part(self._doctor)),
             ("deliveries that wait or are dead", self._part(self._failures)),
             ("rejects", self._part(self._rejects)),
             ("log", self._part(self._log)),
@@ -193,6 +196,14 @@ class _Bundle:
             for one in checking.check(self._path)
             for line in f"{one.level:4}  {one.part}: {one.message}".split("\n" if one.level == "ok" else "\0")
         ]
+
+    def _doctor(self) -> object:
+        report = doctor(self._path)
+        lines: list[str] = []
+        for one in report.findings:
+            lines.append(f"{one.code} {one.kind.severity.name}  {one.kind.title}")
+            lines += [f"  {line}" for line in (one.said, *(one.change or one.kind.todo).split("\n"))]
+        return [*lines, *(f"not looked at: {reason}" for reason in report.unread)]
 
     def _failures(self) -> object:
         """What became of those that were tried, without the calls themselves."""

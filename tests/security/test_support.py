@@ -101,12 +101,13 @@ def test_planted_secrets_never_and_names_and_numbers_only_with_calls(tmp_path: P
     assert len(others_in(with_calls)) == len(NAMES) + len(NUMBERS)
     for text in (without, with_calls):
         for part in (
-            "versions", "agent.ini", "files", "status", "check", "deliveries that wait or are dead", "rejects", "log",
-            "metrics",
+            "versions", "agent.ini", "files", "status", "check", "doctor", "deliveries that wait or are dead",
+            "rejects", "log", "metrics",
         ):  # fmt: skip
             assert f"\n== {part}\n" in text
         assert "can't be told" not in text
         assert "answered 400" in text
+        assert "\nHA-0021 error  " in text
         assert re.search(r"\nhumbug_deliveries\{destination=\"plain\",state=\"dead\"\}  \d+  \d+  [+-]\d+\n", text)
         assert re.search(r"\nprocess_cpu_seconds  ", text)
     assert "timezone = Europe/Zurich" in without
