@@ -45,13 +45,13 @@ MAY_IMPORT = {
     "receiver": {"http_server", "ini"},
     "delivery": {"backoff", "destinations", "outbox", "repeats"},
     "config": {"destinations", "http_server", "ini", "numbers", "sources"},
-    "status": {"config", "host", "ini", "outbox", "sources", "words"},
+    "status": {"codes", "config", "host", "ini", "outbox", "sources", "words"},
     "doctor": {"codes", "config", "destinations", "ini", "outbox", "pbx_host", "sources", "status", "words"},
     # The board and the outbox are shown, and only read.
     "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
-        "backoff", "board", "cdr", "config", "delivery", "host", "http_server", "ini", "outbox", "repeats", "sources",
-        "status", "web", "words",
+        "backoff", "board", "cdr", "config", "delivery", "doctor", "host", "http_server", "ini", "outbox", "repeats",
+        "sources", "status", "web", "words",
     },
     "cli": {
         "cdr", "codes", "config", "daemon", "destinations", "doctor", "host", "http_server", "ini", "outbox",

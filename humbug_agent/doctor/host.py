@@ -72,12 +72,11 @@ def _short(folder: Path) -> str:
     return f"{folder}: of its disk's {usage.total / 2**20:,.0f} MB only {usage.free / 2**20:,.0f} are free"
 
 
-def of_certificates(config: Config) -> Iterator[Finding]:
-    """Those that the agent shows, and those that it is shown. What can't be reached is another finding."""
+def of_files(config: Config) -> Iterator[Finding]:
+    """Certificates that the agent shows to others."""
     for part, listens in opened(config).items():
         if listens.certificate:
             yield from _of_file(listens.certificate, part)
-    yield from of_servers(config)
 
 
 def _of_file(file: Path, part: str) -> Iterator[Finding]:
@@ -90,6 +89,7 @@ def _of_file(file: Path, part: str) -> Iterator[Finding]:
 
 
 def of_servers(config: Config) -> Iterator[Finding]:
+    """Certificates that the agent is shown. What can't be reached is another finding."""
     asked: dict[str, tuple[str, int]] = {}
     for source in config.sources:
         if isinstance(source, ListensToAmi) and source.tls:

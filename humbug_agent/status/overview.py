@@ -29,7 +29,7 @@ class Overview:
 
     def as_json(self) -> dict[str, object]:
         """The object of `status --json`."""
-        wrong = [{"level": trouble.level.name, "message": trouble.said} for trouble in self.wrong]
+        wrong = [{"level": one.level.name, "message": one.said, "code": one.code} for one in self.wrong]
         return {**self.status.as_json(), "agent_ini": asdict(self.agent_ini), "troubles": wrong}
 
     @property

@@ -30,6 +30,7 @@ LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
 READING = [
     ["run", "--once"],
     ["check"],
+    ["doctor"],
     ["status"],
     ["explain", "x"],
     ["outbox", "list"],

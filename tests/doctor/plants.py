@@ -262,7 +262,9 @@ def no_timeout(host: SickHost) -> None:
     (configs / "modules.conf.xml").write_text(
         '<configuration><modules><load module="mod_json_cdr"/></modules></configuration>'
     )
-    params = '<param name="url" value="http://127.0.0.1:8089/"/>\n<!-- <param name="timeout" value="5"/> -->'
+    params = (
+        '<param name="url" value="http://fs:fs-password@127.0.0.1:8089/"/>\n<!-- <param name="timeout" value="5"/> -->'
+    )
     (configs / "json_cdr.conf.xml").write_text(f"<configuration><settings>{params}</settings></configuration>")
 
 

@@ -136,7 +136,7 @@ def test_no_secret_is_in_anything_that_is_written_or_told(tmp_path: Path) -> Non
                 told.append(said(tmp_path, words))
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(20) == 0
-            told.append(said(tmp_path, ["check"]))
+            told += [said(tmp_path, words) for words in (["check"], ["doctor"], ["doctor", "--json"])]
         finally:
             daemon.kill()
             daemon.wait()
