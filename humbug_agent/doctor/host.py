@@ -18,9 +18,6 @@ from humbug_agent.ini import in_clear, read
 SHARE, LEAST_BYTES, MOST_BYTES = 20, 64 * 2**20, 2**30
 """A twentieth of a disk is to be free; of a small one 64 MB, of a large one a GB."""
 
-PUBLIC = ("ca_file", "certificate")
-"""Files that agent.ini names and that everybody may read."""
-
 
 def of_modes(config: Config) -> Iterator[Finding]:
     """Files with secrets or calls in them that everybody may read."""
@@ -38,13 +35,15 @@ def of_modes(config: Config) -> Iterator[Finding]:
 
 
 def _named(config: Config) -> list[Path]:
-    """Files with a secret each that agent.ini names."""
+    """Files with a secret each that agent.ini names; a certificate's, where its key stands in there."""
     parser = read(config.path, [])
     return [
         Path(value)
-        for title in parser.sections()
-        for key, value in parser[title].items()
-        if (key.endswith("_file") or key == "private_key") and key not in PUBLIC and value
+        for section in map(parser.__getitem__, parser.sections())
+        for key, value in section.items()
+        if (key.endswith("_file") and key != "ca_file")
+        or key == "private_key"
+        or (key == "certificate" and not section.get("private_key"))
     ]
 
 
