@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +298,34 @@ def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]
         output.say(f"  {reject['text']}", err=True)
     if why_none:
         output.say(f"Not a call: {why_none}", err=True)
+
+
+@main.command("test-call")
+@click.option("--to", "name", metavar="NAME", help="The [destination NAME] to test; the first one of agent.ini.")
+@config_option
+@json_option
+def test_call(name: str | None, as_json: bool) -> None:
+    """Send a marked test record to the receiver, and say what it answered: are the keys right?
+
+    Through the outbox of the running daemon, or by itself where none runs. It is counted nowhere among the calls of
+    the PBX, and nothing of it stays in the outbox. Exit code 0 says that the receiver took it.
+    """
+    from humbug_agent.cli import output, testcall
+
+    def say(word: str, text: str) -> None:
+        output.say(f"{time.strftime('%H:%M:%S')}  {word.ljust(8)}  {text}")
+
+    try:
+        found = testcall.send_test_call(configured(), name, (lambda *_: None) if as_json else say)
+    except LookupError as error:
+        raise click.UsageError(printable(str(error.args[0]))) from error
+    if as_json:
+        output.as_json(found.as_json())
+    elif found.taken:
+        say("good", f"destination {found.destination} took it: it has the uniqueid {found.uniqueid}")
+    else:
+        say("do", found.advice)
+    sys.exit(0 if found.taken else 1)
 
 
 @main.command()
