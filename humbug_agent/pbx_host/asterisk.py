@@ -15,7 +15,7 @@ CONF = "/etc/asterisk/asterisk.conf"
 DIRECTORIES = {"astetcdir": "/etc/asterisk", "astlogdir": "/var/log/asterisk", "astrundir": "/var/run/asterisk"}
 """Of [directories] in asterisk.conf, and what they are without it."""
 
-ANYWHERE = ("0.0.0.0", "::", "[::]", "")
+ANYWHERE = ("0.0.0.0", "::", "[::]", "")  # nosec B104
 """Addresses to listen on that stand for all of this host's."""
 
 AMI_PORT = 5038
