@@ -23,9 +23,11 @@ from humbug_agent.words import count
 NONE = "none"
 """The country of whoever wants numbers to stay as they are."""
 
+REACHED = "A test call reached the receiver of destination {}."
+
 HOSTED = (
     "This host has no PBX. For a hosted one, agent.ini needs a [source NAME] of type while1, boxis or fusionpbx, which "
-    "only you can fill in; docs/hosts/hosted.md has one to copy."
+    "only you can fill in; docs/hosts/hosted.md has them to copy. Then run this again."
 )
 
 
@@ -36,7 +38,7 @@ def init(path: Path, api_key: str | None, country: str | None, to: str | None, *
     host, known = look(), agent.Known(path)
     try:
         output.pairs(_found(host, known))
-        if host.profile is Profile.HOSTED and not known.configured:
+        if host.profile is Profile.HOSTED and not known.sources():
             click.echo(f"\n{HOSTED}")
             return False
         answers = _answers(known, api_key, country, to, ask=ask, needed=apply)
@@ -66,7 +68,7 @@ def _found(host: PbxHost, known: agent.Known) -> list[tuple[str, str]]:
     if host.freeswitch:
         found += _of_freeswitch(host.freeswitch)
     state = "has a key" if known.configured else "has no key yet" if known.text else "does not exist yet"
-    sources = f", {count(len(known.sources()), 'source')}" if known.configured else ""
+    sources = f", {count(len(known.sources()), 'source')}" if known.sources() else ""
     return [*found, ("agent.ini", f"{known.path}, {state}{sources}")]
 
 
@@ -163,7 +165,7 @@ def _try(path: Path) -> bool:
     click.echo()
     tried = testcall.send_test_call(config, None, lambda word, text: output.say(f"{word.ljust(8)}  {text}"))
     if tried.taken:
-        output.say(f"A test call reached the receiver of destination {tried.destination}.")
+        output.say(REACHED.format(tried.destination))
     else:
         output.say(f"The test call has not reached the receiver: {tried.reason}; {tried.advice}.")
     if not service.has_unit():

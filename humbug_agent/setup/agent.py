@@ -104,7 +104,10 @@ class Known:
         return next(self._of("source", type_), "")
 
     def sources(self) -> list[str]:
-        return [title for title in self.sections if title.startswith("source ")]
+        """The titles of those that somebody has chosen: without a key, one that says no more than its type is the
+        example's."""
+        found = [title for title in self.sections if title.startswith("source ")]
+        return [title for title in found if self.configured or self.sections[title].keys() != {"type"}]
 
     def secret(self, title: str) -> Secret | None:
         return IniSection(title, self.sections[title], []).secret("secret")
@@ -192,11 +195,11 @@ def _agent_ini(plan: Plan, known: Known, answers: Answers, ami: dict[str, str]) 
     wanted = {one.type: dict(one.values) for one in plan.wanted if not known.source(one.type)}
     if ami:
         wanted["asterisk_ami"] = ami
-    if not known.configured and plan.wanted:
-        # The example's own, which nobody has chosen.
-        for title in known.sources():
-            if known.sections[title].get("type") not in {one.type for one in plan.wanted}:
-                ini.disable(title)
+    chosen = known.sources()
+    for title, here in known.sections.items():
+        unchosen = title.startswith("source ") and title not in chosen
+        if unchosen and (plan.wanted or chosen) and here["type"] not in {one.type for one in plan.wanted}:
+            ini.disable(title)
     for type_, values in wanted.items():
         sample = source_sample(type_)
         title = _title(sample)

@@ -12,6 +12,7 @@ import pytest
 from tests.kit.etc_host import DAEMON, EtcHost, why_not
 from tests.kit.host import API_KEY, Host
 from tests.kit.host_trees import TREES
+from tests.kit.paths import TOP
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "it can be")
 
@@ -35,6 +36,23 @@ def test_a_host_without_a_pbx_is_told_what_only_its_admin_can_do(of_kind: Callab
     assert "host       no PBX" in said
     assert "docs/hosts/hosted.md" in said
     assert there.snapshot() == before
+
+
+@pytest.mark.parametrize("example", [True, False])
+def test_a_hosted_pbx_is_asked_once_its_source_is_there(
+    of_kind: Callable[..., EtcHost], host: Host, example: bool
+) -> None:
+    there = of_kind("hosted")
+    ini = there.etc / "humbug-agent" / "agent.ini"
+    ini.parent.mkdir()
+    cloud = "[source cloud]\ntype = while1\nurl = http://127.0.0.1:1/cdr\ntoken = t\napi_key = k\n"
+    ini.write_text(((TOP / "agent.ini.example").read_text() if example else "") + cloud)
+    said = there.run("init", "--apply", code=1, **answers(host))
+    assert [line.split()[1:3] for line in said.splitlines() if line.startswith("FAIL")] == [["source", "cloud"]]
+    assert "A test call reached the receiver" in said
+    assert cloud in ini.read_text()
+    assert "\n[source master-csv]" not in ini.read_text()
+    assert "Nothing to change" in there.run("init", "--apply", code=1)
 
 
 @pytest.mark.parametrize("kind", ["freeswitch", "fusionpbx"])
