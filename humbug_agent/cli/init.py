@@ -134,7 +134,8 @@ def _tell_left(plan: Plan) -> None:
 def _make(plan: Plan, commands: list[tuple[str, ...]]) -> bool:
     """Whether all of it worked. Raises ClickException where a file can't be changed."""
     stamp = f"before-humbug-agent-{datetime.now():%Y%m%d-%H%M%S}"
-    click.echo()
+    if commands or not plan.empty:
+        click.echo()
     try:
         for folder in plan.folders:
             folder.make()

@@ -77,7 +77,7 @@ class Asterisk:
             self._directories[name] = said.value if said and said.value else usual
 
     def at(self, path: Path) -> Path:
-        return self.root / path.relative_to("/")
+        return self.root / str(path).lstrip("/")
 
     @property
     def etc(self) -> Path:

@@ -49,7 +49,7 @@ class Freeswitch:
         self.etc, self.logs = Path(etc), Path(logs)
 
     def at(self, path: Path) -> Path:
-        return self.root / path.relative_to("/")
+        return self.root / str(path).lstrip("/")
 
     def file(self, name: str) -> Path:
         return self.etc / "autoload_configs" / f"{name}.conf.xml"

@@ -110,14 +110,22 @@ def test_wrong_answers_change_nothing(of_kind: Callable[..., EtcHost], options: 
     assert there.snapshot() == before
 
 
-def test_only_root_may_apply(of_kind: Callable[..., EtcHost]) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--apply"], "only root may do this: it changes files of the PBX"),
+        ([], "/etc/asterisk/manager.conf: Permission denied; run it as root"),
+    ],
+)
+def test_who_is_not_root_is_told(of_kind: Callable[..., EtcHost], options: list[str], said: str) -> None:
     there = of_kind("asterisk")
-    command = there.command("init", "--apply")
+    (there.etc / "asterisk/manager.conf").chmod(0o640)
+    command = there.command("init", *options)
     at = command.index("--") + 1
     command[at:at] = ["setpriv", f"--reuid={DAEMON}", f"--regid={DAEMON}", "--clear-groups"]
     done = subprocess.run(command, env=there.environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert "only root may do this" in done.stderr
+    assert said in done.stderr
 
 
 def test_a_key_that_is_typed_is_not_shown(of_kind: Callable[..., EtcHost], host: Host) -> None:
