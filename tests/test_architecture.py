@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
         "backoff", "board", "cdr", "config", "delivery", "host", "http_server", "ini", "outbox", "repeats", "sources",
-        "status", "web", "words",
+        "status", "text", "web", "words",
     },
     "cli": {
         "cdr", "config", "daemon", "destinations", "host", "http_server", "ini", "numbers", "outbox", "pbx_host",
