@@ -42,6 +42,8 @@ MAY_IMPORT = {
         "text", "words",
     },
     "destinations": {"cdr", "http_client", "ini", "numbers", "scrub"},
+    # What a host needs: it knows both sides of the wire, and none of the types in particular.
+    "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
     "receiver": {"http_server", "ini"},
     "delivery": {"backoff", "destinations", "outbox", "repeats"},
     "config": {"destinations", "http_server", "ini", "numbers", "sources"},
@@ -51,11 +53,11 @@ MAY_IMPORT = {
     "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
         "backoff", "board", "cdr", "config", "delivery", "doctor", "host", "http_server", "ini", "outbox", "repeats",
-        "sources", "status", "web", "words",
+        "sources", "status", "text", "web", "words",
     },
     "cli": {
-        "cdr", "codes", "config", "daemon", "destinations", "doctor", "host", "http_server", "ini", "outbox",
-        "receiver", "sources", "status", "text", "words",
+        "cdr", "codes", "config", "daemon", "destinations", "doctor", "host", "http_server", "ini", "numbers",
+        "outbox", "pbx_host", "receiver", "setup", "sources", "status", "text", "words",
     },
 }  # fmt: skip
 """Room -> the rooms that it imports, besides itself; each stands above all that it imports, so there is no circle.

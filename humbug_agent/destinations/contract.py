@@ -75,6 +75,8 @@ class Destination(Protocol):
     name: str
     connections: int
     """How many calls it takes at once."""
+    where: str
+    """Where calls go, without what may be secret in it: for people."""
 
     def begin(self, calls: Sequence[tuple[int, Record]]) -> None:
         """Begin to deliver these calls and notices, each under a number of its own. No call is sent twice by itself."""

@@ -32,11 +32,12 @@ KNOWN_CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery whose time has come; ``attempts`` is how many failed so far."""
+    """A delivery whose time has come; ``attempts`` is how many failed so far. ``test``: it is a test call's."""
 
     id: int
     attempts: int
     record: Record
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Mark:
     """What became of one attempt at delivering call ``id``.
 
     ``state`` is sent, waiting or dead; a waiting one is tried again at ``due`` (seconds since the epoch), or where that
-    is None as if this attempt had not been.
+    is None as if this attempt had not been. ``test``: it is a test call, which is not counted.
     """
 
     id: int
@@ -63,6 +64,7 @@ class Mark:
     status: int | None = None
     reply: str = ""
     error: str = ""
+    test: bool = False
 
 
 _MARK = (
@@ -252,7 +254,7 @@ class Outbox:
                 self._make_list_anew(conn, destination)
                 again = (one for one, m in zip(values, marks, strict=True) if m.id in misled)
                 conn.executemany(f"{_MARK} AND state = 'waiting'", again)
-            minutes.count(conn, destination, (m.tried for m in marks if m.state == "sent"))
+            minutes.count(conn, destination, (m.tried for m in marks if m.state == "sent" and not m.test))
             failed = [m for m in marks if m.state != "sent"]
             if not failed:
                 return not misled
@@ -428,4 +430,6 @@ class Outbox:
 
 def _due(row: sqlite3.Row) -> Due | Lost:
     record, call, attempts = rows.record(row), row["call"], row["attempts"]
-    return Lost(call, attempts, record.reason) if isinstance(record, Damaged) else Due(call, attempts, record)
+    if isinstance(record, Damaged):
+        return Lost(call, attempts, record.reason)
+    return Due(call, attempts, record, row["event"] == rows.TEST)

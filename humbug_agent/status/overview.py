@@ -103,9 +103,7 @@ def compared(
     if mistakes:
         wrong = _listed(path, mistakes)
         return "mistakes", f"{path} changed{when} and has mistakes; going on with the one read at {read}: {wrong}"
-    reload = systemd.to_reload(
-        by_systemd=went.by_systemd, options="" if path == DEFAULT_PATH else f"--config {shlex.quote(str(path))} "
-    )
+    reload = systemd.to_reload(went.unit, options="" if path == DEFAULT_PATH else f"--config {shlex.quote(str(path))} ")
     return "changed", f"{path} changed since it was read at {read}; reload to take it: {reload}"
 
 

@@ -53,6 +53,7 @@ class Humbug:
             secrets=[one.reveal() for one in (settings.api_key, settings.encryption_key) if one],
         )
 
+        self.where = self._poster.place
         self._judged = lru_cache(SAME_ANSWERS)(self._judge)
 
     def begin(self, calls: Sequence[tuple[int, Record]]) -> None:
