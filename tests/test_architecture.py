@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "delivery": {"backoff", "destinations", "outbox", "repeats"},
     "config": {"destinations", "http_server", "ini", "numbers", "sources"},
     "status": {"codes", "config", "host", "ini", "outbox", "sources", "words"},
-    "doctor": {"codes", "config", "destinations", "ini", "outbox", "pbx_host", "sources", "status", "words"},
+    "doctor": {"codes", "config", "destinations", "ini", "outbox", "pbx_host", "setup", "sources", "status", "words"},
     # The board and the outbox are shown, and only read.
     "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
