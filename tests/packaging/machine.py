@@ -76,7 +76,18 @@ class Machine:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        subprocess.run(["umount", self.root, self._folder], check=True)
+        # With whatever was mounted within.
+        subprocess.run(["umount", "--recursive", self.root], check=True)
+        subprocess.run(["umount", self._folder], check=True)
+
+    def overlay(self, lower: Path, where: str) -> Path:
+        """Another folder to be at ``where`` in it, before it boots; what is changed there is gone with the rest."""
+        there = self.root / where.lstrip("/")
+        changed, work = (self._folder / f"{there.name}-{name}" for name in ("changed", "work"))
+        for folder in (there, changed, work):
+            folder.mkdir(parents=True)
+        _mount("-t", "overlay", "-o", f"lowerdir={lower},upperdir={changed},workdir={work}", "overlay", there)
+        return there
 
     def boot(self) -> None:
         with self._console.open("wb") as console:
