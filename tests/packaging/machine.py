@@ -145,11 +145,11 @@ class Machine:
         assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{said}"
         return said
 
-    def install(self, deb: Path) -> str:
+    def install(self, deb: Path, *options: str) -> str:
         """As the documentation says it: apt, with a file."""
         shutil.copy(deb, self.root / "root")
         try:
-            return self.run("apt-get", "install", "--yes", "--quiet", f"/root/{deb.name}")
+            return self.run("apt-get", "install", "--yes", "--quiet", *options, f"/root/{deb.name}")
         finally:
             (self.root / "root" / deb.name).unlink()
 
