@@ -76,7 +76,18 @@ class Machine:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        subprocess.run(["umount", self.root, self._folder], check=True)
+        # With whatever was mounted within.
+        subprocess.run(["umount", "--recursive", self.root], check=True)
+        subprocess.run(["umount", self._folder], check=True)
+
+    def overlay(self, lower: Path, where: str) -> Path:
+        """Another folder to be at ``where`` in it, before it boots; what is changed there is gone with the rest."""
+        there = self.root / where.lstrip("/")
+        changed, work = (self._folder / f"{there.name}-{name}" for name in ("changed", "work"))
+        for folder in (there, changed, work):
+            folder.mkdir(parents=True)
+        _mount("-t", "overlay", "-o", f"lowerdir={lower},upperdir={changed},workdir={work}", "overlay", there)
+        return there
 
     def boot(self) -> None:
         with self._console.open("wb") as console:
@@ -134,11 +145,11 @@ class Machine:
         assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{said}"
         return said
 
-    def install(self, deb: Path) -> str:
+    def install(self, deb: Path, *options: str) -> str:
         """As the documentation says it: apt, with a file."""
         shutil.copy(deb, self.root / "root")
         try:
-            return self.run("apt-get", "install", "--yes", "--quiet", f"/root/{deb.name}")
+            return self.run("apt-get", "install", "--yes", "--quiet", *options, f"/root/{deb.name}")
         finally:
             (self.root / "root" / deb.name).unlink()
 

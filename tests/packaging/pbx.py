@@ -1,6 +1,9 @@
 """What a Debian of the tests has beside humbug-agent: Asterisk's user and log, and a receiver, by its own unit."""
 
+import re
+
 from tests.kit.cdr_csv import RECORDED
+from tests.kit.paths import TOP
 from tests.packaging.machine import Machine
 
 MASTER = "/var/log/asterisk/cdr-csv/Master.csv"
@@ -28,6 +31,12 @@ for number in itertools.count(1):
     time.sleep(0.01)
 """
 """Writes about eighty calls a second into Master.csv until SIGTERM, each of them another one."""
+
+
+def documented(heading: str, kind: str = "sh") -> list[str]:
+    """The blocks of that kind which stand under a heading of docs/install.md."""
+    section = (TOP / "docs" / "install.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL)
 
 
 def add_asterisk(machine: Machine) -> None:

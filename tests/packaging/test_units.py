@@ -7,32 +7,29 @@ import pytest
 
 from tests.kit.host import wait_until
 from tests.packaging.machine import Machine
-from tests.packaging.pbx import API_KEY, INI, add_asterisk, add_calls, start_receiver
+from tests.packaging.pbx import API_KEY, INI, add_asterisk, add_calls, documented, start_receiver
 
 pytestmark = pytest.mark.slow
 
 
 def put_beside(machine: Machine, unit: str, drop_in: str) -> None:
-    """As the documentation says it."""
-    folder = f"/etc/systemd/system/{unit}.service.d"
-    machine.run("mkdir", "-p", folder)
-    machine.run("ln", "-s", f"/usr/share/humbug-agent/drop-ins/{drop_in}.conf", folder)
-    machine.run("systemctl", "daemon-reload")
+    (commands,) = documented("Drop-ins")
+    machine.run("sh", "-ec", re.sub(r"humbug-agent(?=\.service|$)", unit, commands.replace("port-80", drop_in)))
 
 
 def test_several_pbxs_on_a_host_each_with_a_key_that_is_roots_alone(machine: Machine, deb: Path) -> None:
     add_asterisk(machine)
     machine.install(deb)
     start_receiver(machine)
-    put_beside(machine, "humbug-agent@", "credentials")
     machine.write("/etc/humbug-agent/api-key", f"{API_KEY}\n")
+    copy, start = documented("Several PBXs on a host")
+    (outbox,) = documented("Several PBXs on a host", "ini")
     with_file = INI.replace(f"api_key = {API_KEY}", "api_key_file = /etc/humbug-agent/api-key")
     for name in ("office", "shop"):
-        outbox = f"[agent]\noutbox = /var/lib/humbug-agent/{name}/outbox.db\n"
-        machine.write(f"/etc/humbug-agent/{name}.ini", outbox + with_file)
-        machine.run("chmod", "0640", f"/etc/humbug-agent/{name}.ini")
-        machine.run("chgrp", "humbug-agent", f"/etc/humbug-agent/{name}.ini")
-        machine.run("systemctl", "enable", "--now", f"humbug-agent@{name}")
+        machine.run("sh", "-ec", copy.replace("office", name))
+        machine.write(f"/etc/humbug-agent/{name}.ini", outbox.replace("office", name) + with_file)
+        put_beside(machine, f"humbug-agent@{name}", "credentials")
+        machine.run("sh", "-ec", start.replace("office", name))
     assert machine.run("stat", "-c", "%a %U", "/etc/humbug-agent/api-key").split() == ["600", "root"]
     add_calls(machine)
     # Both read the same file here: it is the receiver that has each call once.
@@ -44,6 +41,12 @@ def test_several_pbxs_on_a_host_each_with_a_key_that_is_roots_alone(machine: Mac
     assert "systemctl reload humbug-agent@office" in machine.run("humbug-agent", *office, "status")
     machine.run("systemctl", "reload", "humbug-agent@office")
     assert "systemctl reload" not in machine.run("humbug-agent", *office, "status")
+    # An upgrade starts each of them again, and leaves out the one that was never configured.
+    before = machine.property("humbug-agent@office", "MainPID")
+    machine.install(deb, "--reinstall")
+    assert machine.property("humbug-agent@office", "MainPID") != before
+    assert machine.property("humbug-agent@shop", "ActiveState") == "active"
+    assert machine.property("humbug-agent", "ActiveState") == "inactive"
 
     machine.run("apt-get", "purge", "--yes", "--quiet", "humbug-agent")
     assert not machine.processes()
@@ -57,7 +60,6 @@ def test_a_port_below_1024_takes_one_drop_in_and_no_root(machine: Machine, deb: 
     machine.write("/etc/humbug-agent/agent.ini", INI.replace(":8090", ":90") + "[status]\nlisten = 127.0.0.1:80\n")
     for unit in ("humbug-agent", "humbug-receiver"):
         put_beside(machine, unit, "port-80")
-        machine.run("systemctl", "start", unit)
         security = machine.run("systemd-analyze", "security", "--no-pager", unit)
         assert float(re.findall(r"exposure level for .*: ([0-9.]+)", security)[0]) < 1.6
     fetch = "import urllib.request as u; print(u.urlopen('http://127.0.0.1/healthz').status)"
