@@ -3,6 +3,8 @@
 A code is never given to something else, and the code of what is not looked for any more is not used again.
 """
 
+import errno
+import os
 from enum import StrEnum
 
 
@@ -42,3 +44,12 @@ class Code(StrEnum):
     OUTBOX = "HA-0031"
     REFUSED_CONF = "HA-0032"
     PAGE = "HA-0033"
+
+
+BY_ERRNO = {errno.EACCES: Code.CLOSED_TO_DAEMON, errno.EADDRINUSE: Code.PORT}
+"""What the system says of a part that does not work -> the finding that this is."""
+
+
+def said_by(text: str, usual: Code) -> Code:
+    """The same, where no more is left of it than a text; ``usual`` where the system says something else."""
+    return next((code for number, code in BY_ERRNO.items() if os.strerror(number) in text), usual)

@@ -185,10 +185,20 @@ class Section:
 
 def contents(path: Path) -> bytes:
     """What a file that agent.ini names holds. Raises OSError, also of what is no file: a pipe would be waited for."""
+    path = given(path)
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is no file", os.fspath(path))
     with path.open("rb") as file:
         return file.read(MOST_BYTES)
+
+
+def given(path: Path) -> Path:
+    """Where a file that agent.ini names is read: among this service's credentials, where it has one by its name.
+
+    So the file itself may be root's alone, and commands of root read it there. Source: systemd.exec(5), LoadCredential.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return there if folder and (there := Path(folder, path.name)).exists() else path
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -253,7 +263,7 @@ def host(value: str) -> str:
 
 def file(value: str) -> Path:
     contents(Path(value))
-    return Path(value)
+    return given(Path(value))
 
 
 def pattern(value: str) -> re.Pattern[str]:

@@ -42,20 +42,22 @@ MAY_IMPORT = {
         "text", "words",
     },
     "destinations": {"cdr", "http_client", "ini", "numbers", "scrub"},
+    # What a host needs: it knows both sides of the wire, and none of the types in particular.
+    "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
     "receiver": {"http_server", "ini"},
     "delivery": {"backoff", "destinations", "outbox", "repeats"},
     "config": {"destinations", "http_server", "ini", "numbers", "sources"},
-    "status": {"config", "host", "ini", "outbox", "sources", "words"},
-    "doctor": {"codes", "config", "destinations", "ini", "outbox", "pbx_host", "sources", "status", "words"},
+    "status": {"codes", "config", "host", "ini", "outbox", "sources", "words"},
+    "doctor": {"codes", "config", "destinations", "ini", "outbox", "pbx_host", "setup", "sources", "status", "words"},
     # The board and the outbox are shown, and only read.
     "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
-        "backoff", "board", "cdr", "config", "delivery", "host", "http_server", "ini", "outbox", "repeats", "sources",
-        "status", "web", "words",
+        "backoff", "board", "cdr", "config", "delivery", "doctor", "host", "http_server", "ini", "outbox", "repeats",
+        "sources", "status", "text", "web", "words",
     },
     "cli": {
-        "cdr", "codes", "config", "daemon", "destinations", "doctor", "host", "http_server", "ini", "numbers", "outbox",
-        "receiver", "scrub", "sources", "status", "text", "web", "words",
+        "cdr", "codes", "config", "daemon", "destinations", "doctor", "host", "http_server", "ini", "numbers",
+        "outbox", "pbx_host", "receiver", "scrub", "setup", "sources", "status", "text", "web", "words",
     },
 }  # fmt: skip
 """Room -> the rooms that it imports, besides itself; each stands above all that it imports, so there is no circle.

@@ -1,6 +1,5 @@
 """`check`: tries the configuration, each source and each destination for real. Sends no call."""
 
-import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from humbug_agent.codes import Code
+from humbug_agent.codes import BY_ERRNO, Code
 from humbug_agent.config import Config, load
 from humbug_agent.daemon.housekeeping import begins_empty
 from humbug_agent.destinations.contract import DeliveryError
@@ -26,8 +25,6 @@ from humbug_agent.status import taken
 from humbug_agent.status.overview import compared, daemon
 from humbug_agent.text import printable
 from humbug_agent.words import OTHER_USER, count
-
-CODES = {errno.EACCES: Code.CLOSED_TO_DAEMON, errno.EADDRINUSE: Code.PORT}
 
 WORDS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
 
@@ -178,8 +175,8 @@ def _tried(part: str, check: Callable[[], str]) -> Finding:
 def _code(error: BaseException | None, usual: Code) -> Code:
     """What it is called, by what the system said; ``usual`` where that says no more."""
     while error:
-        if isinstance(error, OSError) and error.errno in CODES:
-            return CODES[error.errno]
+        if isinstance(error, OSError) and error.errno in BY_ERRNO:
+            return BY_ERRNO[error.errno]
         error = error.__cause__
     return usual
 

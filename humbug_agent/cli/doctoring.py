@@ -18,11 +18,16 @@ COLOURS = {Severity.warning: "yellow", Severity.error: "red"}
 
 
 def doctor(path: Path, root: Path = Path("/")) -> Report:
-    """Of the agent whose agent.ini is at ``path``, on the host below ``root``, which is / but for tests."""
+    """Of the agent whose agent.ini is at ``path``, on the host below ``root``, which is / but for tests.
+
+    Raises ConfigError where that can't be read.
+    """
     try:
         config = load(path)
         tried = [_found(one, one.code) for one in checking.check(path) if one.code]
     except ConfigError as error:
+        if not os.access(path, os.R_OK):
+            raise
         return Report([Finding(code=Code.AGENT_INI, said=mistake) for mistake in error.mistakes])
     report = examine(config, tried, root)
     if os.geteuid():

@@ -373,6 +373,27 @@ def support(output: Path | None, with_calls: bool) -> None:
 
 
 @main.command()
+@click.option("--apply", is_flag=True, help="Make the changes. Without it they are only shown.")
+@click.option("--yes", is_flag=True, help="Ask nothing, as where there is no terminal.")
+@click.option("--api-key", envvar="HUMBUG_API_KEY", help="Humbug's key for this PBX; also $HUMBUG_API_KEY.")
+@click.option("--country", envvar="HUMBUG_COUNTRY", metavar="CH", help="Of the PBX, or none; also $HUMBUG_COUNTRY.")
+@click.option("--url", envvar="HUMBUG_URL", help="Another receiver than Humbug's own; also $HUMBUG_URL.")
+@config_option
+def init(apply: bool, yes: bool, api_key: str | None, country: str | None, url: str | None) -> None:
+    """Set this PBX and agent.ini up for each other. Shows what that takes; --apply does it.
+
+    It finds out what the PBX is and where its calls are, writes agent.ini, makes an AMI user, changes what the PBX
+    needs (a copy of each file stays beside it), has both take it, and sends a test call. Run again, it changes
+    nothing. Exit code 0 says that all is well.
+    """
+    from humbug_agent.cli.init import init as init_now
+
+    ask = not yes and sys.stdin is not None and sys.stdin.isatty()
+    if not init_now(config_path(), api_key, country, url, apply=apply, ask=ask):
+        sys.exit(1)
+
+
+@main.command()
 @click.option("--keep", is_flag=True, help="Go on until interrupted, with new calls coming in.")
 def demo(keep: bool) -> None:
     """The whole way of a call, on this machine alone, with nothing configured."""

@@ -59,9 +59,9 @@ HEAD = {
 
 
 def bundle(path: Path, *, with_calls: bool, wait: Callable[[float], None]) -> str:
-    """The text, ended by a line break. ``wait`` passes so many seconds. Raises PermissionError."""
-    if path.exists() and not os.access(path, os.R_OK):
-        raise PermissionError(13, os.strerror(13), str(path))
+    """The text, ended by a line break. ``wait`` passes so many seconds. Raises ConfigError where path can't be read."""
+    if not os.access(path, os.R_OK):
+        load(path)
     return _Bundle(path, with_calls).made(wait)
 
 

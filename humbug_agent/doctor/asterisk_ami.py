@@ -11,11 +11,10 @@ from humbug_agent.doctor.table import Finding
 from humbug_agent.ini import LOOPBACK
 from humbug_agent.pbx_host.asterisk import ANYWHERE, AmiUser, Asterisk
 from humbug_agent.pbx_host.conf import Section, Setting
+from humbug_agent.setup.asterisk import BOARD_RIGHTS, RIGHTS
 
 EVENT = "Event: Cdr\r\nPrivilege: cdr,all\r\n"
 """The beginning of each event that tells a call."""
-
-BOARD_READS, BOARD_WRITES = {"call", "agent"}, {"reporting"}
 
 HARMLESS = {"cdr", "call", "agent", "reporting", "system"}
 """To read: what happens on the PBX, and no secrets or commands of others."""
@@ -50,8 +49,8 @@ def _of_source(source: ListensToAmi, asterisk: Asterisk, *, board: bool) -> Iter
             yield Finding(code=Code.AMI_BLIND, said=said, change=change, part=part)
         return
     where = f"{_where(user.section, asterisk)}, [{user.name}]"
-    reads = {"cdr"} & set(source.events) | ({"system"} if source.events - {"cdr"} else set())
-    reads, writes = reads | (BOARD_READS if board else set()), BOARD_WRITES if board else set()
+    reads, writes = BOARD_RIGHTS if board else RIGHTS
+    reads = reads - ({"cdr"} - source.events) | ({"system"} if source.events - {"cdr"} else set())
     yield from _of_rights(user, reads, writes, where, part)
     if ami.bind in ANYWHERE and not any(user.section.every(one) for one in ("permit", "deny", "acl")):
         said = f"{where}: any host may log in as it, for AMI listens on all addresses and it has no deny and permit"
@@ -73,7 +72,7 @@ def _of_rights(user: AmiUser, reads: Set[str], writes: Set[str], where: str, par
             yield Finding(code=Code.AMI_BLIND, said=said, change=change, part=part)
     for right, more, needs in (
         ("read", user.read - HARMLESS - reads, reads),
-        ("write", user.write - BOARD_WRITES - {"none"}, writes),
+        ("write", user.write - BOARD_RIGHTS[1] - {"none"}, writes),
     ):
         if more - {"none"}:
             said = f"{where}: {right} = {_listed(getattr(user, right))}, of which {_listed(more)} is not needed"

@@ -12,7 +12,11 @@ from humbug_agent.doctor.asked import ReadsMasterCsv
 from humbug_agent.doctor.table import Finding
 from humbug_agent.pbx_host.asterisk import Asterisk
 from humbug_agent.pbx_host.conf import Section, Setting
+from humbug_agent.setup.asterisk import CUSTOM
 from humbug_agent.sources.zone_watch import in_hours
+
+GENERAL = "cdr_general_custom.conf"
+"""What FreePBX's cdr.conf includes in its [general], and leaves to the admin."""
 
 HALF_A_YEAR = timedelta(days=182)
 """Two zones may show the same in winter, or in summer."""
@@ -82,14 +86,13 @@ def _of_csv(source: ReadsMasterCsv, asterisk: Asterisk) -> Iterator[Finding]:
 
 
 def to_change(asterisk: Asterisk, file: str, *, general: bool = False) -> Path:
-    """Where to write what belongs into a section of ``file``: FreePBX writes some files anew, and includes others."""
+    """Where to write what belongs into ``file``, its [general] or another section: FreePBX makes some files anew."""
     try:
         included = {one.name for one in asterisk.conf(file).files}
     except FileNotFoundError:
         included = set()
-    stem = file.removesuffix(".conf")
-    names = [f"{stem}_general_custom.conf" if general else f"{stem}_non_general_custom.conf", f"{stem}_custom.conf"]
-    return asterisk.etc / next((name for name in names if name in included), file)
+    custom = GENERAL if general and file == "cdr.conf" else CUSTOM[file]
+    return asterisk.etc / (custom if custom in included else file)
 
 
 def _of_batches(asterisk: Asterisk) -> Iterator[Finding]:

@@ -15,14 +15,19 @@ def findings(config: Config) -> Iterator[Finding]:
     if running(config.agent.outbox) is None:
         return
     with Outbox(config.agent.outbox) as outbox:
-        health = outbox.health()
-        deaf = False
-        for source in config.sources:
-            stands = health.get(f"source {source.name}")
-            if source.hears_asterisk and stands and stands.state == "ok" and stands.message:
-                deaf = True
-                yield Finding(
-                    code=Code.DEAF, said=f"source {source.name} {stands.message}", part=f"source {source.name}"
-                )
-        if said := coverage.disagreement(outbox, config, deaf=deaf):
-            yield Finding(code=Code.DISAGREE, said=said)
+        for part, message in _deaf(outbox, config).items():
+            yield Finding(code=Code.DEAF, said=f"{part} {message}", part=part)
+        yield from of_numbers(outbox, config)
+
+
+def of_numbers(outbox: Outbox, config: Config) -> Iterator[Finding]:
+    """Raises OutboxError."""
+    if said := coverage.disagreement(outbox, config, deaf=bool(_deaf(outbox, config))):
+        yield Finding(code=Code.DISAGREE, said=said)
+
+
+def _deaf(outbox: Outbox, config: Config) -> dict[str, str]:
+    """What the daemon says of sources that are well, and miss calls all the same; by "source NAME"."""
+    health = outbox.health()
+    stands = (health.get(f"source {one.name}") for one in config.sources if one.hears_asterisk)
+    return {one.part: one.message for one in stands if one and one.state == "ok" and one.message}

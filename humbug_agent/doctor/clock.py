@@ -1,8 +1,7 @@
 """Whether this host's clock shows the same time as the receivers'."""
 
 from humbug_agent.destinations.contract import Destination
-from humbug_agent.sources.zone_watch import in_hours
-from humbug_agent.words import count
+from humbug_agent.words import age
 
 MOST_SECONDS = 60
 """A clock that is kept is right to a fraction of a second; by a minute neither is."""
@@ -13,5 +12,4 @@ def clock_off(destination: Destination) -> str:
     off = destination.clock_off()
     if off is None or abs(off) < MOST_SECONDS:
         return ""
-    long = in_hours(off) if abs(off) >= 3600 else count(round(abs(off)), "second")
-    return f"this host's clock is {long} {'ahead of' if off > 0 else 'behind'} the receiver's"
+    return f"this host's clock is {age(abs(off))} {'ahead of' if off > 0 else 'behind'} the receiver's"

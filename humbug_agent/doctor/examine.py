@@ -54,7 +54,8 @@ def examine(config: Config, tried: Iterable[Finding], root: Path = Path("/")) ->
     if pbx.there:
         look(partial(freeswitch.findings, pbx))
     look(partial(host.of_rotation, config, root))
-    for of_host in (host.of_modes, host.of_disks, host.of_certificates, host.of_destinations, calls.findings):
+    of_files = (host.of_modes, host.of_disks, host.of_files)
+    for of_host in (*of_files, host.of_servers, host.of_destinations, calls.findings):
         look(partial(of_host, config))
     report.findings = _each_once(report.findings, tried)
     return report

@@ -18,9 +18,6 @@ from humbug_agent.ini import in_clear, read
 SHARE, LEAST_BYTES, MOST_BYTES = 20, 64 * 2**20, 2**30
 """A twentieth of a disk is to be free; of a small one 64 MB, of a large one a GB."""
 
-PUBLIC = ("ca_file", "certificate")
-"""Files that agent.ini names and that everybody may read."""
-
 
 def of_modes(config: Config) -> Iterator[Finding]:
     """Files with secrets or calls in them that everybody may read."""
@@ -38,13 +35,15 @@ def of_modes(config: Config) -> Iterator[Finding]:
 
 
 def _named(config: Config) -> list[Path]:
-    """Files with a secret each that agent.ini names."""
+    """Files with a secret each that agent.ini names; a certificate's, where its key stands in there."""
     parser = read(config.path, [])
     return [
         Path(value)
-        for title in parser.sections()
-        for key, value in parser[title].items()
-        if (key.endswith("_file") or key == "private_key") and key not in PUBLIC and value
+        for section in map(parser.__getitem__, parser.sections())
+        for key, value in section.items()
+        if (key.endswith("_file") and key != "ca_file")
+        or key == "private_key"
+        or (key == "certificate" and not section.get("private_key"))
     ]
 
 
@@ -72,12 +71,11 @@ def _short(folder: Path) -> str:
     return f"{folder}: of its disk's {usage.total / 2**20:,.0f} MB only {usage.free / 2**20:,.0f} are free"
 
 
-def of_certificates(config: Config) -> Iterator[Finding]:
-    """Those that the agent shows, and those that it is shown. What can't be reached is another finding."""
+def of_files(config: Config) -> Iterator[Finding]:
+    """Certificates that the agent shows to others."""
     for part, listens in opened(config).items():
         if listens.certificate:
             yield from _of_file(listens.certificate, part)
-    yield from of_servers(config)
 
 
 def _of_file(file: Path, part: str) -> Iterator[Finding]:
@@ -90,6 +88,7 @@ def _of_file(file: Path, part: str) -> Iterator[Finding]:
 
 
 def of_servers(config: Config) -> Iterator[Finding]:
+    """Certificates that the agent is shown. What can't be reached is another finding."""
     asked: dict[str, tuple[str, int]] = {}
     for source in config.sources:
         if isinstance(source, ListensToAmi) and source.tls:

@@ -13,6 +13,14 @@ from humbug_agent.codes import Code
 DOCS = "docs/doctor.md"
 WIDTH = 120
 
+RUNNING = (
+    "`humbug-agent status`, `status --nagios` and the page show these, with their codes, too, when they come up later: "
+    "the clock, disks, certificates, the receiver, ports, and sources that fail, are deaf, disagree or have wrong "
+    "times. What may come and go has its code once it has stayed for five minutes. Disks and the agent's own "
+    "certificate are looked at once a minute. Once an hour each receiver is asked with a GET, which has no call in it, "
+    "for its clock and its certificate, and the calls of the last day are counted by source."
+)
+
 
 class Severity(IntEnum):
     """How bad it is, which is also `doctor`'s exit code. An error: calls are, or will be, missing, late or wrong."""
@@ -324,6 +332,7 @@ def page() -> str:
     parts = ["# What `humbug-agent doctor` finds\n" + _wrapped(said)]
     rows = [f"| [{code}](#{code.lower()}) | {kind.severity.name} | {kind.title} |" for code, kind in KINDS.items()]
     parts.append("\n".join(["| code | severity | what |", "| --- | --- | --- |", *rows]))
+    parts += ["## While the daemon runs", _wrapped(RUNNING)]
     for code, kind in KINDS.items():
         parts.append(f"## {code}\n**{kind.title}** ({kind.severity.name}).")
         parts += [_wrapped(f"*Why it matters.* {kind.why}"), _wrapped(f"*What to do.* {kind.todo}")]

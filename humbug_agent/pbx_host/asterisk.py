@@ -15,7 +15,7 @@ CONF = "/etc/asterisk/asterisk.conf"
 DIRECTORIES = {"astetcdir": "/etc/asterisk", "astlogdir": "/var/log/asterisk", "astrundir": "/var/run/asterisk"}
 """Of [directories] in asterisk.conf, and what they are without it."""
 
-ANYWHERE = ("0.0.0.0", "::", "[::]", "")
+ANYWHERE = ("0.0.0.0", "::", "[::]", "")  # nosec B104
 """Addresses to listen on that stand for all of this host's."""
 
 AMI_PORT = 5038
@@ -77,7 +77,7 @@ class Asterisk:
             self._directories[name] = said.value if said and said.value else usual
 
     def at(self, path: Path) -> Path:
-        return self.root / path.relative_to("/")
+        return self.root / str(path).lstrip("/")
 
     @property
     def etc(self) -> Path:

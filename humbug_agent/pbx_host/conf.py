@@ -194,6 +194,8 @@ def _without_comments(text: str) -> Iterator[tuple[int, str]]:
     """
     depth = 0
     for number, line in enumerate(text.split("\n"), 1):
+        # As C has it: what follows a NUL in a line is not seen.
+        line = line.partition("\0")[0]
         said, at, start, shown = "", 0, 0, depth == 0
         while (sign := line.find(";", at)) >= 0:
             if sign > at and line[sign - 1] == "\\":

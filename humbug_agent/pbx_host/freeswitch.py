@@ -8,6 +8,22 @@ from xml.parsers import expat
 
 from humbug_agent.pbx_host.conf import ConfError
 
+JSON_CDR = """\
+<configuration name="json_cdr.conf" description="JSON CDR">
+  <settings>
+    <param name="url" value="http://{address}/"/>
+{cred}    <param name="log-b-leg" value="{b_legs}"/>
+    <param name="prefix-a-leg" value="true"/>
+    <param name="encode" value="false"/>
+    <param name="encode-values" value="false"/>
+    <param name="timeout" value="5"/>
+    <param name="retries" value="1"/>
+    <param name="delay" value="1"/>
+    <param name="log-errors-to-disk" value="true"/>
+    <param name="err-log-dir" value="{unsent}"/>
+  </settings>
+</configuration>"""
+
 PLACES = (
     ("/etc/freeswitch", "/var/log/freeswitch"),
     ("/usr/local/freeswitch/conf", "/usr/local/freeswitch/log"),
@@ -33,7 +49,7 @@ class Freeswitch:
         self.etc, self.logs = Path(etc), Path(logs)
 
     def at(self, path: Path) -> Path:
-        return self.root / path.relative_to("/")
+        return self.root / str(path).lstrip("/")
 
     def file(self, name: str) -> Path:
         return self.etc / "autoload_configs" / f"{name}.conf.xml"
@@ -63,6 +79,16 @@ class Freeswitch:
         """Without the variables that it sets itself at start."""
         known = {"log_dir": str(self.logs), "conf_dir": str(self.etc), "base_dir": str(self.etc.parent)}
         return re.sub(r"\$\$\{(\w+)\}", lambda found: known.get(found[1], found[0]), value)
+
+
+def json_cdr_conf(
+    address: str, cred: str = "", b_legs: str = "false", unsent: str = "/var/log/freeswitch/json_cdr"
+) -> str:
+    """The json_cdr.conf.xml that has each document posted to ``address``, and kept in ``unsent`` where that fails.
+
+    ``cred`` is a line of its own, with the password.
+    """
+    return JSON_CDR.format(address=address, cred=cred, b_legs=b_legs, unsent=unsent)
 
 
 def _elements(path: Path) -> list[tuple[str, dict[str, str]]]:

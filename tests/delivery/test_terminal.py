@@ -89,10 +89,10 @@ def test_no_command_shows_what_a_terminal_obeys(kept: Config) -> None:
     for words in (
         ["outbox", "list"], ["outbox", "list", "--state", "rejected"], ["outbox", "show", "1"], ["outbox", "show", "3"],
         ["outbox", "show", "r1"], ["outbox", "replay", "--dry-run"],
-        ["status"], ["status", "--nagios"], ["check"], ["explain", EVIL],
+        ["status"], ["status", "--nagios"], ["check"], ["doctor"], ["explain", EVIL],
     ):  # fmt: skip
         found = CliRunner().invoke(main, ["--config", str(kept.path), *words])
-        assert "owned" in found.output or words in (["check"], ["status", "--nagios"]), words
+        assert "owned" in found.output or words in (["check"], ["doctor"], ["status", "--nagios"]), words
         assert not obeyed(found.output), words
 
 

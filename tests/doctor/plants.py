@@ -181,6 +181,14 @@ def secret_open(host: SickHost) -> None:
     host.secret.chmod(0o644)
 
 
+def key_open(host: SickHost) -> None:
+    """The certificate's file has the key in it."""
+    _, pem, _ = host.certificate(days=200)
+    pem.chmod(0o644)
+    host.more("status", f"listen = 127.0.0.1:{free_port()}", f"certificate = {pem}")
+    _board(host)
+
+
 def outbox_open(host: SickHost) -> None:
     host.outbox.touch(0o644)
     host.outbox.chmod(0o644)
@@ -262,7 +270,9 @@ def no_timeout(host: SickHost) -> None:
     (configs / "modules.conf.xml").write_text(
         '<configuration><modules><load module="mod_json_cdr"/></modules></configuration>'
     )
-    params = '<param name="url" value="http://127.0.0.1:8089/"/>\n<!-- <param name="timeout" value="5"/> -->'
+    params = (
+        '<param name="url" value="http://fs:fs-password@127.0.0.1:8089/"/>\n<!-- <param name="timeout" value="5"/> -->'
+    )
     (configs / "json_cdr.conf.xml").write_text(f"<configuration><settings>{params}</settings></configuration>")
 
 
@@ -294,7 +304,7 @@ ALONE: dict[str, list[Plant]] = {
     "HA-0015": [writetimeout],
     "HA-0016": [batch],
     "HA-0017": [two_writers, linked_writers, two_destinations],
-    "HA-0018": [ini_open, secret_open, outbox_open],
+    "HA-0018": [ini_open, secret_open, key_open, outbox_open],
     "HA-0019": [closed],
     "HA-0020": [disk],
     "HA-0021": [receiver],

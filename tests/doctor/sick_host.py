@@ -20,8 +20,12 @@ from humbug_agent.cdr import Batch
 from humbug_agent.cli.doctoring import doctor
 from humbug_agent.config import load
 from humbug_agent.doctor.examine import Report
+from humbug_agent.ini import Secret
 from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.pbx_host.profile import look
 from humbug_agent.receiver import Background, Receiver, Store
+from humbug_agent.setup.asterisk import MANAGER_D, AsteriskPlan
+from humbug_agent.setup.plan import Plan
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
 from humbug_agent.status.coverage import Gaps
@@ -38,14 +42,6 @@ CONSOLE = {
     f"manager show user {USER}": f"username: {USER}\nsecret: <Set>\nread perm: cdr\nwrite perm: <none>\n",
     "cdr show status": "Logging: Enabled\n* Registered Backends\n    cdr_manager\n    csv\n",
 }
-AMI_USER = f"""
-[{USER}]
-secret = {SECRET}
-deny = 0.0.0.0/0.0.0.0
-permit = 127.0.0.1/255.255.255.255
-read = cdr
-write =
-"""
 ASTERISKS = ("asterisk", "freepbx-15", "freepbx-17", "freepbx-17-upgraded")
 FREESWITCHES = ("freeswitch", "fusionpbx")
 
@@ -96,13 +92,8 @@ class SickHost:
         self.master = self.root / "var/log/asterisk/cdr-csv/Master.csv"
         self.master.parent.mkdir(parents=True)
         shutil.copy(RECORDED / "Master-full.csv", self.master)
-        # What `init` does on each of them.
-        if self.kind == "freepbx-17":
-            self.write("cdr_non_general_custom.conf", "[csv]\nloguniqueid = yes\nloguserfield = yes\n")
-        if self.kind in ("asterisk", "freepbx-15"):
-            self.change("cdr_manager.conf", "enabled = no", "enabled = yes")
-        self.users = "manager.d/humbug.conf" if self.kind == "asterisk" else "manager_custom.conf"
-        self.write(self.users, AMI_USER)
+        self._set_up()
+        self.users = MANAGER_D if self.kind == "asterisk" else "manager_custom.conf"
         self.ami = self.stack.enter_context(AmiServer())
         self.ami.console = CONSOLE
         self.secret = self.folder / "ami-secret"
@@ -111,6 +102,17 @@ class SickHost:
         self.sections["source master-csv"] = ["type = asterisk_csv", f"path = {self.master}"]
         ami = [f"port = {self.ami.port}", f"username = {USER}", f"secret_file = {self.secret}"]
         self.sections["source ami"] = ["type = asterisk_ami", *ami]
+
+    def _set_up(self) -> None:
+        """What `init` does."""
+        pbx, plan = look(self.root), Plan()
+        assert pbx.asterisk
+        setup = AsteriskPlan(plan, pbx.asterisk, pbx.profile)
+        setup.master_csv()
+        setup.cdr_events()
+        assert setup.ami(USER, Secret(SECRET), lambda: Secret(""), board=False)
+        for change in plan.files.changes():
+            change.make("before")
 
     def _freeswitch(self) -> None:
         documents = self.root / "var/log/freeswitch/json_cdr"

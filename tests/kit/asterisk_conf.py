@@ -58,6 +58,8 @@ CASES: dict[str, tuple[bytes, Read | None]] = {
     "odd2": (b"[ one ]\na=1\n[one]\nb=2\n", [(" one ", [("a", "1")]), ("one", [("b", "2")])]),
     "plusnew": (b"[one](+)\na=1\n", None),
     "nobase": (b"[one](nope)\na=1\n", None),
+    "nul": (b"[one]\na=1\0b\n#include sub\0.inc\nc=2\n", None),
+    "nul2": (b"[one]\na=1\0b ;-- x\nc\0=2\n\0\nd=3\n", [("one", [("a", "1"), ("d", "3")])]),
     "basenosec": (b"a=1\n[one]\nb=1\n", None),
     "unclosed": (b"[one\nb=1\n", None),
     "plusmix": (b"[t](!)\na=1\n[one]\nb=1\n[one](+,t)\nc=1\n[t](+)\nd=1\n[x](t)\n", None),

@@ -1,9 +1,14 @@
 """Asterisk's configuration files, read as a real one reads them (tests/pbx/test_conf_on_pbx.py asks that)."""
 
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from humbug_agent.pbx_host.asterisk import Asterisk
 from humbug_agent.pbx_host.conf import ConfError, read
 from tests.kit.asterisk_conf import BESIDE, CASES
 
@@ -49,3 +54,60 @@ def test_whole_paths_are_below_the_root(tmp_path: Path) -> None:
     (etc / "b.conf").write_text("a = 1\n")
     conf = read(etc / "cdr.conf", etc, tmp_path)
     assert conf.files == [etc / "cdr.conf", etc / "b.conf"]
+
+
+PIECES = [
+    *(
+        "[",
+        "]",
+        "(",
+        ")",
+        "!",
+        "+",
+        ",",
+        ";",
+        ";--",
+        "--;",
+        "\\",
+        "\n",
+        "*",
+        "?",
+        "\0",
+        "/",
+        "..",
+        "{",
+        "}",
+        "=",
+        ">",
+        "+=",
+        '"',
+    ),
+    *(
+        "#include ",
+        "#tryinclude ",
+        "x.inc",
+        "[csv]\n",
+        "[general]\n",
+        "[a](!)\n",
+        "[b](a)\n",
+        "read",
+        "port",
+        " ",
+        "\r",
+        "\xff",
+    ),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
+def test_nonsense_is_read_or_refused(text: str) -> None:
+    with TemporaryDirectory() as folder:
+        etc = Path(folder) / "etc" / "asterisk"
+        etc.mkdir(parents=True)
+        (etc / "x.inc").write_text("q = 1\n[z]\nw = 2\n")
+        for name in ("asterisk.conf", "cdr.conf", "cdr_manager.conf", "manager.conf", "modules.conf"):
+            (etc / name).write_bytes(text.encode("latin-1"))
+        asterisk = Asterisk(Path(folder))
+        for ask in (asterisk.master_csv, asterisk.tells_cdrs, asterisk.ami):
+            with suppress(ConfError, OSError):
+                ask()
