@@ -19,6 +19,9 @@ from humbug_agent.words import said
 CALL = "Cdr"
 """The event that a call is."""
 
+TEST = "TestCall"
+"""The event that a test call is: in all else it is like a call, and among the PBX's calls nobody counts it."""
+
 
 class Flat(NamedTuple):
     """The CDR's own fields, which event it is, and how far the PBX's clock was from UTC then.
@@ -53,6 +56,9 @@ class Flat(NamedTuple):
     start_offset: int | None
     answer_offset: int | None
     end_offset: int | None
+
+    def is_notice(self) -> bool:
+        return self.event not in (CALL, TEST)
 
 
 OF_THE_RECORD = Flat._fields[: Flat._fields.index("event")]
@@ -97,7 +103,7 @@ def is_call(flat: Flat) -> bool:
     shortest, longest = MOMENTS.start + _DAY, MOMENTS.stop - _DAY
     return (
         kinds[:-3] in (_WITH_ANSWER, _WITHOUT_ANSWER)
-        and flat.event == CALL
+        and not flat.is_notice()
         and _OFFSETS.issuperset(kinds[-3:])
         and flat.disposition in _DISPOSITIONS
         and flat.direction in _DIRECTIONS
@@ -118,7 +124,7 @@ def made(flat: Flat) -> Record:
     kinds = tuple(map(type, flat))
     if kinds[:-3] not in (_WITH_ANSWER, _WITHOUT_ANSWER) or not _OFFSETS.issuperset(kinds[-3:]):
         raise ValueError(_wrong_kind(flat))
-    if flat.event != CALL:
+    if flat.is_notice():
         if blank := [name for name in OF_THE_RECORD if getattr(flat, name) and name not in _OF_A_NOTICE]:
             raise ValueError(f"its event is {flat.event!r}, which has no {blank[0]}")
         moment = datetime.fromtimestamp(flat.start, UTC)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from humbug_agent.config import Config, load, system_timezone
+from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.ini import ConfigError, Secret
 from tests.kit.paths import TOP
 
@@ -226,6 +227,28 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file_is_not_waited_for(tmp_path: P
 def test_percent_semicolon_and_hash_belong_to_a_value(tmp_path: Path) -> None:
     config = read(tmp_path, GOOD.replace("the-api-key", "50% of #1;2 %(x)s"))
     assert config.destinations[0].api_key.reveal() == "50% of #1;2 %(x)s"
+
+
+def test_a_file_that_systemd_gives_as_a_credential_is_read_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon's user may not read the file itself, which for it might as well not be there."""
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "key").write_text("from-the-file\n")
+    (given / "ca.pem").write_text("a CA\n")
+    ini = GOOD.replace("api_key = the-api-key", "api_key_file = /root/alone/key\nca_file = /root/alone/ca.pem")
+    with pytest.raises(ConfigError):
+        read(tmp_path, ini)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(given))
+    config = read(tmp_path, ini)
+    settings = config.destinations[0]
+    assert isinstance(settings, HumbugSettings)
+    assert settings.api_key == Secret("from-the-file")
+    assert settings.ca_file == given / "ca.pem"
+    # A changed one is a changed agent.ini.
+    (given / "key").write_text("another\n")
+    assert read(tmp_path, ini).said != config.said
 
 
 def test_secrets_can_stand_in_files(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -69,6 +70,7 @@ class Poster:
         secrets: Iterable[str] = (),
     ) -> None:
         self.place = without_secrets(url)
+        self.clock_off: float | None = None
         self._scrub = Scrubber(secrets, [url, proxy or ""])
         self._client = HttpClient(timeout=timeout, user_agent=user_agent, ca_file=ca_file, proxy=proxy)
         self._get, self._post = (self._client.prepare(method, url) for method in ("GET", "POST"))
@@ -81,11 +83,16 @@ class Poster:
         self._doubted: list[int] = []
 
     def get(self) -> Response:
-        """Raises Later or Misconfigured when no answer came."""
+        """Raises Later or Misconfigured when no answer came. What it says of its clock goes to ``clock_off``."""
+        began = time.time()
         try:
-            return self._client.send(self._get, None, {}, READ_LIMIT)
+            response = self._client.send(self._get, None, {}, READ_LIMIT)
         except NoAnswer as error:
             raise self._no_answer(error) from error
+        if response.date is not None:
+            # Its clock was read while this ran, and cut to the second.
+            self.clock_off = max(0.0, began - response.date - 1) + min(0.0, time.time() - response.date)
+        return response
 
     def begin(self, calls: Sequence[tuple[int, Flat]], form: Callable[[Flat], tuple[bytes, Mapping[str, str]]]) -> None:
         """Send the form of each call; ``form`` makes its body and its own headers, or raises DeliveryError."""

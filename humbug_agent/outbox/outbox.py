@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from humbug_agent.cdr import MOMENTS, Batch, Damaged, Record, Reject
-from humbug_agent.flat import Flat, is_call, whole
+from humbug_agent.flat import TEST, Flat, is_call, whole
 from humbug_agent.outbox import minutes, rows, schema
 from humbug_agent.outbox.health import Health
 
@@ -33,11 +33,15 @@ KNOWN_CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery whose time has come; ``attempts`` is how many failed so far."""
+    """A delivery whose time has come; ``attempts`` is how many failed so far. ``test``: it is a test call's."""
 
     id: int
     attempts: int
     flat: Flat
+
+    @property
+    def test(self) -> bool:
+        return self.flat.event == TEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Mark:
     """What became of one attempt at delivering call ``id``.
 
     ``state`` is sent, waiting or dead; a waiting one is tried again at ``due`` (seconds since the epoch), or where that
-    is None as if this attempt had not been.
+    is None as if this attempt had not been. ``test``: it is a test call, which is not counted.
     """
 
     id: int
@@ -64,6 +68,7 @@ class Mark:
     status: int | None = None
     reply: str = ""
     error: str = ""
+    test: bool = False
 
 
 _MARK = (
@@ -253,7 +258,7 @@ class Outbox:
                 self._make_list_anew(conn, destination)
                 again = (one for one, m in zip(values, marks, strict=True) if m.id in misled)
                 conn.executemany(f"{_MARK} AND state = 'waiting'", again)
-            minutes.count(conn, destination, (m.tried for m in marks if m.state == "sent"))
+            minutes.count(conn, destination, (m.tried for m in marks if m.state == "sent" and not m.test))
             failed = [m for m in marks if m.state != "sent"]
             if not failed:
                 return not misled

@@ -54,6 +54,7 @@ class Humbug:
             secrets=[one.reveal() for one in (settings.api_key, settings.encryption_key) if one],
         )
 
+        self.where = self._poster.place
         self._judged = lru_cache(SAME_ANSWERS)(self._judge)
 
     def begin(self, calls: Sequence[tuple[int, Flat]]) -> None:
@@ -88,6 +89,9 @@ class Humbug:
             judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
         return f"{self._poster.place}: answers ({response.status}), {self._mode()}"
 
+    def clock_off(self) -> float | None:
+        return self._poster.clock_off
+
     def close(self) -> None:
         self._poster.close()
 
@@ -104,7 +108,7 @@ class Humbug:
 
         A notice in its own words, as the vendor's collector forwards it.
         """
-        if flat.event != CALL:
+        if flat.is_notice():
             return {"Event": flat.event, **texts(flat.extra)}
         direction = flat.direction if flat.direction in (Direction.INBOUND, Direction.OUTBOUND) else ""
         return {
@@ -152,7 +156,7 @@ class Humbug:
 
     def _event_time(self, flat: Flat, now: str) -> str:
         """Of a call, now, as the page has it; a notice says its own time nowhere else."""
-        return now if flat.event == CALL else shown(flat.start, None, self._zone)
+        return shown(flat.start, None, self._zone) if flat.is_notice() else now
 
     def _now(self) -> str:
         return shown(time.time(), None, self._zone)
