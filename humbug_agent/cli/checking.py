@@ -13,7 +13,7 @@ from humbug_agent.daemon.housekeeping import begins_empty
 from humbug_agent.destinations.contract import DeliveryError
 from humbug_agent.doctor.clock import clock_off
 from humbug_agent.host.codes import BY_ERRNO, Code
-from humbug_agent.host.daemon_user import User, acting_as, daemons_user, name_of
+from humbug_agent.host.daemon_user import User, acting_as, daemons_user, name_of, with_credentials
 from humbug_agent.ini import ConfigError
 from humbug_agent.outbox import schema
 from humbug_agent.outbox.lock import Running
@@ -53,9 +53,10 @@ def check(path: Path) -> list[Finding]:
     except PermissionError:
         # Who may not see the outbox is told so with the rest.
         running = None
-    user = daemons_user(config.agent.outbox, running.pid if running else None)
+    pid = running.pid if running else None
+    user = daemons_user(config.agent.outbox, pid)
     asks = name_of(os.geteuid()) if os.geteuid() else ""
-    with acting_as(user):
+    with acting_as(user), with_credentials(pid):
         found = [*_of_program(user), *_of_config(config, user), *_of_outbox(config.agent.outbox, running, asks)]
     in_use = list(_of_daemon(config, running))
     found += in_use
