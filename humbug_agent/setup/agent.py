@@ -104,8 +104,10 @@ class Known:
         return next(self._of("source", type_), "")
 
     def sources(self) -> list[str]:
-        """The titles of those that somebody has chosen: without a key, one that says no more than its type is the
-        example's."""
+        """The titles of those that somebody has chosen.
+
+        Where there is no key yet, one that says no more than its type is the example's.
+        """
         found = [title for title in self.sections if title.startswith("source ")]
         return [title for title in found if self.configured or self.sections[title].keys() != {"type"}]
 
@@ -186,23 +188,25 @@ def _join(plan: Plan, folder: Path, who: Account) -> None:
         group = grp.getgrgid(status.st_gid)
     except (OSError, KeyError):
         return
-    if who.there and not status.st_mode & 0o005 and status.st_gid not in os.getgrouplist(USER, who.gid):
+    # Into root's group nobody comes by this: what only root may read, check tells.
+    known = {0, *os.getgrouplist(USER, who.gid)} if who.there else {status.st_gid}
+    if not status.st_mode & 0o005 and status.st_gid not in known:
         plan.run("usermod", "-aG", group.gr_name, USER)
 
 
 def _agent_ini(plan: Plan, known: Known, answers: Answers, ami: dict[str, str]) -> str:
     ini = AgentIni(known.text or HEAD)
-    wanted = {one.type: dict(one.values) for one in plan.wanted if not known.source(one.type)}
+    chosen = known.sources()
+    wanted = {one.type: dict(one.values) for one in plan.wanted if known.source(one.type) not in chosen}
     if ami:
         wanted["asterisk_ami"] = ami
-    chosen = known.sources()
     for title, here in known.sections.items():
         unchosen = title.startswith("source ") and title not in chosen
         if unchosen and (plan.wanted or chosen) and here["type"] not in {one.type for one in plan.wanted}:
             ini.disable(title)
     for type_, values in wanted.items():
         sample = source_sample(type_)
-        title = _title(sample)
+        title = known.source(type_) or _title(sample)
         ini.enable(title, sample)
         ini.set(title, {"type": type_, **values})
     if known.destination not in known.sections:

@@ -161,8 +161,9 @@ def _text(path: Path) -> str | None:
 
 def _followed(path: Path) -> Path:
     """Where a link leads, unless somebody made it who may not write there: it would have root do it for him."""
-    if path.is_symlink() and path.exists() and path.lstat().st_uid not in (0, path.stat().st_uid):
-        raise SetupError(f"{path}: is another user's link to {path.resolve()}, which is left alone; make it a file")
+    for one in (path, path.parent):
+        if one.is_symlink() and one.exists() and one.lstat().st_uid not in (0, one.stat().st_uid):
+            raise SetupError(f"{one}: is another user's link to {one.resolve()}, which is left alone; remove the link")
     return path.resolve()
 
 

@@ -67,15 +67,19 @@ def test_a_link_leads_to_the_file_that_is_changed(tmp_path: Path) -> None:
 
 
 @root_only
-def test_a_link_that_another_user_made_to_roots_file_is_left_alone(tmp_path: Path) -> None:
-    path, link = tmp_path / "shadow", tmp_path / "manager_custom.conf"
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_link_that_another_user_made_to_roots_file_is_left_alone(tmp_path: Path, folder: bool) -> None:
+    path = tmp_path / "roots" / "shadow"
+    path.parent.mkdir()
     path.write_text("root:x\n")
-    link.symlink_to(path)
+    link = tmp_path / "manager.d" if folder else tmp_path / "manager_custom.conf"
+    link.symlink_to(path.parent if folder else path)
     os.chown(link, 4711, 4711, follow_symlinks=False)
-    (change,) = changed(link, "[humbug]\n").changes()
+    (change,) = changed(link / "humbug-agent.conf" if folder else link, "[humbug]\n").changes()
     with pytest.raises(SetupError, match="another user's link to"):
         change.make("copy")
     assert path.read_text() == "root:x\n"
+    assert list(path.parent.iterdir()) == [path]
 
 
 LIMITED = """

@@ -9,6 +9,7 @@ from humbug_agent.config import load
 from humbug_agent.ini import Secret
 from humbug_agent.pbx_host.asterisk import Asterisk
 from humbug_agent.pbx_host.profile import look
+from humbug_agent.setup import agent
 from humbug_agent.setup.agent import Account, Answers, Known, make_plan
 from humbug_agent.setup.plan import Plan
 from tests.kit.host_trees import planted
@@ -17,6 +18,7 @@ from tests.kit.paths import TOP
 ME = Account(os.geteuid(), os.getegid(), there=False)
 ANSWERS = Answers(Secret("the-key"), "CH", None)
 NOTHING = Answers(None, None, None)
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories to others")
 AMI = ("asterisk", "-rx", "manager reload")
 CSV = [("asterisk", "-rx", f"module {verb} cdr_csv.so") for verb in ("load", "reload")]
 EVENTS = [("asterisk", "-rx", f"module {verb} cdr_manager.so") for verb in ("load", "reload")]
@@ -203,6 +205,37 @@ def test_what_an_admin_wrote_into_agent_ini_stays(tmp_path: Path) -> None:
     plan = done(root, Answers(None, "DE", None))
     assert "log_level=debug\n" in ini(root).read_text()
     assert load(ini(root)).numbers.country == "DE"
+
+
+@pytest.mark.parametrize("example", [False, True])
+def test_a_log_that_is_elsewhere_is_named(tmp_path: Path, example: bool) -> None:
+    root = planted("asterisk", tmp_path)
+    write(root, "asterisk.conf", "[directories]\nastlogdir => /srv/log\n")
+    if example:
+        ini(root).parent.mkdir()
+        ini(root).write_text((TOP / "agent.ini.example").read_text())
+    done(root)
+    (path,) = [source.reads for source in load(ini(root)).sources if source.reads]
+    assert path == Path("/srv/log/cdr-csv/Master.csv")
+    assert planned(root, NOTHING).empty
+
+
+@root_only
+@pytest.mark.parametrize(
+    ("mode", "group", "joins"), [(0o750, 4711, False), (0o750, 3, True), (0o755, 3, False), (0o750, 0, False)]
+)
+def test_the_daemons_user_joins_the_group_that_may_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, group: int, joins: bool
+) -> None:
+    """Where it has a name, is not root's, and it takes a group to read. (Here "daemon" is the user.)"""
+    monkeypatch.setattr(agent, "USER", "daemon")
+    root = planted("freepbx-17", tmp_path)
+    folder = root / "var/log/asterisk/cdr-csv"
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    os.chown(folder, 0, group)
+    plan = make_plan(look(root), Known(ini(root)), ANSWERS, agent.account())
+    assert (("usermod", "-aG", "sys", "daemon") in plan.commands) == joins
 
 
 @pytest.mark.parametrize(
