@@ -35,6 +35,7 @@ def deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=SUITES)
 def unbooted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
+    """Where one of them is enough, a test names it."""
     if reason := why_not():
         not_here(reason)
     with Machine(place() / request.param, tmp_path) as machine:

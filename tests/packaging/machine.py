@@ -7,13 +7,16 @@ import os
 import shutil
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.kit.host import wait_until
+from tests.kit import host
 from tests.kit.paths import TOP
 
+# A look into a machine takes processes, which those in it could use.
+wait_until = partial(host.wait_until, seconds=60, every=0.2)
 SUITES = ("bookworm", "trixie")
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
 NSPAWN = os.environ | {
@@ -99,7 +102,7 @@ class Machine:
                 env=NSPAWN,
             )
         try:
-            wait_until(self._is_up, 60)
+            wait_until(self._is_up)
         except AssertionError:
             raise BootError(self._console.read_text(errors="replace")[-2000:]) from None
 

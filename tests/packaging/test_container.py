@@ -11,11 +11,13 @@ from tests.kit.paths import TOP
 from tests.packaging.machine import Machine
 from tests.packaging.pbx import INI
 
-pytestmark = pytest.mark.slow
+# The first of them builds the package.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 RECIPE = (TOP / "packaging" / "container" / "Containerfile").read_text()
 
 
+@pytest.mark.parametrize("unbooted", ["trixie"], indirect=True)
 def test_the_recipes_steps_make_a_container_that_runs_it(unbooted: Machine, deb: Path) -> None:
     """Its instructions, carried out as its program would; what they fetch of Debian is in the root already."""
     steps = dict(re.findall(r"^([A-Z]+) ((?:.*\\\n)*.*)$", RECIPE, re.MULTILINE))

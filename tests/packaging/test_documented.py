@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.host import wait_until
 from tests.kit.paths import TOP
-from tests.packaging.machine import Machine
+from tests.packaging.machine import Machine, wait_until
 from tests.packaging.pbx import INI, add_asterisk, add_calls, documented
 
-pytestmark = pytest.mark.slow
+# The first of them builds the package.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
+@pytest.mark.parametrize("unbooted", ["trixie"], indirect=True)
 def test_what_ended_since_the_back_up_is_sent_again_once_it_is_restored(machine: Machine, deb: Path) -> None:
     add_asterisk(machine)
     machine.install(deb)
@@ -32,6 +33,7 @@ def test_what_ended_since_the_back_up_is_sent_again_once_it_is_restored(machine:
     wait_until(lambda: machine.received() == (149, 126))
 
 
+@pytest.mark.parametrize("unbooted", ["bookworm"], indirect=True)
 def test_the_units_of_a_venv_start_what_is_in_it(machine: Machine, deb: Path) -> None:
     """The package's program stands for the one that pip would fetch packages for."""
     add_asterisk(machine)

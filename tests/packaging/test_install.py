@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.host import wait_until
 from tests.kit.paths import TOP
-from tests.packaging.machine import Machine
+from tests.packaging.machine import Machine, wait_until
 from tests.packaging.pbx import API_KEY, INI, add_asterisk, add_calls, start_receiver
 
-pytestmark = pytest.mark.slow
+# The first of them builds the package.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 AGENT_INI = "/etc/humbug-agent/agent.ini"
 NOT_OURS = ["/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/var/log", "/var/lib/systemd", "/root", "/tmp", "/var/tmp"]
@@ -82,6 +82,7 @@ def test_what_is_read_and_typed_is_there(machine: Machine, deb: Path) -> None:
         assert "_HUMBUG_AGENT_COMPLETE" in (machine.root / "usr/share" / shell).read_text()
 
 
+@pytest.mark.parametrize("unbooted", ["bookworm"], indirect=True)
 def test_a_package_that_was_removed_comes_back_with_its_calls(machine: Machine, deb: Path) -> None:
     add_asterisk(machine)
     machine.install(deb)

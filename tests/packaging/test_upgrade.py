@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.host import wait_until
-from tests.packaging.machine import Machine, end
+from tests.packaging.machine import Machine, end, wait_until
 from tests.packaging.pbx import INI, MASTER, WRITER, add_asterisk, start_receiver
 
-pytestmark = pytest.mark.slow
+# The first of them builds the package.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
