@@ -36,6 +36,9 @@ LONGEST_RETRY_AFTER = 3600.0
 LONGEST_PUT_OFF = 3660
 """Seconds. No delivery is put off for as long as this: one that is was put off by a clock that was since set back."""
 
+SAID_RETRY_AFTER = 60.0
+"""Seconds. Where a server asks for more than this, people are told that nothing is sent meanwhile."""
+
 SOURCE = Growth(1.0, 60.0)
 """Before a source that failed is read again, if it does not ask for another wait."""
 
@@ -56,9 +59,13 @@ AMI_REFUSED_WAIT = 30.0
 between two logins."""
 
 
+MOST_JITTER = 1.25
+"""A wait may be longer by this factor, and shorter by as much."""
+
+
 def jittered(wait: float) -> float:
     """What waits alike does not come back all at once."""
-    return wait * random.uniform(0.75, 1.25)  # nosec B311 # a pause
+    return wait * random.uniform(2 - MOST_JITTER, MOST_JITTER)  # nosec B311 # a pause
 
 
 def retry_in(attempts: int, asked: float | None = None) -> float:
@@ -82,7 +89,7 @@ class Pace:
     asked_until: float = 0.0
     """The latest Retry-After: a success of what was under way does not undo it."""
     asked: str = ""
-    """What was said with it, where it asked for longer than DESTINATION's longest wait."""
+    """What was said with it, where it asked for longer than SAID_RETRY_AFTER."""
     paused: bool = field(default=False)
     """The last failure says that nothing would get through."""
 
@@ -121,6 +128,6 @@ class Pace:
             self.reason = reason
             if now + asked > self.asked_until:
                 self.asked_until = now + asked
-                long = asked > DESTINATION.longest
+                long = asked > SAID_RETRY_AFTER
                 self.asked = f"{reason}; asks for {asked / 60:,.0f} minutes without a call" if long else ""
         self.probing = True

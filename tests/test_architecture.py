@@ -9,12 +9,14 @@ from pathlib import Path
 import click
 import click.testing
 import pytest
+from setuptools import find_packages
 
 import humbug_agent
 from humbug_agent.cli.main import main
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.sources import SOURCES
 from tests.kit.paths import TOP
+from tests.kit.pbxs import PBXS
 
 PACKAGE = Path(humbug_agent.__file__).parent
 TOP = TOP
@@ -94,6 +96,17 @@ def test_rooms_import_what_the_plan_says_and_no_more() -> None:
         assert not more, f"{room_} imports {more}: where that is meant, say so in MAY_IMPORT, above"
         assert not less, f"{room_} imports {less} no more: take that out of MAY_IMPORT, above"
     assert found.keys() == said.keys()
+
+
+def test_each_type_of_source_has_a_pbx_in_the_contracts_tests() -> None:
+    assert not (lacking := SOURCES.keys() - PBXS.keys()), (
+        f"{lacking}: write a Pbx in tests/kit/pbxs.py, and name it in PBXS"
+    )
+
+
+def test_all_rooms_are_installed() -> None:
+    rooms = {".".join(path.parent.relative_to(TOP).parts) for path in FILES}
+    assert not (lacking := rooms - set(find_packages(str(TOP)))), f"{lacking}: has no __init__.py"
 
 
 def test_each_room_stands_above_all_that_it_imports() -> None:

@@ -5,10 +5,9 @@ import itertools
 import pytest
 
 from humbug_agent import backoff
-from humbug_agent.backoff import Growth, jittered
+from humbug_agent.backoff import MOST_JITTER, Growth, jittered
 
 GROWTHS = {name: value for name, value in vars(backoff).items() if isinstance(value, Growth)}
-MOST_JITTER = 1.25
 
 
 @pytest.mark.parametrize("name", GROWTHS)

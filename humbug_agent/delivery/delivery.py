@@ -166,7 +166,15 @@ class Delivery:
             self._under_way[due.id] = (due, self._pace.probing)
             now_due.append(due)
         if now_due:
-            self._destination.begin([(due.id, due.flat) for due in now_due])
+            self._begin(now_due)
+
+    def _begin(self, calls: Sequence[Due]) -> None:
+        """Whatever goes wrong in a destination costs an attempt of these calls, and not the delivery of all others."""
+        try:
+            self._destination.begin([(due.id, due.flat) for due in calls])
+        except Exception as error:
+            log.exception("destination %s: a fault of this program", self.name)
+            self._judge([(due.id, Later(f"a fault of this program: {error!r}")) for due in calls])
 
     def _probe(self, outbox: Outbox) -> Due:
         """The oldest call; every other time the newest, in case the oldest ones fail by their own fault."""

@@ -80,7 +80,10 @@ class Destination(Protocol):
     """Where calls go, without what may be secret in it: for people."""
 
     def begin(self, calls: Sequence[tuple[int, Flat]]) -> None:
-        """Begin to deliver these calls and notices, each under a number of its own. No call is sent twice by itself."""
+        """Begin to deliver these calls and notices, each under a number of its own. No call is sent twice by itself.
+
+        Raises nothing: `collect` has what becomes of each, once.
+        """
         ...
 
     def collect(self, wait: float) -> list[tuple[int, Outcome]]:

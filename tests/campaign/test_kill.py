@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from humbug_agent import backoff
 from tests.campaign.battle import (
     PATIENCE_SECONDS,
     Field,
@@ -192,7 +193,7 @@ def test_a_full_disk_loses_and_doubles_nothing_and_is_recovered_from(tmp_path: P
             assert agent.live(0.3) is None, agent.tail()
         # A destination that was away is probed once a minute at least. What waits is sent then, or can't be written
         # down; where its log has room left, all of it is.
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + backoff.MOST_JITTER * backoff.DESTINATION.longest + 15
         while not is_full(agent) and time.monotonic() < deadline:
             # The room that its log has had takes more calls at one time than at another.
             for _ in range(50 * (FULL[1] not in agent.log())):

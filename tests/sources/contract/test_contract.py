@@ -19,20 +19,15 @@ from humbug_agent.daemon import housekeeping, supervisor
 from humbug_agent.outbox import queries, schema
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import OutboxError
-from humbug_agent.sources import SOURCES
 from humbug_agent.sources.contract import Holding, Source
 from tests.kit.host import API_KEY, wait_until
-from tests.kit.pbxs import DAY, PBXS, Hosted, Pbx
+from tests.kit.pbxs import DAY, Hosted, Pbx
 
 pytestmark = pytest.mark.slow
 
 TO = ["humbug"]
 STOP_SECONDS = 4.0
 """The daemon gives its sources 12, systemd the daemon 90."""
-
-
-def test_every_type_of_source_is_tried_here() -> None:
-    assert PBXS.keys() == SOURCES.keys()
 
 
 def configured(pbx: Pbx, outbox: Path, more: str = "") -> Config:
