@@ -5,7 +5,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -94,7 +94,7 @@ class Source:
     def __init__(self) -> None:
         self.may_go_on = threading.Event()
 
-    def read(self, cursor: str | None, stop: Stop, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Stop, *, follow: bool) -> Generator[Batch]:
         while not stop.is_set():
             self.may_go_on.wait()
             yield Batch([], [], None)

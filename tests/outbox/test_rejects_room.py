@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -116,8 +116,8 @@ class Told:
     where: str
     name: str = "posted"
 
-    def read(self, cursor: str | None, stop: threading.Event, *, follow: bool) -> Iterator[Batch]:
-        yield Batch([], [Reject("key", b"nonsense", "is no JSON", self.where)], None)
+    def read(self, cursor: str | None, stop: threading.Event, *, follow: bool) -> Generator[Batch]:
+        yield Batch([], [Reject(b"key", b"nonsense", "is no JSON", self.where)], None)
 
     def doubt(self) -> str:
         return ""

@@ -5,7 +5,7 @@ http_build_query makes of the parameters; pages of 100 calls; ``from_id`` includ
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import tzinfo
 from threading import Event

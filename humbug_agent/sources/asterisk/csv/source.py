@@ -6,7 +6,7 @@ its last record as the cursor.
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
@@ -80,7 +80,7 @@ class AsteriskCsv:
     def doubt(self) -> str:
         return self._clock.doubt()
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         place = places.load(cursor, self._path)
         loaded(cursor, lambda _: self._clock.go_on(place.clock if place else ""))
         if place is None and self._start == "end":

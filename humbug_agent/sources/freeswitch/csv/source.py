@@ -6,7 +6,7 @@ its last row as the cursor. A leg's uuid is its identity: whatever is read again
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
@@ -59,7 +59,7 @@ class FreeswitchCsv:
         self.leaves_out = left_out(settings.path, settings.start)
         self._said = ""
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         path = self._path
         place = places.load(cursor, path)
         if place is None and self._settings.start == "end":
