@@ -7,7 +7,7 @@ import pytest
 
 from humbug_agent.sources.boxis import source as boxis_module
 from humbug_agent.sources.fusionpbx import source as fusionpbx_module
-from humbug_agent.sources.while1 import pages as while1_pages
+from humbug_agent.sources.while1 import source as while1_module
 from tests.kit import boxis_server, fusionpbx_server, while1_server
 from tests.kit.boxis_server import BoxisServer
 from tests.kit.fusionpbx_server import FusionpbxServer
@@ -22,7 +22,7 @@ LONG_AGO = datetime(2018, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (boxis_module, fusionpbx_module, while1_pages):
+    for module in (boxis_module, fusionpbx_module, while1_module):
         monkeypatch.setattr(module, "PAUSE", 0.0)
 
 
