@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-_PACK = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+_PACK: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 
 
 @pytest.fixture

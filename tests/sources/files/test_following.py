@@ -201,8 +201,13 @@ def test_start_at_the_end_skips_what_is_there_once_only(path: Path) -> None:
 
 
 def test_stop_ends_reading_whatever_it_waits_for(path: Path) -> None:
-    for prepare in (lambda: path.parent.rmdir(), lambda: path.parent.mkdir(), lambda: append(path, numbered(1))):
-        prepare()
+    for there in ("nothing", "the directory", "the log"):
+        if there == "nothing":
+            path.parent.rmdir()
+        elif there == "the directory":
+            path.parent.mkdir()
+        else:
+            append(path, numbered(1))
         with Following(path) as reader:
             if path.exists():
                 reader.until(got(reader, 1))

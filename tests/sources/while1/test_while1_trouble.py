@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -183,9 +184,7 @@ def test_a_window_that_is_too_much_is_asked_for_in_parts() -> None:
             return Reply(b"", 504) if int(json.loads(reply.body)["pagination"]["row_count"]) > 80 else reply
 
         server.spoil = heavy
-        since = while1.DAY * 3 + 600
-        source = a_source(server)
-        source._since = lambda: int(now - since)  # type: ignore[method-assign]
+        source = a_source(server, since=datetime.fromtimestamp(now - 3 * 86400 - 600, UTC))
         reader = Reader().once(source)
         assert reader.ids == [*range(1, 601)]
         server.spoil = lambda *_: Reply(b"", 504)

@@ -131,14 +131,18 @@ def test_files_that_are_numbered_upwards_are_read_once(path: Path, equal: int, e
     assert reader.read() == 9 * equal
 
 
+def has(reader: Store, number: int) -> Callable[[], bool]:
+    return lambda: number in reader.dialled
+
+
 def test_so_they_are_by_who_follows_them(path: Path) -> None:
     with Following(path) as reader:
         for number in range(1, 7):
             append(path, numbered(number))
-            reader.until(lambda number=number: number in reader.dialled)
+            reader.until(has(reader, number))
             path.rename(beside(path, f".{number}"))
         append(path, numbered(7))
-        reader.until(lambda: 7 in reader.dialled)
+        reader.until(has(reader, 7))
     assert len(set(reader.identities)) == 7
 
 
