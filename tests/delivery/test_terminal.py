@@ -49,7 +49,8 @@ def log() -> Iterator[io.StringIO]:
     written = io.StringIO()
     set_up_logging("debug")
     for handler in root.handlers:
-        handler.setStream(written)  # type: ignore[attr-defined]
+        assert isinstance(handler, logging.StreamHandler)
+        handler.setStream(written)
     yield written
     root.handlers[:] = before
     root.setLevel(level)
