@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -171,7 +172,7 @@ def test_others_write_between_the_pieces(outbox: Outbox, path: Path) -> None:
         outbox.accept("csv", batch(*range(number, number + 500)), TO)
     deliver(outbox)
     with closing(sqlite3.connect(path, timeout=0)) as other:
-        pieces = []
+        pieces: list[int] = []
 
         class Between(threading.Event):
             def wait(self, timeout: float | None = None) -> bool:
@@ -255,5 +256,5 @@ def test_long_work_takes_as_many_steps_for_each_call_however_many_there_are(
             outbox.accept("csv", batch(*range(number)), TO)
             due = outbox.take("humbug", number // 2, time.time(), range(number // 2 + 1))
             outbox.mark("humbug", [Mark(one.id, "sent", 1.0) for one in due])
-            taken.append(steps(outbox, lambda outbox=outbox: work(outbox)))  # type: ignore[misc]
+            taken.append(steps(outbox, partial(work, outbox)))
     assert taken[1] < 10 * taken[0]
