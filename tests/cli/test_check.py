@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.slow
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can try as another user")
 
 
-def found(host: Host, code: int | None = None) -> dict[str, dict[str, str]]:
+def found(host: Host, code: int | None = None) -> dict[str, dict[str, Any]]:
     return {one["part"]: one for one in host.json("check", code=code)}
 
 
