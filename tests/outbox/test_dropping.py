@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from humbug_agent.config import Config, load
+from humbug_agent.config import Config
 from humbug_agent.daemon import housekeeping
 from humbug_agent.outbox import dropping, queries
 from humbug_agent.outbox.dropping import Piecemeal
 from humbug_agent.outbox.migrations import migrations
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.queries import Filter
+from tests.kit.agent_ini import config_of
 from tests.kit.calls import batch, call
 
 pytestmark = pytest.mark.slow
@@ -26,11 +27,6 @@ TO = ["humbug"]
 DAY = 86400.0
 YEAR = 365 * DAY
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "outbox.db"
 
 
 @pytest.fixture
@@ -57,12 +53,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def config_for(path: Path, max_size_mb: int = 64) -> Config:
-    ini = path.with_name("agent.ini")
-    ini.write_text(
-        f"[agent]\noutbox={path}\nmax_size_mb={max_size_mb}\n[source csv]\ntype=asterisk_csv\n"
-        "[destination humbug]\ntype=humbug\napi_key=k\n"
-    )
-    return load(ini)
+    return config_of(path.parent, f"max_size_mb = {max_size_mb}")
 
 
 def keep_house(outbox: Outbox, config: Config) -> None:

@@ -15,7 +15,7 @@ import pytest
 from sqlite_utils import Database
 
 from humbug_agent.cdr import Batch, Notice
-from humbug_agent.config import Config, load
+from humbug_agent.config import Config
 from humbug_agent.daemon import housekeeping
 from humbug_agent.outbox import lock, queries, rows, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
@@ -24,16 +24,12 @@ from humbug_agent.outbox.outbox import KEPT_FAILURES, Mark, Outbox
 from humbug_agent.outbox.queries import Filter
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError, OutboxFull
 from humbug_agent.status import coverage
+from tests.kit.agent_ini import config_of
 from tests.kit.calls import START, batch, call, records_of, reject
 
 pytestmark = pytest.mark.slow
 
 TO = ["humbug"]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "outbox.db"
 
 
 @pytest.fixture
@@ -303,12 +299,7 @@ def damage(path: Path, index: str) -> None:
 
 
 def config_for(path: Path, start: str) -> Config:
-    ini = path.with_name("agent.ini")
-    ini.write_text(
-        f"[agent]\noutbox={path}\nmax_size_mb=1\n[source csv]\ntype=asterisk_csv\nstart={start}\n"
-        "[destination humbug]\ntype=humbug\napi_key=k\n"
-    )
-    return load(ini)
+    return config_of(path.parent, "max_size_mb = 1", f"start = {start}")
 
 
 @pytest.mark.parametrize("start", ["beginning", "end"])

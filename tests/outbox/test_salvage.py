@@ -44,11 +44,6 @@ LEFT_OUT = {"csv", "fs-csv", "while1", "boxis", "fusion"}
 TOLD_ONCE = {"ami", "esl", "http", "moved"}
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "outbox.db"
-
-
 def config_for(path: Path, sources: dict[str, str] = SOURCES, to: list[str] = TO) -> Config:
     ini = path.with_name("agent.ini")
     ini.write_text(

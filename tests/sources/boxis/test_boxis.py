@@ -10,15 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from humbug_agent.cdr import Direction, Disposition, digest
-from humbug_agent.sources.boxis import source as boxis_module
 from humbug_agent.sources.contract import SourceError
 from tests.kit.boxis_server import SAMPLE, TENANT, USER_KEY, ZONE, BoxisServer, a_row
 from tests.kit.windowed_sources import boxis, first, once
 
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boxis_module, "PAUSE", 0.0)
+pytestmark = pytest.mark.usefixtures("no_pause")
 
 
 def sample() -> list[dict[str, str]]:

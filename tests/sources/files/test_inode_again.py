@@ -22,11 +22,6 @@ from tests.kit.cdr_csv import Following, Store, append, beside, numbered, rotate
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 def pack(path: Path) -> None:
     """As logrotate does: packed beside the plain one, its times kept, then the plain one goes and frees its inode."""
     status = path.stat()

@@ -26,11 +26,6 @@ from tests.kit.cdr_csv import Following, Store, append, beside, numbered, rotate
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 def zstd(data: bytes) -> bytes:
     return subprocess.run(["zstd", "-qc"], input=data, stdout=subprocess.PIPE, check=True).stdout
 

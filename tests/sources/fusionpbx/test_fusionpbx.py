@@ -16,10 +16,7 @@ from tests.kit.fusionpbx_server import DOMAIN, EMAIL, PASSWORD, SAMPLE, Fusionpb
 from tests.kit.pull_server import Reply, as_json
 from tests.kit.windowed_sources import first, fusionpbx, once
 
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fusionpbx_module, "PAUSE", 0.0)
+pytestmark = pytest.mark.usefixtures("no_pause")
 
 
 def lately(count: int = 3) -> list[dict[str, object]]:

@@ -14,9 +14,7 @@ import pytest
 
 from humbug_agent.cdr import Batch
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.sources.boxis import source as boxis_module
 from humbug_agent.sources.contract import Source, SourceError
-from humbug_agent.sources.fusionpbx import source as fusionpbx_module
 from humbug_agent.sources.polling import client, windowed
 from tests.kit import boxis_server, fusionpbx_server
 from tests.kit.boxis_server import BoxisServer
@@ -26,7 +24,7 @@ from tests.kit.host import wait_until
 from tests.kit.pull_server import Asked, Reply, Spoil, as_json
 from tests.kit.windowed_sources import boxis, fusionpbx, once
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pause")]
 
 
 Server = BoxisServer | FusionpbxServer
@@ -71,12 +69,6 @@ APIS = {
 @pytest.fixture(params=APIS)
 def api(request: pytest.FixtureRequest) -> Api:
     return APIS[request.param]
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boxis_module, "PAUSE", 0.0)
-    monkeypatch.setattr(fusionpbx_module, "PAUSE", 0.0)
 
 
 HTML = b"<!DOCTYPE html>\n<html><title>Just a moment...</title></html>"

@@ -13,20 +13,14 @@ from typing import Any
 import pytest
 
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.while1 import source as while1
 from tests.kit.host import Host, wait_until
 from tests.kit.pull_server import Asked, Reply, as_json
 from tests.kit.while1_agent import Reader, a_source, configure
 from tests.kit.while1_server import KEY, TOKEN, While1Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pause")]
 
 FUZZED = 250
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(while1, "PAUSE", 0.0)
 
 
 def changed(**values: Any) -> Callable[[Asked, Reply], Reply]:

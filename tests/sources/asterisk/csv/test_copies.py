@@ -17,11 +17,6 @@ from tests.kit.cdr_csv import Following, Store, append, beside, numbered, rotate
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 @pytest.fixture(autouse=True)
 def nobody_writes_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotation, "LATE_SECONDS", 0.0)
