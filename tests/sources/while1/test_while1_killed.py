@@ -87,7 +87,7 @@ def test_by_ids_each_row_is_a_call_once_whichever_page_it_is_killed_on(
         assert any(60 < number < COUNT - 100 for number in from_ids) is not descending
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 def test_by_days_each_row_is_delivered_once_whichever_page_it_is_killed_on(host: Host, rng: random.Random) -> None:
     since = int(time.time()) - 20 * DAY
     with While1Server() as server:
@@ -109,7 +109,7 @@ def test_by_days_each_row_is_delivered_once_whichever_page_it_is_killed_on(host:
             killed_at_a_random_page(host, server, rng, 25)
         with daemon(host):
             wait_until(lambda: len(server.rows) >= COUNT + ADDED, 60)
-            wait_until(lambda: host.store.count() >= len(server.rows), 120)
+            wait_until(lambda: host.store.count() >= len(server.rows), 300)
         assert Counter(one["UniqueID"] for one in host.store.rows()) == Counter(one["uniqueid"] for one in server.rows)
         # What was under way when the daemon was killed.
         assert host.store.repeats() <= (KILLS + 1) * CONNECTIONS
