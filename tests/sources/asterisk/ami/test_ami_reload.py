@@ -146,7 +146,7 @@ def test_nor_does_one_that_is_mended(ami: AmiServer, pbx: AmiHost) -> None:
         wait_until(lambda: ami.listeners)
         with telling(ami, 10) as told:
             daemon.says("Moved to", 30)
-        wait_until(lambda: pbx.store.count() == told[0] + 5)
+        wait_until(lambda: pbx.store.count() == told[0] + 5, 80)
         assert pbx.store.repeats() == 0
         assert ami.connections == 1
 
