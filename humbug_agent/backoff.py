@@ -1,34 +1,59 @@
-"""How fast a destination may be asked, after what it answered.
+"""How long to wait before something that failed is tried again: all such waits of the agent, side by side.
 
-Open: all connections. After a failure: one call at a time, the next one a different call, so that a call that
-always fails costs the others nothing. When that one fails too it is the destination: wait, longer each time, and
-try with one again. The first success opens it.
+And Pace, how fast a destination may be asked after what it answered. Open: all connections. After a failure: one call
+at a time, the next one a different call, so that a call that always fails costs the others nothing. When that one fails
+too it is the destination: wait, longer each time, and try with one again. The first success opens it.
 """
 
 import random
 from dataclasses import dataclass, field
 
-FIRST_WAIT = 1.0
-LONGEST_WAIT = 60.0
-FIRST_PAUSE = 15.0
-LONGEST_PAUSE = 120.0
-FIRST_RETRY = 2.0
-LONGEST_RETRY = 300.0
 
-FLOOD_CALLS = 25
-"""So many new calls at once, which is within a twentieth of a second: the PBX is at its busiest."""
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How waits grow, in seconds: ``first``, doubled with each failure in a row, at most ``longest``."""
 
-FLOOD_REST = 3.0
-"""Seconds that a source lets a flood gather. What it does meanwhile the PBX would have to wait for."""
+    first: float
+    longest: float
 
-CALM_SECONDS = 3.5
-LONGEST_HOLD = 4.0
-"""How long after the last flood of calls deliveries begin again, and after the first one at the latest."""
+    def after(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row, from 1."""
+        return min(self.first * 2.0 ** min(failures - 1, 30), self.longest)
 
 
-def growing(failures: int, first: float, longest: float) -> float:
-    """Seconds to wait after so many failures in a row, from 1: ``first``, doubled with each, at most ``longest``."""
-    return min(first * 2.0 ** min(failures - 1, 30), longest)
+DESTINATION = Growth(1.0, 60.0)
+"""Between two calls that find out whether a destination is back."""
+
+PAUSED = Growth(15.0, 120.0)
+"""The same where what it answered says that no call would get through, as with a wrong key: an admin has to act."""
+
+DELIVERY = Growth(2.0, 300.0)
+"""Between two attempts of one call that failed while others got through."""
+
+LONGEST_RETRY_AFTER = 3600.0
+"""Seconds. A server that asks with Retry-After for more is asked again then."""
+
+LONGEST_PUT_OFF = 3660
+"""Seconds. No delivery is put off for as long as this: one that is was put off by a clock that was since set back."""
+
+SOURCE = Growth(1.0, 60.0)
+"""Before a source that failed is read again, if it does not ask for another wait."""
+
+API = Growth(5.0, 90.0)
+"""Before a hosted PBX that answers "too many requests" without a time is asked again. One that would have to wait for
+longer than the longest ends the reading, and is left alone as long as it asks for."""
+
+CONNECTION = Growth(0.1, 3.0)
+"""Between two tries to connect to AMI or an event socket, less what the try took: what ends meanwhile is not told
+again."""
+
+EVENT_SOCKET_REFUSED = Growth(2.0, 30.0)
+"""After a refused login there: each one is a line in a log, and may get this host banned."""
+
+AMI_REFUSED_SECONDS = 300.0
+AMI_REFUSED_WAIT = 30.0
+"""AMI may refuse a login because it has too many sessions: only once it has done so for the former, the latter lies
+between two logins."""
 
 
 def jittered(wait: float) -> float:
@@ -41,7 +66,7 @@ def retry_in(attempts: int, asked: float | None = None) -> float:
 
     ``asked`` is the receiver's Retry-After; it is obeyed when it is longer.
     """
-    return max(jittered(growing(attempts, FIRST_RETRY, LONGEST_RETRY)), asked or 0.0)
+    return max(jittered(DELIVERY.after(attempts)), asked or 0.0)
 
 
 @dataclass(slots=True)
@@ -57,7 +82,7 @@ class Pace:
     asked_until: float = 0.0
     """The latest Retry-After: a success of what was under way does not undo it."""
     asked: str = ""
-    """What was said with it, where it asked for longer than LONGEST_WAIT."""
+    """What was said with it, where it asked for longer than DESTINATION's longest wait."""
     paused: bool = field(default=False)
     """The last failure says that nothing would get through."""
 
@@ -89,29 +114,13 @@ class Pace:
             self.asked = ""
         if probe:
             self.failures += 1
-            first, longest = (FIRST_PAUSE, LONGEST_PAUSE) if pause else (FIRST_WAIT, LONGEST_WAIT)
-            self.not_before = max(self.not_before, now + jittered(growing(self.failures, first, longest)))
+            growth = PAUSED if pause else DESTINATION
+            self.not_before = max(self.not_before, now + jittered(growth.after(self.failures)))
             self.paused, self.reason = pause, reason
         if asked:
             self.reason = reason
             if now + asked > self.asked_until:
                 self.asked_until = now + asked
-                long = asked > LONGEST_WAIT
+                long = asked > DESTINATION.longest
                 self.asked = f"{reason}; asks for {asked / 60:,.0f} minutes without a call" if long else ""
         self.probing = True
-
-
-@dataclass(slots=True)
-class Flood:
-    """Holds deliveries back while calls come in by hundreds a second: the PBX needs its processors. Any one clock."""
-
-    began: float = float("-inf")
-    last: float = float("-inf")
-
-    def hold(self, new: int, now: float) -> float:
-        """Until when to hold deliveries back, now that ``new`` calls have come in at once."""
-        if new >= FLOOD_CALLS:
-            if now - self.last > CALM_SECONDS:
-                self.began = now
-            self.last = now
-        return min(self.last + CALM_SECONDS, self.began + LONGEST_HOLD)

@@ -3,13 +3,11 @@
 Names are Asterisk's, the field's common tongue. Everything else in the package speaks in these types.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Any, overload
 
 YEARS = range(1900, 9000)
 """Of every time that is taken for a call's: so far from where Python's end, any zone's clock can show it."""
@@ -117,57 +115,6 @@ class Notice:
 
 
 Record = CDR | Notice
-
-
-Flat = tuple[Any, ...]
-"""A call as what the outbox keeps of it: the CDR's fields in their order, then "Cdr", then by how many seconds the
-PBX's clock was before UTC at start, answer and end. Times are seconds since the epoch, ``extra`` is JSON."""
-
-
-class Calls(Sequence[CDR]):
-    """Calls that were read by the thousand: most of them are flat, and become CDRs only for who asks for one.
-
-    The times of those that are flat are ``zone``'s.
-    """
-
-    def __init__(self, each: Sequence[Flat | CDR], zone: tzinfo) -> None:
-        self.each = each
-        self._zone = zone
-
-    def __len__(self) -> int:
-        return len(self.each)
-
-    @overload
-    def __getitem__(self, at: int) -> CDR: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[CDR]: ...
-    def __getitem__(self, at: int | slice) -> CDR | Sequence[CDR]:
-        if isinstance(at, slice):
-            return Calls(self.each[at], self._zone)
-        one = self.each[at]
-        return one if isinstance(one, CDR) else self._whole(one)
-
-    def last_ended(self) -> float:
-        """When the last of them ended, in seconds since the epoch; 0 where there is none."""
-        last = self.each[-1] if self.each else None
-        return 0.0 if last is None else last.end.timestamp() if isinstance(last, CDR) else last[_END]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def _whole(self, flat: Flat) -> CDR:
-        said = dict(zip(_FIELDS, flat, strict=False))
-        for name in ("start", "answer", "end"):
-            said[name] = None if said[name] is None else datetime.fromtimestamp(said[name], self._zone)
-        said["disposition"], said["direction"] = Disposition(said["disposition"]), Direction(said["direction"])
-        said["extra"] = json.loads(said["extra"]) if said["extra"] else {}
-        return CDR(**said)
-
-
-_FIELDS = [one.name for one in fields(CDR)]
-_END = _FIELDS.index("end")
 
 
 @dataclass(frozen=True, slots=True)

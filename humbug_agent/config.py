@@ -91,10 +91,30 @@ def system_timezone() -> tzinfo:
 
 def load(path: Path) -> Config:
     """Read ``path``. Raises ConfigError with all mistakes in it."""
+    return _load(path, {})
+
+
+def sections_of(path: Path) -> list[Section]:
+    """What stands in ``path``, section by section, as far as it is understood, whatever mistakes are in there.
+
+    Raises ConfigError where it can't be taken apart.
+    """
+    found: dict[str, Section] = {}
+    try:
+        _load(path, found)
+    except ConfigError:
+        if not found:
+            raise
+    return list(found.values())
+
+
+def _load(path: Path, found: dict[str, Section]) -> Config:
+    """As `load`; ``found`` gets the sections by their titles, before anything in them is judged."""
     mistakes: list[str] = []
     parser = read(path, mistakes)
     sections: dict[str, dict[str, str]] = {title: dict(parser[title]) for title in parser.sections()}
-    plain = {title: Section(title, sections.get(title, {}), mistakes) for title in ("agent", "numbers", "status")}
+    found |= {title: Section(title, values, mistakes) for title, values in sections.items()}
+    plain = {title: found.get(title, Section(title, {}, mistakes)) for title in ("agent", "numbers", "status")}
     agent, numbers = AgentSettings.read(plain["agent"]), NumbersSettings.read(plain["numbers"])
     status = StatusSettings.read(plain["status"]) if "status" in sections else None
     for section in plain.values():
@@ -102,9 +122,9 @@ def load(path: Path) -> Config:
     sources: list[SourceSettings] = []
     destinations: list[DestinationSettings] = []
     names = Counter((kind, name.strip()) for kind, _, name in (title.partition(" ") for title in sections))
-    for title, values in sections.items():
+    for title in sections:
         kind, _, name = title.partition(" ")
-        section = Section(title, values, mistakes)
+        section = found[title]
         if names[kind, name.strip()] > 1:
             section.wrong("name", "stands there twice")
         if kind == "source" and _named(section, name):

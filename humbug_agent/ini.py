@@ -60,6 +60,8 @@ class Section:
         self.title = title
         self._values = values
         self._asked: set[str] = set()
+        self._private: set[str] = set()
+        self._named: list[str] = []
         self._mistakes = mistakes
 
     def wrong(self, key: str, said: str) -> None:
@@ -118,6 +120,8 @@ class Section:
         ``private``: the value may have a secret in it, and is not quoted.
         """
         value = self.text(key)
+        if private:
+            self._private.add(key)
         if not value:
             return None
         try:
@@ -130,6 +134,7 @@ class Section:
     def secret(self, key: str, *, required: bool = False) -> Secret | None:
         """``key`` itself or the first line of the file that ``key_file`` names."""
         here, there = self.text(key), self.text(f"{key}_file")
+        self._private |= {key, f"{key}_file"}
         if here and there:
             self.wrong(key, f"stands beside {key}_file; keep one of them")
         if not there:
@@ -151,6 +156,8 @@ class Section:
         if not lines or not lines[0].strip():
             self.wrong(f"{key}_file", f"{there} is empty")
             return None
+        self._private.discard(f"{key}_file")
+        self._named.append(lines[0].strip())
         return Secret(lines[0].strip())
 
     def look_for(self, key: str) -> None:
@@ -158,6 +165,17 @@ class Section:
         for found in self._values:
             if found != key and (said := nearest(found, [key])):
                 self.wrong(found, f"is not known here{said}")
+
+    def told(self) -> dict[str, str | None]:
+        """What stands there; None where that is a secret, may have one in it, or nobody knows what it is."""
+        known = self._asked - self._private
+        return {key: value if key in known else None for key, value in self._values.items()}
+
+    def kept(self) -> list[Secret]:
+        """What `told` does not tell, and what stands in the files that hold secrets."""
+        return [Secret(self._values[key]) for key, value in self.told().items() if value is None] + [
+            Secret(one) for one in self._named
+        ]
 
     def finish(self) -> None:
         for key in self._values:
@@ -167,10 +185,20 @@ class Section:
 
 def contents(path: Path) -> bytes:
     """What a file that agent.ini names holds. Raises OSError, also of what is no file: a pipe would be waited for."""
+    path = given(path)
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is no file", os.fspath(path))
     with path.open("rb") as file:
         return file.read(MOST_BYTES)
+
+
+def given(path: Path) -> Path:
+    """Where a file that agent.ini names is read: among this service's credentials, where it has one by its name.
+
+    So the file itself may be root's alone, and commands of root read it there. Source: systemd.exec(5), LoadCredential.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return there if folder and (there := Path(folder, path.name)).exists() else path
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -235,7 +263,7 @@ def host(value: str) -> str:
 
 def file(value: str) -> Path:
     contents(Path(value))
-    return Path(value)
+    return given(Path(value))
 
 
 def pattern(value: str) -> re.Pattern[str]:

@@ -1,7 +1,7 @@
 """Texts from outside, without the secrets that they may say back: in whatever way they are written there.
 
 What writes a secret is undone, one way after the other, and what is found then is masked where it stood. So it matters
-neither which characters are escaped nor how: as JSON, HTML or a URL has it, in base64, or one within another.
+neither which characters are escaped nor how: as JSON, HTML, CSV or a URL has it, in base64, or one within another.
 """
 
 import base64
@@ -65,6 +65,10 @@ def _form(said: bytes) -> bytes:
     return b" " if said == b"+" else _url(said)
 
 
+def _csv(_: bytes) -> bytes:
+    return b'"'
+
+
 _WAYS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], bytes]], ...] = (
     (
         re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
@@ -74,6 +78,7 @@ _WAYS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], bytes]], ...] = (
     (re.compile(rb"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"), _html),
     (re.compile(rb"%[0-9a-fA-F]{2}"), _url),
     (re.compile(rb"%[0-9a-fA-F]{2}|\+"), _form),
+    (re.compile(rb'""'), _csv),
 )  # fmt: skip
 
 

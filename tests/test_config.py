@@ -232,6 +232,28 @@ def test_percent_semicolon_and_hash_belong_to_a_value(tmp_path: Path) -> None:
     assert only(HumbugSettings, config.destinations).api_key.reveal() == "50% of #1;2 %(x)s"
 
 
+def test_a_file_that_systemd_gives_as_a_credential_is_read_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon's user may not read the file itself, which for it might as well not be there."""
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "key").write_text("from-the-file\n")
+    (given / "ca.pem").write_text("a CA\n")
+    ini = GOOD.replace("api_key = the-api-key", "api_key_file = /root/alone/key\nca_file = /root/alone/ca.pem")
+    with pytest.raises(ConfigError):
+        read(tmp_path, ini)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(given))
+    config = read(tmp_path, ini)
+    settings = config.destinations[0]
+    assert isinstance(settings, HumbugSettings)
+    assert settings.api_key == Secret("from-the-file")
+    assert settings.ca_file == given / "ca.pem"
+    # A changed one is a changed agent.ini.
+    (given / "key").write_text("another\n")
+    assert read(tmp_path, ini).said != config.said
+
+
 def test_secrets_can_stand_in_files(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from-the-file\n")
     config = read(tmp_path, GOOD.replace("api_key = the-api-key", f"api_key_file = {tmp_path / 'key'}"))

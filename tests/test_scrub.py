@@ -38,6 +38,7 @@ WAYS: dict[str, Way] = {
     "url, lower case": lambda text: lower(quote(text, safe="")),
     "url, all escaped": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
     "form": quote_plus,
+    "csv": lambda text: text.replace('"', '""'),
     "form, lower case": lambda text: lower(quote_plus(text)),
 }
 SECRETS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Z"]), min_size=4, max_size=20)
@@ -58,6 +59,7 @@ def test_it_is_masked_where_its_utf8_was_taken_for_latin_1(secret: str, ways: li
 @example(secret="50%41+%2B", ways=["json", "url"])
 @example(secret="&amp;&lt;", ways=["html", "json, all escaped", "url"])
 @example(secret="\U0001f600pass", ways=["json", "json"])
+@example(secret='se"same', ways=["csv", "json"])
 @example(secret="\\\\u0041", ways=["json", "form", "html"])
 @example(secret="sesame", ways=["url, all escaped", "url, all escaped", "url, all escaped"])
 def test_it_is_masked_in_whatever_way_it_is_written(secret: str, ways: list[str]) -> None:

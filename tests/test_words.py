@@ -66,11 +66,11 @@ def test_an_answer_without_a_word_has_no_brackets() -> None:
 INI = "[agent]\noutbox = {}/outbox.db\n[source a]\ntype = asterisk_csv\n[destination b]\ntype = humbug\napi_key = k\n"
 
 
-@pytest.mark.parametrize("by_systemd", [True, False])
+@pytest.mark.parametrize("unit", ["humbug-agent", ""])
 def test_a_reload_is_asked_of_systemd_only_where_it_runs_the_daemon(
-    by_systemd: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if by_systemd:
+    if unit:
         monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
     else:
         monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
@@ -80,7 +80,7 @@ def test_a_reload_is_asked_of_systemd_only_where_it_runs_the_daemon(
     path.write_text(INI.format(tmp_path) + "connections = 2\n")
     state, words = compared(path, load(path), (), went, UTC)
     assert state == "changed"
-    command = "systemctl reload humbug-agent" if by_systemd else f"humbug-agent --config {path} reload"
+    command = "systemctl reload humbug-agent" if unit else f"humbug-agent --config {path} reload"
     assert words.endswith(f"; reload to take it: {command}")
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from humbug_agent.board.asterisk_list import Listing
 from humbug_agent.board.asterisk_words import agent, agent_name, channel, member, queue_call
 from humbug_agent.board.model import Board, QueueCall
-from humbug_agent.host.systemd import started_us, to_reload
+from humbug_agent.host.systemd import to_reload, unit
 from humbug_agent.listening.ami.headers import Headers, name
 from humbug_agent.listening.ami.protocol import BANNER, OLD_BANNER, TOLD
 from humbug_agent.text import AUTO, text
@@ -250,4 +250,4 @@ class AsteriskFeeder:
 
 def _then() -> str:
     """A connection keeps the rights that its user had when it logged in."""
-    return f"then asterisk -rx 'manager reload' and {to_reload(by_systemd=started_us())}"
+    return f"then asterisk -rx 'manager reload' and {to_reload(unit())}"

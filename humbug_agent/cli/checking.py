@@ -11,7 +11,9 @@ import click
 from humbug_agent.config import Config, load
 from humbug_agent.daemon.housekeeping import begins_empty
 from humbug_agent.destinations.contract import DeliveryError
-from humbug_agent.host.daemon_user import User, acting_as, daemons_user, name_of
+from humbug_agent.doctor.clock import clock_off
+from humbug_agent.host.codes import BY_ERRNO, Code
+from humbug_agent.host.daemon_user import User, acting_as, daemons_user, name_of, with_credentials
 from humbug_agent.ini import ConfigError
 from humbug_agent.outbox import schema
 from humbug_agent.outbox.lock import Running
@@ -31,12 +33,13 @@ WORDS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "
 class Finding:
     """A finding of `check` about one part of the agent.
 
-    ``level`` is ok, warn or fail.
+    ``level`` is ok, warn or fail. ``code`` is what `doctor` calls it, None where that is not to say it.
     """
 
     part: str
     level: str
     message: str
+    code: Code | None = None
 
     def as_json(self) -> dict[str, object]:
         return {"part": self.part, "ok": self.level != "fail", "level": self.level, "message": self.message}
@@ -50,9 +53,10 @@ def check(path: Path) -> list[Finding]:
     except PermissionError:
         # Who may not see the outbox is told so with the rest.
         running = None
-    user = daemons_user(config.agent.outbox, running.pid if running else None)
+    pid = running.pid if running else None
+    user = daemons_user(config.agent.outbox, pid)
     asks = name_of(os.geteuid()) if os.geteuid() else ""
-    with acting_as(user):
+    with acting_as(user), with_credentials(pid):
         found = [*_of_program(user), *_of_config(config, user), *_of_outbox(config.agent.outbox, running, asks)]
     in_use = list(_of_daemon(config, running))
     found += in_use
@@ -69,15 +73,17 @@ def check(path: Path) -> list[Finding]:
                 not_yet = ", once the daemon has taken it" if any(one.level == "warn" for one in in_use) else ""
                 found.append(Finding("status", "ok", serves + not_yet))
             except WebError as error:
-                found.append(Finding("status", "fail", str(error)))
+                found.append(Finding("status", "fail", str(error), _code(error, Code.PAGE)))
     for source, settings in zip(sources, config.sources, strict=True):
         # Asterisk's console tells root, and perhaps nobody else, what AMI's user may see.
         with acting_as(user if settings.reads else None):
             found.append(_tried(f"source {source.name}", source.check))
             if found[-1].level == "ok" and (doubt := source.doubt()):
-                found.append(Finding("warning", "warn", f"source {source.name}: {doubt}"))
+                found.append(Finding("warning", "warn", f"source {source.name}: {doubt}", Code.ZONE))
     for destination in config.make_destinations():
         found.append(_tried(f"destination {destination.name}", destination.check))
+        if off := clock_off(destination):
+            found.append(Finding("warning", "warn", f"destination {destination.name}: {off}", Code.CLOCK))
         destination.close()
     return found
 
@@ -87,7 +93,8 @@ def _of_program(user: User | None) -> Iterator[Finding]:
     here = Path(__file__).parent.parent
     if user and not os.access(here / "__init__.py", os.R_OK):
         closed = sys.prefix if here.is_relative_to(sys.prefix) else here
-        yield Finding("program", "fail", f"{here}: can't be read by user {user.name}; chmod -R a+rX {closed}")
+        said = f"{here}: can't be read by user {user.name}; chmod -R a+rX {closed}"
+        yield Finding("program", "fail", said, Code.CLOSED_TO_DAEMON)
 
 
 def _of_config(config: Config, user: User | None) -> Iterator[Finding]:
@@ -98,7 +105,8 @@ def _of_config(config: Config, user: User | None) -> Iterator[Finding]:
         yield Finding("configuration", "ok", f"{config.path}: {named}")
     except ConfigError as error:
         for mistake in error.mistakes:
-            yield Finding("configuration", "fail", f"{mistake} (as user {user.name if user else ''})")
+            said = f"{mistake} (as user {user.name if user else ''})"
+            yield Finding("configuration", "fail", said, Code.CLOSED_TO_DAEMON)
     for warning in config.warnings:
         yield Finding("warning", "warn", warning)
 
@@ -112,18 +120,18 @@ def _of_outbox(outbox: Path, running: Running | None, asks: str) -> Iterator[Fin
     if not os.access(f"{outbox.parent}/.", os.W_OK | os.X_OK):
         hint = "must be a directory that the user running humbug-agent can write"
         other = f", which {asks} can't; {OTHER_USER}" if asks and os.access(outbox.parent, os.F_OK) else ""
-        yield Finding("outbox", "fail", f"{outbox.parent}: {hint}{other}")
+        yield Finding("outbox", "fail", f"{outbox.parent}: {hint}{other}", Code.CLOSED_TO_DAEMON)
         return
     beside = [outbox.with_name(outbox.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
     closed = [file for file in beside if file.exists() and not os.access(file, os.R_OK | os.W_OK)]
     if closed:
         hint = "can't be written; chown it to the user that runs humbug-agent"
-        yield Finding("outbox", "fail", f"{' '.join(map(str, closed))}: {hint}")
+        yield Finding("outbox", "fail", f"{' '.join(map(str, closed))}: {hint}", Code.CLOSED_TO_DAEMON)
         return
     try:
         schema.look_into(outbox)
     except OutboxError as error:
-        yield Finding("outbox", "fail", str(error))
+        yield Finding("outbox", "fail", str(error), Code.OUTBOX)
         return
     empty = begins_empty(outbox, running.outbox) if running else ""
     new = "" if outbox.exists() else ": does not exist yet; the start that makes it sends all that there is to read"
@@ -158,11 +166,20 @@ def _tried(part: str, check: Callable[[], str]) -> Finding:
     except NothingYet as error:
         return Finding(part, "warn", str(error))
     except DeliveryError as error:
-        return Finding(part, "fail", error.reason)
+        return Finding(part, "fail", error.reason, Code.RECEIVER)
     except SourceError as error:
-        return Finding(part, "fail", str(error))
+        return Finding(part, "fail", str(error), _code(error, error.code))
     except OSError as error:
-        return Finding(part, "fail", in_words(error))
+        return Finding(part, "fail", in_words(error), _code(error, Code.SOURCE))
+
+
+def _code(error: BaseException | None, usual: Code) -> Code:
+    """What it is called, by what the system said; ``usual`` where that says no more."""
+    while error:
+        if isinstance(error, OSError) and error.errno in BY_ERRNO:
+            return BY_ERRNO[error.errno]
+        error = error.__cause__
+    return usual
 
 
 def print_for_people(found: list[Finding]) -> None:

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,25 @@ def check(as_json: bool) -> None:
 @main.command()
 @config_option
 @json_option
+def doctor(as_json: bool) -> None:
+    """Find what is wrong on this host: the agent, the PBX's configuration, files, clock, disks. Changes nothing.
+
+    Each finding has a code, and a line to change. Run it as root, on the PBX. Exit code 1 says that there are warnings,
+    2 that there are errors: calls are, or will be, missing, late or wrong.
+    """
+    from humbug_agent.cli import doctoring, output
+
+    report = doctoring.doctor(config_path())
+    if as_json:
+        output.as_json([one.as_json() for one in report.findings])
+    else:
+        doctoring.print_for_people(report)
+    sys.exit(report.exit_code)
+
+
+@main.command()
+@config_option
+@json_option
 @click.option("--nagios", is_flag=True, help="A line and an exit code for Nagios, Icinga, Checkmk and their like.")
 def status(as_json: bool, nagios: bool) -> None:
     """What was read, what waits, what was sent, and what is wrong.
@@ -297,6 +317,80 @@ def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]
         output.say(f"  {reject['text']}", err=True)
     if why_none:
         output.say(f"Not a call: {why_none}", err=True)
+
+
+@main.command("test-call")
+@click.option("--to", "name", metavar="NAME", help="The [destination NAME] to test; the first one of agent.ini.")
+@config_option
+@json_option
+def test_call(name: str | None, as_json: bool) -> None:
+    """Send a marked test record to the receiver, and say what it answered: are the keys right?
+
+    Through the outbox of the running daemon, or by itself where none runs. It is counted nowhere among the calls of
+    the PBX, and nothing of it stays in the outbox. Exit code 0 says that the receiver took it.
+    """
+    from humbug_agent.cli import output, testcall
+
+    def say(word: str, text: str) -> None:
+        output.say(f"{time.strftime('%H:%M:%S')}  {word.ljust(8)}  {text}")
+
+    try:
+        found = testcall.send_test_call(configured(), name, (lambda *_: None) if as_json else say)
+    except LookupError as error:
+        raise click.UsageError(printable(str(error.args[0]))) from error
+    if as_json:
+        output.as_json(found.as_json())
+    elif found.taken:
+        say("good", f"destination {found.destination} took it: it has the uniqueid {found.uniqueid}")
+    else:
+        say("do", found.advice)
+    sys.exit(0 if found.taken else 1)
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="The file to write, or - for standard output; else one in this folder, with the time in its name.",
+)
+@click.option("--with-calls", is_flag=True, help="With calls, names and telephone numbers; never with secrets.")
+@config_option
+def support(output: Path | None, with_calls: bool) -> None:
+    """Write one text that can be mailed: what somebody must know who is asked for help from afar.
+
+    Configuration, status, check, doctor, log and metrics, without secrets, names and telephone numbers. It takes half
+    a minute, since it looks at the metrics twice.
+    """
+    from humbug_agent.cli.support import bundle, pass_time, write
+
+    found = bundle(config_path(), with_calls=with_calls, wait=pass_time)
+    if output == Path("-"):
+        click.echo(found, nl=False)
+        return
+    file = output or Path(time.strftime("humbug-agent-support-%Y%m%dT%H%M%S.txt"))
+    write(found, file)
+    click.echo(f"{file}: its owner alone can read it; look through it before you mail it")
+
+
+@main.command()
+@click.option("--apply", is_flag=True, help="Make the changes. Without it they are only shown.")
+@click.option("--yes", is_flag=True, help="Ask nothing, as where there is no terminal.")
+@click.option("--api-key", envvar="HUMBUG_API_KEY", help="Humbug's key for this PBX; also $HUMBUG_API_KEY.")
+@click.option("--country", envvar="HUMBUG_COUNTRY", metavar="CH", help="Of the PBX, or none; also $HUMBUG_COUNTRY.")
+@click.option("--url", envvar="HUMBUG_URL", help="Another receiver than Humbug's own; also $HUMBUG_URL.")
+@config_option
+def init(apply: bool, yes: bool, api_key: str | None, country: str | None, url: str | None) -> None:
+    """Set this PBX and agent.ini up for each other. Shows what that takes; --apply does it.
+
+    It finds out what the PBX is and where its calls are, writes agent.ini, makes an AMI user, changes what the PBX
+    needs (a copy of each file stays beside it), has both take it, and sends a test call. Run again, it changes
+    nothing. Exit code 0 says that all is well.
+    """
+    from humbug_agent.cli.init import init as init_now
+
+    ask = not yes and sys.stdin is not None and sys.stdin.isatty()
+    if not init_now(config_path(), api_key, country, url, apply=apply, ask=ask):
+        sys.exit(1)
 
 
 @main.command()

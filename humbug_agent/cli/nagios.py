@@ -36,7 +36,7 @@ def answer(path: Path) -> tuple[str, Level]:
     except (OutboxError, OSError) as error:
         return f"{Level.UNKNOWN.name} - {_short(said(error))}", Level.UNKNOWN
     level = max((trouble.level for trouble in found.wrong), default=Level.OK)
-    wrong = _in_words([trouble.said for trouble in found.wrong]) or _summary(found.status)
+    wrong = _in_words([trouble.shown for trouble in found.wrong]) or _summary(found.status)
     return f"{level.name} - {wrong} | {' '.join(_numbers(found.status))}", level
 
 

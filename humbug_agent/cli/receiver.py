@@ -33,11 +33,17 @@ def receiver(
 
     A collector of your own, and something to try the agent with. The file's table is `calls`.
     """
+    from humbug_agent.host.systemd import notify
     from humbug_agent.receiver import Misbehaviour, Receiver, ReceiverError, Store, serve
 
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         raise click.BadParameter(f"{listen!r} is not HOST:PORT", param_hint="--listen")
+
+    def ready(url: str) -> None:
+        click.echo(f"taking calls on {url}, keeping them in {store}")
+        notify("READY=1")
+
     badly = Misbehaviour(status=fail_status, every=fail_every, delay=delay, retry_after=retry_after)
     try:
         with closing(Store(store)) as calls:
@@ -45,7 +51,7 @@ def receiver(
                 Receiver(calls, api_key, encryption_key, badly),
                 host.strip("[]"),
                 int(port),
-                on_ready=lambda url: click.echo(f"taking calls on {url}, keeping them in {store}"),
+                on_ready=ready,
                 certificate=certificate,
                 private_key=private_key,
             )

@@ -41,7 +41,7 @@ def reload(path: Path) -> str:
             return empty
         if after and after.refused != before.refused:
             raise ConfigError(list(after.mistakes))
-    where = "journalctl -u humbug-agent" if before.by_systemd else "what it wrote to its standard error"
+    where = f"journalctl -u {before.unit}" if before.unit else "what it wrote to its standard error"
     raise AgentError(f"the humbug-agent with pid {running.pid} ended; {where} says why")
 
 

@@ -4,7 +4,7 @@ import click
 
 from humbug_agent.cli import output
 from humbug_agent.status import coverage
-from humbug_agent.status.document import SourceStatus
+from humbug_agent.status.document import Part, SourceStatus
 from humbug_agent.status.gather import SEEN_HOURS
 from humbug_agent.status.overview import Overview
 from humbug_agent.text import printable
@@ -55,18 +55,24 @@ def print_for_people(found: Overview) -> None:
     )  # fmt: skip
     if ini.message:
         click.echo(f"\n{printable(ini.message)}")
+    for finding in status.findings:
+        click.echo(f"\n{finding.code}: {printable(finding.message)}")
     if page and page.message:
-        click.echo(f"\npage: {printable(page.message)}")
+        click.echo(f"\n{_named('page', page)}")
     for kind, parts in (("board", status.boards), ("source", status.sources), ("destination", status.destinations)):
         for name, part in parts.items():
             if part.message:
-                click.echo(f"\n{kind} {name}: {printable(part.message)}")
+                click.echo(f"\n{_named(f'{kind} {name}', part)}")
     for name, to in status.destinations.items():
         if to.last_error_at and to.last_error not in ("", to.message):
             at = to.last_error_at.replace("T", " ")
             if to.last_error_outdated:
                 at += f", before agent.ini was {'read' if ini.read else 'changed'}"
             click.echo(f"\ndestination {name}, last error, {at}: {printable(to.last_error)}")
+
+
+def _named(name: str, part: Part) -> str:
+    return f"{name}: {printable(part.message)}" + (f" [{part.code}]" if part.code else "")
 
 
 def _unread(one: SourceStatus) -> str:

@@ -15,14 +15,16 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from humbug_agent.backoff import LONGEST_WAIT, Flood
+from humbug_agent import backoff
 from humbug_agent.config import Config, load
 from humbug_agent.daemon.housekeeping import begins_empty, keep_house_always, look_through, max_bytes, prepare
 from humbug_agent.daemon.kept import Kept
 from humbug_agent.daemon.life import Stop, spare_what_stays
 from humbug_agent.daemon.supervisor import Brought, Supervisor, pump
+from humbug_agent.daemon.telling import in_one_line
 from humbug_agent.delivery.delivery import Delivery
-from humbug_agent.host.systemd import notify
+from humbug_agent.host.pbx_first import Flood
+from humbug_agent.host.systemd import notify, notify_reloading
 from humbug_agent.ini import ConfigError
 from humbug_agent.outbox import schema
 from humbug_agent.outbox.lock import AgentError, Held, locked
@@ -232,11 +234,12 @@ class Agent:
         for thread in threads:
             thread.start()
         spare_what_stays()
+        notify(f"STATUS={self._doing()}")
         notify("READY=1")
         try:
             after = self._watch_over(file)
         finally:
-            notify("RELOADING=1" if after else "STOPPING=1")
+            notify_reloading() if after else notify("STOPPING=1")
             another = after or (self._config if self._damages else None)
             self._kept.stay(sources, self._config, another, lambda name: self._lacks(name, serving))
             for stop in self._stops.values():
@@ -315,7 +318,7 @@ class Agent:
                 if str(error) != trouble:
                     trouble = str(error)
                     log.error("%s; nothing is sent to %s meanwhile", trouble, delivery.name)
-                stop.wait(LONGEST_WAIT)
+                stop.wait(backoff.SOURCE.longest)
 
     def _watch_over(self, file: Held) -> Config | None:
         """Tells systemd that all is alive, and looks after the outbox, until it is asked to stop.
@@ -327,8 +330,11 @@ class Agent:
         while Ask.STOP not in (asked := next_asked(self._asked)):
             if not self._something_hangs():
                 notify("WATCHDOG=1")
-            if Ask.RELOAD in asked and (config := self._read_again(file)):
-                return config
+            if Ask.RELOAD in asked:
+                notify_reloading()
+                if config := self._read_again(file):
+                    return config
+                notify("READY=1")
             if not file.is_there() and self._may_be_put_back():
                 return self._config
             sayings.tick()
@@ -339,6 +345,7 @@ class Agent:
             try:
                 with Outbox(self._config.agent.outbox) as outbox:
                     self._gaps.look(outbox)
+                    notify(f"STATUS={in_one_line(outbox)}")
                     if self._untold:
                         self._tell_refused(outbox)
             except OutboxDamaged as error:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from humbug_agent.config import Config
+from humbug_agent.doctor.watch import Watch
 from humbug_agent.host.pbx_first import step_far_back
 from humbug_agent.outbox import dropping, queries, schema, spill
 from humbug_agent.outbox.dropping import Piecemeal
@@ -199,7 +200,7 @@ def look_through(path: Path, stop: threading.Event) -> None:
 
 def keep_house_always(config: Config, stop: threading.Event) -> None:
     """Keep house once a minute, until ``stop``. Raises OutboxDamaged; other trouble with the outbox it waits out."""
-    sayings = Sayings(to(log))
+    sayings, watch = Sayings(to(log)), Watch(config)
     while not stop.is_set():
         sayings.tick()
         try:
@@ -207,6 +208,7 @@ def keep_house_always(config: Config, stop: threading.Event) -> None:
                 # A look at millions of rows is no piece.
                 outbox.db.conn.set_progress_handler(stop.is_set, 100_000)
                 keep_house(outbox, config, stop)
+                watch.look(outbox)
             bring_in(config)
         except schema.OutboxDamaged:
             raise

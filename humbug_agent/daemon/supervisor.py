@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from humbug_agent.backoff import growing, jittered
-from humbug_agent.cdr import Batch, Calls, Notice, Reject
+from humbug_agent import backoff
+from humbug_agent.cdr import Batch, Notice, Reject
+from humbug_agent.flat import Calls
 from humbug_agent.outbox import spill
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError
@@ -19,7 +20,6 @@ from humbug_agent.words import count, no_room
 
 log = logging.getLogger(__name__)
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 """Seconds from a failure to the next try."""
 
 CALM_SECONDS = 60.0
@@ -209,7 +209,7 @@ class Supervisor:
             self._say(logging.ERROR, f"{self._told}. Trying again", self._told)
             self._report()
         own = error.wait if isinstance(error, SourceError) else None
-        return jittered(growing(self._failures, FIRST_WAIT, LONGEST_WAIT)) if own is None else own
+        return backoff.jittered(backoff.SOURCE.after(self._failures)) if own is None else own
 
     def _report(self) -> None:
         try:

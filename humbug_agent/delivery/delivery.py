@@ -166,7 +166,7 @@ class Delivery:
             self._under_way[due.id] = (due, self._pace.probing)
             now_due.append(due)
         if now_due:
-            self._destination.begin([(due.id, due.record) for due in now_due])
+            self._destination.begin([(due.id, due.flat) for due in now_due])
 
     def _probe(self, outbox: Outbox) -> Due:
         """The oldest call; every other time the newest, in case the oldest ones fail by their own fault."""
@@ -224,7 +224,8 @@ class Delivery:
     def _judged(self, number: int, outcome: Outcome, now: float) -> Mark:
         due, probe = self._under_way.pop(number)
         attempts = due.attempts + 1
-        self.tally.count(delivered=isinstance(outcome, Answer), now=now)
+        if not due.test:
+            self.tally.count(delivered=isinstance(outcome, Answer), now=now)
         if isinstance(outcome, Answer):
             self._passed(now)
             return _mark(due, "sent", now, outcome, "")
@@ -249,7 +250,10 @@ class Delivery:
 
     def _dead(self, due: Due | Lost, now: float, error: DeliveryError) -> Mark:
         refused = "refused for good: " if isinstance(error, Refused) else ""
-        said = f"call {due.id}: {refused}{error.reason}; see humbug-agent outbox show {due.id}"
+        test = isinstance(due, Due) and due.test
+        # Of a test call the command that waits for it tells, and nothing is left of it to be shown.
+        see = "" if test else f"; see humbug-agent outbox show {due.id}"
+        said = f"{'test call' if test else 'call'} {due.id}: {refused}{error.reason}{see}"
         self._sayings.say("refused", logging.ERROR, said, kind=str(error.answer.status))
         return _mark(due, "dead", now, error.answer, error.reason)
 
@@ -323,4 +327,5 @@ class Delivery:
 
 
 def _mark(due: Due | Lost, state: str, now: float, answer: Answer, error: str, again: float | None = 0.0) -> Mark:
-    return Mark(due.id, state, now, again, answer.status, answer.text, error)
+    test = isinstance(due, Due) and due.test
+    return Mark(due.id, state, now, again, answer.status, answer.text, error, test)

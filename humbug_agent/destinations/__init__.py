@@ -1,6 +1,7 @@
 """Where calls go: one folder a type of destination, named by the type's word."""
 
 from datetime import tzinfo
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import cast
 
@@ -17,6 +18,12 @@ def settings_of(kind: str) -> type[DestinationSettings]:
     """The settings of a type of DESTINATIONS."""
     folder, _, name = DESTINATIONS[kind].partition(":")
     return cast("type[DestinationSettings]", resolve_name(f"{__name__}.{folder}.settings:{name}Settings"))
+
+
+def sample_of(kind: str) -> str:
+    """The block of a type of DESTINATIONS in agent.ini, as its home has it."""
+    where = DESTINATIONS[kind].partition(":")[0].replace(".", "/")
+    return (Path(__file__).parent / where / "sample.ini").read_text("utf-8")
 
 
 def make_destination(settings: DestinationSettings, zone: tzinfo, numbers: NumbersSettings) -> Destination:

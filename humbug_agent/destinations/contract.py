@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from humbug_agent.cdr import Record
+from humbug_agent.flat import Flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,10 @@ class Destination(Protocol):
     name: str
     connections: int
     """How many calls it takes at once."""
+    where: str
+    """Where calls go, without what may be secret in it: for people."""
 
-    def begin(self, calls: Sequence[tuple[int, Record]]) -> None:
+    def begin(self, calls: Sequence[tuple[int, Flat]]) -> None:
         """Begin to deliver these calls and notices, each under a number of its own. No call is sent twice by itself."""
         ...
 
@@ -104,6 +107,13 @@ class Destination(Protocol):
 
     def check(self) -> str:
         """Reach the receiver for real, without a call, and say in a line what was found. Raises DeliveryError."""
+        ...
+
+    def clock_off(self) -> float | None:
+        """By how many seconds this host's clock was ahead of the receiver's at the last `check`, to the second.
+
+        None where the receiver did not tell its time.
+        """
         ...
 
     def close(self) -> None:

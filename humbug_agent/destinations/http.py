@@ -2,14 +2,15 @@
 
 import logging
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from humbug_agent.cdr import Record
 from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Outcome, Refused
-from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, place
+from humbug_agent.flat import Flat
+from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, without_secrets
 from humbug_agent.http_client.loop import Line, Loop, Question
 from humbug_agent.scrub import Scrubber
 
@@ -68,7 +69,8 @@ class Poster:
         proxy: str | None = None,
         secrets: Iterable[str] = (),
     ) -> None:
-        self.place = place(url)
+        self.place = without_secrets(url)
+        self.clock_off: float | None = None
         self._scrub = Scrubber(secrets, [url, proxy or ""])
         self._client = HttpClient(timeout=timeout, user_agent=user_agent, ca_file=ca_file, proxy=proxy)
         self._get, self._post = (self._client.prepare(method, url) for method in ("GET", "POST"))
@@ -81,19 +83,22 @@ class Poster:
         self._doubted: list[int] = []
 
     def get(self) -> Response:
-        """Raises Later or Misconfigured when no answer came."""
+        """Raises Later or Misconfigured when no answer came. What it says of its clock goes to ``clock_off``."""
+        began = time.time()
         try:
-            return self._client.send(self._get, None, {}, READ_LIMIT)
+            response = self._client.send(self._get, None, {}, READ_LIMIT)
         except NoAnswer as error:
             raise self._no_answer(error) from error
+        if response.date is not None:
+            # Its clock was read while this ran, and cut to the second.
+            self.clock_off = max(0.0, began - response.date - 1) + min(0.0, time.time() - response.date)
+        return response
 
-    def begin(
-        self, calls: Sequence[tuple[int, Record]], form: Callable[[Record], tuple[bytes, Mapping[str, str]]]
-    ) -> None:
+    def begin(self, calls: Sequence[tuple[int, Flat]], form: Callable[[Flat], tuple[bytes, Mapping[str, str]]]) -> None:
         """Send the form of each call; ``form`` makes its body and its own headers, or raises DeliveryError."""
         questions: list[Question] = []
-        for number, record in calls:
-            made = self._attempt(number, form, record)
+        for number, flat in calls:
+            made = self._attempt(number, form, flat)
             if isinstance(made, DeliveryError):
                 self._failed.append((number, made))
             else:

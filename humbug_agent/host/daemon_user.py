@@ -12,6 +12,9 @@ from pathlib import Path
 
 ASK_SECONDS = 5.0
 
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Source: systemd.exec(5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -102,3 +105,25 @@ def acting_as(user: User | None) -> Iterator[None]:
         os.setresuid(0, 0, 0)
         os.setresgid(gid, gid, gid)
         os.setgroups(groups)
+
+
+@contextmanager
+def with_credentials(pid: int | None) -> Iterator[None]:
+    """Have for a while what systemd hands to the process ``pid`` (LoadCredential): files that are root's alone.
+
+    Nothing changes where that is not to be seen, or there is none.
+    """
+    said = b""
+    with suppress(OSError):
+        said = Path(f"/proc/{pid}/environ").read_bytes() if pid else b""
+    values = dict(one.split(b"=", 1) for one in said.split(b"\0") if b"=" in one)
+    before = os.environ.get(CREDENTIALS)
+    if handed := values.get(CREDENTIALS.encode()):
+        os.environ[CREDENTIALS] = os.fsdecode(handed)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(CREDENTIALS, None)
+        else:
+            os.environ[CREDENTIALS] = before

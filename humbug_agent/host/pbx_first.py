@@ -1,10 +1,21 @@
-"""The PBX comes first: the daemon gives way to it when both want the processor."""
+"""The PBX comes first: the daemon gives way to it when both want the processor, above all while calls flood in."""
 
 import os
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 
 NICE = 10
+
+FLOOD_CALLS = 25
+"""So many new calls at once, which is within a twentieth of a second: the PBX is at its busiest."""
+
+FLOOD_REST = 3.0
+"""Seconds that a source lets a flood gather. What it does meanwhile the PBX would have to wait for."""
+
+CALM_SECONDS = 3.5
+LONGEST_HOLD = 4.0
+"""How long after the last flood of calls deliveries begin again, and after the first one at the latest."""
 
 
 def step_back() -> None:
@@ -17,3 +28,19 @@ def step_far_back() -> None:
     """For the thread that calls it: its work has all the time in the world."""
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+
+
+@dataclass(slots=True)
+class Flood:
+    """Holds deliveries back while calls come in by hundreds a second: the PBX needs its processors. Any one clock."""
+
+    began: float = float("-inf")
+    last: float = float("-inf")
+
+    def hold(self, new: int, now: float) -> float:
+        """Until when to hold deliveries back, now that ``new`` calls have come in at once."""
+        if new >= FLOOD_CALLS:
+            if now - self.last > CALM_SECONDS:
+                self.began = now
+            self.last = now
+        return min(self.last + CALM_SECONDS, self.began + LONGEST_HOLD)

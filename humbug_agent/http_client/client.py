@@ -108,7 +108,7 @@ class HttpClient:
                 self._wrong = scheme.said_of(url, silent=error.slow)
             if not (error.odd and self._wrong):
                 raise
-            raise NoAnswer(f"{place(url)}: {self._wrong}", lasting=True) from error
+            raise NoAnswer(f"{without_secrets(url)}: {self._wrong}", lasting=True) from error
         response = as_meant(url, response)
         # Where an answer ever came, nothing is.
         self._wrong = ""
@@ -124,7 +124,7 @@ class HttpClient:
         lane: Lane,
         begun: Begun | None,
     ) -> Response:
-        where = place(prepared.url or "")
+        where = without_secrets(prepared.url or "")
         late = f"{where}: no answer within {self.timeout:g} s"
         with self._watch(lane.watch, stop, begun) as watch:
             try:
@@ -220,11 +220,11 @@ class HttpClient:
 def as_meant(url: str, response: Response) -> Response:
     """The response, unless it says that ``url`` should be another one. Raises NoAnswer."""
     if url.startswith("http:") and scheme.wants_tls(response.status, response.body):
-        raise NoAnswer(f"{place(url)}: {scheme.WRONG_HTTP}", lasting=True)
+        raise NoAnswer(f"{without_secrets(url)}: {scheme.WRONG_HTTP}", lasting=True)
     return response
 
 
-def place(url: str) -> str:
+def without_secrets(url: str) -> str:
     """The URL without what may be secret in it: user, password, query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -7,8 +7,7 @@ from http.client import BadStatusLine, RemoteDisconnected
 
 import requests
 
-LONGEST_RETRY_AFTER = 3600.0
-"""Seconds. A server that asks for more is asked again then."""
+from humbug_agent.backoff import LONGEST_RETRY_AFTER
 
 
 def cause(error: BaseException) -> BaseException:

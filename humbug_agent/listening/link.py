@@ -17,17 +17,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
-from humbug_agent.backoff import growing
+from humbug_agent import backoff
 
 STOP_SECONDS = 5.0
 """How long a stop waits for the thread to end."""
 
 BEAT_SECONDS = 1.0
 """How often to look whether the connection still lives."""
-
-FIRST_WAIT = 0.1
-LONGEST_WAIT = 3.0
-"""Seconds between tries, of which one that took long has used up some. What ends meanwhile is not told again."""
 
 STEADY_SECONDS = 10.0
 """A connection that lasted so long was a good one."""
@@ -92,7 +88,7 @@ class Patience(ABC):
     def short(self) -> float:
         """Seconds to wait after one more failure."""
         self.failures += 1
-        wait = growing(self.failures, FIRST_WAIT, LONGEST_WAIT)
+        wait = backoff.CONNECTION.after(self.failures)
         return wait * random.uniform(0.75, 1.0)  # nosec B311 # a pause
 
 

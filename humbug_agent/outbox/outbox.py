@@ -13,6 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from humbug_agent.cdr import MOMENTS, Batch, Damaged, Record, Reject
+from humbug_agent.flat import TEST, Flat, is_call, whole
 from humbug_agent.outbox import minutes, rows, schema
 from humbug_agent.outbox.health import Health
 
@@ -32,11 +33,15 @@ KNOWN_CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery whose time has come; ``attempts`` is how many failed so far."""
+    """A delivery whose time has come; ``attempts`` is how many failed so far. ``test``: it is a test call's."""
 
     id: int
     attempts: int
-    record: Record
+    flat: Flat
+
+    @property
+    def test(self) -> bool:
+        return self.flat.event == TEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Mark:
     """What became of one attempt at delivering call ``id``.
 
     ``state`` is sent, waiting or dead; a waiting one is tried again at ``due`` (seconds since the epoch), or where that
-    is None as if this attempt had not been.
+    is None as if this attempt had not been. ``test``: it is a test call, which is not counted.
     """
 
     id: int
@@ -63,6 +68,7 @@ class Mark:
     status: int | None = None
     reply: str = ""
     error: str = ""
+    test: bool = False
 
 
 _MARK = (
@@ -161,7 +167,7 @@ class Outbox:
             )
         return calls
 
-    def _not_forgotten(self, records: Sequence[Record]) -> list[tuple[object, ...]]:
+    def _not_forgotten(self, records: Sequence[Record]) -> list[Flat]:
         """What the columns of these records hold, but for those that were dropped."""
         found = list(rows.each(records))
         gone = self._among("forgotten", [values[0] for values in found])
@@ -252,7 +258,7 @@ class Outbox:
                 self._make_list_anew(conn, destination)
                 again = (one for one, m in zip(values, marks, strict=True) if m.id in misled)
                 conn.executemany(f"{_MARK} AND state = 'waiting'", again)
-            minutes.count(conn, destination, (m.tried for m in marks if m.state == "sent"))
+            minutes.count(conn, destination, (m.tried for m in marks if m.state == "sent" and not m.test))
             failed = [m for m in marks if m.state != "sent"]
             if not failed:
                 return not misled
@@ -427,5 +433,8 @@ class Outbox:
 
 
 def _due(row: sqlite3.Row) -> Due | Lost:
-    record, call, attempts = rows.record(row), row["call"], row["attempts"]
-    return Lost(call, attempts, record.reason) if isinstance(record, Damaged) else Due(call, attempts, record)
+    call, attempts, *values = row
+    flat = Flat._make(values)
+    if not is_call(flat) and isinstance(found := whole(flat), Damaged):
+        return Lost(call, attempts, found.reason)
+    return Due(call, attempts, flat)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from humbug_agent.cdr import Damaged, Record
+from humbug_agent.flat import Flat, whole
 from humbug_agent.outbox import rows
 from humbug_agent.outbox.dropping import Piecemeal, choose, forget, hour
 from humbug_agent.outbox.outbox import Outbox
@@ -150,7 +151,7 @@ def newest(outbox: Outbox, wanted: Filter, limit: int) -> list[Entry]:
 
 def _entry(row: sqlite3.Row) -> Entry:
     names = [field.name for field in dataclasses.fields(Entry) if field.name != "record"]
-    return Entry(**{name: row[name] for name in names}, record=rows.record(row))
+    return Entry(**{name: row[name] for name in names}, record=whole(Flat._make(row[name] for name in Flat._fields)))
 
 
 def count(outbox: Outbox, wanted: Filter) -> int:

@@ -13,6 +13,7 @@ from types import NoneType
 from typing import Any
 
 from humbug_agent.cdr import Damaged
+from humbug_agent.flat import Flat, whole
 from humbug_agent.outbox import rows
 
 log = logging.getLogger(__name__)
@@ -184,8 +185,7 @@ def _number_from(new: sqlite3.Connection, number: int) -> None:
 def _is_call(new: sqlite3.Connection, call: int) -> bool:
     """A page whose bytes are wrong can look sound to SQLite."""
     cursor = new.execute(f"SELECT {rows.COLUMNS} FROM calls WHERE id = ?", (call,))
-    cursor.row_factory = sqlite3.Row
-    return not isinstance(rows.record(cursor.fetchone()), Damaged)
+    return not isinstance(whole(Flat._make(cursor.fetchone())), Damaged)
 
 
 def _insert(new: sqlite3.Connection, table: str, names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> int:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from humbug_agent.cdr import Batch, Damaged, Record, Reject, digest
-from humbug_agent.outbox import rows
+from humbug_agent.flat import Flat, flatten, whole
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.words import count, said
@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 
 RUNTIME = "/run/humbug-agent"
 """Where systemd does not say it; root can make it."""
-
-_COLUMNS = rows.COLUMNS.split(", ")
 
 
 class SpillError(Exception):
@@ -149,7 +147,7 @@ def _said(item: Record | Reject) -> dict[str, object]:
         return {
             "key": item.key.hex(), "text": item.text.decode("latin-1"), "reason": item.reason, "where": item.where,
         }  # fmt: skip
-    values = dict(zip(_COLUMNS, rows.values(item), strict=True))
+    values: dict[str, object] = flatten(item)._asdict()
     return values | {"identity": item.identity.hex()}
 
 
@@ -162,7 +160,7 @@ def _item(line: bytes) -> Record | Reject:
     if "key" in values:
         text = values["text"].encode("latin-1")
         return Reject(bytes.fromhex(values["key"]), text, values["reason"], values["where"])
-    found = rows.record(values | {"identity": bytes.fromhex(values["identity"])})
+    found = whole(Flat(**values | {"identity": bytes.fromhex(values["identity"])}))
     if isinstance(found, Damaged):
         raise ValueError(found.reason)
     return found

@@ -4,10 +4,8 @@ When a delivery is due is written down by the time of day, which outlives a rest
 deliveries wait, what is written down is moved along.
 """
 
+from humbug_agent.backoff import LONGEST_PUT_OFF
 from humbug_agent.outbox.outbox import Outbox
-
-LONGEST_WAIT = 3660
-"""Seconds. No delivery is put off for longer; one that is due later was put off by a clock since set back."""
 
 SLEWED_SECONDS = 1.0
 """By so much a clock is off, or is brought right bit by bit, and nobody minds."""
@@ -34,5 +32,5 @@ def cut_waits(outbox: Outbox, destination: str, now: float) -> None:
         conn.execute(f"{of_it} due < 0", (now, destination))
         conn.execute(
             f"{of_it} due > ? AND (due > ? OR tried > ?)",
-            (now, destination, now, now + LONGEST_WAIT, now + SLEWED_SECONDS),
+            (now, destination, now, now + LONGEST_PUT_OFF, now + SLEWED_SECONDS),
         )

@@ -1,6 +1,7 @@
 """Where calls come from: one folder a type of source, named by the type's words."""
 
 from datetime import tzinfo
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import cast
 
@@ -26,6 +27,11 @@ def settings_of(kind: str) -> type[SourceSettings]:
     """The settings of a type of SOURCES."""
     folder, _, name = SOURCES[kind].partition(":")
     return cast("type[SourceSettings]", resolve_name(f"{__name__}.{folder}.settings:{name}Settings"))
+
+
+def sample_of(kind: str) -> str:
+    """The block of a type of SOURCES in agent.ini, as its home has it."""
+    return (Path(__file__).parent / SOURCES[kind].partition(":")[0].replace(".", "/") / "sample.ini").read_text("utf-8")
 
 
 def make_source(settings: SourceSettings, zone: tzinfo) -> Source:

@@ -6,6 +6,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from humbug_agent.cdr import Batch
+from humbug_agent.host.codes import Code
 
 if TYPE_CHECKING:
     from humbug_agent.board.model import Board
@@ -15,11 +16,13 @@ class SourceError(Exception):
     """The source can't be read as things are; the text says which file or host, why, and what to do.
 
     Whoever runs the source reads again from the last cursor after ``wait`` seconds; None is the usual, growing pause.
+    ``code`` is what `doctor` calls it.
     """
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
+    def __init__(self, reason: str, wait: float | None = None, *, code: Code = Code.SOURCE) -> None:
         super().__init__(reason)
         self.wait = wait
+        self.code = code
 
 
 class NothingYet(SourceError):

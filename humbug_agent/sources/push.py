@@ -7,8 +7,8 @@ from itertools import chain
 from threading import Event
 from typing import Generic, Protocol, Self, TypeVar
 
-from humbug_agent.backoff import FLOOD_REST
 from humbug_agent.cdr import Batch
+from humbug_agent.host.pbx_first import FLOOD_REST
 from humbug_agent.listening.inbox import Heard, Inbox
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.words import count

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from humbug_agent.host.codes import Code
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.words import said
 
@@ -18,14 +19,15 @@ def look_whether_readable(files: Sequence[Path]) -> None:
     if closed:
         more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
         raise SourceError(
-            f"{closed[0]}{more}: can't be read; let logrotate make it with the owner and the mode of the log itself"
+            f"{closed[0]}{more}: can't be read; let logrotate make it with the owner and the mode of the log itself",
+            code=Code.CLOSED_TO_DAEMON,
         )
 
 
 def look_whether_open(path: Path) -> None:
     """Raises SourceError where this file or directory may not be read, with what would help. It may be missing."""
     if helps := what_helps(path):
-        raise SourceError(f"{path}: can't be read; {helps}")
+        raise SourceError(f"{path}: can't be read; {helps}", code=Code.CLOSED_TO_DAEMON)
 
 
 def in_words(error: Exception) -> str:

@@ -21,16 +21,25 @@ SETTLED_SECONDS = 10.0
 LAST, MISSED = 20, 5
 """So many of the last calls missed: it is deaf."""
 
+LEAST, SHARE = 5, 10
+"""So many calls, and more than one in ten, that one source has and another one has not: they disagree."""
+
+LOOK_BACK_SECONDS = 24 * 3600.0
+
 Sightings = Counter[tuple[str, ...]]
 """Names of sources, sorted -> how many calls just these saw."""
 
 
-def sightings(outbox: Outbox, since: float, ended: tuple[float, float] = (0.0, float("inf"))) -> Sightings:
-    """Of the calls accepted ``since`` that ``ended`` between two times; all are seconds since the epoch."""
+def sightings(
+    outbox: Outbox, since: float, ended: tuple[float, float] = (0.0, float("inf")), until: float = float("inf")
+) -> Sightings:
+    """Of the calls accepted from ``since`` ``until`` then that ``ended`` between two times; seconds since the epoch."""
     found = outbox.select(
         "SELECT CAST(source AS TEXT) AS source, CAST(also AS TEXT) AS also, count(*) AS n FROM calls "
-        "WHERE accepted >= ? AND event = 'Cdr' AND \"end\" BETWEEN ? AND ? GROUP BY calls.source, calls.also",
+        "WHERE accepted BETWEEN ? AND ? AND event = 'Cdr' AND \"end\" BETWEEN ? AND ? "
+        "GROUP BY calls.source, calls.also",
         since,
+        until,
         *ended,
     )
     seen = Sightings()
@@ -45,6 +54,30 @@ def in_words(seen: Sightings) -> str:
         f"{number:,} by {' and '.join(names)}{' only' if len(names) == 1 else ''}"
         for names, number in sorted(seen.items())
     )
+
+
+def disagreement(outbox: Outbox, config: Config, *, deaf: bool) -> str:
+    """Of sources that have the calls of one Asterisk and were all well since: whose calls another one misses, in words.
+
+    Blank where they agree, or too little is known. ``deaf``: that those which listen miss some is said already. Raises
+    OutboxError.
+    """
+    reading = [source.name for source in config.sources if source.reads_asterisk]
+    listening = [source.name for source in config.sources if source.hears_asterisk]
+    health, now = outbox.health(), time.time()
+    stands = [health.get(f"source {name}") for name in (*reading, *listening)]
+    if not (reading and listening) or not all(one and one.state == "ok" for one in stands):
+        return ""
+    since = max(now - LOOK_BACK_SECONDS, *(one.since for one in stands if one))
+    seen = sightings(outbox, since, (since, float("inf")), now - SETTLED_SECONDS)
+    total = sum(number for names, number in seen.items() if {*names} & {*reading, *listening})
+    for name in reading if deaf else [*reading, *listening]:
+        missed = sum(
+            number for names, number in seen.items() if name not in names and {*names} & {*reading, *listening}
+        )
+        if missed >= LEAST and missed * SHARE > total:
+            return f"source {name} does not have {missed:,} of {count(total, 'call')} of this PBX: {in_words(seen)}"
+    return ""
 
 
 class Gaps:

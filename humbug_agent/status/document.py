@@ -14,11 +14,14 @@ class Part:
 
     ``state``: ok, failing, paused; starting and stopped while no daemon tells; removed from agent.ini, or not taken of
     it. ``message`` says why in words, blank when all is well. ``since``: for how long the state has been so.
+
+    ``code`` is what `doctor` calls it, once it has been so for minutes; blank before, and where all is well.
     """
 
     state: str
     message: str
     since: str | None
+    code: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,15 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindingStatus:
+    """A finding of `doctor` that came up while the daemon ran, and stayed for minutes; ``since`` when."""
+
+    code: str
+    message: str
+    since: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """The agent that uses one outbox, whether it runs or not. ``pid`` is None where it does not."""
 
@@ -104,6 +116,7 @@ class Status:
     destinations: Mapping[str, DestinationStatus]
     page: PageStatus | None
     boards: Mapping[str, Part]
+    findings: Sequence[FindingStatus]
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)

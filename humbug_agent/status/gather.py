@@ -7,6 +7,7 @@ from datetime import tzinfo
 from pathlib import Path
 
 from humbug_agent.config import Config
+from humbug_agent.host.codes import Code, said_by
 from humbug_agent.outbox import queries
 from humbug_agent.outbox.health import Health
 from humbug_agent.outbox.outbox import Outbox
@@ -15,6 +16,7 @@ from humbug_agent.sources.readable import in_words
 from humbug_agent.status import coverage, taken
 from humbug_agent.status.document import (
     DestinationStatus,
+    FindingStatus,
     OutboxStatus,
     PageStatus,
     Part,
@@ -23,6 +25,12 @@ from humbug_agent.status.document import (
     Status,
 )
 from humbug_agent.words import iso, no_room
+
+SETTLED_SECONDS = 300.0
+"""What has been so for so long is a finding: what comes and goes is none."""
+
+FOUND = "found"
+"""The state of a part "finding CODE" of which the daemon found something."""
 
 SEEN_HOURS = 24
 """For how long `status` looks back when it says which source saw which calls."""
@@ -89,7 +97,7 @@ def gather_from(
         deliveries=sums,
         sources={
             name: _source(
-                _part(stands(f"source {name}"), zone),
+                _part(stands(f"source {name}"), zone, now, Code.SOURCE),
                 by_name.get(name),
                 read.get(name),
                 totals.rejects.get(name, 0),
@@ -102,12 +110,22 @@ def gather_from(
         sightings=[Sighting(sources=list(names), calls=number) for names, number in sorted(seen.items())],
         destinations={
             name: _destination(
-                _part(stands(f"destination {name}", name in destinations), zone), name, totals, since, now, zone
+                _part(stands(f"destination {name}", name in destinations), zone, now, Code.RECEIVER),
+                name,
+                totals,
+                since,
+                now,
+                zone,
             )
             for name in _names([*destinations, *totals.deliveries], running, "destination")
         },
-        page=_page((went.page if went else "") or page, stands("page"), zone),
-        boards={name: _part(stands(f"board {name}"), zone) for name in _names([], running, "board")},
+        page=_page((went.page if went else "") or page, _part(stands("page"), zone, now, Code.PAGE)),
+        boards={name: _part(stands(f"board {name}"), zone, now, None) for name in _names([], running, "board")},
+        findings=[
+            FindingStatus(code=name, message=found.message, since=iso(found.since, zone))
+            for name in _names([], running, "finding")
+            if (found := running[f"finding {name}"]).state == FOUND and now - found.since >= SETTLED_SECONDS
+        ],
     )
 
 
@@ -117,12 +135,16 @@ def _names(given: Sequence[str], health: Mapping[str, Health], kind: str) -> lis
     return list(dict.fromkeys([*given, *told]))
 
 
-def _part(health: Health, zone: tzinfo) -> Part:
-    return Part(state=health.state, message=health.message, since=iso(health.since, zone))
+def _part(health: Health, zone: tzinfo, now: float, usual: Code | None) -> Part:
+    """``usual``: what it mostly is where it does not work; None where `doctor` has no name for that."""
+    code = ""
+    if usual and health.state in ("failing", "paused") and now - health.since >= SETTLED_SECONDS:
+        code = said_by(health.message, usual)
+    return Part(state=health.state, message=health.message, since=iso(health.since, zone), code=code)
 
 
-def _page(where: str, health: Health, zone: tzinfo) -> PageStatus | None:
-    return PageStatus(where=where, **asdict(_part(health, zone))) if where else None
+def _page(where: str, part: Part) -> PageStatus | None:
+    return PageStatus(where=where, **asdict(part)) if where else None
 
 
 def _source(
@@ -144,8 +166,10 @@ def _source(
             unread = source.unread(read.cursor if read else None)
         except (OSError, SourceError) as error:
             trouble = trouble or in_words(error)
+    deaf = part.state == "ok" and part.message
     return SourceStatus(
         state=part.state,
+        code=part.code or (Code.DEAF if deaf else Code.ZONE if doubt else ""),
         message="; ".join(filter(None, [part.message or trouble, doubt, crowded])),
         since=part.since,
         calls=read.calls if read else 0,

@@ -29,7 +29,7 @@ class Overview:
 
     def as_json(self) -> dict[str, object]:
         """The object of `status --json`."""
-        wrong = [{"level": trouble.level.name, "message": trouble.said} for trouble in self.wrong]
+        wrong = [{"level": one.level.name, "message": one.said, "code": one.code} for one in self.wrong]
         return {**self.status.as_json(), "agent_ini": asdict(self.agent_ini), "troubles": wrong}
 
     @property
@@ -103,9 +103,7 @@ def compared(
     if mistakes:
         wrong = _listed(path, mistakes)
         return "mistakes", f"{path} changed{when} and has mistakes; going on with the one read at {read}: {wrong}"
-    reload = systemd.to_reload(
-        by_systemd=went.by_systemd, options="" if path == DEFAULT_PATH else f"--config {shlex.quote(str(path))} "
-    )
+    reload = systemd.to_reload(went.unit, options="" if path == DEFAULT_PATH else f"--config {shlex.quote(str(path))} ")
     return "changed", f"{path} changed since it was read at {read}; reload to take it: {reload}"
 
 

@@ -31,7 +31,7 @@ class Taken:
 
     ``read`` and ``refused`` (0: never) are seconds since the epoch; ``page`` is where it listens, or blank.
 
-    ``mistakes`` are those for which a later agent.ini was refused, at ``refused``. ``by_systemd``: its unit runs.
+    ``mistakes`` are those for which a later agent.ini was refused, at ``refused``. ``unit`` is systemd's, or blank.
     """
 
     path: str
@@ -41,7 +41,7 @@ class Taken:
     digest: str
     page: str
     max_bytes: int
-    by_systemd: bool
+    unit: str
     refused: float = 0.0
     mistakes: Sequence[str] = ()
 
@@ -62,7 +62,7 @@ def taken_now(config: Config, pid: int, max_bytes: int) -> Taken:
     salt = secrets.token_hex(16)
     page = config.status.where if config.status else ""
     path, digest = str(config.path.absolute()), _digest(config.said, salt)
-    return Taken(path, pid, time.time(), salt, digest, page, max_bytes, systemd.started_us())
+    return Taken(path, pid, time.time(), salt, digest, page, max_bytes, systemd.unit())
 
 
 def _digest(said: Secret, salt: str) -> str:

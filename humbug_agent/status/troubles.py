@@ -25,11 +25,17 @@ class Trouble:
     """One thing that is wrong, in a sentence.
 
     ``fails``: something can't do its work, for which `status` ends with 1. Else somebody should look after it.
+    ``code`` is what `doctor` calls it; blank where it has no name for it, or before it has been so for minutes.
     """
 
     level: Level
     said: str
     fails: bool
+    code: str = ""
+
+    @property
+    def shown(self) -> str:
+        return f"{self.code} {self.said}" if self.code else self.said
 
 
 def troubles(status: Status) -> list[Trouble]:
@@ -43,6 +49,7 @@ def troubles(status: Status) -> list[Trouble]:
         parts += _of_part(f"board {name}", board, Level.WARNING)
     if status.page:
         parts += _of_part("page", status.page, Level.WARNING)
+    parts += [Trouble(Level.WARNING, one.message, False, one.code) for one in status.findings]
     return sorted(parts, key=lambda trouble: (trouble.level, trouble.fails), reverse=True)
 
 
@@ -64,9 +71,9 @@ def _of_outbox(status: Status) -> Iterator[Trouble]:
 def _of_part(name: str, one: Part, failing: Level, waiting: int = 0) -> Iterator[Trouble]:
     said = f": {one.message}" if one.message else ""
     if one.state in ("failing", "paused"):
-        yield Trouble(failing, f"{name} is {one.state}{said}", True)
+        yield Trouble(failing, f"{name} is {one.state}{said}", True, one.code)
     elif one.state == "removed" and waiting:
         wait = count(waiting, "call waits", "calls wait")
         yield Trouble(Level.WARNING, f"{wait} for {name}, which is not in agent.ini", False)
     elif said:
-        yield Trouble(Level.WARNING, f"{name}{said}", False)
+        yield Trouble(Level.WARNING, f"{name}{said}", False, one.code)

@@ -215,8 +215,7 @@ class Daemon:
 
     def cpu(self) -> float:
         """User and system seconds so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_of(self._process.pid)
 
     def stop(self) -> None:
         """By SIGTERM, in good order."""
@@ -244,6 +243,12 @@ class Look:
 
     def used_mib(self) -> float:
         return self._box.used_bytes() / 2**20
+
+
+def cpu_of(pid: int) -> float:
+    """User and system seconds that a process has used, also one that has ended and was not waited for yet."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def vm_hwm_mib(pid: int | str) -> float:

@@ -3,15 +3,19 @@
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from tests.bench import peers as other_peers
 from tests.bench.lab import BenchError, Daemon, Receiver, Site, child, wait_for
 
 ASTERISK_LINES = 3500
 """Lines a second: the most that Asterisk was seen to write on two cores."""
+
+WORSE = 1.2
+"""A ratio that got worse by this factor fails."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +38,14 @@ FULL = Size(rounds=3, read=50_000, fast=20_000, slow=10, backlog=1_000_000, deli
 
 @dataclass(frozen=True)
 class Measure:
+    """``ratio``: both sides are of this run, so it can be compared with another run's; which way it gets worse."""
+
     name: str
     value: float
     unit: str
     target: str
     met: bool | None
+    ratio: Literal["", "worse when less", "worse when more"] = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,24 @@ class Report:
             met, target = value <= at_most, f"<= {at_most:g}"
         self.measures.append(Measure(name, value, unit, target, met))
 
+    def ratio(self, name: str, value: float, *, worse: Literal["less", "more"], at_least: float | None = None) -> None:
+        self.add(name, value, "", at_least=at_least)
+        self.measures[-1] = replace(
+            self.measures[-1], ratio="worse when less" if worse == "less" else "worse when more"
+        )
+
+    def worse_than(self, recorded: Mapping[str, float]) -> list[str]:
+        """The ratios that are worse by more than a fifth than they were."""
+        found = []
+        for one in self.measures:
+            before = recorded.get(one.name)
+            if not one.ratio or before is None:
+                continue
+            better, worse = (before, one.value) if one.ratio == "worse when more" else (one.value, before)
+            if worse > WORSE * better:
+                found.append(f"{one.name} is {one.value:.3g}, was {before:.3g}")
+        return found
+
     def count(self, name: str, lines: int, sent: int, stats: dict[str, Any]) -> None:
         self.counts.append(Count(name, lines, sent, stats["accepted"], stats["distinct"], stats["duplicates"]))
 
@@ -102,7 +127,7 @@ def reading(bench: Bench) -> None:
     report.add("read: into the outbox", rate, "lines/s", at_least=ASTERISK_LINES)
     report.add("read: CPU per 1,000", statistics.median(one["cpu"] / one["calls"] * 1000 for one in read), "s")
     report.add("read: csv module into plain sqlite", baseline, "lines/s")
-    report.add("read: ratio to that", rate / baseline, "")
+    report.ratio("read: ratio to that", rate / baseline, worse="less")
 
 
 def delivering(bench: Bench) -> None:
@@ -144,10 +169,26 @@ def delivering(bench: Bench) -> None:
         report.add(f"deliver: {name}", rate, "records/s")
         report.add(f"deliver: CPU per 1,000, {name}", cpu, "s")
         if ideal:
-            report.add(f"deliver: ratio to the ideal, {name}", rate / ideal, "", at_least=0.95)
+            report.ratio(f"deliver: ratio to the ideal, {name}", rate / ideal, worse="less", at_least=0.95)
         else:
-            report.add(f"deliver: ratio to bare, {name}", rate / bare_rate, "")
-            report.add(f"deliver: CPU ratio to bare, {name}", cpu / bare_cpu, "")
+            report.ratio(f"deliver: ratio to bare, {name}", rate / bare_rate, worse="less")
+            report.ratio(f"deliver: CPU ratio to bare, {name}", cpu / bare_cpu, worse="more")
+
+
+def peers(bench: Bench) -> None:
+    """The agent beside what others would use, each alone and one after the other."""
+    report, size, receiver = bench.report, bench.size, bench.receiver
+    idle = bench.site("peers-idle")
+    site = bench.site("peers")
+    site.grow(size.fast)
+    receiver.reset()
+    cpu = (site.run("run", "--once").cpu - idle.run("run", "--once").cpu) / size.fast
+    report.count("peers: humbug-agent", site.lines, site.sent(), receiver.stats())
+    report.add("peers: CPU per 1,000, humbug-agent", cpu * 1000, "s")
+    for peer in other_peers.present():
+        others = other_peers.cpu_per_line(peer, site.csv, bench.folder / peer.program, receiver, site.lines)
+        report.add(f"peers: CPU per 1,000, {peer.name}", others * 1000, "s")
+        report.ratio(f"peers: humbug-agent's CPU to that of {peer.name}", cpu / others, worse="more")
 
 
 def backlog(bench: Bench) -> None:
@@ -166,7 +207,7 @@ def backlog(bench: Bench) -> None:
     for name, command in (("status", ("status",)), ("outbox list", ("outbox", "list", "--limit", "50"))):
         took, baseline = (statistics.median(one.run(*command).took for _ in range(3)) for one in (site, empty))
         report.add(f"backlog: {name}", took, "s")
-        report.add(f"backlog: {name}, ratio to an empty outbox", took / baseline, "")
+        report.ratio(f"backlog: {name}, ratio to an empty outbox", took / baseline, worse="more")
 
     receiver.reset()
     with site.daemon() as daemon:
@@ -256,6 +297,7 @@ def _first_post(receiver: Receiver, daemon: Daemon) -> float:
 ALL: dict[str, Callable[[Bench], None]] = {
     "reading": reading,
     "delivering": delivering,
+    "peers": peers,
     "backlog": backlog,
     "following": following,
     "sustained": sustained,

@@ -20,6 +20,9 @@ from tests.bench.measures import ALL, FULL, QUICK, Bench, Report
 SKIPPED = 77
 """The exit code for "could not be measured here", as automake has it."""
 
+RECORDED = Path(__file__).with_name("recorded.json")
+"""The ratios of the last run that somebody kept."""
+
 NUMBERS = ("VALUE", "CALLS", "SENT", "ACCEPTED", "DISTINCT", "REPEATED")
 """Columns that are aligned to the right."""
 
@@ -30,6 +33,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there as well")
     parser.add_argument("--only", action="append", choices=ALL, help="only this part; can be given more than once")
     parser.add_argument("--dir", type=Path, help="work in here: the disk that is measured (default: the temporary one)")
+    parser.add_argument("--record", action="store_true", help=f"keep the ratios, in {RECORDED.name}, for later runs")
     args = parser.parse_args()
     # So that what it started ends with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -63,10 +67,14 @@ def main() -> int:
             "counts": [dataclasses.asdict(one) | {"good": one.good} for one in report.counts],
         }
         args.json.write_text(json.dumps(found, indent=2) + "\n")
-    for title, names in (("LOST OR REPEATED", lost), ("targets missed", missed)):
+    worse = report.worse_than(json.loads(RECORDED.read_text())["ratios"]) if RECORDED.exists() else []
+    for title, names in (("LOST OR REPEATED", lost), ("targets missed", missed), ("worse than recorded", worse)):
         if names:
             print(f"\n{title}: {'; '.join(names)}")
-    return 1 if lost or (missed and not args.quick) else 0
+    if args.record:
+        ratios = {one.name: round(one.value, 3) for one in report.measures if one.ratio}
+        RECORDED.write_text(json.dumps({"machine": machine, "ratios": ratios}, indent=2) + "\n")
+    return 1 if lost or ((missed or worse) and not args.quick) else 0
 
 
 def show(machine: dict[str, Any], report: Report) -> None:

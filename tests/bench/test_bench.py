@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.measures import Report
+from tests.bench.peers import present
+
 pytestmark = pytest.mark.alone
 
 MEASURES = {
@@ -36,6 +39,12 @@ MEASURES = {
     "deliver: 50 ms x16",
     "deliver: CPU per 1,000, 50 ms x16",
     "deliver: ratio to the ideal, 50 ms x16",
+    "peers: CPU per 1,000, humbug-agent",
+    *(
+        name
+        for peer in present()
+        for name in (f"peers: CPU per 1,000, {peer.name}", f"peers: humbug-agent's CPU to that of {peer.name}")
+    ),
     "backlog: calls",
     "backlog: reading them",
     "backlog: peak memory of reading",
@@ -69,6 +78,7 @@ COUNTS = {
     "deliver: bare http.client, 0 ms",
     "deliver: bare http.client, 50 ms",
     *(f"deliver: {delay} ms x{connections}" for delay in (0, 50) for connections in (4, 16)),
+    "peers: humbug-agent",
     "backlog: stopped half-way",
     "follow: 20/s",
     "follow: 200/s",
@@ -101,3 +111,14 @@ def test_quick_run_measures_everything_and_loses_nothing(tmp_path: Path) -> None
     for one in found["measures"]:
         assert one["name"] in out
         assert one["value"] >= 0
+
+
+def test_a_ratio_that_got_worse_by_a_fifth_is_named() -> None:
+    report = Report()
+    report.ratio("rate", 0.8, worse="less")
+    report.ratio("cost", 1.1, worse="more")
+    report.add("seconds", 100.0, "s")
+    assert report.worse_than({"rate": 0.9, "cost": 1.0, "seconds": 1.0}) == []
+    assert report.worse_than({"rate": 0.2, "cost": 9.0}) == []
+    assert report.worse_than({"rate": 1.0}) == ["rate is 0.8, was 1"]
+    assert report.worse_than({"cost": 0.9}) == ["cost is 1.1, was 0.9"]

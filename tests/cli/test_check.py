@@ -1,6 +1,7 @@
 """`check`: what it tries, as whom, and what it calls things. Real files, ports and users; it sends no call."""
 
 import errno
+import fcntl
 import grp
 import os
 import pwd
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from xml.etree import ElementTree
 
@@ -25,7 +27,7 @@ from humbug_agent.host.daemon_user import User, acting_as
 from humbug_agent.http_client.client import HttpClient, NoAnswer
 from humbug_agent.receiver import Background, Receiver, Store
 from humbug_agent.sources.readable import in_words, what_helps
-from tests.kit.host import Host, wait_until
+from tests.kit.host import API_KEY, Host, wait_until
 from tests.kit.ipps_host import free
 from tests.kit.paths import DATA
 
@@ -148,6 +150,46 @@ def test_root_is_told_what_the_daemons_user_may_read(host: Host) -> None:
         assert "source csv" not in fails()
     finally:
         shutil.rmtree(home)
+
+
+@as_root
+def test_a_key_that_systemd_hands_to_the_daemon_may_be_roots_alone(host: Host) -> None:
+    with TemporaryDirectory(prefix="humbug-credentials-", dir="/var/tmp") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        outbox, handed, key = home / "outbox", home / "handed", home / "etc" / "api-key"
+        for one in (outbox, handed, key.parent):
+            one.mkdir(mode=0o755)
+        key.write_text(API_KEY)
+        key.chmod(0o600)
+        shutil.chown(outbox, "nobody")
+        shutil.copy(key, handed / "api-key")
+        shutil.chown(handed / "api-key", "nobody")
+        log = home / "Master.csv"
+        shutil.copy(DATA / "asterisk22" / "Master-full.csv", log)
+        host.ini = home / "agent.ini"
+        host.ini.write_text(
+            f"[agent]\noutbox = {outbox}/outbox.db\n[source csv]\ntype = asterisk_csv\npath = {log}\n"
+            f"[destination humbug]\ntype = humbug\nurl = {host.receiver.url}\napi_key_file = {key}\n"
+        )
+        assert str(key) in found(host, 1)["configuration"]["message"]
+        # Who has the outbox's lock is the daemon; its user may not get at this program here.
+        lock = os.open(outbox / "outbox.db.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        shutil.chown(outbox / "outbox.db.lock", "nobody")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        environment = {**os.environ, "CREDENTIALS_DIRECTORY": str(handed)}
+        daemon = subprocess.Popen(
+            ["sleep", "60"], user="nobody", group="nogroup", extra_groups=[], pass_fds=[lock], env=environment
+        )
+        try:
+            os.write(lock, b"%d\n%s\n" % (daemon.pid, os.fsencode(host.ini)))
+            os.close(lock)
+            assert found(host, 0)["configuration"]["ok"]
+            check(host.ini)
+            assert "CREDENTIALS_DIRECTORY" not in os.environ
+        finally:
+            daemon.kill()
+            daemon.wait()
 
 
 @as_root

@@ -30,6 +30,7 @@ LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
 READING = [
     ["run", "--once"],
     ["check"],
+    ["doctor"],
     ["status"],
     ["explain", "x"],
     ["outbox", "list"],
@@ -37,6 +38,8 @@ READING = [
     ["outbox", "replay"],
     ["outbox", "purge", "1"],
     ["outbox", "export"],
+    ["test-call"],
+    ["support"],
 ]
 """Every command that reads agent.ini."""
 
@@ -65,9 +68,9 @@ def leaves(group: click.Group, way: tuple[str, ...] = ()) -> Iterator[tuple[tupl
 
 def test_every_command_that_reads_agent_ini_takes_config_and_no_other() -> None:
     taking = {way for way, command in leaves(main) if "--config" in {o for p in command.params for o in p.opts}}
-    reading = {tuple(word for word in words if word.isalpha() and word != "x") for words in READING}
-    # `reload` finds the daemon by it.
-    assert taking == {*reading, ("outbox",), ("reload",)}
+    reading = {tuple(word for word in words if word[0].isalpha() and word != "x") for words in READING}
+    # `reload` finds the daemon by it, `init` makes it.
+    assert taking == {*reading, ("outbox",), ("reload",), ("init",)}
 
 
 @pytest.mark.parametrize("words", READING, ids=" ".join)

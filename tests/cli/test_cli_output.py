@@ -24,6 +24,8 @@ SAYING = [
     ["run", "--once"],
     ["check"],
     ["check", "--json"],
+    ["doctor"],
+    ["doctor", "--json"],
     ["status"],
     ["status", "--json"],
     ["explain", RECORD],

@@ -104,28 +104,39 @@ def test_a_source_that_can_not_be_read_is_said_once_and_read_when_it_can_be(host
 
 
 def test_systemd_is_told_when_it_runs_lives_reloads_and_ends(host: Host) -> None:
-    address = host.folder / "notify"
+    address, before = host.folder / "notify", time.monotonic()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(address))
-        systemd.settimeout(10)
+        systemd.settimeout(30)
         environment = os.environ | {"NOTIFY_SOCKET": str(address), "JOURNAL_STREAM": "8:1"}
         command = [PROGRAM, "--config", str(host.ini), "run"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as daemon:
             try:
-                told = [systemd.recv(100) for _ in range(2)]
+                told = [systemd.recv(1000) for _ in range(3)]
                 daemon.send_signal(signal.SIGHUP)
                 while told[-1] != b"READY=1":
-                    told.append(systemd.recv(100))
+                    told.append(systemd.recv(1000))
+                host.ini.write_text("nonsense = 1\n")
+                daemon.send_signal(signal.SIGHUP)
+                while told[-1] != b"READY=1":
+                    told.append(systemd.recv(1000))
+                host.write()
+                while told[-1] != b"STATUS=126 calls, 0 waiting, 126 sent, 0 dead, 0 rejects":
+                    told.append(systemd.recv(1000))
                 daemon.terminate()
                 while told[-1] != b"STOPPING=1":
-                    told.append(systemd.recv(100))
+                    told.append(systemd.recv(1000))
                 assert daemon.wait(10) == 0
                 assert daemon.stderr
                 log = daemon.stderr.read().splitlines()
             finally:
                 daemon.kill()
-    assert told[:2] == [b"READY=1", b"WATCHDOG=1"]
-    assert b"RELOADING=1" in told
+    assert told[:3] == [b"STATUS=reading master-csv, delivering to humbug", b"READY=1", b"WATCHDOG=1"]
+    # One that took agent.ini (twice the same: it is told again), one that refused it. Both end with READY=1.
+    reloads = [state.split(b"\nMONOTONIC_USEC=") for state in told if state.startswith(b"RELOADING=1")]
+    began = [int(reload[1]) / 1e6 for reload in reloads]
+    assert len(began) == 3
+    assert before < began[0] < began[-1] < time.monotonic()
     # For the journal: the priority in front, and no time, which it knows itself.
     assert log[0].startswith(b"<6>reading master-csv")
 

@@ -65,6 +65,7 @@ def test_a_daemon_that_is_well_and_one_that_is_down(host: Host, page: Page) -> N
             "state": "ok",
             "message": "",
             "since": "",
+            "code": "",
         }
     assert exit_code(host) == 1
     words, numbers = nagios(host, 2)
@@ -117,7 +118,7 @@ def test_a_source_with_a_word_of_warning_is_shown_with_it(host: Host) -> None:
         found = host.status()["sources"]["master-csv"]
         assert (found["state"], found["message"]) == ("ok", said)
         assert f"source master-csv: {said}" in host.run("status")
-        assert nagios(host, 1)[0] == f"WARNING - source master-csv: {said.replace('|', '/')}"
+        assert nagios(host, 1)[0] == f"WARNING - HA-0027 source master-csv: {said.replace('|', '/')}"
 
 
 def test_a_page_that_can_not_listen(host: Host, page: Page, tmp_path: Path) -> None:
@@ -226,6 +227,7 @@ def test_what_the_daemon_has_not_taken_is_not_shown_as_read(host: Host) -> None:
             "state": "not taken",
             "message": "",
             "since": None,
+            "code": "",
         }
         assert "changed since it was read at" in nagios(host, 1)[0]
 

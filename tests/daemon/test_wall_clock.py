@@ -15,8 +15,8 @@ from sqlite_utils import Database
 from humbug_agent.cdr import CDR, Batch, wall_clock
 from humbug_agent.config import load
 from humbug_agent.daemon import housekeeping
+from humbug_agent.flat import OF_THE_RECORD, flatten
 from humbug_agent.outbox import outbox as outboxes
-from humbug_agent.outbox import rows
 from humbug_agent.outbox.migrations import migrations
 from humbug_agent.outbox.outbox import Outbox
 from tests.kit.calls import call, cdrs, records_of
@@ -95,9 +95,9 @@ def test_an_outbox_of_before_keeps_what_it_would_have_sent(host: Host, monkeypat
     migrations.apply(old, stop_before="m004_wall_clock")
     summer = datetime(2026, 7, 1, 12, tzinfo=UTC)
     before = [call(1, start=summer, answer=None, end=summer), call(2), call(3)]
-    names, places = ", ".join(rows.FIELDS), ", ".join("?" * (len(rows.FIELDS) + 2))
+    names, places = ", ".join(OF_THE_RECORD), ", ".join("?" * (len(OF_THE_RECORD) + 2))
     for record in before:
-        values = ("csv", 1.0, *rows.values(record)[: len(rows.FIELDS)])
+        values = ("csv", 1.0, *flatten(record)[: len(OF_THE_RECORD)])
         old.conn.execute(f"INSERT INTO calls (source, accepted, {names}) VALUES ({places})", values)
     old.conn.execute("INSERT INTO deliveries (call, destination) SELECT id, 'humbug' FROM calls")
     old.conn.commit()

@@ -190,10 +190,8 @@ def ask(outbox: Outbox) -> Iterator[Ask]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are short enough for a test."""
-    for name in ("FIRST_WAIT", "FIRST_PAUSE", "FIRST_RETRY"):
-        monkeypatch.setattr(backoff, name, 0.1)
-    for name in ("LONGEST_WAIT", "LONGEST_PAUSE", "LONGEST_RETRY"):
-        monkeypatch.setattr(backoff, name, 0.4)
+    for name in ("DESTINATION", "PAUSED", "DELIVERY"):
+        monkeypatch.setattr(backoff, name, backoff.Growth(0.1, 0.4))
 
 
 @pytest.fixture

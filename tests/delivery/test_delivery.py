@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from humbug_agent.backoff import LONGEST_PUT_OFF
 from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
-from humbug_agent.outbox.waits import LONGEST_WAIT
 from humbug_agent.receiver import Background, Misbehaviour, Receiver, Store
 from tests.kit.rude import Act, Request, Rude, until
 from tests.kit.sending import Ask, Filled, Make
@@ -210,7 +210,7 @@ def test_what_a_clock_since_set_back_has_put_off_is_delivered(
     now = time.time()
     with outbox.transaction() as conn:
         conn.execute("UPDATE deliveries SET due = ? WHERE call = 1", (now + 30 * 86400,))
-        conn.execute("UPDATE deliveries SET due = ?, tried = ? WHERE call = 2", (now + LONGEST_WAIT - 60, now - 1))
+        conn.execute("UPDATE deliveries SET due = ?, tried = ? WHERE call = 2", (now + LONGEST_PUT_OFF - 60, now - 1))
         # Tried while the clock was an hour ahead.
         conn.execute("UPDATE deliveries SET due = ?, tried = ? WHERE call = 4", (now + 3500, now + 3490))
     with Rude() as server:

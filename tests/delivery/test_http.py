@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Refused
+from humbug_agent.flat import flatten
 from tests.kit.rude import Act, Rude, until
 from tests.kit.sending import Call, Failure, Make
 
@@ -374,7 +375,7 @@ def test_an_answer_that_came_while_the_process_stood_still_is_one(
 
         for rest in (*before, "0.2"):
             came.clear()
-            destination.begin([(number, call(number)) for number in range(8)])
+            destination.begin([(number, flatten(call(number))) for number in range(8)])
             assert server.stdout.readline() == "asked\n"
             if rest != "0":
                 # Whoever keeps the interpreter's lock stops all threads, as SIGSTOP does.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from humbug_agent import __version__
 from humbug_agent.cdr import Direction, Disposition, Notice
 from humbug_agent.destinations.humbug.destination import encoded, inner, plain
+from humbug_agent.flat import flatten
 from humbug_agent.receiver import decode
 from tests.kit.paths import DATA
 from tests.kit.rude import Rude
@@ -80,7 +81,7 @@ def test_the_vendors_call_read_from_a_pbx_becomes_the_vendors_text(call: Call, u
         uniqueid=said["UniqueID"],
     )
     humbug = unsent("http://x/", zone=ZURICH, api_key=GIVEN["gateway"], encryption_key=GIVEN["key"])
-    text = unxored(dict(parse_qsl(humbug.body(cdr, GIVEN["event_time"])))["data"], GIVEN["key"]).decode()
+    text = unxored(dict(parse_qsl(humbug.body(flatten(cdr), GIVEN["event_time"])))["data"], GIVEN["key"]).decode()
     # The sample's ANSWER is not a word of Asterisk's: ours is.
     assert text == EXPECTED["inner"].replace("Disposition=ANSWER&", "Disposition=ANSWERED&")
 
@@ -92,7 +93,7 @@ def test_whatever_the_call_and_the_keys_hold_comes_out_again(
 ) -> None:
     names = ("src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata", "userfield")
     cdr = call(**dict(zip(names, texts, strict=True)))
-    body = unsent("http://x/", api_key=api_key, encryption_key=key).body(cdr, SENT_AT)
+    body = unsent("http://x/", api_key=api_key, encryption_key=key).body(flatten(cdr), SENT_AT)
     src, dst = (text[1:] if re.fullmatch(r"\+[0-9]{5,}", text) else text for text in texts[:2])
     went_in = ["Cdr", src, dst, *texts[2:8], "2026-01-15 12:00:01", "2026-01-15 12:00:06", "2026-01-15 12:01:06"]
     went_in += ["65", "60", "ANSWERED", "1700000000.1", texts[8] or "inbound"]
@@ -106,8 +107,8 @@ def test_whatever_the_call_and_the_keys_hold_comes_out_again(
 def test_unescaped_values_go_as_the_bytes_that_they_are(call: Call, unsent: Make, text: str, key: str) -> None:
     humbug = unsent("http://x/", api_key="k", encryption_key=key, value_escaping="none")
     cdr = call(clid=text)
-    data = dict(parse_qsl(humbug.body(cdr, SENT_AT)))["data"]
-    raw = "".join(f"{name}={value}&" for name, value in humbug.fields(cdr).items())
+    data = dict(parse_qsl(humbug.body(flatten(cdr), SENT_AT)))["data"]
+    raw = "".join(f"{name}={value}&" for name, value in humbug.fields(flatten(cdr)).items())
     assert unxored(data, key) == f"gateway=k&encoded=1&{raw}".encode()
     assert f"CallerID={text}&" in raw
     assert re.fullmatch("[0-9a-f]*", data)
@@ -116,7 +117,7 @@ def test_unescaped_values_go_as_the_bytes_that_they_are(call: Call, unsent: Make
 def test_each_byte_over_7f_is_two_digits(call: Call, unsent: Make) -> None:
     # The vendor's C collector prints eight for them.
     humbug = unsent("http://x/", api_key="k", encryption_key="a")
-    data = [dict(parse_qsl(humbug.body(call(clid=clid), SENT_AT)))["data"] for clid in ("", "ÿ" * 100)]
+    data = [dict(parse_qsl(humbug.body(flatten(call(clid=clid)), SENT_AT)))["data"] for clid in ("", "ÿ" * 100)]
     assert len(data[1]) - len(data[0]) == 2 * len(("ÿ" * 100).encode())
 
 
@@ -133,14 +134,14 @@ def test_what_is_no_call_goes_with_its_own_fields_and_its_own_time(unsent: Make,
 
 
 def test_an_unanswered_call_has_a_blank_answer_time(call: Call, unsent: Make) -> None:
-    fields = unsent("http://x/").fields(call(answer=None, disposition=Disposition.NO_ANSWER))
+    fields = unsent("http://x/").fields(flatten(call(answer=None, disposition=Disposition.NO_ANSWER)))
     assert list(fields) == ORDER
     assert (fields["AnswerTime"], fields["Disposition"]) == ("", "NO ANSWER")
 
 
 @pytest.mark.parametrize(("month", "hour"), [(1, "13"), (7, "14")])
 def test_times_are_the_pbxs_in_winter_and_summer(call: Call, unsent: Make, month: int, hour: str) -> None:
-    fields = unsent("http://x/", zone=ZURICH).fields(call(start=datetime(2026, month, 15, 12, 0, tzinfo=UTC)))
+    fields = unsent("http://x/", zone=ZURICH).fields(flatten(call(start=datetime(2026, month, 15, 12, 0, tzinfo=UTC))))
     assert fields["StartTime"] == f"2026-{month:02}-15 {hour}:00:00"
 
 
@@ -158,11 +159,15 @@ def test_the_event_time_is_now_in_the_pbxs_zone_on_a_24_hour_clock(call: Call, h
 def test_a_missing_unique_id_is_made_up_the_same_each_time_and_different_for_each_call(
     call: Call, unsent: Make
 ) -> None:
-    made = [unsent("http://x/").fields(call(n, start=call(1).start, uniqueid=""))["UniqueID"] for n in (1, 2, 3)]
-    again = [unsent("http://y/").fields(call(n, start=call(1).start, uniqueid=""))["UniqueID"] for n in (1, 2, 3)]
+    made = [
+        unsent("http://x/").fields(flatten(call(n, start=call(1).start, uniqueid="")))["UniqueID"] for n in (1, 2, 3)
+    ]
+    again = [
+        unsent("http://y/").fields(flatten(call(n, start=call(1).start, uniqueid="")))["UniqueID"] for n in (1, 2, 3)
+    ]
     assert made == again
     hashed = [bytes([n]) + bytes(15) for n in range(200)]
-    ids = {unsent("http://x/").fields(call(identity=identity, uniqueid=""))["UniqueID"] for identity in hashed}
+    ids = {unsent("http://x/").fields(flatten(call(identity=identity, uniqueid="")))["UniqueID"] for identity in hashed}
     assert len(ids) == 200
     assert all(re.fullmatch("[0-9]+[.][0-9]+", one) for one in ids)
 
@@ -186,13 +191,13 @@ def test_a_missing_unique_id_is_made_up_the_same_each_time_and_different_for_eac
 def test_outside_numbers_become_e164_and_others_stay(
     call: Call, unsent: Make, country: str | None, number: str, sent: str
 ) -> None:
-    fields = unsent("http://x/", country=country).fields(call(src=number, dst=number))
+    fields = unsent("http://x/", country=country).fields(flatten(call(src=number, dst=number)))
     assert (fields["Source"], fields["Destination"]) == (sent, sent)
 
 
 @pytest.mark.parametrize("extension", ["40123", "30100", "89100", "301234", "6912345"])
 def test_a_long_german_extension_stays_what_it_is(call: Call, unsent: Make, extension: str) -> None:
-    assert unsent("http://x/", country="DE").fields(call(dst=extension))["Destination"] == extension
+    assert unsent("http://x/", country="DE").fields(flatten(call(dst=extension)))["Destination"] == extension
 
 
 @pytest.mark.parametrize(
@@ -208,7 +213,7 @@ def test_a_long_german_extension_stays_what_it_is(call: Call, unsent: Make, exte
 def test_an_empty_user_field_says_the_direction(
     call: Call, unsent: Make, userfield: str, direction: Direction, sent: str
 ) -> None:
-    assert unsent("http://x/").fields(call(userfield=userfield, direction=direction))["UserField"] == sent
+    assert unsent("http://x/").fields(flatten(call(userfield=userfield, direction=direction)))["UserField"] == sent
 
 
 def test_the_request_says_who_sends_what_and_which_call_it_is(call: Call, humbug: Make) -> None:
@@ -236,5 +241,5 @@ def test_a_preview_shows_the_call_and_no_secret(call: Call, unsent: Make, key: s
     if key is None:
         assert parse_qsl(shown.body, keep_blank_values=True) == list(shown.parameters.items())
     else:
-        digits = len(dict(parse_qsl(humbug.body(call(clid="anyone"), SENT_AT)))["data"])
+        digits = len(dict(parse_qsl(humbug.body(flatten(call(clid="anyone")), SENT_AT)))["data"])
         assert f"data=<{digits} hex digits>" in shown.body

@@ -54,8 +54,7 @@ def test_a_misconfiguration_blames_no_call_and_everything_goes_once_it_is_mended
 def test_of_a_call_that_a_pause_probes_with_for_days_the_last_attempts_are_kept(
     outbox: Outbox, filled: Filled, humbug: Make, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("FIRST_PAUSE", "LONGEST_PAUSE"):
-        monkeypatch.setattr(backoff, name, 0.001)
+    monkeypatch.setattr(backoff, "PAUSED", backoff.Growth(0.001, 0.001))
     filled(1)
     with Rude(lambda _: Act(status=401)) as server:
         destination = delivery.Delivery(humbug(server.url))
@@ -108,7 +107,7 @@ def test_a_receiver_that_asks_to_be_left_alone_for_long_is_seen_to(
     assert [said in record.getMessage() for record in caplog.records] == [True, True]
     due = ask("SELECT due FROM deliveries WHERE due > 0")
     assert len(due) == 17
-    assert max(due) <= time.time() + backoff.LONGEST_RETRY * 1.25 + 3300
+    assert max(due) <= time.time() + backoff.DELIVERY.longest * 1.25 + 3300
 
 
 def test_an_answer_to_another_call_does_not_undo_what_an_overloaded_receiver_asked(
@@ -133,7 +132,7 @@ def test_an_answer_to_another_call_does_not_undo_what_an_overloaded_receiver_ask
 def test_an_outage_is_probed_with_one_call_at_a_time_less_and_less_often(
     filled: Filled, humbug: Make, running: Run, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backoff, "FIRST_WAIT", 0.2)
+    monkeypatch.setattr(backoff, "DESTINATION", backoff.Growth(0.2, backoff.DESTINATION.longest))
     keys = filled(100)
     back = threading.Event()
     with (

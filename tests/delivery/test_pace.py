@@ -25,7 +25,10 @@ def test_after_a_first_failure_another_call_is_tried_at_once_and_alone() -> None
 
 @pytest.mark.parametrize(
     ("pause", "first", "longest"),
-    [(False, backoff.FIRST_WAIT, backoff.LONGEST_WAIT), (True, backoff.FIRST_PAUSE, backoff.LONGEST_PAUSE)],
+    [
+        (False, backoff.DESTINATION.first, backoff.DESTINATION.longest),
+        (True, backoff.PAUSED.first, backoff.PAUSED.longest),
+    ],
 )
 def test_each_failing_probe_doubles_the_wait_up_to_the_longest(pause: bool, first: float, longest: float) -> None:
     p, now = Pace(4), 100.0
@@ -76,7 +79,7 @@ def test_a_success_that_was_under_way_does_not_undo_a_retry_after() -> None:
 
 def test_a_long_retry_after_is_told_until_it_is_over_and_a_call_got_through() -> None:
     p = Pace(4)
-    p.failed(100.0, "answered 429", probe=False, asked=backoff.LONGEST_WAIT)
+    p.failed(100.0, "answered 429", probe=False, asked=backoff.DESTINATION.longest)
     assert p.spares(100.0) == ""
     p.failed(100.0, "answered 429", probe=False, asked=1800.0)
     said = p.spares(100.0)
@@ -96,18 +99,18 @@ def test_a_short_retry_after_does_not_shorten_the_wait() -> None:
     p = Pace(4)
     for _ in range(20):
         p.failed(100.0, "busy", probe=True, asked=1.0)
-    assert p.room(100.0 + 0.74 * backoff.LONGEST_WAIT, 0) == 0
+    assert p.room(100.0 + 0.74 * backoff.DESTINATION.longest, 0) == 0
 
 
 @given(ATTEMPTS)
 def test_a_calls_wait_doubles_up_to_five_minutes_with_a_quarter_of_jitter(attempts: int) -> None:
-    wait = min(backoff.FIRST_RETRY * 2 ** min(attempts - 1, 20), backoff.LONGEST_RETRY)
+    wait = min(backoff.DELIVERY.first * 2 ** min(attempts - 1, 20), backoff.DELIVERY.longest)
     assert 0.75 * wait <= retry_in(attempts) <= 1.25 * wait
 
 
 @given(ATTEMPTS, st.floats(0, 3600))
 def test_a_call_is_not_tried_before_the_retry_after(attempts: int, asked: float) -> None:
-    assert asked <= retry_in(attempts, asked) <= max(asked, 1.25 * backoff.LONGEST_RETRY)
+    assert asked <= retry_in(attempts, asked) <= max(asked, 1.25 * backoff.DELIVERY.longest)
 
 
 def test_waits_are_not_all_the_same() -> None:
@@ -166,13 +169,13 @@ class Sender(RuleBasedStateMachine):
         self.in_a_row += probe
         assert self.pace.room(self.now, 1) == 0
         if probe:
-            first = backoff.FIRST_PAUSE if pause else backoff.FIRST_WAIT
+            first = backoff.PAUSED.first if pause else backoff.DESTINATION.first
             assert self.pace.room(self.now + 0.74 * first, 0) == 0
 
     @invariant()
     def never_waits_for_ever(self) -> None:
         if hasattr(self, "pace"):
-            longest = max(1.25 * backoff.LONGEST_PAUSE, self.longest_asked - self.now) + 0.001
+            longest = max(1.25 * backoff.PAUSED.longest, self.longest_asked - self.now) + 0.001
             assert self.pace.room(self.now + longest, 0) >= 1
 
     @invariant()

@@ -20,7 +20,6 @@ from humbug_agent.delivery.delivery import IDLE_SECONDS, Delivery
 from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Refused
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.queries import Filter, newest
-from humbug_agent.outbox.waits import LONGEST_WAIT
 from tests.kit.simulated import BEGAN, Phase, Receiver, SimulatedClock, Try
 
 pytestmark = pytest.mark.slow
@@ -145,7 +144,7 @@ def check_gaps(tries: Sequence[Try]) -> None:
             assert before.back <= one.at
         if before.probe and not isinstance(before.outcome, Answer | Refused):
             pause = isinstance(before.outcome, Misconfigured)
-            assert one.at - before.back >= 0.75 * (backoff.FIRST_PAUSE if pause else backoff.FIRST_WAIT) - ROUNDED
+            assert one.at - before.back >= 0.75 * (backoff.PAUSED if pause else backoff.DESTINATION).first - ROUNDED
     of_call: dict[int, list[Try]] = defaultdict(list)
     for one in tries:
         of_call[one.call].append(one)
@@ -153,7 +152,7 @@ def check_gaps(tries: Sequence[Try]) -> None:
         for failures, (one, other) in enumerate(pairwise(each), 1):
             assert not isinstance(one.outcome, Answer | Refused), "it was sent again"
             if isinstance(one.outcome, Later):
-                own = 0.75 * backoff.growing(failures, backoff.FIRST_RETRY, backoff.LONGEST_RETRY)
+                own = 0.75 * backoff.DELIVERY.after(failures)
                 assert other.at - one.back >= max(own, one.outcome.retry_after or 0.0) - ROUNDED
 
 
@@ -166,7 +165,7 @@ def test_every_call_is_delivered_once_the_receiver_is_well_and_none_is_tried_too
         there.run(fails(phases), SELDOM)
         # What it asked for, then at most one pause until the first gets through, and one wait for each of the others.
         asked = max((end for _, end in rests(there.tries)), default=0.0)
-        own = 1.25 * (backoff.LONGEST_PAUSE + backoff.LONGEST_RETRY)
+        own = 1.25 * (backoff.PAUSED.longest + backoff.DELIVERY.longest)
         there.run(max(asked - there.clock.now, 0.0) + own + calls * there.receiver.latency + 2 * SELDOM, SELDOM)
         refused = {one.call for one in there.tries if isinstance(one.outcome, Refused)}
         assert there.states() == {each: "dead" if each in refused else "sent" for each in range(1, calls + 1)}
@@ -218,7 +217,7 @@ def test_after_a_restart_with_another_clock_no_call_waits_longer_than_any_wait(
         there.run(699.5)
         there.clock.now = 700.0
         there.restart()
-        there.run(LONGEST_WAIT + 10)
+        there.run(backoff.LONGEST_PUT_OFF + 10)
         assert there.all_delivered()
 
 
@@ -228,13 +227,13 @@ def test_a_destination_that_is_away_for_an_hour_is_probed_less_and_less_often_up
         probes = [one for one in there.tries if one.probe]
         assert len(there.tries) == len(probes) + 4
         for failures, (one, other) in enumerate(pairwise(probes), 1):
-            wait = backoff.growing(failures, backoff.FIRST_WAIT, backoff.LONGEST_WAIT)
+            wait = backoff.DESTINATION.after(failures)
             assert 0.75 * wait <= other.at - one.back <= 1.25 * wait + 0.01
         assert 45 <= len(probes) <= 90
         # It is noticed by the next probe, and then all go but those that wait on their own account.
-        there.run(1.25 * backoff.LONGEST_WAIT + 200 * 0.05)
+        there.run(1.25 * backoff.DESTINATION.longest + 200 * 0.05)
         assert sum(state == "sent" for state in there.states().values()) > 120
-        there.run(1.25 * backoff.LONGEST_RETRY)
+        there.run(1.25 * backoff.DELIVERY.longest)
         assert there.all_delivered()
 
 
@@ -243,11 +242,11 @@ def test_a_paused_destination_is_asked_every_two_minutes_at_last_and_no_call_is_
         there.run(HOUR)
         probes = [one for one in there.tries if one.probe]
         for failures, (one, other) in enumerate(pairwise(probes), 1):
-            wait = backoff.growing(failures, backoff.FIRST_PAUSE, backoff.LONGEST_PAUSE)
+            wait = backoff.PAUSED.after(failures)
             assert 0.75 * wait <= other.at - one.back <= 1.25 * wait + 0.01
         assert 22 <= len(probes) <= 45
         assert {entry.due for entry in newest(there.outbox, Filter(), 200)} == {0.0}
-        there.run(1.25 * backoff.LONGEST_PAUSE + 1.25 * backoff.LONGEST_RETRY)
+        there.run(1.25 * backoff.PAUSED.longest + 1.25 * backoff.DELIVERY.longest)
         assert there.all_delivered()
 
 
@@ -272,9 +271,9 @@ def test_a_call_that_always_fails_is_tried_every_five_minutes_at_last_and_others
             there.run(60.0)
         of_it = [one for one in there.tries if isinstance(one.outcome, Later)]
         for failures, (one, other) in enumerate(pairwise(of_it), 1):
-            wait = backoff.growing(failures, backoff.FIRST_RETRY, backoff.LONGEST_RETRY)
+            wait = backoff.DELIVERY.after(failures)
             # After its first failure it may be the destination's, which the next call shows.
-            assert 0.75 * wait <= other.at - one.back <= 1.25 * wait + 1.25 * backoff.LONGEST_WAIT + IDLE_SECONDS
+            assert 0.75 * wait <= other.at - one.back <= 1.25 * wait + 1.25 * backoff.DESTINATION.longest + IDLE_SECONDS
         assert len(of_it) > 20
         assert sorted(there.states().values()) == ["sent"] * 119 + ["waiting"]
         late = [one.at % 60.0 for one in there.tries if isinstance(one.outcome, Answer)]

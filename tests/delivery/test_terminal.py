@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from humbug_agent.cdr import Batch, Notice, Reject
 from humbug_agent.cli.main import main, set_up_logging
 from humbug_agent.cli.outbox import _export
+from humbug_agent.cli.support import bundle
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import agent, housekeeping
 from humbug_agent.outbox.outbox import Outbox
@@ -84,11 +85,27 @@ def test_no_command_shows_what_a_terminal_obeys(kept: Config) -> None:
     for words in (
         ["outbox", "list"], ["outbox", "list", "--state", "rejected"], ["outbox", "show", "1"], ["outbox", "show", "3"],
         ["outbox", "show", "r1"], ["outbox", "replay", "--dry-run"],
-        ["status"], ["status", "--nagios"], ["check"], ["explain", EVIL],
+        ["status"], ["status", "--nagios"], ["check"], ["doctor"], ["explain", EVIL],
     ):  # fmt: skip
         found = CliRunner().invoke(main, ["--config", str(kept.path), *words])
-        assert "owned" in found.output or words in (["check"], ["status", "--nagios"]), words
+        assert "owned" in found.output or words in (["check"], ["doctor"], ["status", "--nagios"]), words
         assert not obeyed(found.output), words
+
+
+def test_what_is_answered_to_a_test_call_is_shown_escaped(kept: Config) -> None:
+    with Rude(lambda request: Act(status=400, body=EVIL.encode())) as server:
+        gone = load(kept.path).make_destinations()[0].where
+        kept.path.write_text(kept.path.read_text().replace(gone, server.url))
+        for words in (["test-call"], ["test-call", "--json"]):
+            found = CliRunner().invoke(main, ["--config", str(kept.path), *words])
+            assert "owned" in found.output, found.output
+            assert not obeyed(found.output), words
+
+
+def test_what_is_mailed_with_calls_has_them_escaped(kept: Config) -> None:
+    text = bundle(kept.path, with_calls=True, wait=lambda _: None)
+    assert text.count("owned") > 10
+    assert not obeyed(text)
 
 
 def test_json_holds_the_same_data_escaped(kept: Config) -> None:

@@ -20,12 +20,12 @@ from humbug_agent.cli.output import json_text, record
 from humbug_agent.config import Config, load
 from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.destinations.humbug.settings import HumbugSettings
+from humbug_agent.flat import flatten
 from humbug_agent.http_client.client import Response
 from humbug_agent.listening.ami.messages import END
 from humbug_agent.listening.ami.protocol import BANNER, Protocol
 from humbug_agent.listening.esl.client import EVENTS
 from humbug_agent.listening.esl.frames import Frame, FrameError, Frames
-from humbug_agent.outbox.rows import values
 from humbug_agent.sources.asterisk.csv.records import split
 from humbug_agent.sources.boxis import source as boxis
 from humbug_agent.sources.contract import Source, SourceError
@@ -91,9 +91,9 @@ def receiving() -> Humbug:
 def good(batch: Batch) -> None:
     """Each record of it can be stored, shown and sent, and each reject says why it is one."""
     for one in batch.records:
-        values(one)
+        flatten(one)
         json_text(record(one, UTC)).encode()
-        receiving().body(one, "2026-11-27 12:00:00").encode("ascii")
+        receiving().body(flatten(one), "2026-11-27 12:00:00").encode("ascii")
     for reject in batch.rejects:
         assert reject.reason
         reject.reason.encode()

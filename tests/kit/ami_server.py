@@ -154,6 +154,9 @@ class Session(PbxSession):
         self._server.pings += 1
         return self._answer(headers, b"Response: Success", b"Ping: Pong", b"Timestamp: %.6f" % time.time())
 
+    def _corestatus(self, headers: Headers) -> bool:
+        return self._answer(headers, b"Response: Success", b"CoreCurrentCalls: 0")
+
     def _command(self, headers: Headers) -> bool:
         if not self._server.answers_commands:
             return True

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from humbug_agent.cdr import CDR, Batch, Damaged, Disposition, Record, Reject, digest
+from humbug_agent.flat import whole
 from humbug_agent.outbox.outbox import Due, Lost
 
 START = datetime(2026, 11, 20, 16, 58, 2, tzinfo=UTC)
@@ -54,8 +55,8 @@ def cdrs(records: Iterable[Record | Damaged]) -> list[CDR]:
     return calls
 
 
-def records_of(due: Iterable[Due | Lost]) -> list[Record]:
+def records_of(due: Iterable[Due | Lost]) -> list[Record | Damaged]:
     """What is due, of which nothing may be lost."""
     found = list(due)
     assert not [one for one in found if isinstance(one, Lost)], found
-    return [one.record for one in found if isinstance(one, Due)]
+    return [whole(one.flat) for one in found if isinstance(one, Due)]

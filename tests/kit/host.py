@@ -61,9 +61,9 @@ class Host:
         return subprocess.Popen([PROGRAM, "--config", str(self.ini), "run"], stderr=stderr)
 
 
-def wait_until(true: Callable[[], object], seconds: float = 30) -> None:
-    """``seconds`` only end a test that would hang, unless they are what it is about."""
+def wait_until(true: Callable[[], object], seconds: float = 30, every: float = 0.01) -> None:
+    """``seconds`` only end a test that would hang, unless they are what it is about; ``every`` so many it looks."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(every)

@@ -12,6 +12,7 @@ from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.destinations.contract import Answer, DeliveryError, Outcome
 from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.destinations.humbug.settings import HumbugSettings
+from humbug_agent.flat import flatten
 from humbug_agent.numbers.settings import NumbersSettings
 
 
@@ -33,7 +34,7 @@ class Sending(Humbug):
                 self.send(warm)
         with self._one:
             number = self._numbers[record.identity] = len(self._numbers)
-            self.begin([(number, record)])
+            self.begin([(number, flatten(record))])
         while number not in self._outcomes:
             with self._one:
                 self._outcomes |= dict(self.collect(0.02))

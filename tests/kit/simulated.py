@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from humbug_agent.cdr import Record
 from humbug_agent.delivery.clock import Clock
 from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Outcome, Preview, Refused
+from humbug_agent.flat import Flat
 
 BEGAN = 1_800_000_000.0
 
@@ -60,6 +61,7 @@ class Receiver:
     phases: Sequence[Phase]
     connections: int = 4
     name: str = "humbug"
+    where: str = "here"
     latency: float = 0.05
     tries: list[Try] = field(default_factory=list)
     most: int = 0
@@ -71,8 +73,8 @@ class Receiver:
     def phase(self) -> Phase:
         return next(phase for phase in self.phases if self.clock.now < phase.end)
 
-    def answer(self, record: Record) -> Outcome:
-        phase, number = self.phase(), int.from_bytes(record.identity, "big")
+    def answer(self, call: Flat) -> Outcome:
+        phase, number = self.phase(), int.from_bytes(call.identity, "big")
         if phase.does == "busy" or (phase.does == "odd" and number % phase.each == 0):
             return Later("answered 503", Answer(503), phase.asks)
         if phase.does == "silent":
@@ -83,9 +85,9 @@ class Receiver:
             return Refused("answered 400", Answer(400))
         return Answer(200)
 
-    def begin(self, calls: Sequence[tuple[int, Record]]) -> None:
+    def begin(self, calls: Sequence[tuple[int, Flat]]) -> None:
         now = self.clock.now
-        begun = [Try(each, now, now + self.latency, self.answer(record), self.probing()) for each, record in calls]
+        begun = [Try(each, now, now + self.latency, self.answer(call), self.probing()) for each, call in calls]
         self.tries += begun
         self._under_way += begun
         self.most = max(self.most, len(self._under_way))
@@ -108,6 +110,9 @@ class Receiver:
 
     def check(self) -> str:
         return ""
+
+    def clock_off(self) -> float | None:
+        return None
 
     def close(self) -> None:
         pass

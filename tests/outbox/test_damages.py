@@ -131,7 +131,7 @@ class Daemon:
             due = outbox.take(name, 64, time.time() + 86400)
             if not due:
                 return
-            self.arrived[name] |= {one.record.identity for one in due if isinstance(one, Due)}
+            self.arrived[name] |= {one.flat.identity for one in due if isinstance(one, Due)}
             self.dead[name] |= {one.id for one in due if isinstance(one, Lost)}
             now = time.time()
             outbox.mark(name, [Mark(one.id, "sent" if isinstance(one, Due) else "dead", now) for one in due])

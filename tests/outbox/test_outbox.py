@@ -17,6 +17,7 @@ from sqlite_utils import Database
 from humbug_agent.cdr import Batch, Notice
 from humbug_agent.config import Config
 from humbug_agent.daemon import housekeeping
+from humbug_agent.flat import OF_THE_RECORD, flatten
 from humbug_agent.outbox import lock, queries, rows, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
 from humbug_agent.outbox.migrations import migrations
@@ -67,10 +68,10 @@ def first_version(path: Path) -> None:
     """An outbox as version 0.1.0 made it, with a call that waits."""
     db = Database(sqlite3.connect(path), execute_plugins=False)
     migrations.apply(db, stop_before="m002_second_source")
-    places = ", ".join("?" * (len(rows.FIELDS) + 2))
+    places = ", ".join("?" * (len(OF_THE_RECORD) + 2))
     db.conn.execute(
-        f"INSERT INTO calls (source, accepted, {', '.join(rows.FIELDS)}) VALUES ({places})",
-        ("csv", 1.0, *rows.values(call(1))[: len(rows.FIELDS)]),
+        f"INSERT INTO calls (source, accepted, {', '.join(OF_THE_RECORD)}) VALUES ({places})",
+        ("csv", 1.0, *flatten(call(1))[: len(OF_THE_RECORD)]),
     )
     db.conn.execute("INSERT INTO deliveries (call, destination) VALUES (1, 'humbug')")
     db.conn.commit()
@@ -448,7 +449,7 @@ def as_of_before(path: Path, calls: int) -> None:
         migrations.apply(db, stop_before="m007_kept_counts")
         names = f"id, source, accepted, {rows.COLUMNS}"
         for number in range(1, 101):
-            values = (number, "csv", 1.0, *rows.values(call(number)))
+            values = (number, "csv", 1.0, *flatten(call(number)))
             db.conn.execute(f"INSERT INTO calls ({names}) VALUES ({', '.join('?' * len(values))})", values)
         others = names.replace("identity, ", "")
         db.conn.execute(

@@ -93,7 +93,7 @@ def test_whichever_page_is_damaged_no_call_is_lost_once_its_source_is_read_again
             else:
                 read_again += 1
                 assert outbox.accept("csv-all", batch(*range(CALLS)), TO) <= CALLS
-            waiting = {record.identity for record in records_of(outbox.take("humbug", 2 * CALLS, time.time()))}
+            waiting = {record.identity for record in cdrs(records_of(outbox.take("humbug", 2 * CALLS, time.time())))}
             refused = queries.entries(outbox, queries.Filter(state="dead"))
             dead = {record.identity for record in cdrs(entry.record for entry in refused)}
             assert waiting | dead >= {call(one).identity for one in range(SENT, CALLS)}, f"page {number + 1}"
@@ -166,7 +166,7 @@ def test_the_table_and_its_index_each_say_what_waits(path: Path, name: str) -> N
     destroy(path, name)
     housekeeping.prepare(config_for(path))
     with Outbox(path) as outbox:
-        waiting = {record.identity for record in records_of(outbox.take("humbug", 2 * CALLS, time.time()))}
+        waiting = {record.identity for record in cdrs(records_of(outbox.take("humbug", 2 * CALLS, time.time())))}
         # Of the others the table's page said that they were sent, and nothing else does.
         unsure = range(SENT) if name == "deliveries" else ()
         assert waiting == {call(one).identity for one in (*unsure, *range(SENT, CALLS - 1))}

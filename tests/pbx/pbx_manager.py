@@ -41,13 +41,25 @@ class Manager:
     def message(self) -> Message:
         """The next one, of any kind."""
         found: Message = {}
-        while line := self._stream.readline():
-            if line == b"\r\n":
-                if found:
-                    return found
-                continue
-            name, _, value = line.rstrip(b"\r\n").decode(errors="surrogateescape").partition(":")
+        for name, value in self._headers():
             found.setdefault(name, value.strip())
+        return found
+
+    def lines(self, action: str, **headers: str | bytes) -> list[tuple[str, str]]:
+        """All headers of the response to it, in their order."""
+        self.send(action, **headers)
+        while "Response" not in dict(found := self._headers()):
+            pass
+        return found
+
+    def _headers(self) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        while line := self._stream.readline():
+            if line != b"\r\n":
+                name, _, value = line.rstrip(b"\r\n").decode(errors="surrogateescape").partition(":")
+                found.append((name, value.removeprefix(" ")))
+            elif found:
+                return found
         raise ConnectionError("the AMI connection has ended")
 
     def action(self, action: str, **headers: str | bytes) -> Message:

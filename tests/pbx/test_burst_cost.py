@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from humbug_agent.backoff import FLOOD_REST
+from humbug_agent.host.pbx_first import FLOOD_REST
 from tests.kit.host import Host, wait_until
 from tests.kit.paths import TOP
 from tests.pbx.pbx_daemon import Daemon, cpu_seconds

@@ -132,12 +132,13 @@ def test_no_secret_is_in_anything_that_is_written_or_told(tmp_path: Path) -> Non
             for words in (
                 ["status"], ["status", "--json"], ["outbox", "list"],
                 ["outbox", "show", "1"], ["outbox", "show", "1", "--json"], ["outbox", "export"],
-                ["outbox", "replay", "1", "--dry-run"], ["explain", "x"], ["reload"],
+                ["outbox", "replay", "1", "--dry-run"], ["explain", "x"], ["test-call"], ["reload"],
             ):  # fmt: skip
                 told.append(said(tmp_path, words))
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(20) == 0
-            told.append(said(tmp_path, ["check"]))
+            commands = (["check"], ["doctor"], ["doctor", "--json"], ["test-call", "--to", "encoded", "--json"])
+            told += [said(tmp_path, words) for words in commands]
         finally:
             daemon.kill()
             daemon.wait()

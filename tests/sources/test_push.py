@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from humbug_agent.backoff import FLOOD_REST
 from humbug_agent.cdr import Batch, Reject
+from humbug_agent.host.pbx_first import FLOOD_REST
 from humbug_agent.listening.inbox import Heard, Inbox
 from humbug_agent.sources.push import PushReader
 

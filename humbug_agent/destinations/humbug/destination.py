@@ -8,15 +8,16 @@ single request, since its text is partly known; HTTPS does.
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from functools import lru_cache
 from urllib.parse import quote_plus
 
 from humbug_agent import __version__
-from humbug_agent.cdr import CDR, Direction, Notice, Record, wall_clock
+from humbug_agent.cdr import Direction, Record
 from humbug_agent.destinations.contract import Answer, Later, Outcome, Preview, Refused, Unsendable
 from humbug_agent.destinations.http import Poster, judge
 from humbug_agent.destinations.humbug.settings import HumbugSettings
+from humbug_agent.flat import CALL, Flat, flatten, shown, texts
 from humbug_agent.http_client.client import Response
 from humbug_agent.numbers.e164 import e164
 from humbug_agent.numbers.settings import NumbersSettings
@@ -53,11 +54,12 @@ class Humbug:
             secrets=[one.reveal() for one in (settings.api_key, settings.encryption_key) if one],
         )
 
+        self.where = self._poster.place
         self._judged = lru_cache(SAME_ANSWERS)(self._judge)
 
-    def begin(self, calls: Sequence[tuple[int, Record]]) -> None:
+    def begin(self, calls: Sequence[tuple[int, Flat]]) -> None:
         now = self._now()
-        self._poster.begin(calls, lambda record: self._request(record, now))
+        self._poster.begin(calls, lambda flat: self._request(flat, now))
 
     def collect(self, wait: float) -> list[tuple[int, Outcome]]:
         return self._poster.collect(wait, self._judged)
@@ -69,7 +71,8 @@ class Humbug:
         self._poster.wake()
 
     def preview(self, record: Record) -> Preview:
-        fields, now = self.fields(record), self._event_time(record, self._now())
+        flat = flatten(record)
+        fields, now = self.fields(flat), self._event_time(flat, self._now())
         key, gateway = self._settings.encryption_key, {"gateway": MASK}
         if key is None:
             shown = gateway | {"encoded": "0"} | fields | {"event_time": now}
@@ -86,56 +89,56 @@ class Humbug:
             judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
         return f"{self._poster.place}: answers ({response.status}), {self._mode()}"
 
+    def clock_off(self) -> float | None:
+        return self._poster.clock_off
+
     def close(self) -> None:
         self._poster.close()
 
-    def body(self, record: Record, event_time: str) -> str:
+    def body(self, flat: Flat, event_time: str) -> str:
         """The exact form body, ASCII; ``event_time`` is local time, ``YYYY-MM-DD HH:MM:SS``."""
-        key, fields = self._settings.encryption_key, self.fields(record)
+        key, fields = self._settings.encryption_key, self.fields(flat)
         gateway = self._settings.api_key.reveal()
         if key is None:
             return plain(gateway, fields, event_time)
         return encoded(gateway, fields, event_time, key.reveal(), self._settings.value_escaping)
 
-    def fields(self, record: Record) -> dict[str, str]:
+    def fields(self, flat: Flat) -> dict[str, str]:
         """The call in the page's parameters, in the order of its sample; what the PBX did not say is blank.
 
         A notice in its own words, as the vendor's collector forwards it.
         """
-        if isinstance(record, Notice):
-            return {"Event": record.event, **record.fields}
-        return self._call(record)
-
-    def _call(self, cdr: CDR) -> dict[str, str]:
-        direction = cdr.direction.value if cdr.direction in (Direction.INBOUND, Direction.OUTBOUND) else ""
+        if flat.is_notice():
+            return {"Event": flat.event, **texts(flat.extra)}
+        direction = flat.direction if flat.direction in (Direction.INBOUND, Direction.OUTBOUND) else ""
         return {
-            "Event": "Cdr",
-            "Source": e164(cdr.src, self._country),
-            "Destination": e164(cdr.dst, self._country),
-            "DestinationContext": cdr.dcontext,
-            "CallerID": cdr.clid,
-            "Channel": cdr.channel,
-            "DestinationChannel": cdr.dstchannel,
-            "LastApplication": cdr.lastapp,
-            "LastData": cdr.lastdata,
-            "StartTime": self._local(cdr.start),
-            "AnswerTime": self._local(cdr.answer) if cdr.answer else "",
-            "EndTime": self._local(cdr.end),
-            "Duration": str(cdr.duration),
-            "BillableSeconds": str(cdr.billsec),
-            "Disposition": cdr.disposition.value,
-            "UniqueID": cdr.uniqueid or _made_uniqueid(cdr),
-            "UserField": cdr.userfield or direction,
+            "Event": CALL,
+            "Source": e164(flat.src, self._country),
+            "Destination": e164(flat.dst, self._country),
+            "DestinationContext": flat.dcontext,
+            "CallerID": flat.clid,
+            "Channel": flat.channel,
+            "DestinationChannel": flat.dstchannel,
+            "LastApplication": flat.lastapp,
+            "LastData": flat.lastdata,
+            "StartTime": shown(flat.start, flat.start_offset, self._zone),
+            "AnswerTime": "" if flat.answer is None else shown(flat.answer, flat.answer_offset, self._zone),
+            "EndTime": shown(flat.end, flat.end_offset, self._zone),
+            "Duration": str(flat.duration),
+            "BillableSeconds": str(flat.billsec),
+            "Disposition": flat.disposition,
+            "UniqueID": flat.uniqueid or _made_uniqueid(flat),
+            "UserField": flat.userfield or direction,
         }
 
-    def _request(self, record: Record, now: str) -> tuple[bytes, Mapping[str, str]]:
+    def _request(self, flat: Flat, now: str) -> tuple[bytes, Mapping[str, str]]:
         """The body and its headers; ``now`` is the event time of a call."""
         try:
-            body = self.body(record, self._event_time(record, now)).encode("ascii")
+            body = self.body(flat, self._event_time(flat, now)).encode("ascii")
         except (ValueError, TypeError, OverflowError) as error:
             raise Unsendable(f"can't be said in Humbug's parameters: {error}") from error
         # Humbug knows no such header; a receiver that does can tell a repeat from two calls that look alike.
-        return body, {"Idempotency-Key": record.identity.hex()}
+        return body, {"Idempotency-Key": flat.identity.hex()}
 
     def _judge(self, response: Response) -> Answer:
         answer = judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
@@ -151,15 +154,12 @@ class Humbug:
         if accept and not accept.search(text):
             raise Later(f"{self._poster.place}: the answer does not match accept_pattern", answer)
 
-    def _local(self, moment: datetime) -> str:
-        return wall_clock(moment, self._zone).isoformat(" ")[:19]
-
-    def _event_time(self, record: Record, now: str) -> str:
+    def _event_time(self, flat: Flat, now: str) -> str:
         """Of a call, now, as the page has it; a notice says its own time nowhere else."""
-        return self._local(record.at) if isinstance(record, Notice) else now
+        return shown(flat.start, None, self._zone) if flat.is_notice() else now
 
     def _now(self) -> str:
-        return self._local(datetime.fromtimestamp(time.time(), UTC))
+        return shown(time.time(), None, self._zone)
 
     def _mode(self) -> str:
         return "calls go encoded" if self._settings.encryption_key else "calls go plain"
@@ -229,6 +229,6 @@ def _xor(text: bytes, key: bytes) -> bytes:
     return (int.from_bytes(text, "big") ^ int.from_bytes(mask, "big")).to_bytes(len(text), "big")
 
 
-def _made_uniqueid(cdr: CDR) -> str:
+def _made_uniqueid(flat: Flat) -> str:
     """For a PBX that gives none: looks like Asterisk's, and is the same on every retry and every re-read."""
-    return f"{int(cdr.start.timestamp())}.{int.from_bytes(cdr.identity[:6], 'big')}"
+    return f"{int(flat.start)}.{int.from_bytes(flat.identity[:6], 'big')}"

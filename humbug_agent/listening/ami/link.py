@@ -5,11 +5,12 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 
+from humbug_agent import backoff
 from humbug_agent.listening import link
 from humbug_agent.listening.ami.listener import Listener
 from humbug_agent.listening.ami.login import AmiLogin
 from humbug_agent.listening.ami.protocol import FLOOD_SECONDS, REST_SECONDS, AmiError, LoginRefused, Protocol
-from humbug_agent.listening.link import FIRST_WAIT, LinkError
+from humbug_agent.listening.link import LinkError
 
 SILENT_PINGS = 2
 """So many pings and nothing comes: something is wrong. The time alone says nothing: this process may have slept."""
@@ -20,10 +21,6 @@ LOGIN_SECONDS = 3.0
 PATIENT_SECONDS = 10.0
 HASTY_TRIES = 20
 """After so many failures in a row it may take PATIENT_SECONDS."""
-
-REFUSED_SECONDS = 300.0
-REFUSED_WAIT = 30.0
-"""Once logins were refused for REFUSED_SECONDS, how many seconds lie between two: each one is a line in a log."""
 
 
 class Link(link.Link[Protocol, Listener]):
@@ -71,11 +68,11 @@ class Patience(link.Patience):
     def after(self, error: LinkError | None, spent: float = 0.0) -> float:
         if not isinstance(error, LoginRefused):
             self._refused = None
-            return max(self.short() - spent, FIRST_WAIT * 0.75)
+            return max(self.short() - spent, backoff.CONNECTION.first * 0.75)
         if self._refused is None:
             self._refused = time.monotonic()
-        elif time.monotonic() - self._refused > REFUSED_SECONDS:
-            return REFUSED_WAIT
+        elif time.monotonic() - self._refused > backoff.AMI_REFUSED_SECONDS:
+            return backoff.AMI_REFUSED_WAIT
         return max(self.short(), 1.0)
 
 

@@ -7,13 +7,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
-from humbug_agent.backoff import growing
+from humbug_agent import backoff
 from humbug_agent.listening import link
 from humbug_agent.listening.esl.client import Client, EslError, LoginRefused, connect
 from humbug_agent.listening.esl.event import core
 from humbug_agent.listening.esl.listener import Listener, Question
 from humbug_agent.listening.esl.login import EslLogin
-from humbug_agent.listening.link import FIRST_WAIT, LinkError
+from humbug_agent.listening.link import LinkError
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +29,6 @@ LOGIN_SECONDS = 5.0
 
 ASK_SECONDS = 10.0
 """How long a question may take, such as the board's for all channels."""
-
-FIRST_REFUSED = 2.0
-LONGEST_REFUSED = 30.0
-"""Seconds between tries after a refused login: each one is a line in a log, and may get this host banned."""
 
 
 class Link(link.Link[Client, Listener]):
@@ -147,6 +143,6 @@ class Patience(link.Patience):
     def after(self, error: LinkError | None, spent: float = 0.0) -> float:
         if isinstance(error, LoginRefused):
             self._refusals += 1
-            return growing(self._refusals, FIRST_REFUSED, LONGEST_REFUSED)
+            return backoff.EVENT_SOCKET_REFUSED.after(self._refusals)
         self._refusals = 0
-        return max(self.short() - spent, FIRST_WAIT * 0.75)
+        return max(self.short() - spent, backoff.CONNECTION.first * 0.75)

@@ -99,8 +99,13 @@ class Occurrences:
 
     def carried(self, length: int) -> dict[str, int]:
         """What `next_file` would go on from, as `set_repeats` takes it."""
-        near = sorted((offset, digest, number) for digest, (number, offset) in self._seen.items())
-        return {digest.hex(): number for offset, digest, number in near if offset >= length - BORDER}
+        near: dict[str, int] = {}
+        # From the end: it is asked for with each record behind a copy, and a window has thousands.
+        for offset, digest in reversed(self._order):
+            if offset < length - BORDER:
+                break
+            near.setdefault(digest.hex(), self._seen[digest][0])
+        return dict(reversed(near.items()))
 
     def next_file(self, length: int) -> None:
         """The next file goes on where this one ended, ``length`` bytes long: count on across the border."""

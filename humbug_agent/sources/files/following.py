@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from humbug_agent.sources.files import rotation
-from humbug_agent.sources.files.position import OpenFile, Place
+from humbug_agent.sources.files.position import OpenFile, Position
 from humbug_agent.sources.files.rotation import Shelf, Stretch
 from humbug_agent.sources.files.wake import Waker
 from humbug_agent.words import count
@@ -59,7 +59,7 @@ class Count(Enum):
 class Visit:
     """A moment at which ``file`` may hold something new; ``last``: nothing will be appended to it any more.
 
-    ``aside``: what is read here moves the place nowhere; behind the last visit these files are known in it.
+    ``aside``: what is read here moves the position nowhere; behind the last visit these files are known in it.
     """
 
     file: OpenFile
@@ -79,7 +79,7 @@ class Follower:
         self._broken: set[rotation.Broken] = set()
         self.lost = self._lost = False
 
-    def visits(self, place: Place | None, stop: Event, *, follow: bool) -> Iterator[Visit | None]:
+    def visits(self, position: Position | None, stop: Event, *, follow: bool) -> Iterator[Visit | None]:
         """Until ``stop``, or without ``follow`` until everything that is there has been visited.
 
         None says that there is no file yet; then ``lost`` says whether what was read is in no file. Raises OSError.
@@ -88,7 +88,7 @@ class Follower:
         finished = False
         with Waker(self._path) as waker, contextlib.ExitStack() as kept:
             while not stop.is_set():
-                file, stretch, found = self._open_next(place, there, finished=finished)
+                file, stretch, found = self._open_next(position, there, finished=finished)
                 self._say_notes()
                 if file is None or stretch is None:
                     self.lost = not found
@@ -104,24 +104,24 @@ class Follower:
                         # Somebody is packing it.
                         self._wait(stop, waker)
                         continue
-                    if place and place.offset and not found and not stretch.aside:
-                        self._say_lost(place, file, there)
+                    if position and position.offset and not found and not stretch.aside:
+                        self._say_lost(position, file, there)
                     known = (*self._known, self._shelf.known_as(stretch.entry))
                     aside = known if stretch.aside else None
-                    yield Visit(file, False, self._count(file, stretch, visited, place, there, found=found), aside)
+                    yield Visit(file, False, self._count(file, stretch, visited, position, there, found=found), aside)
                     visited = file
                     if not stretch.entry.live:
                         yield from self._to_its_end(file, stop, waker, aside)
                     elif follow:
-                        yield from self._live(file, stop, waker, place)
+                        yield from self._live(file, stop, waker, position)
                     else:
                         return
-                    if place and aside:
-                        place = replace(place, known=aside)
+                    if position and aside:
+                        position = replace(position, known=aside)
                     elif file.offset:
-                        place, finished = file.place(0, {}), not file.changed
+                        position, finished = file.position(0, {}), not file.changed
                         self._lost = False
-                        # It stays open until there is another place: no other file has its inode as long as it is.
+                        # It stays open until there is another position: no other file has its inode as long as it is.
                         kept.close()
                         kept.push(opened.pop_all())
                         there = file
@@ -133,9 +133,9 @@ class Follower:
                         self._ahead = []
 
     def _open_next(
-        self, place: Place | None, there: OpenFile | None, *, finished: bool
+        self, position: Position | None, there: OpenFile | None, *, finished: bool
     ) -> tuple[OpenFile | None, Stretch | None, bool]:
-        """The file to read next, and whether the place was found, in the file ``there`` if that is open still.
+        """The file to read next, and whether the position was found, in the file ``there`` if that is open still.
 
         A name may stand for another file in a moment.
         """
@@ -143,7 +143,7 @@ class Follower:
             fresh = not self._ahead
             # Nothing was rotated since it was found out what is ahead, or it will show when the file is opened.
             if fresh:
-                self._ahead, found = self._shelf.following(place, there, finished=finished, broken=self._broken)
+                self._ahead, found = self._shelf.following(position, there, finished=finished, broken=self._broken)
                 self._lost = not found
                 self._known = self._ahead[0].known if self._ahead else ()
             if not self._ahead:
@@ -157,11 +157,11 @@ class Follower:
                 file.close()
             self._ahead = []
 
-    def _live(self, file: OpenFile, stop: Event, waker: Waker, place: Place | None) -> Iterator[Visit]:
+    def _live(self, file: OpenFile, stop: Event, waker: Waker, position: Position | None) -> Iterator[Visit]:
         """Visit the file for as long as it is the one under its name, and holds what was read."""
         while not (stop.is_set() or file.changed):
             waker.wait(stop)
-            if not file.offset and self._shelf.something_came(place, self._broken):
+            if not file.offset and self._shelf.something_came(position, self._broken):
                 # A file that was moved away empty has something in it now: its writer has it open still.
                 return
             if self._moved(file):
@@ -200,19 +200,19 @@ class Follower:
         file: OpenFile,
         stretch: Stretch,
         visited: OpenFile | None,
-        place: Place | None,
+        position: Position | None,
         there: OpenFile | None,
         *,
         found: bool,
     ) -> Count:
         if stretch.aside:
             return Count.ASIDE
-        if place and not place.offset:
+        if position and not position.offset:
             # It was seen to be gone; so it is where that was written that has been rotated or copied since.
-            return Count.INSTEAD if file.written() > place.written else Count.ANEW
+            return Count.INSTEAD if file.written() > position.written else Count.ANEW
         if not found:
             # One that was put there has been renamed after it was written.
-            if not (place and stretch.entry.live and file.made_in_place()):
+            if not (position and stretch.entry.live and file.made_in_place()):
                 return Count.ANEW
             return Count.INSTEAD if there else Count.REWRITTEN
         if stretch.offset:
@@ -230,7 +230,7 @@ class Follower:
             level, text = self._shelf.notes.pop(0)
             log.log(level, "%s", text)
 
-    def _say_lost(self, place: Place, file: OpenFile, there: OpenFile | None) -> None:
+    def _say_lost(self, position: Position, file: OpenFile, there: OpenFile | None) -> None:
         """What was seen of it. Without that nobody knows whether to look for a logrotate or for a disk."""
         if there and not there.changed:
             log.info("%s: deleted and made anew; reading the new file from its beginning", self._path)
@@ -238,9 +238,9 @@ class Follower:
         size = file.status().st_size
         if file.path != self._path:
             seen = "is not the file that was read"
-        elif file.key != (place.device, place.inode) or file.born != place.born != 0:
+        elif file.key != (position.device, position.inode) or file.born != position.born != 0:
             seen = "is another file of the same name"
-        elif size < place.offset:
+        elif size < position.offset:
             seen = f"was truncated in place (by logrotate's copytruncate?): it has {count(size, 'byte')}"
         else:
             seen = "was written anew in place, or truncated (by logrotate's copytruncate?) and filled again"
@@ -250,7 +250,7 @@ class Follower:
             "is there from its beginning; calls written just before may be missing. Rotate by renaming: see README",
             self._path,
             seen,
-            f"{place.offset:,}",
+            f"{position.offset:,}",
             f" ({lacking})" if lacking else "",
         )
 

@@ -1,4 +1,4 @@
-"""The rotated files that need no reading any more, as a place keeps them.
+"""The rotated files that need no reading any more, as a position keeps them.
 
 What is kept of a file tells it by its beginning, which stays when it is packed or copied; behind a colon stands which
 file it is: its inode, the moment in which it was made, and its size. That stays when it is renamed or touched, and is

@@ -1,7 +1,7 @@
-"""A place in a file that grows and is rotated, and the file that is open there.
+"""A position in a file that grows and is rotated, and the file that is open there.
 
 An inode is no identity (the next file may get the same one), nor is a name. What was read is: a hash of the file's
-beginning and one of the last bytes before the place. A file that holds both at these offsets is that file, also
+beginning and one of the last bytes before the position. A file that holds both at these offsets is that file, also
 under another name, copied, or packed. Of several that hold it, the inode together with the moment in which it was made
 tells which one was read, unless that one was packed or copied since.
 """
@@ -32,14 +32,14 @@ MARK = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Position:
     """How far a file has been read: ``offset`` bytes, which end with a record.
 
     ``window``, ``repeats`` and ``last`` are what counting equal records goes on from (see occurrences.py); ``written``
     is the file's time of last change when it was read, in seconds since the epoch, and ``born`` the moment in which it
     was made, in nanoseconds, 0 where the file system does not tell. ``known`` are the rotated files beside it that were
     read or are not wanted (see known.py). ``clock`` is whose the times in it are, where a reader has to find out (see
-    asterisk/clock.py). ``empty`` is the log that had nothing in it when it was last seen behind the place.
+    asterisk/clock.py). ``empty`` is the log that had nothing in it when it was last seen behind the position.
     """
 
     device: int = 0
@@ -62,17 +62,17 @@ class Place:
         return json.dumps({"log": os.fspath(log), **said}, separators=(",", ":"))
 
 
-def load(cursor: str | None, log: Path) -> Place | None:
-    """The place that a reader of ``log`` had reached; None when the cursor is another log's. Raises CursorError.
+def load(cursor: str | None, log: Path) -> Position | None:
+    """The position that a reader of ``log`` had reached; None when the cursor is another log's. Raises CursorError.
 
     An older agent's has not all of the fields, and a younger one's has others.
     """
-    return loaded(cursor, lambda said: _place(said) if said.get("log") == os.fspath(log) else None)
+    return loaded(cursor, lambda said: _position(said) if said.get("log") == os.fspath(log) else None)
 
 
-def _place(said: dict[str, Any]) -> Place:
+def _position(said: dict[str, Any]) -> Position:
     """Raises ValueError where it is none that was ever dumped."""
-    found = Place(**{one.name: said[one.name] for one in fields(Place) if one.name in said})
+    found = Position(**{one.name: said[one.name] for one in fields(Position) if one.name in said})
     for name in ("device", "inode", "born", "offset", "window"):
         whole(name, getattr(found, name), range(2**64))
     whole("offset", found.offset, range(found.window, 2**62))
@@ -86,10 +86,10 @@ def _place(said: dict[str, Any]) -> Place:
     return found
 
 
-def nowhere(now: float, known: Sequence[str]) -> Place:
-    """The place of a reader to whom everything written after ``now`` is new, but for the ``known`` files."""
+def nowhere(now: float, known: Sequence[str]) -> Position:
+    """The position of a reader to whom everything written after ``now`` is new, but for the ``known`` files."""
     written = now - CLOCK_SLACK
-    return Place(written=written, known=known)
+    return Position(written=written, known=known)
 
 
 def names(log: Path) -> list[Path]:
@@ -131,7 +131,7 @@ def open_file(path: Path) -> tuple[io.FileIO, os.stat_result]:
 class OpenFile:
     """A file open for reading at an offset, packed or not. ``changed`` tells that it no longer holds what was read.
 
-    ``known`` goes into its places. Raises OSError, CantUnpack; a packed file that breaks off ends there, with the
+    ``known`` goes into its positions. Raises OSError, CantUnpack; a packed file that breaks off ends there, with the
     reason in ``broken``.
     """
 
@@ -200,11 +200,11 @@ class OpenFile:
         return self._head[:size] if len(self._head) >= size else self._read(0, size)
 
     def read_again(self, start: int) -> bytes:
-        """What stands between ``start`` and the place."""
+        """What stands between ``start`` and the position."""
         return self._read(start, self.offset - start)
 
     def unread(self) -> int:
-        """Bytes after the place."""
+        """Bytes after the position."""
         if not self._stream:
             return max(0, self.status().st_size - self.offset)
         try:
@@ -239,8 +239,8 @@ class OpenFile:
         status = self.status()
         return status.st_ctime_ns == status.st_mtime_ns
 
-    def place(self, window: int, repeats: dict[str, int], last: str = "") -> Place:
-        return Place(
+    def position(self, window: int, repeats: dict[str, int], last: str = "") -> Position:
+        return Position(
             device=self.key[0],
             inode=self.key[1],
             born=self.born,
@@ -254,18 +254,18 @@ class OpenFile:
             known=self.known,
         )
 
-    def holds(self, place: Place) -> bool:
-        """Whether this file, opened at the place's offset, holds what had been read up to there."""
-        return place.offset > 0 and _hash(self._head) == place.head and _hash(self._tail) == place.tail
+    def holds(self, position: Position) -> bool:
+        """Whether this file, opened at the position's offset, holds what had been read up to there."""
+        return position.offset > 0 and _hash(self._head) == position.head and _hash(self._tail) == position.tail
 
     @property
     def which(self) -> str:
         """What no other file has, as far as inodes tell."""
         return f"{self.key[0]} {self.key[1]} {self.born}"
 
-    def has(self, place: Place) -> bool:
-        """Whether the place is in this very file, as far as inodes tell."""
-        return (*self.key, self.born) == (place.device, place.inode, place.born)
+    def has(self, position: Position) -> bool:
+        """Whether the position is in this very file, as far as inodes tell."""
+        return (*self.key, self.born) == (position.device, position.inode, position.born)
 
     def _read(self, start: int, size: int) -> bytes:
         pieces = []

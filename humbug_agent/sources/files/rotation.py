@@ -17,7 +17,7 @@ from pathlib import Path
 
 from humbug_agent.sources.files import unpacking
 from humbug_agent.sources.files.known import Known, There, kept, short
-from humbug_agent.sources.files.position import CLOCK_SLACK, OpenFile, Place, born, names
+from humbug_agent.sources.files.position import CLOCK_SLACK, OpenFile, Position, born, names
 from humbug_agent.sources.files.rotated import Entry, Key, in_order, listed, rotated
 
 LATE_SECONDS = 1.0
@@ -50,8 +50,8 @@ class _Learnt:
 class Stretch:
     """A file to read from ``offset`` on. ``known`` are the rotated files that need no reading any more.
 
-    ``continues``: its first record comes right behind what was read last; ``aside``: it sorts before that, so the place
-    stays where it is.
+    ``continues``: its first record comes right behind what was read last; ``aside``: it sorts before that, so the
+    position stays where it is.
     """
 
     entry: Entry
@@ -103,7 +103,7 @@ class Shelf:
         return rotated(self.entries())
 
     def all_known(self) -> tuple[str, ...]:
-        """The rotated files that are there now, for a place of which none is wanted."""
+        """The rotated files that are there now, for a position of which none is wanted."""
         return tuple(self.known_as(entry) for entry in self.rotated())
 
     def known_as(self, entry: Entry) -> str:
@@ -130,43 +130,43 @@ class Shelf:
         return ""
 
     def following(
-        self, place: Place | None, opened: OpenFile | None, *, finished: bool, broken: Set[Broken]
+        self, position: Position | None, opened: OpenFile | None, *, finished: bool, broken: Set[Broken]
     ) -> tuple[list[Stretch], bool]:
-        """What to read next, and after that as long as nothing is rotated meanwhile; and whether the place was found.
+        """What to read next, and after that while nothing is rotated meanwhile; and whether the position was found.
 
-        Nothing when there is no file yet. ``opened`` is the file that the place is in, if it is open still;
-        ``finished``: it has been read to its end, unless it is still the one that grows. Without a place: all files.
+        Nothing when there is no file yet. ``opened`` is the file that the position is in, if it is open still;
+        ``finished``: it has been read to its end, unless it is still the one that grows. Without a position: all files.
         Where no file holds what had been read, and where a file was rotated while nobody looked and sorts among older
         ones (its name is of a clock that was set back since): whatever is not known, from its beginning; what had been
         read of it is recognised later, call by call. ``broken`` are left out. Raises OSError.
         """
         entries = self._considered = self.entries()
-        number = self._find(entries, place, opened) if place else None
-        known = self._still_known(entries, place)
+        number = self._find(entries, position, opened) if position else None
+        known = self._still_known(entries, position)
         ahead = []
-        if place and number is not None:
+        if position and number is not None:
             entry = entries[number]
             if not finished or entry.live:
-                return [Stretch(entry, place.offset, known)], True
+                return [Stretch(entry, position.offset, known)], True
             known = (*known, self.known_as(entry))
         last = number
-        for other in self._rest(entries, number, place):
+        for other in self._rest(entries, number, position):
             entry = entries[other]
             if not entry.live and (given_up(entry) in broken or self._is_passed_over(entry)):
                 continue
-            # With the place lost, what was written to before is no part of what comes behind it.
-            before = bool(place and number is None and entry.written <= place.written and not entry.live)
+            # With the position lost, what was written to before is no part of what comes behind it.
+            before = bool(position and number is None and entry.written <= position.written and not entry.live)
             aside = before or (last is not None and other < last)
             ahead.append(Stretch(entry, 0, known, last is not None and other > last, aside))
             if not before:
                 last = other if last is None else max(last, other)
-        return ahead, number is not None or place is None
+        return ahead, number is not None or position is None
 
-    def something_came(self, place: Place | None, broken: Set[Broken]) -> bool:
+    def something_came(self, position: Position | None, broken: Set[Broken]) -> bool:
         """Whether a rotated file is to be read that was not there, or was empty, when it was last asked what is."""
         if rotated(self._entries_again()) == rotated(self._considered):
             return False
-        ahead, _ = self.following(place, None, finished=True, broken=broken)
+        ahead, _ = self.following(position, None, finished=True, broken=broken)
         return bool(ahead) and not ahead[0].entry.live
 
     def is_over(self, file: OpenFile) -> bool:
@@ -180,23 +180,23 @@ class Shelf:
                 return True
         return False
 
-    def unread_bytes(self, place: Place | None) -> int:
+    def unread_bytes(self, position: Position | None) -> int:
         """How many bytes wait; packed files count with what they unpack to."""
         entries = self.entries()
-        number = self._find(entries, place, None) if place else None
-        begun = _size(entries[number].path, place.offset) if place and number is not None else 0
+        number = self._find(entries, position, None) if position else None
+        begun = _size(entries[number].path, position.offset) if position and number is not None else 0
         if number is not None and entries[number].live:
             return begun
-        return begun + sum(_size(entries[other].path, 0) for other in self._rest(entries, number, place))
+        return begun + sum(_size(entries[other].path, 0) for other in self._rest(entries, number, position))
 
-    def _rest(self, entries: Sequence[Entry], number: int | None, place: Place | None) -> Iterator[int]:
-        """Which are to be read after the one with this number, oldest first. None: the place is in none of them."""
-        known = Known(place.known if place else ())
+    def _rest(self, entries: Sequence[Entry], number: int | None, position: Position | None) -> Iterator[int]:
+        """Which are to be read after the one with this number, oldest first. None: the position is in none of them."""
+        known = Known(position.known if position else ())
         for other, entry in enumerate(entries):
             after = number is not None and other > number
             read = not entry.live and self._is_read(entry, known, after=after)
-            # With the place lost, what was written to since may hold what came behind it, unless it was only touched.
-            written_since = place and number is None and entry.written >= place.written
+            # With the position lost, what was written to since may hold what came behind it, unless only touched.
+            written_since = position and number is None and entry.written >= position.written
             if other != number and (not read or (written_since and not known.same(self.known_as(entry)))):
                 yield other
 
@@ -208,71 +208,79 @@ class Shelf:
         # Of two that begin alike one may be known, and the other would be taken for it.
         return known.same(told) or (bool(known.alike(told)) and not (after and not entry.name))
 
-    def _still_known(self, entries: Sequence[Entry], place: Place | None) -> tuple[str, ...]:
-        if not place or not place.known:
+    def _still_known(self, entries: Sequence[Entry], position: Position | None) -> tuple[str, ...]:
+        if not position or not position.known:
             return ()
         there = (There(self.known_as(entry), self._look(entry).old) for entry in entries if not entry.live)
-        return Known(place.known).still(there)
+        return Known(position.known).still(there)
 
-    def _find(self, entries: Sequence[Entry], place: Place, opened: OpenFile | None) -> int | None:
-        """Which of the files the place is in: it holds what had been read.
+    def _find(self, entries: Sequence[Entry], position: Position, opened: OpenFile | None) -> int | None:
+        """Which of the files the position is in: it holds what had been read.
 
         As long as it is open no other has its inode. Else the one that was made when it was and has its inode is it;
         then one that was last written to when it was (packing keeps that time); an inode alone proves nothing. One that
         was written to before it can only be a copy with another's times. A log that was copied since, and was written
-        to after that without being longer than the copy, was emptied: the place is in the copy.
+        to after that without being longer than the copy, was emptied: the position is in the copy.
         """
         if opened and not opened.changed:
             for number, entry in enumerate(entries):
-                if entry.key == opened.key and not _was_written_over(entry, place):
+                if entry.key == opened.key and not _was_written_over(entry, position):
                     return number
 
         def likely(number: int) -> tuple[bool, bool, bool, bool, int]:
             entry = entries[number]
-            same = entry.key == (place.device, place.inode)
+            same = entry.key == (position.device, position.inode)
             made = _born(entry) if same else 0
-            proven = same and made == place.born != 0
-            earlier = entry.written < place.written - 1e-6
-            return not proven, not _written_then(entry, place), earlier, not (same and 0 in (made, place.born)), number
+            proven = same and made == position.born != 0
+            earlier = entry.written < position.written - 1e-6
+            return (
+                not proven,
+                not _written_then(entry, position),
+                earlier,
+                not (same and 0 in (made, position.born)),
+                number,
+            )
 
         order = sorted((likely(number), number) for number in range(len(entries)))
-        holding = (number for _, number in order if self._holds(entries[number], place))
+        holding = (number for _, number in order if self._holds(entries[number], position))
         first = next(holding, None)
         if first is not None and (log := entries[first]).live:
-            copies = (number for number, entry in enumerate(entries) if self._is_emptied_into(entry, log, place))
+            copies = (number for number, entry in enumerate(entries) if self._is_emptied_into(entry, log, position))
             if (copy := next(copies, None)) is not None:
                 return copy
         if first is not None and likely(first)[:2] == (True, True):
             # A copy that was made meanwhile ends there; the file itself may have grown before it was packed.
-            return next((one for one in (first, *holding) if _size(entries[one].path, place.offset)), first)
-        if first is None or not likely(first)[0] or not _written_then(entries[first], place):
+            return next((one for one in (first, *holding) if _size(entries[one].path, position.offset)), first)
+        if first is None or not likely(first)[0] or not _written_then(entries[first], position):
             return first
         # Some may be equal in all of this, of which those that are known were read before it.
-        alike = [first, *(other for other in holding if _written_then(entries[other], place))]
-        return alike[min(Known(place.known).alike(self.known_as(entries[first])), len(alike) - 1)]
+        alike = [first, *(other for other in holding if _written_then(entries[other], position))]
+        return alike[min(Known(position.known).alike(self.known_as(entries[first])), len(alike) - 1)]
 
-    def _is_emptied_into(self, entry: Entry, log: Entry, place: Place) -> bool:
-        """Whether this is a copy of the log that was made when the place was in it, and is not known."""
-        if entry.live or not place.written <= entry.written <= log.written or log.size < place.offset:
+    def _is_emptied_into(self, entry: Entry, log: Entry, position: Position) -> bool:
+        """Whether this is a copy of the log that was made when the position was in it, and is not known."""
+        if entry.live or not position.written <= entry.written <= log.written or log.size < position.offset:
             return False
         made = _born(entry) / 1e9 or entry.written
-        if not place.written < made < log.written or Known(place.known).same(self.known_as(entry)):
+        if not position.written < made < log.written or Known(position.known).same(self.known_as(entry)):
             return False
-        return self._holds(entry, place) and _size(entry.path, 0) >= log.size
+        return self._holds(entry, position) and _size(entry.path, 0) >= log.size
 
-    def _holds(self, entry: Entry, place: Place) -> bool:
+    def _holds(self, entry: Entry, position: Position) -> bool:
         try:
-            with OpenFile(entry.path, place.offset) as file:
-                if file.key != entry.key or not file.holds(place):
+            with OpenFile(entry.path, position.offset) as file:
+                if file.key != entry.key or not file.holds(position):
                     return False
-                if (*file.key, file.born) == (place.device, place.inode, place.born) or _written_then(entry, place):
+                if (*file.key, file.born) == (position.device, position.inode, position.born) or _written_then(
+                    entry, position
+                ):
                     return True
                 # Packed or copied since; or another that begins with equal records, and was read before or made after.
-                if entry.written > place.written:
-                    likely = not entry.live or 0 in (file.born, place.born)
+                if entry.written > position.written:
+                    likely = not entry.live or 0 in (file.born, position.born)
                 else:
-                    likely = not Known(place.known).alike(self.known_as(entry))
-                return likely or self._different(file.beginning(LOOKED_INTO)[: place.offset]) > 1
+                    likely = not Known(position.known).alike(self.known_as(entry))
+                return likely or self._different(file.beginning(LOOKED_INTO)[: position.offset]) > 1
         except (FileNotFoundError, unpacking.CantUnpack):
             return False
 
@@ -295,7 +303,7 @@ class Shelf:
         return [replace(entry, shared=True) if often[entry.stamp] > 1 else entry for entry in whole]
 
     def _is_passed_over(self, entry: Entry) -> bool:
-        """Whether the rotated file can't be read, or nothing was ever written to it: there is no place to remember."""
+        """Whether the rotated file can't be read, or nothing was ever written to it: there is none to remember."""
         learnt = self._look(entry)
         return learnt.empty or bool(learnt.unread)
 
@@ -383,14 +391,14 @@ def _is_mounted(path: Path) -> bool:
     return path.is_file() and here in points
 
 
-def _written_then(entry: Entry, place: Place) -> bool:
-    """Whether it was last written to when the place's file was; some programs that pack keep the seconds only."""
-    return abs(entry.written - place.written) < 1e-6 or entry.written == int(place.written)
+def _written_then(entry: Entry, position: Position) -> bool:
+    """Whether it was last written to when the position's file was; some programs that pack keep the seconds only."""
+    return abs(entry.written - position.written) < 1e-6 or entry.written == int(position.written)
 
 
-def _was_written_over(entry: Entry, place: Place) -> bool:
+def _was_written_over(entry: Entry, position: Position) -> bool:
     """Whether the log was written to since it was read to its end, and is as long as it was."""
-    return entry.live and entry.size == place.offset and entry.written != place.written
+    return entry.live and entry.size == position.offset and entry.written != position.written
 
 
 def _born(entry: Entry) -> int:

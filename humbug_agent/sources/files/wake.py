@@ -18,7 +18,7 @@ from threading import Event
 
 from watchdog.observers.inotify_c import InotifyConstants, inotify_add_watch, inotify_init
 
-from humbug_agent.backoff import FLOOD_REST
+from humbug_agent.host.pbx_first import FLOOD_REST
 from humbug_agent.sources.files.position import names
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 from threading import Event
 from typing import Any
 
-from humbug_agent import __version__
-from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, place
+from humbug_agent import __version__, backoff
+from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, without_secrets
 from humbug_agent.ini import Secret
 from humbug_agent.scrub import Scrubber
 from humbug_agent.sources.contract import SourceError
@@ -19,9 +19,6 @@ MOST_VALUES = 300_000
 """Bytes of an answer, and values in it: as Python's objects they are up to 60 times as large. 10,000 calls are less."""
 
 _BEFORE_A_VALUE = (b",", b"[", b"{")
-
-FIRST_WAIT, LONGEST_WAIT = 5.0, 90.0
-"""Seconds. A server that asks for more than the latter is left alone by ending the reading."""
 
 SCRUBBED = 8 * 1024
 """Characters of a text among which secrets are looked for; fewer are shown."""
@@ -55,7 +52,7 @@ class Asker:
     """
 
     def __init__(self, settings: ApiSettings, secrets: Collection[Secret], pause: float) -> None:
-        self.where = place(settings.url)
+        self.where = without_secrets(settings.url)
         self._settings = settings
         proxy = settings.proxy.reveal() if settings.proxy else ""
         self._scrub = Scrubber([secret.reveal() for secret in secrets], [settings.url, proxy])
@@ -79,13 +76,13 @@ class Asker:
         self, method: str, url: str, stop: Event, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Response:
         """Whatever was answered, once the server does not ask to wait any more. Raises SourceError, Stopped."""
-        wait = FIRST_WAIT
+        wait = backoff.API.first
         while True:
             response = self._once(method, url, stop, body, headers or {})
             if response.status != 429 and not (response.status == 503 and response.retry_after):
                 return response
             asked = response.retry_after or wait
-            if asked > LONGEST_WAIT or wait > LONGEST_WAIT:
+            if max(asked, wait) > backoff.API.longest:
                 said = f"{self.where}: answered {response.status}, too many requests; asks to wait {asked:g} s"
                 raise SourceError(said, asked)
             stop.wait(asked)

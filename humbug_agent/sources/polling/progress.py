@@ -25,7 +25,7 @@ class Progress:
 
     def dump(self, changes: Mapping[str, Reached] | None = None) -> str:
         """As a cursor; ``changes`` are what it will be once that is on disk."""
-        reached = {place: asdict(one) for place, one in {**self.reached, **(changes or {})}.items()}
+        reached = {tenant: asdict(one) for tenant, one in {**self.reached, **(changes or {})}.items()}
         return json.dumps({"of": self.of, **({"token": self.token} if self.token else {}), "reached": reached})
 
 
@@ -44,15 +44,15 @@ def _progress(found: dict[str, Any], of: str) -> Progress:
     token = found.get("token", "")
     if not isinstance(token, str):
         raise ValueError("its token is no text")
-    return Progress(of, token, {place: _reached(one) for place, one in found["reached"].items()})
+    return Progress(of, token, {tenant: _reached(one) for tenant, one in found["reached"].items()})
 
 
 def anew(cursor: str, of: str) -> str | None:
     """The cursor of who begins again where its first start did; None where it is none of ``of``."""
     before = remembered(cursor, of)
     reached = {
-        place: Reached(one.since, one.since, 0, tuple(Sweep(sweep.began) for sweep in one.sweeps))
-        for place, one in before.reached.items()
+        tenant: Reached(one.since, one.since, 0, tuple(Sweep(sweep.began) for sweep in one.sweeps))
+        for tenant, one in before.reached.items()
     }
     return before.dump(reached) if reached else None
 

@@ -48,18 +48,18 @@ class HostedSource(ABC):
 
 
 class WindowedSource(HostedSource):
-    """A HostedSource that asks for ``places``, which are tenants or domains, window after window, as ``user``."""
+    """A HostedSource that asks for ``tenants``, which may be called domains, window after window, as ``user``."""
 
     def __init__(
-        self, settings: HostedSettings, zone: tzinfo, secret: Secret, pause: float, places: Sequence[str], user: str
+        self, settings: HostedSettings, zone: tzinfo, secret: Secret, pause: float, tenants: Sequence[str], user: str
     ) -> None:
         super().__init__(settings, zone, [secret], pause)
-        self.windowed = Windowed(places, settings.api.since, self.zone, self.asker, self.rows, self.ask)
+        self.windowed = Windowed(tenants, settings.api.since, self.zone, self.asker, self.rows, self.ask)
         self._of = account(settings.api.url, user)
 
     @abstractmethod
-    def ask(self, place: str, begin: float, end: float, stop: Event) -> list[Any]:
-        """The rows of a place between two times, in seconds since the epoch. Raises SourceError, Stopped."""
+    def ask(self, tenant: str, begin: float, end: float, stop: Event) -> list[Any]:
+        """The rows of a tenant between two times, in seconds since the epoch. Raises SourceError, Stopped."""
 
     def begin(self, progress: Progress) -> None:
         """Take up what the cursor remembers beside how far it has come."""

@@ -1,4 +1,4 @@
-"""Asks for the calls of tenants or domains, window after window, one tenant or domain after the other."""
+"""Asks for the calls of tenants, window after window, one after the other. FusionPBX calls them domains."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +40,7 @@ NAMED = 3
 """Tenants or domains that an error names, if more have failed."""
 
 Ask = Callable[[str, float, float, Event], list[Any]]
-"""The rows of a tenant or domain between two times, in seconds since the epoch. Raises SourceError, Stopped."""
+"""The rows of a tenant between two times, in seconds since the epoch. Raises SourceError, Stopped."""
 
 Then = Callable[[Reached, float], Reached]
 """How far it has come, after how far it had and when the newest call ended, 0 if there is none."""
@@ -49,53 +49,55 @@ Then = Callable[[Reached, float], Reached]
 class Windowed:
     """A reading of an API that is asked window by window.
 
-    ``places`` are tenants or domains. One that fails does not hold up the others.
+    ``tenants`` as agent.ini names them. One that fails does not hold up the others.
     """
 
     def __init__(
-        self, places: Sequence[str], since: datetime | None, zone: tzinfo, asker: Asker, rows: ApiRows, ask: Ask
+        self, tenants: Sequence[str], since: datetime | None, zone: tzinfo, asker: Asker, rows: ApiRows, ask: Ask
     ) -> None:
-        self._places = places
+        self._tenants = tenants
         self._since = since
         self._zone = zone
         self._asker = asker
         self._rows = rows
         self._ask = ask
-        self._widths = {place: Width() for place in places}
+        self._widths = {tenant: Width() for tenant in tenants}
 
     def begin(self, progress: Progress) -> Iterator[Batch]:
-        """Says from when on new places are asked: a day before the first start, not before the first answer."""
+        """Says from when on new tenants are asked: a day before the first start, not before the first answer."""
         now = self._now()
-        new = {place: self._reached(place, progress, now) for place in self._places if place not in progress.reached}
+        new = {
+            tenant: self._reached(tenant, progress, now) for tenant in self._tenants if tenant not in progress.reached
+        }
         if new:
             yield Batch([], [], progress.dump(new))
             progress.reached |= new
 
     def round(self, progress: Progress, every: float, stop: Event, *, follow: bool) -> Iterator[Batch]:
-        """All there is until now. Raises SourceError once all places were tried, Stopped.
+        """All there is until now. Raises SourceError once all tenants were tried, Stopped.
 
-        After an error of only some of the places, or late in the round, the next round is ``every`` seconds later.
+        After an error of only some of the tenants, or late in the round, the next round is ``every`` seconds later.
         """
         failed: dict[str, SourceError] = {}
         worked = False
-        for place in self._places:
+        for tenant in self._tenants:
             try:
-                for batch in self._place(place, progress, stop, follow):
+                for batch in self._tenant(tenant, progress, stop, follow):
                     worked = True
                     yield batch
             except (Wrong, TooMuch) as error:
-                failed[place] = error
+                failed[tenant] = error
             except SourceError as error:
-                # No answer at all: the next place would have none either.
+                # No answer at all: the next tenant would have none either.
                 raise SourceError(str(error), _wait(error, every) if worked else error.wait) from error
         if failed:
             first = next(iter(failed.values()))
             raise SourceError(_named(failed), _wait(first, every) if worked else first.wait)
 
     def unread(self, progress: Progress) -> int:
-        """The seconds in which calls ended that were not asked for yet, over all places. Asks nobody."""
+        """The seconds in which calls ended that were not asked for yet, over all tenants. Asks nobody."""
         now = self._now()
-        behind = (int(now.ours) - self._reached(place, progress, now).upto for place in self._places)
+        behind = (int(now.ours) - self._reached(tenant, progress, now).upto for tenant in self._tenants)
         return sum(seconds for seconds in behind if seconds > CURRENT)
 
     def check(self) -> str:
@@ -105,15 +107,15 @@ class Windowed:
         reason, span = "", "day"
         stop = Event()
         now = self._asker.now()
-        for place in self._places:
+        for tenant in self._tenants:
             try:
                 try:
-                    rows = self._ask(place, now - DAY, now + AHEAD, stop)
+                    rows = self._ask(tenant, now - DAY, now + AHEAD, stop)
                 except TooMuch:
-                    rows, span = self._ask(place, now - OVERLAP, now + AHEAD, stop), "quarter of an hour"
+                    rows, span = self._ask(tenant, now - OVERLAP, now + AHEAD, stop), "quarter of an hour"
             except (Wrong, TooMuch) as error:
-                raise SourceError(_named({place: error})) from error
-            batch = self._rows.batch(rows, place)
+                raise SourceError(_named({tenant: error})) from error
+            batch = self._rows.batch(rows, tenant)
             found += [record for record in batch.records if isinstance(record, CDR)]
             rejects += len(batch.rejects)
             reason = reason or next((reject.reason for reject in batch.rejects), "")
@@ -125,39 +127,39 @@ class Windowed:
             said += f", {rejects:,} more that can't be read: {reason}"
         return f"{said}; the newest: {in_words(max(found, key=_end), self._zone)}" if found else said
 
-    def _place(self, place: str, progress: Progress, stop: Event, follow: bool) -> Iterator[Batch]:
+    def _tenant(self, tenant: str, progress: Progress, stop: Event, follow: bool) -> Iterator[Batch]:
         now = self._now()
-        reached = self._reached(place, progress, now)
+        reached = self._reached(tenant, progress, now)
         begin = resumed(reached, now)
-        progress.reached[place] = reached
+        progress.reached[tenant] = reached
         # What is new first: a sweep that fails must not hold it up.
-        for window in self._windows(place, begin, None, stop, follow):
-            yield from self._hand_over(place, window, progress, window.moves, stop)
+        for window in self._windows(tenant, begin, None, stop, follow):
+            yield from self._hand_over(tenant, window, progress, window.moves, stop)
         for number in range(len(SWEEPS)):
-            yield from self._sweep(place, number, begin, progress, stop, follow)
+            yield from self._sweep(tenant, number, begin, progress, stop, follow)
 
     def _sweep(
-        self, place: str, number: int, end: int, progress: Progress, stop: Event, follow: bool
+        self, tenant: str, number: int, end: int, progress: Progress, stop: Event, follow: bool
     ) -> Iterator[Batch]:
-        progress.reached[place] = reached = to_sweep(progress.reached[place], number, end, self._now())
+        progress.reached[tenant] = reached = to_sweep(progress.reached[tenant], number, end, self._now())
         sweep = reached.sweeps[number]
         if not sweep.at or sweep.at >= end:
             # Not due, or the round itself has asked for all of it.
-            progress.reached[place] = swept(reached, number, replace(sweep, at=0))
+            progress.reached[tenant] = swept(reached, number, replace(sweep, at=0))
             return
-        for window in self._windows(place, sweep.at, end, stop, follow):
+        for window in self._windows(tenant, sweep.at, end, stop, follow):
             done = replace(sweep, at=0 if window.last else int(window.end))
 
             def then(reached: Reached, latest: float, done: Sweep = done) -> Reached:
                 return swept(reached, number, done)
 
-            yield from self._hand_over(place, window, progress, then, stop)
+            yield from self._hand_over(tenant, window, progress, then, stop)
 
     def _windows(
-        self, place: str, position: float, end: float | None, stop: Event, follow: bool
+        self, tenant: str, position: float, end: float | None, stop: Event, follow: bool
     ) -> Iterator["_Window"]:
         """Up to ``end``, or to now, which goes on while we ask."""
-        width = self._widths[place]
+        width = self._widths[tenant]
         while True:
             clocks = self._now()
             until = max(clocks.surely if end is None else end, position)
@@ -168,7 +170,7 @@ class Windowed:
             asked = min(beyond, until) - position
             began = time.monotonic()
             try:
-                rows = self._ask(place, position, beyond, stop)
+                rows = self._ask(tenant, position, beyond, stop)
             except (Wrong, TooMuch) as error:
                 # The daemon says so and comes back for less; who runs but once has no second try.
                 if width.narrower(asked) and not follow and _may_be_too_much(error):
@@ -186,25 +188,27 @@ class Windowed:
                 return
             position = beyond
 
-    def _hand_over(self, place: str, window: "_Window", progress: Progress, then: Then, stop: Event) -> Iterator[Batch]:
+    def _hand_over(
+        self, tenant: str, window: "_Window", progress: Progress, then: Then, stop: Event
+    ) -> Iterator[Batch]:
         """``then`` is how far it has come with the window's last row."""
         rows, latest = window.rows, 0.0
         for first in range(0, len(rows) or 1, MOST):
-            batch = self._rows.batch(rows[first : first + MOST], f"{self._asker.where} {place}")
+            batch = self._rows.batch(rows[first : first + MOST], f"{self._asker.where} {tenant}")
             latest = max(latest, _latest(batch, window.now))
             if first + MOST >= len(rows):
-                before = progress.reached[place]
+                before = progress.reached[tenant]
                 after = then(before, latest)
-                yield replace(batch, cursor=progress.dump({place: after}), size=max(0, after.upto - before.upto))
-                progress.reached[place] = after
+                yield replace(batch, cursor=progress.dump({tenant: after}), size=max(0, after.upto - before.upto))
+                progress.reached[tenant] = after
             elif batch.records or batch.rejects:
                 yield batch
             self._rows.on_disk(batch)
             if stop.is_set():
                 raise Stopped
 
-    def _reached(self, place: str, progress: Progress, now: Now) -> Reached:
-        return known(progress.reached.get(place), self._since, self._zone, now)
+    def _reached(self, tenant: str, progress: Progress, now: Now) -> Reached:
+        return known(progress.reached.get(tenant), self._since, self._zone, now)
 
     def _now(self, ago: float = 0.0) -> Now:
         """So many seconds ``ago``, by what is known of the clocks now."""
@@ -252,6 +256,6 @@ def _wait(error: SourceError, every: float) -> float:
 
 
 def _named(failed: dict[str, SourceError]) -> str:
-    said = [f"{place}: {error}" for place, error in failed.items()]
+    said = [f"{tenant}: {error}" for tenant, error in failed.items()]
     more = len(said) - NAMED
     return "; ".join(said[:NAMED]) + (f"; and {more} more" if more > 0 else "")

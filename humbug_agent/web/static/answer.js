@@ -88,6 +88,7 @@ function agentTroubles(agent, down) {
   for (const [name, one] of Object.entries(agent.sources)) {
     if (!down.includes(name)) found.push(...sourceTroubles(name, one));
   }
+  for (const one of agent.findings) found.push({ kind: "warn", head: one.code, words: one.message });
   return [...found, ...outboxTroubles(agent.outbox)];
 }
 
@@ -101,14 +102,19 @@ function destinationTroubles(name, one) {
 }
 
 function sourceTroubles(name, one) {
-  if (one.state === "ok" && one.message) return [{ kind: "warn", head: `Source ${name}`, words: one.message }];
+  if (one.state === "ok" && one.message) return [{ kind: "warn", head: `Source ${name}`, words: withCode(one) }];
   return partTroubles("Source", name, one);
 }
 
 function partTroubles(part, name, one) {
   if (["ok", "starting", "removed"].includes(one.state)) return [];
   const head = `${part} ${name} is ${one.state}`;
-  return [{ kind: one.state === "failing" ? "warn" : "bad", head, words: one.message }];
+  return [{ kind: one.state === "failing" ? "warn" : "bad", head, words: withCode(one) }];
+}
+
+/** What `humbug-agent doctor` calls it, once it calls it something. */
+function withCode(one) {
+  return one.code ? `${one.message} [${one.code}]` : one.message;
 }
 
 function outboxTroubles(outbox) {

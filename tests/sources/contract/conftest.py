@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from humbug_agent.daemon import supervisor
+from humbug_agent import backoff
 from humbug_agent.sources.freeswitch.json import source as directory
 from humbug_agent.sources.polling import pace as polling
 from tests.kit.pbxs import PBXS, Pbx
@@ -14,8 +14,7 @@ from tests.kit.pbxs import PBXS, Pbx
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch, no_pause: None) -> None:
     """Waits that are short enough for a test."""
-    monkeypatch.setattr(supervisor, "FIRST_WAIT", 0.05)
-    monkeypatch.setattr(supervisor, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(backoff, "SOURCE", backoff.Growth(0.05, 0.1))
     monkeypatch.setattr(directory, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(polling, "jittered", lambda seconds: 0.05)
 

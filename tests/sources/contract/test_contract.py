@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from humbug_agent import backoff
 from humbug_agent.cdr import CDR, Batch
 from humbug_agent.cli.main import main
 from humbug_agent.config import Config, load
@@ -299,8 +300,7 @@ def test_it_ends_while_there_is_no_pbx(pbx: Pbx, outbox: Path, monkeypatch: pyte
     pbx.end(1) if pbx.tells_again else None
     config = configured(pbx, outbox)
     pbx.vanish()
-    for name in ("FIRST_WAIT", "LONGEST_WAIT"):
-        monkeypatch.setattr(supervisor, name, 60.0)
+    monkeypatch.setattr(backoff, "SOURCE", backoff.Growth(60.0, 60.0))
     with reading(config):
         wait_until(outbox.exists)
 
@@ -324,8 +324,7 @@ def test_it_ends_in_a_flood_and_what_it_has_not_read_is_read_later(pbx: Pbx, out
 
 
 def test_it_ends_while_the_outbox_takes_nothing(pbx: Pbx, outbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FIRST_WAIT", "LONGEST_WAIT"):
-        monkeypatch.setattr(supervisor, name, 60.0)
+    monkeypatch.setattr(backoff, "SOURCE", backoff.Growth(60.0, 60.0))
     config = configured(pbx, outbox)
     with reading(config):
         began(outbox)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from humbug_agent.backoff import FLOOD_REST
+from humbug_agent.host.pbx_first import FLOOD_REST
 from humbug_agent.sources.files.wake import FLOOD_LOOK_SECONDS, POLL_SECONDS, REST_SECONDS, Waker
 from tests.kit.cdr_csv import Store, numbered
 

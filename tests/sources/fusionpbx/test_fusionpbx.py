@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from humbug_agent import backoff
 from humbug_agent.cdr import Direction, Disposition, digest
 from humbug_agent.sources.contract import CursorError, SourceError
 from humbug_agent.sources.fusionpbx import source as fusionpbx_module
-from humbug_agent.sources.polling import client
 from tests.kit.calls import cdrs
 from tests.kit.fusionpbx_server import DOMAIN, EMAIL, PASSWORD, SAMPLE, FusionpbxServer, a_row
 from tests.kit.pull_server import Reply, as_json
@@ -280,7 +280,7 @@ def test_an_unknown_domain_does_not_hold_up_the_others() -> None:
 
 def test_a_limit_of_requests_is_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server's minute is two seconds long, and it takes five requests in it."""
-    monkeypatch.setattr(client, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(backoff, "API", backoff.Growth(0.05, 90.0))
     now = time.time()
     rows = [a_row(number, now - 1000 * number) for number in range(1, 100)]
     with FusionpbxServer() as server:

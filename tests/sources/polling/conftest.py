@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from humbug_agent.sources.polling import client
+from humbug_agent import backoff
 
 
 @pytest.fixture
@@ -15,4 +15,4 @@ def stop() -> threading.Event:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are short enough for a test."""
-    monkeypatch.setattr(client, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(backoff, "API", backoff.Growth(0.05, 90.0))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from humbug_agent import backoff
 from humbug_agent.backoff import jittered
 from humbug_agent.cdr import Batch
 from humbug_agent.ini import Secret
@@ -193,8 +194,7 @@ def test_a_server_that_asks_for_long_is_left_alone_so_long() -> None:
 
 
 def test_a_server_that_never_has_time_is_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(client, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(backoff, "API", backoff.Growth(0.01, 0.05))
     with Server() as server:
         server.spoil = lambda asked, reply: Reply(b"", 429)
         with pytest.raises(SourceError, match="too many requests"):

@@ -59,7 +59,7 @@ def source(**fields: Any) -> Json:
     usual = {
         "state": "ok", "message": "", "since": "2026-11-20T07:58:11+01:00", "calls": 31207, "rejects": 0,
         "unread_bytes": 0, "unread_seconds": None, "last_read": "2026-11-21T14:02:26+01:00", "age_seconds": 41,
-        "cursor": "",
+        "cursor": "", "code": "",
     }  # fmt: skip
     return usual | fields
 
@@ -68,6 +68,7 @@ def destination(**fields: Any) -> Json:
     usual = {
         "state": "ok", "message": "", "since": "2026-11-20T07:58:11+01:00", "waiting": 0, "sent": 31207, "dead": 0,
         "oldest_waiting": None, "oldest_waiting_seconds": None, "last_error": "", "last_error_at": None,
+        "code": "",
     }  # fmt: skip
     return usual | fields
 
@@ -82,7 +83,7 @@ def agent(sources: Mapping[str, Json] | None = None, destinations: Mapping[str, 
         "calls": 31207, "rejects": 0,
         "deliveries": {s: sum(one[s] for one in destinations.values()) for s in ("waiting", "sent", "dead")},
         "sources": dict(sources), "sightings": [], "destinations": dict(destinations),
-        "as_of": "2026-11-21T14:03:05+01:00", "error": "",
+        "findings": [], "as_of": "2026-11-21T14:03:05+01:00", "error": "",
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from tests.web.page.page_data import (
     board_down,
     call,
     connected,
+    destination,
     member,
     queue,
     source,
@@ -170,3 +171,12 @@ def test_a_board_that_lacks_a_right_is_not_called_down(page: Page) -> None:
     assert "down" not in page.title()
     page.show(status([board(calls=[call(1)]), lacks | {"name": "other"}]))
     assert page.text("#tile-calls .note") == "without 1 PBX that is not live"
+
+
+def test_what_doctor_finds_while_the_agent_runs_is_shown_by_its_code(page: Page) -> None:
+    words = "/var/lib/humbug-agent: of its disk's 9,000 MB only 112 are free"
+    failing = {"humbug": destination(state="paused", message="answered 401", code="HA-0021")}
+    found = {"findings": [{"code": "HA-0020", "message": words, "since": "2026-11-21T13:03:05+01:00"}]}
+    page.open(status([board()], agent(destinations=failing) | found))
+    assert page.texts("#troubles .marked") == ["Destination humbug is paused", "HA-0020"]
+    assert page.texts("#troubles .words") == ["answered 401 [HA-0021]", words]

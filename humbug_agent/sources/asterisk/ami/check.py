@@ -14,6 +14,7 @@ from collections.abc import Sequence, Set
 
 from panoramisk.message import Message
 
+from humbug_agent.host.codes import Code
 from humbug_agent.ini import LOOPBACK
 from humbug_agent.listening.ami.headers import name
 from humbug_agent.listening.ami.link import connect
@@ -82,7 +83,8 @@ async def _try_listing(settings: AsteriskAmiSettings, protocol: Protocol) -> Non
         raise SourceError(
             f"AMI user {settings.username} may not list channels for [status] ({answer.message}): in manager.conf, "
             f"section [{settings.username}], write must have reporting, such as: write = reporting; then "
-            "asterisk -rx 'manager reload'"
+            "asterisk -rx 'manager reload'",
+            code=Code.AMI_BLIND,
         )
 
 
@@ -93,7 +95,8 @@ def _judge_rights(settings: AsteriskAmiSettings, needed: Set[str], shown: str) -
         now, missing, wanted = (",".join(sorted(some)) for some in (classes, needed - classes, needed | classes))
         raise SourceError(
             f"AMI user {settings.username} may not see {missing} events (its read is {now or 'empty'}): in "
-            f"manager.conf, section [{settings.username}], write read = {wanted}, then asterisk -rx 'manager reload'"
+            f"manager.conf, section [{settings.username}], write read = {wanted}, then asterisk -rx 'manager reload'",
+            code=Code.AMI_BLIND,
         )
 
 
@@ -101,12 +104,16 @@ def _judge_cdr(settings: AsteriskAmiSettings, shown: str) -> None:
     if "cdr" not in settings.events or "Registered Backends" not in shown:
         return
     if re.search(r"Logging:\s*Disabled", shown):
-        raise SourceError("Asterisk makes no CDRs: in cdr.conf, section [general], write enable = yes, then restart it")
+        raise SourceError(
+            "Asterisk makes no CDRs: in cdr.conf, section [general], write enable = yes, then restart it",
+            code=Code.CDR_OFF,
+        )
     if not re.search(r"^\s*cdr_manager\s*$", shown, re.MULTILINE):
         # With enabled = no it is listed as "cdr_manager (suspended)".
         raise SourceError(
             "Asterisk sends no Cdr events: in cdr_manager.conf, section [general], write enabled = yes, then "
-            "asterisk -rx 'module reload cdr_manager.so' (if it is not loaded: 'module load cdr_manager.so')"
+            "asterisk -rx 'module reload cdr_manager.so' (if it is not loaded: 'module load cdr_manager.so')",
+            code=Code.EVENTS_OFF,
         )
 
 
@@ -145,7 +152,8 @@ async def _listen(settings: AsteriskAmiSettings, protocol: Protocol, ended: list
         if ended and time.monotonic() - ended[0][0] > GRACE_SECONDS:
             raise SourceError(
                 f"AMI user {settings.username} saw a call end, and no Cdr event came: in manager.conf, section "
-                f"[{settings.username}], read must have cdr; in cdr_manager.conf, [general], enabled must be yes"
+                f"[{settings.username}], read must have cdr; in cdr_manager.conf, [general], enabled must be yes",
+                code=Code.AMI_BLIND,
             )
         if protocol.lost.done():
             raise AmiError(f"{protocol.where}: {protocol.lost.result()}")

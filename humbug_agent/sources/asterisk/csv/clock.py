@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 from threading import Event
 
-from humbug_agent.sources.asterisk.csv import cdr_conf
+from humbug_agent.pbx_host import asterisk
 from humbug_agent.sources.asterisk.csv.layouts import Row, Writer
 from humbug_agent.sources.asterisk.csv.plain import Plain, Stamps
 from humbug_agent.sources.asterisk.csv.records import Junk, split
@@ -87,7 +87,7 @@ class CsvClock:
         return clocks
 
     def again(self, found: Found) -> list[Clock]:
-        """The same of records that were read before the place from which a reading goes on."""
+        """The same of records that were read before the position from which a reading goes on."""
         judge = Judge(self._zone, self._judge.clock)
         self._judge.remember([_stamps(item) for item in found if _is_csvs(item)])
         return self._judged(found, judge, None, more=False) or [Clock.LOCAL] * len(found)
@@ -166,7 +166,7 @@ class CsvClock:
         stamps = [_stamps(item) for item in _tail(file) if _is_csvs(item)]
         judge = Judge(self._zone)
         judge.judge(stamps, None, more=False)
-        said = cdr_conf.usegmtime(self._path)
+        said = asterisk.usegmtime(self._path)
         if judge.clock or said is not None:
             return judge.clock or (Clock.UTC if said else Clock.LOCAL)
         return judge.judge_rest(stamps[-1], _written(file)) if stamps else None

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.files.following import Count
-from humbug_agent.sources.files.position import OpenFile, Place
+from humbug_agent.sources.files.position import OpenFile, Position
 
 
 class Holds(Enum):
@@ -108,12 +108,12 @@ class Counting:
     that has nothing but equal records `told_by_times` tells, unless it was empty when it was seen last.
     """
 
-    def __init__(self, place: Place | None) -> None:
+    def __init__(self, position: Position | None) -> None:
         self.now = self._main = Occurrences()
         self._behind = 0
         self._openings: set[tuple[bytes, ...]] = set()
-        self._last = (place.last, place.repeats.get(place.last, 1)) if place else ("", 1)
-        self._empty = place.empty if place else ""
+        self._last = (position.last, position.repeats.get(position.last, 1)) if position else ("", 1)
+        self._empty = position.empty if position else ""
         self._begun: Count | None = None
         self._here: Made | None = None
         # Of the file that the main count is of: when it was made, and what had been counted before it.
@@ -182,11 +182,11 @@ class Counting:
             return told_by_times(self._here, self._made, alike=alike, alone=not opening)
         return Holds.ITS_OWN
 
-    def place(self, file: OpenFile) -> Place:
-        """The place in the file that is being read. Behind a copy the count goes on as if there were none."""
+    def position(self, file: OpenFile) -> Position:
+        """The position in the file that is being read. Behind a copy the count goes on as if there were none."""
         if self._is_gone_on_from(file):
-            return file.place(self.now.begins(file.offset), self.now.repeats(), self.now.last)
-        return file.place(file.offset, self._main.carried(self._behind), self._main.last)
+            return file.position(self.now.begins(file.offset), self.now.repeats(), self.now.last)
+        return file.position(file.offset, self._main.carried(self._behind), self._main.last)
 
     def reached(self, file: OpenFile, *, aside: bool) -> None:
         """How far the file has been read."""
@@ -202,11 +202,11 @@ class Counting:
             return True
         return self._may_be_longer and file.offset > self._behind and file.status().st_mtime_ns >= self._made.written
 
-    def gone(self, place: Place, since: float, known: Sequence[str]) -> Place:
-        """The place when what was read is nowhere any more: what is written ``since`` (seconds) begins anew."""
+    def gone(self, position: Position, since: float, known: Sequence[str]) -> Position:
+        """The position when what was read is nowhere any more: what is written ``since`` (seconds) begins anew."""
         last, number = self._last
         return replace(
-            place,
+            position,
             offset=0,
             head="",
             tail="",

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from json.encoder import encode_basestring
 
-from humbug_agent.cdr import Direction, Disposition, Flat
+from humbug_agent.cdr import Direction, Disposition
+from humbug_agent.flat import CALL, Flat
 from humbug_agent.sources.asterisk.csv.layouts import COLUMNS, NO_ROOM, Row, Writer
 from humbug_agent.text import AUTO
 
@@ -94,7 +95,7 @@ class Plain(Row):
         return "\0".join(shared) if self.answered is not None else "\0".join([value or "" for value in shared])
 
     def flat(self, identity: bytes) -> Flat:
-        """The call, as `cdr.Calls` holds one."""
+        """The call, as `flat.Calls` holds one."""
         (
             account, src, dst, context, clid, channel, dstchannel, app, data, _, _, _, duration, billsec, disposition,
             amaflags, uniqueid, userfield, peeraccount, linkedid, sequence,
@@ -104,11 +105,11 @@ class Plain(Row):
         # As json.dumps says it.
         peer = f', "peeraccount": {encode_basestring(peeraccount)}' if peeraccount is not None else ""
         more = f'{peer}, "sequence": "{sequence}"' if peer else ""
-        return (
+        return Flat(
             identity, src, dst, context, clid, channel, dstchannel, app, data,
             self.begun - offset, None if answered is None else answered - offset, self.ended - offset,
             int(duration), int(billsec), disposition, _DIRECTION, account, uniqueid or "", userfield or "",
-            linkedid or "", f'{{"amaflags": "{amaflags}"{more}}}', "Cdr",
+            linkedid or "", f'{{"amaflags": "{amaflags}"{more}}}', CALL,
             offset, None if answered is None else offset, offset,
         )  # fmt: skip
 

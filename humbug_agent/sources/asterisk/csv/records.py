@@ -78,18 +78,28 @@ def split(data: bytes, *, final: bool, lane: FastLane | None = None) -> tuple[li
 
 def _end_of_junk(data: bytes, at: int) -> int:
     """Where in the data from ``at`` on, which holds no whole record, one begins of which the end may still come."""
-    if len(data) - at <= LONGEST and may_go_on(data, at):
+    if len(data) - at <= LONGEST and _may_go_on(data, at):
         return at
     at = max(at, len(data) - LONGEST)
     if (begun := next_beginning(data, at)) is not None:
         return begun
-    while at < len(data) and not may_go_on(data, at):
+    while at < len(data) and not _may_go_on(data, at):
         newline = data.find(b"\n", at)
         if newline < 0:
             # A cut record with the first few bytes of the next one glued to it looks like this.
             return at
         at = newline + 1
     return at
+
+
+def _may_go_on(data: bytes, at: int) -> bool:
+    """The same where a byte order mark, or the beginning of one, may stand before the record."""
+    if mark := data[at : at + len(BYTE_ORDER_MARK)]:
+        if mark == BYTE_ORDER_MARK:
+            return _may_go_on(data, at + len(mark))
+        if at + len(mark) == len(data) and BYTE_ORDER_MARK.startswith(mark):
+            return True
+    return may_go_on(data, at)
 
 
 def _salvage(data: bytes, at: int, end: int, width: int) -> Iterator[Row | Junk]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from threading import Event
 
 from humbug_agent.sources.files.following import Count, Follower, Visit, say_missing
-from humbug_agent.sources.files.position import OpenFile, Place
+from humbug_agent.sources.files.position import OpenFile, Position
 from humbug_agent.sources.files.rotation import Shelf
 from humbug_agent.sources.files.wake import Waker
 
@@ -21,9 +21,9 @@ class FreeswitchFollower(Follower):
         self._follow = False
         self._said = False
 
-    def visits(self, place: Place | None, stop: Event, *, follow: bool) -> Iterator[Visit | None]:
+    def visits(self, position: Position | None, stop: Event, *, follow: bool) -> Iterator[Visit | None]:
         self._follow = follow
-        yield from super().visits(place, stop, follow=follow)
+        yield from super().visits(position, stop, follow=follow)
 
     def _to_its_end(
         self, file: OpenFile, stop: Event, waker: Waker, aside: Sequence[str] | None = None

@@ -1,25 +1,25 @@
 """FreeSWITCH's Master.csv, as mod_cdr_csv writes it with any of its stock templates or with ours.
 
-The follower says which file may hold something new; here its rows become calls. A batch goes out with the place behind
-its last row as the cursor. A leg's uuid is its identity: whatever is read again adds nothing.
+A leg's uuid is its identity: whatever is read again adds nothing.
 """
 
 import logging
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from threading import Event
 
 from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
 from humbug_agent.sources.contract import NothingYet, SourceError
-from humbug_agent.sources.files import position as places
+from humbug_agent.sources.files import position as positions
 from humbug_agent.sources.files import unpacking
 from humbug_agent.sources.files.endless import Endless
-from humbug_agent.sources.files.following import Count, Visit, left_out
-from humbug_agent.sources.files.position import OpenFile, Place, open_file
+from humbug_agent.sources.files.following import Count
+from humbug_agent.sources.files.log_source import LogSource, where
+from humbug_agent.sources.files.position import OpenFile, Position, open_file
 from humbug_agent.sources.files.rotation import Shelf
 from humbug_agent.sources.freeswitch.csv.following import FreeswitchFollower
 from humbug_agent.sources.freeswitch.csv.own_columns import MEMORY, OTHER, OWN, FileRows
@@ -44,63 +44,44 @@ JUST_SECONDS = 60.0
 """A file written to so lately is no copy: its last row has just ended."""
 
 
-class FreeswitchCsv:
+class FreeswitchCsv(LogSource):
     """A source that reads FreeSWITCH's Master.csv and its rotated files."""
 
-    unread_in = "bytes"
-
     def __init__(self, settings: FreeswitchCsvSettings, zone: tzinfo) -> None:
-        self.name = settings.name
+        super().__init__(
+            settings.name, settings.path, settings.start, partial(_different, settings.template), chunk=CHUNK
+        )
         self._settings = settings
         self._zone = settings.timezone or zone
         self._zone_watch = ZoneWatch()
         self._endless = Endless(NoRow)
-        self._shelves: dict[Path, Shelf] = {}
-        self.leaves_out = left_out(settings.path, settings.start)
         self._said = ""
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         path = self._path
-        place = places.load(cursor, path)
-        if place is None and self._settings.start == "end":
-            place = self._end(path)
-            log.info("%s: what was written before now is not sent (start = end)", path)
-            yield Batch([], [], place.dump(path))
-        here = place
+        position = positions.load(cursor, path)
+        if begin := self._from_now_on(position):
+            position = begin
+            yield Batch([], [], position.dump(path))
+        here = position
         rows = FileRows(self._settings.template)
         self._learn(rows)
-        for visit in FreeswitchFollower(Shelf(path, self._different)).visits(place, stop, follow=follow):
+        for visit in FreeswitchFollower(Shelf(path, self._different)).visits(position, stop, follow=follow):
             if visit is None:
                 yield Batch([], [], None)
                 continue
             if visit.count is not Count.ON:
                 start = max(0, visit.file.offset - MEMORY)
                 rows.begin(_from_a_line(visit.file.read_again(start), start))
-            here = yield from self._drain(visit, rows, here, stop)
+            here = yield from self._drain(visit, here, stop, partial(self._take, rows), _position)
             if visit.count is not Count.ON and not stop.is_set():
                 yield Batch([], [], None)
-
-    def again(self, cursor: str) -> str | None:
-        return cursor if self._settings.start == "end" else None
 
     def parse(self, record: bytes) -> Batch:
         rows = FileRows(self._settings.template)
         self._learn(rows)
         found, _ = rows.split(record.rstrip(b"\r\n") + b"\n", more=False, final=True)
         return self._batch(found, "", 0)
-
-    def unread(self, cursor: str | None) -> int:
-        place = places.load(cursor, self._path)
-        if place is None and self._settings.start == "end":
-            return 0
-        return self._shelf(self._path).unread_bytes(place)
-
-    def trouble(self) -> str:
-        try:
-            self.check()
-        except SourceError as error:
-            return str(error)
-        return ""
 
     def doubt(self) -> str:
         return self._zone_watch.doubt("the clock when they were written", ZONE_HINT)
@@ -113,7 +94,7 @@ class FreeswitchCsv:
                 f"{path.parent}: no such directory; is mod_cdr_csv loaded (fs_cli -x 'module_exists mod_cdr_csv')? "
                 "It is cdr-csv in FreeSWITCH's log directory, or in log-base of cdr_csv.conf.xml"
             )
-        shelf = self._shelf(path)
+        shelf = self._shelf()
         rotated = shelf.rotated()
         look_whether_readable([entry.path for entry in rotated])
         if trouble := shelf.trouble():
@@ -148,14 +129,6 @@ class FreeswitchCsv:
         given = self._settings.path
         return given if given.is_file() or (given.suffix and not given.is_dir()) else given / "Master.csv"
 
-    def _shelf(self, path: Path) -> Shelf:
-        """For what is asked while somebody else reads."""
-        return self._shelves.setdefault(path, Shelf(path, self._different))
-
-    def _different(self, beginning: bytes) -> int:
-        found, _ = FileRows(self._settings.template).split(beginning, more=False, final=True)
-        return len({item.text for item in found if isinstance(item, LegRow)})
-
     def _newest(self, shelf: Shelf) -> list[Path]:
         """The files that have rows, the newest first: Master.csv, unless it was rotated or moved just now."""
         return [entry.path for entry in reversed(shelf.entries()) if entry.size and not unpacking.is_packed(entry.path)]
@@ -188,58 +161,35 @@ class FreeswitchCsv:
 
     def _learn(self, rows: FileRows) -> None:
         """Let it see the last rows of the newest files, which show what others beside them are."""
-        for file in self._newest(self._shelf(self._path))[:RECENT][::-1]:
+        for file in self._newest(self._shelf())[:RECENT][::-1]:
             # `trouble` says why one can't be read.
             with suppress(OSError), open_file(file)[0] as opened:
                 start = opened.seek(max(0, file.stat().st_size - MEMORY))
                 rows.begin(_from_a_line(opened.read(MEMORY), start))
 
-    def _end(self, path: Path) -> Place:
-        """Behind the last row that is there now; where there is none, whatever is written from now on."""
+    def _end(self) -> Position:
         now = time.time()
-        shelf = self._shelf(path)
+        shelf = self._shelf()
         newest = next(iter(self._newest(shelf)), None)
         if newest and (end := self._latest(newest, self._settings.template)[1]):
             with OpenFile(newest, end) as file:
                 file.known = shelf.all_known()
-                return file.place(0, {})
-        return places.nowhere(now, shelf.all_known())
+                return _position(file)
+        return positions.nowhere(now, shelf.all_known())
 
-    def _drain(
-        self, visit: Visit, rows: FileRows, here: Place | None, stop: Event
-    ) -> Generator[Batch, None, Place | None]:
-        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather.
-
-        ``here`` is the place that was reached before; returns the one that is reached.
-        """
-        file, more = visit.file, True
-        while more and not stop.is_set():
-            data = file.peek(CHUNK)
-            more = len(data) == CHUNK
-            found, taken = rows.split(data, more=more, final=visit.last and not more)
-            if not taken:
-                break
-            if rows.own and rows.own.name != self._said:
-                self._said = rows.own.name
-                log.warning("%s: is of template %s; set template to its text to have them named", file.path, self._said)
-            at = file.offset
-            found = self._endless.shortened(found, taken, file)
-            batch = self._batch(found, str(file.path), at)
-            if not more and time.time() - file.written() < JUST_SECONDS:
-                for cdr in [record for record in batch.records[-1:] if isinstance(record, CDR)]:
-                    self._zone_watch.ended(cdr.end.timestamp(), file.written())
-            file.advance(data[:taken])
-            if visit.aside is None:
-                here = file.place(0, {})
-            yield Batch(batch.records, batch.rejects, here.dump(self._path) if here else None, taken)
-        if visit.last and file.broken:
-            reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
-            key = digest("broken", self.name, str(file.path), str(file.offset))
-            yield Batch([], [Reject(key, b"", reason, _where(str(file.path), file.offset))], None)
-        if visit.last and here and visit.aside and not stop.is_set():
-            here = replace(here, known=visit.aside)
-            yield Batch([], [], here.dump(self._path))
-        return here
+    def _take(self, rows: FileRows, file: OpenFile, data: bytes, more: bool, last: bool) -> tuple[Batch, int]:
+        found, taken = rows.split(data, more=more, final=last)
+        if not taken:
+            return Batch([], [], None), 0
+        if rows.own and rows.own.name != self._said:
+            self._said = rows.own.name
+            log.warning("%s: is of template %s; set template to its text to have them named", file.path, self._said)
+        found = self._endless.shortened(found, taken, file)
+        batch = self._batch(found, str(file.path), file.offset)
+        if not more and time.time() - file.written() < JUST_SECONDS:
+            for cdr in [record for record in batch.records[-1:] if isinstance(record, CDR)]:
+                self._zone_watch.ended(cdr.end.timestamp(), file.written())
+        return batch, taken
 
     def _batch(self, found: Sequence[LegRow | NoRow], path: str, offset: int) -> Batch:
         """``offset`` is where in the file the data began."""
@@ -260,7 +210,7 @@ class FreeswitchCsv:
             at = offset + item.at
             text = item.text.rstrip(b"\r\n")
             key = digest("reject", self.name, str(at), text.decode("latin-1"))
-            rejects.append(Reject(key, text, reason, _where(path, at)))
+            rejects.append(Reject(key, text, reason, where(path, at)))
         return Batch(records, rejects, None)
 
 
@@ -269,5 +219,10 @@ def _from_a_line(data: bytes, start: int) -> bytes:
     return data[data.find(b"\n") + 1 :] if start else data
 
 
-def _where(path: str, at: int) -> str:
-    return f"{path}, byte {at}" if path else ""
+def _different(template: str, beginning: bytes) -> int:
+    found, _ = FileRows(template).split(beginning, more=False, final=True)
+    return len({item.text for item in found if isinstance(item, LegRow)})
+
+
+def _position(file: OpenFile) -> Position:
+    return file.position(0, {})

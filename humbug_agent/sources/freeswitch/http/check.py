@@ -4,27 +4,12 @@ import http.client
 from contextlib import closing, suppress
 
 from humbug_agent.http_server.sockets import WebError, listeners
+from humbug_agent.pbx_host.freeswitch import json_cdr_conf
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.http.postbox import SIGN
 from humbug_agent.sources.freeswitch.http.settings import FreeswitchHttpSettings
 
 ASK_SECONDS = 5.0
-
-JSON = """\
-<configuration name="json_cdr.conf" description="JSON CDR">
-  <settings>
-    <param name="url" value="http://{address}/"/>
-{cred}    <param name="log-b-leg" value="{b_legs}"/>
-    <param name="prefix-a-leg" value="true"/>
-    <param name="encode" value="false"/>
-    <param name="encode-values" value="false"/>
-    <param name="timeout" value="5"/>
-    <param name="retries" value="1"/>
-    <param name="delay" value="1"/>
-    <param name="log-errors-to-disk" value="true"/>
-    <param name="err-log-dir" value="/var/log/freeswitch/json_cdr"/>
-  </settings>
-</configuration>"""
 
 XML = """\
 <configuration name="xml_cdr.conf" description="XML CDR">
@@ -55,10 +40,11 @@ def check(settings: FreeswitchHttpSettings) -> str:
         found = "humbug-agent listens there now"
     cred = CRED.format(username=_escaped(settings.username)) if settings.username or settings.password else ""
     values = {"address": _reachable(settings), "cred": cred, "b_legs": "true" if "b" in settings.legs else "false"}
+    json = json_cdr_conf(**values)
     return (
         f"{settings.where}: {found}. One of these belongs into FreeSWITCH's autoload_configs; a freeswitch_json source "
         "with its err-log-dir as path and after = delete brings in what could not be posted.\n"
-        f"json_cdr.conf.xml, for mod_json_cdr:\n{JSON.format(**values)}\n"
+        f"json_cdr.conf.xml, for mod_json_cdr:\n{json}\n"
         f"xml_cdr.conf.xml, for mod_xml_cdr (not on a FusionPBX, which has its own):\n{XML.format(**values)}"
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
+from humbug_agent.host.codes import Code
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.json import fusionpbx_import as fusionpbx
@@ -142,10 +143,11 @@ class FreeswitchJson:
             raise SourceError(
                 f"{path}: can't be written, which after = {self._settings.after} needs; let the user that runs "
                 f"humbug-agent write there (chmod g+w, group freeswitch, and in its unit ReadWritePaths={path}), or "
-                "set after = keep"
+                "set after = keep",
+                code=Code.CLOSED_TO_DAEMON,
             )
         if fusionpbx.imports_from(path):
-            raise SourceError(f"{path}: {fusionpbx.ADVICE}")
+            raise SourceError(f"{path}: {fusionpbx.ADVICE}", code=Code.FUSIONPBX_IMPORT)
 
 
 class _Watch:

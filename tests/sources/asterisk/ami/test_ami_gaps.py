@@ -13,7 +13,7 @@ from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
 from humbug_agent.status import coverage
-from humbug_agent.status.coverage import Gaps, Sightings, in_words
+from humbug_agent.status.coverage import Gaps, Sightings, disagreement, in_words
 from tests.kit.ami_calls import ZONE, call, event, line
 from tests.kit.ami_feed import understood
 from tests.kit.host import wait_until
@@ -167,3 +167,37 @@ def test_only_an_ami_of_this_host_with_master_csv_beside_it_is_compared(
     compared.look(outbox)
     assert message(outbox) == ""
     assert not caplog.text
+
+
+def disagree(folder: Path, outbox: Outbox, *sections: str, deaf: bool = False) -> str:
+    comparing(folder, *sections)
+    return disagreement(outbox, load(folder / "agent.ini"), deaf=deaf)
+
+
+def test_sources_disagree_when_one_in_ten_is_missing(outbox: Outbox, tmp_path: Path) -> None:
+    outbox.report("source master-csv", "ok")
+    both(outbox, *range(37))
+    tell(outbox, *range(100, 104))
+    assert disagree(tmp_path, outbox, AMI_SECTION, CSV_SECTION) == ""
+    tell(outbox, 104)
+    said = disagree(tmp_path, outbox, AMI_SECTION, CSV_SECTION)
+    assert said == (
+        "source master-csv does not have 5 of 42 calls of this PBX: 5 by ami only, 37 by ami and master-csv"
+    )
+    # Of a hundred that are there, five are few: records of over 1,024 bytes are never in Master.csv.
+    both(outbox, *range(40, 50))
+    assert disagree(tmp_path, outbox, AMI_SECTION, CSV_SECTION) == ""
+
+
+def test_what_is_called_deaf_is_not_said_twice_and_needs_both_to_be_well(outbox: Outbox, tmp_path: Path) -> None:
+    outbox.report("source master-csv", "ok")
+    write(outbox, *range(9))
+    assert disagree(tmp_path, outbox, AMI_SECTION, CSV_SECTION).startswith("source ami does not have 9 of 9 calls")
+    assert disagree(tmp_path, outbox, AMI_SECTION, CSV_SECTION, deaf=True) == ""
+    assert disagree(tmp_path, outbox, CSV_SECTION) == ""
+    outbox.report("source ami", "failing", "nobody listens there")
+    assert disagree(tmp_path, outbox, AMI_SECTION, CSV_SECTION) == ""
+    # What ended before it came back it can't have told.
+    outbox.report("source ami", "ok")
+    wait_until(lambda: outbox.health()["source ami"].since < time.time() - 0.01)
+    assert disagree(tmp_path, outbox, AMI_SECTION, CSV_SECTION) == ""

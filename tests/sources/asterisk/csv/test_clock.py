@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Batch
-from humbug_agent.sources.asterisk.csv import cdr_conf
+from humbug_agent.pbx_host import asterisk
 from humbug_agent.sources.asterisk.csv.plain import Stamps
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
@@ -298,10 +298,12 @@ def test_a_twin_tells_where_nothing_else_does(tmp_path: Path, clock: Clock) -> N
 def test_cdr_conf_tells_where_nothing_else_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, clock: Clock
 ) -> None:
-    monkeypatch.setattr(cdr_conf, "DIRECTORY", tmp_path)
-    (tmp_path / "cdr.conf").write_text(lines)
-    (tmp_path / "cdr_non_general_custom.conf").write_text("[csv]\nusegmtime=1\n")
-    (tmp_path / "asterisk.conf").write_text(f"[directories](!)\nastlogdir => {tmp_path}/log\n")
+    monkeypatch.setattr(asterisk, "ROOT", tmp_path)
+    etc = tmp_path / "etc" / "asterisk"
+    etc.mkdir(parents=True)
+    (etc / "cdr.conf").write_text(lines)
+    (etc / "cdr_non_general_custom.conf").write_text("[csv]\nusegmtime=1\n")
+    (etc / "asterisk.conf").write_text("[directories]\nastlogdir => /log\n")
     path = tmp_path / "log" / "cdr-csv" / "Master.csv"
     path.parent.mkdir(parents=True)
     path.write_bytes(written(BEGIN, clock, columns=16))

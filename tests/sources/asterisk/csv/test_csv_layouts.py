@@ -345,3 +345,15 @@ def test_another_mapping_is_a_reject() -> None:
     assert [type(item) for item in items] == [Junk]
     more = cdr_custom(CUSTOM)[:-1] + b',"outbound"\n'
     assert [type(item) for item in found(more)] == [Junk]
+
+
+def test_a_record_behind_garbage_and_a_byte_order_mark_waits_for_its_end_wherever_it_is_cut() -> None:
+    """The line break in one of its texts was taken for the one behind which the next record begins."""
+    record = line(call(21, CUSTOM, lastdata=b"\n"))
+    data = record + b"garbage\n\xef\xbb\xbf" + record
+    whole = [item.text for item in split(data, final=True)[0] if isinstance(item, Row)]
+    assert whole == [record, record]
+    for cut in range(len(data)):
+        items, taken = split(data[:cut], final=False)
+        items += split(data[taken:], final=True)[0]
+        assert [item.text for item in items if isinstance(item, Row)] == whole, data[:cut]

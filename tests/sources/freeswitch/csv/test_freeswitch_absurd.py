@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.outbox.rows import values as stored
+from humbug_agent.flat import flatten as stored
 from tests.kit.calls import cdrs
 from tests.kit.cdr_reader import source
 from tests.kit.mod_cdr_csv import TEXTS, call, rows_of, uuid

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Disposition
+from humbug_agent.flat import Flat, flatten, whole
 from humbug_agent.outbox import rows
 from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.leg import Leg, call
@@ -254,10 +255,10 @@ def record_of(found: CDR) -> CDR:
     with sqlite3.connect(":memory:") as database:
         database.row_factory = sqlite3.Row
         database.execute(f"CREATE TABLE call ({rows.COLUMNS})")
-        database.execute(f"INSERT INTO call VALUES ({rows.PLACES})", rows.values(found))
+        database.execute(f"INSERT INTO call VALUES ({rows.PLACES})", flatten(found))
         (row,) = database.execute("SELECT * FROM call")
     database.close()
-    (stored,) = cdrs([rows.record(row)])
+    (stored,) = cdrs([whole(Flat._make(row))])
     return stored
 
 

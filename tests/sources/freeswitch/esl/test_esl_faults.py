@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+from humbug_agent import backoff
 from humbug_agent.listening import inbox
 from humbug_agent.listening import link as either_link
 from humbug_agent.listening.esl import client, link
@@ -94,7 +95,7 @@ def test_who_is_not_served_is_told_why_once_and_serves_itself_later(
     esl: EslServer, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behaviour, words = GREETINGS[kind]
-    monkeypatch.setattr(link, "FIRST_REFUSED", 0.2)
+    monkeypatch.setattr(backoff, "EVENT_SOCKET_REFUSED", backoff.Growth(0.2, 30.0))
     for name, value in behaviour.items():
         setattr(esl, name, value)
     with Consumer(source(esl.port)) as consumer:
@@ -264,7 +265,7 @@ def test_the_end_comes_quickly_whatever_goes_on(esl: EslServer) -> None:
 
 
 def test_cut_anywhere_a_connection_tells_whole_calls_only(esl: EslServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(either_link, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(backoff, "CONNECTION", backoff.Growth(0.1, 0.1))
     whole = b"".join(map(event, Recording("json_calls").events()))
     with reading(esl) as consumer:
         for cut in range(200, len(whole), 4999):

@@ -1,0 +1,174 @@
+"""`init`: looks at the host, asks what it can't know, shows what is to be done, and does it when asked to."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from humbug_agent.cli import checking, output, testcall
+from humbug_agent.config import load
+from humbug_agent.ini import Secret, Section, url
+from humbug_agent.numbers.settings import NumbersSettings
+from humbug_agent.pbx_host.asterisk import Asterisk
+from humbug_agent.pbx_host.conf import ConfError
+from humbug_agent.pbx_host.freeswitch import Freeswitch
+from humbug_agent.pbx_host.profile import PbxHost, Profile, look
+from humbug_agent.setup import agent, service
+from humbug_agent.setup.files import SetupError
+from humbug_agent.setup.plan import Plan
+from humbug_agent.text import printable
+from humbug_agent.words import count
+
+NONE = "none"
+"""The country of whoever wants numbers to stay as they are."""
+
+REACHED = "A test call reached the receiver of destination {}."
+
+HOSTED = (
+    "This host has no PBX. For a hosted one, agent.ini needs a [source NAME] of type while1, boxis or fusionpbx, which "
+    "only you can fill in; docs/hosts/hosted.md has them to copy. Then run this again."
+)
+
+
+def init(path: Path, api_key: str | None, country: str | None, to: str | None, *, apply: bool, ask: bool) -> bool:
+    """Whether all is well. Raises click's errors, ConfigError, PermissionError."""
+    if apply and os.geteuid() != 0:
+        raise click.ClickException("only root may do this: it changes files of the PBX; without --apply it shows them")
+    host, known = look(), agent.Known(path)
+    try:
+        output.pairs(_found(host, known))
+        if host.profile is Profile.HOSTED and not known.sources():
+            click.echo(f"\n{HOSTED}")
+            return False
+        answers = _answers(known, api_key, country, to, ask=ask, needed=apply)
+        plan = agent.make_plan(host, known, answers, agent.account())
+    except ConfError as error:
+        raise click.ClickException(f"{error}; the PBX refuses this file, so mend it first") from error
+    commands = [*plan.commands, *service.starting(changed=not plan.empty)]
+    needed = bool(commands) or not plan.empty
+    _show(plan, commands)
+    if not needed:
+        click.echo("\nNothing to change: all of this is as it should be.")
+    if not apply:
+        _tell_left(plan)
+        if needed:
+            click.echo("\nNothing was changed: this is what humbug-agent init --apply does.")
+        return True
+    good = _make(plan, commands)
+    _tell_left(plan)
+    return _try(path) and good
+
+
+def _found(host: PbxHost, known: agent.Known) -> list[tuple[str, str]]:
+    """What the host has, in words."""
+    found = [("host", str(host.profile))]
+    if host.asterisk:
+        found += _of_asterisk(host.asterisk)
+    if host.freeswitch:
+        found += _of_freeswitch(host.freeswitch)
+    state = "has a key" if known.configured else "has no key yet" if known.text else "does not exist yet"
+    sources = f", {count(len(known.sources()), 'source')}" if known.sources() else ""
+    return [*found, ("agent.ini", f"{known.path}, {state}{sources}")]
+
+
+def _of_asterisk(asterisk: Asterisk) -> list[tuple[str, str]]:
+    csv, ami, silent = asterisk.master_csv(), asterisk.ami(), asterisk.tells_cdrs()
+    written = f"not written: {csv.off}" if csv.off else f"{csv.path}, times in {'UTC' if csv.utc else 'local time'}"
+    where = f"{ami.host}:{ami.port}" if ami.enabled else "off: manager.conf, [general]: enabled is not yes"
+    return [("Master.csv", written), ("AMI", f"{where}; {silent or 'tells each call'}")]
+
+
+def _of_freeswitch(freeswitch: Freeswitch) -> list[tuple[str, str]]:
+    modules = ("mod_json_cdr", "mod_xml_cdr", "mod_format_cdr", "mod_cdr_csv", "mod_event_socket")
+    loaded = [one for one in modules if freeswitch.loads(one)]
+    return [("FreeSWITCH", str(freeswitch.etc)), ("modules", ", ".join(loaded) or "none that tells of calls")]
+
+
+def _answers(
+    known: agent.Known, api_key: str | None, country: str | None, to: str | None, *, ask: bool, needed: bool
+) -> agent.Answers:
+    """What was given, what agent.ini has, or what somebody at the terminal says. Raises UsageError.
+
+    ``needed``: a key and a country must be known; else something stands for them.
+    """
+    if api_key is None and not known.configured:
+        if needed and not ask:
+            raise click.UsageError("the API key is missing: give --api-key or $HUMBUG_API_KEY")
+        api_key = click.prompt("\nHumbug API key (not shown)", hide_input=True) if needed else "ASKED-FOR-LATER"
+    if country is None and needed and not known.country and not known.configured:
+        if not ask:
+            raise click.UsageError(f"the country is missing: give --country or $HUMBUG_COUNTRY, such as CH, or {NONE}")
+        country = click.prompt("Country of this PBX, two letters such as CH", default=NONE)
+    country = None if country is None or country.lower() == NONE else country.upper()
+    mistakes: list[str] = []
+    NumbersSettings.read(Section("numbers", {"country": country or ""}, mistakes))
+    if api_key is not None and not (api_key.strip() and api_key.isprintable()):
+        mistakes.append("the API key is empty, or has characters that no key has")
+    try:
+        url(to or "http://localhost/")
+    except ValueError as error:
+        mistakes.append(f"--url: {error}")
+    if mistakes:
+        raise click.UsageError("; ".join(mistakes))
+    return agent.Answers(Secret(api_key.strip()) if api_key else None, country, to)
+
+
+def _show(plan: Plan, commands: list[tuple[str, ...]]) -> None:
+    lines = list(plan.diff())
+    if lines:
+        click.echo()
+    for line in lines:
+        click.secho(printable(line), fg={"+": "green", "-": "red", "@": "cyan"}.get(line[:1]))
+    if commands:
+        click.echo()
+    for command in commands:
+        output.say(f"$ {service.shown(command)}")
+
+
+def _tell_left(plan: Plan) -> None:
+    for sentence in plan.left:
+        output.say(f"Left to you: {sentence}.")
+
+
+def _make(plan: Plan, commands: list[tuple[str, ...]]) -> bool:
+    """Whether all of it worked. Raises ClickException where a file can't be changed."""
+    stamp = f"before-humbug-agent-{datetime.now():%Y%m%d-%H%M%S}"
+    if commands or not plan.empty:
+        click.echo()
+    try:
+        for folder in plan.folders:
+            folder.make()
+            output.say(f"made     {folder.path}")
+        for change in plan.files.changes():
+            copy = change.make(stamp)
+            output.say(f"changed  {change.path}, copy {copy.name}" if copy else f"made     {change.path}")
+    except SetupError as error:
+        raise click.ClickException(f"{printable(str(error))}; what is above was done") from error
+    good = True
+    for command in commands:
+        wrong = service.run(command)
+        good = good and not wrong
+        output.say(f"{'failed ' if wrong else 'ran    '}  {service.shown(command)}{wrong and f': {wrong}'}")
+    for proof in plan.proofs:
+        if service.fails(proof):
+            good = False
+            output.say(f"failed   {proof.otherwise}")
+    return good
+
+
+def _try(path: Path) -> bool:
+    """Whether a test call reached the receiver, and all else is well."""
+    click.echo()
+    found = checking.check(path)
+    checking.print_for_people(found)
+    config = load(path)
+    click.echo()
+    tried = testcall.send_test_call(config, None, lambda word, text: output.say(f"{word.ljust(8)}  {text}"))
+    if tried.taken:
+        output.say(REACHED.format(tried.destination))
+    else:
+        output.say(f"The test call has not reached the receiver: {tried.reason}; {tried.advice}.")
+    if not service.has_unit():
+        click.echo("There is no unit of systemd here: humbug-agent run is the daemon, and is to be started by you.")
+    return tried.taken and all(one.level != "fail" for one in found)

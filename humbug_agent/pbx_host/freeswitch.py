@@ -1,0 +1,108 @@
+"""A FreeSWITCH, by its configuration files: which modules tell of its calls, and where."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from xml.parsers import expat
+
+from humbug_agent.pbx_host.conf import ConfError
+
+JSON_CDR = """\
+<configuration name="json_cdr.conf" description="JSON CDR">
+  <settings>
+    <param name="url" value="http://{address}/"/>
+{cred}    <param name="log-b-leg" value="{b_legs}"/>
+    <param name="prefix-a-leg" value="true"/>
+    <param name="encode" value="false"/>
+    <param name="encode-values" value="false"/>
+    <param name="timeout" value="5"/>
+    <param name="retries" value="1"/>
+    <param name="delay" value="1"/>
+    <param name="log-errors-to-disk" value="true"/>
+    <param name="err-log-dir" value="{unsent}"/>
+  </settings>
+</configuration>"""
+
+PLACES = (
+    ("/etc/freeswitch", "/var/log/freeswitch"),
+    ("/usr/local/freeswitch/conf", "/usr/local/freeswitch/log"),
+    ("/opt/freeswitch/conf", "/opt/freeswitch/log"),
+)
+"""Where its configuration is, and its logs by default: of packages, and of what was built from source."""
+
+
+class Freeswitch:
+    """A FreeSWITCH below ``root``, which is / but for tests.
+
+    Paths are those that it has itself; `at` says where they are below the root. Whatever asks a file raises OSError
+    where it can't be read, and ConfError where it is no XML.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.root = root
+        self.settings = cache(self._settings)
+        """What the file autoload_configs/NAME.conf.xml sets, such as that of json_cdr; the last value of each name."""
+        found = [place for place in PLACES if self.at(Path(place[0]) / "freeswitch.xml").exists()]
+        self.there = bool(found)
+        etc, logs = found[0] if found else PLACES[0]
+        self.etc, self.logs = Path(etc), Path(logs)
+
+    def at(self, path: Path) -> Path:
+        return self.root / str(path).lstrip("/")
+
+    def file(self, name: str) -> Path:
+        return self.etc / "autoload_configs" / f"{name}.conf.xml"
+
+    def loads(self, module: str) -> bool:
+        """Whether modules.conf.xml has ``module``, such as mod_json_cdr, loaded at start."""
+        loaded = _elements(self.at(self.file("modules")))
+        return any(name == "load" and values.get("module") == module for name, values in loaded)
+
+    def _settings(self, name: str) -> Mapping[str, str]:
+        found = _elements(self.at(self.file(name)))
+        return {
+            values["name"]: self._expanded(values.get("value", ""))
+            for element, values in found
+            if element == "param" and "name" in values
+        }
+
+    def directory(self, module: str, setting: str = "log-dir") -> Path | None:
+        """Where ``module`` (json_cdr, xml_cdr) writes documents, by its ``setting``; None where that is absent."""
+        said = self.settings(module).get(setting)
+        return None if said is None else self.logs / (said or module)
+
+    def master_csv(self) -> Path:
+        return Path(self.settings("cdr_csv").get("log-base") or self.logs) / "cdr-csv" / "Master.csv"
+
+    def _expanded(self, value: str) -> str:
+        """Without the variables that it sets itself at start."""
+        known = {"log_dir": str(self.logs), "conf_dir": str(self.etc), "base_dir": str(self.etc.parent)}
+        return re.sub(r"\$\$\{(\w+)\}", lambda found: known.get(found[1], found[0]), value)
+
+
+def json_cdr_conf(
+    address: str, cred: str = "", b_legs: str = "false", unsent: str = "/var/log/freeswitch/json_cdr"
+) -> str:
+    """The json_cdr.conf.xml that has each document posted to ``address``, and kept in ``unsent`` where that fails.
+
+    ``cred`` is a line of its own, with the password.
+    """
+    return JSON_CDR.format(address=address, cred=cred, b_legs=b_legs, unsent=unsent)
+
+
+def _elements(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Name and attributes of each element, in their order; comments are none."""
+    found: list[tuple[str, dict[str, str]]] = []
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refused
+    parser.StartElementHandler = lambda name, values: found.append((name, values))
+    try:
+        parser.Parse(path.read_bytes(), True)
+    except (expat.ExpatError, ValueError) as error:
+        raise ConfError(f"{path}: no XML ({error})") from error
+    return found
+
+
+def _refused(*_: object) -> None:
+    raise ValueError("a document type or entities of its own")

@@ -1,0 +1,196 @@
+"""What an Asterisk needs so that Master.csv and AMI have its calls.
+
+On FreePBX nothing is written into a file that FreePBX makes anew: it includes files of the same name with _custom.
+"""
+
+import re
+from collections.abc import Callable, Set
+from pathlib import Path
+
+from humbug_agent.ini import Secret
+from humbug_agent.pbx_host.asterisk import ANYWHERE, Ami, AmiUser, Asterisk
+from humbug_agent.pbx_host.conf import Section, Setting
+from humbug_agent.pbx_host.profile import Profile
+from humbug_agent.setup.files import Folder, owner_of
+from humbug_agent.setup.plan import Plan, Proof, Wanted
+
+CUSTOM = {
+    "cdr.conf": "cdr_non_general_custom.conf",
+    "cdr_manager.conf": "cdr_manager_general_custom.conf",
+    "manager.conf": "manager_custom.conf",
+}
+"""File of Asterisk -> the one that FreePBX's includes, and leaves to the admin."""
+
+MANAGER_D = "manager.d/humbug-agent.conf"
+"""Debian's manager.conf includes what is there, and wants it left to packages and admins."""
+
+BEST = "loguniqueid = yes\nloguserfield = yes\n"
+RIGHTS = frozenset({"cdr"}), frozenset[str]()
+BOARD_RIGHTS = frozenset({"cdr", "call", "agent"}), frozenset({"reporting"})
+"""Of the AMI user: read, write; where the live board is wanted, it needs more."""
+
+
+class AsteriskPlan:
+    """Adds to a plan what one Asterisk needs. All may raise OSError and ConfError."""
+
+    def __init__(self, plan: Plan, asterisk: Asterisk, profile: Profile) -> None:
+        self._plan, self._asterisk, self._profile = plan, asterisk, profile
+
+    def master_csv(self) -> None:
+        """Have every call in Master.csv."""
+        found = self._asterisk.master_csv()
+        if off := self._asterisk.cdrs_off():
+            self._plan.left.append(f"{off}, so that Asterisk makes no CDRs: write enable = yes there, and restart it")
+            return
+        usual = Path("/var/log/asterisk/cdr-csv/Master.csv")
+        self._plan.wanted.append(Wanted("asterisk_csv", {} if found.path == usual else {"path": str(found.path)}))
+        folder = self._asterisk.at(found.path.parent)
+        if folder.parent.exists() and not folder.exists():
+            self._plan.folders.append(Folder(folder, owner_of(folder.parent)))
+        if not found.off or not self._load("cdr_csv"):
+            return
+        section = self._asterisk.conf("cdr.conf").first("csv")
+        if section is None or not section.settings:
+            target = self._target("cdr.conf")
+            if target is None:
+                return
+            self._append(target, f"{'[csv]' if section is None else '[csv](+)'}\n{BEST}")
+        self._reload("cdr_csv", "csv")
+
+    def cdr_events(self) -> None:
+        """Have AMI tell each call."""
+        if not self._asterisk.tells_cdrs() or self._asterisk.cdrs_off() or not self._load("cdr_manager"):
+            return
+        sections = self._asterisk.conf("cdr_manager.conf").every("general")
+        said = [one for section in sections for one in section.every("enabled")]
+        if not (said and said[-1].yes):
+            target = self._target("cdr_manager.conf")
+            if target is None:
+                return
+            self._set(target, "general", said[-1] if said else None, "enabled", "yes", begun=bool(sections))
+        self._reload("cdr_manager", "cdr_manager")
+
+    def ami(self, name: str, known: Secret | None, fresh: Callable[[], Secret], *, board: bool) -> Secret | None:
+        """Have an AMI user ``name`` with the rights it needs, and return his secret; None where that can't be.
+
+        ``known`` is the secret that agent.ini has; without it that of manager.conf is taken, or else a fresh one.
+        """
+        ami = self._asterisk.ami()
+        read, write = BOARD_RIGHTS if board else RIGHTS
+        target = self._target("manager.conf")
+        if target is None:
+            return None
+        if not ami.enabled:
+            self._enable(target)
+        user = ami.users.get(name)
+        if user:
+            secret = self._adjusted(target, user, read, write)
+            if secret and known and secret != known:
+                self._plan.left.append(
+                    f"manager.conf, [{name}] has another secret than agent.ini: make them the same, then "
+                    "asterisk -rx 'manager reload'"
+                )
+            return secret
+        secret = known or fresh()
+        path = target
+        if self._profile is Profile.ASTERISK and self._includes("manager.conf", f"{MANAGER_D.partition('/')[0]}/"):
+            path = self._asterisk.at(self._asterisk.etc / MANAGER_D)
+        self._append(path, _user(name, secret, ami, read, write))
+        self._console("manager reload")
+        return secret
+
+    def _adjusted(self, target: Path, user: AmiUser, read: Set[str], write: Set[str]) -> Secret | None:
+        """The user that there is, with the rights that he lacks."""
+        for key, has, needs in (("read", user.read, read), ("write", user.write, write)):
+            if "all" not in has and not needs <= has:
+                before = user.section.last(key)
+                self._set(target, user.name, before, key, ",".join(sorted(has | needs)), begun=True)
+                self._console("manager reload")
+        secret = user.section.last("secret")
+        if secret is None:
+            self._plan.left.append(
+                f"manager.conf, [{user.name}] has no secret in plain text: put it into agent.ini's [source ami]"
+            )
+        return Secret(secret.value) if secret else None
+
+    def _enable(self, target: Path) -> None:
+        general = self._asterisk.conf("manager.conf").first("general")
+        self._set(
+            target, "general", general.last("enabled") if general else None, "enabled", "yes", begun=bool(general)
+        )
+        if not (general and general.last("bindaddr")):
+            self._set(target, "general", None, "bindaddr", "127.0.0.1", begun=True)
+        self._console("manager reload")
+
+    def _load(self, module: str) -> bool:
+        """Have modules.conf load it. False where that is left to the admin."""
+        if self._asterisk.loads(module):
+            return True
+        section = self._asterisk.conf("modules.conf").first("modules")
+        unwanted = [one for one in _every(section, "noload") if one.value.removesuffix(".so") == module]
+        if section is None or unwanted or self._profile.has_freepbx:
+            self._plan.left.append(f"modules.conf does not load {module}.so: have it loaded there, then run this again")
+            return False
+        self._append(self._asterisk.at(self._asterisk.etc / "modules.conf"), f"[modules](+)\nload = {module}.so\n")
+        return True
+
+    def _target(self, name: str) -> Path | None:
+        """The file to write to; None where FreePBX owns it and includes none that is the admin's."""
+        custom = self._asterisk.at(self._asterisk.etc / CUSTOM[name])
+        if custom in self._asterisk.conf(name).files:
+            return custom
+        if self._profile is Profile.FREEPBX or (self._profile is Profile.FREEPBX_OLD and name == "manager.conf"):
+            self._plan.left.append(
+                f"{name} is FreePBX's own, and does not include {CUSTOM[name]}: mend it with fwconsole, then run this "
+                "again"
+            )
+            return None
+        return self._asterisk.at(self._asterisk.etc / name)
+
+    def _includes(self, name: str, folder: str) -> bool:
+        where = self._asterisk.at(self._asterisk.etc / folder)
+        return any(file.parent == where for file in self._asterisk.conf(name).files)
+
+    def _set(self, target: Path, section: str, before: Setting | None, key: str, value: str, *, begun: bool) -> None:
+        """The line itself, where it stands in a file that may be written to; else one that counts more.
+
+        ``begun``: there is such a section.
+        """
+        text = self._plan.files.text(target) if before and before.file == target else None
+        if before and text is not None:
+            lines = text.splitlines(keepends=True)
+            found = re.fullmatch(r"(\s*[\w-]+\s*=>?[ \t]*)([^;\r\n]*?)(\s*(?:;.*)?\s*)", lines[before.line - 1])
+            if found and found[2] == before.value:
+                lines[before.line - 1] = f"{found[1]}{value}{found[3]}"
+                self._plan.files.put(target, "".join(lines), owner_of(target))
+                return
+        self._append(target, f"[{section}]{'(+)' if begun else ''}\n{key} = {value}\n")
+
+    def _append(self, path: Path, block: str) -> None:
+        # A new file is as readable as its neighbours.
+        near = next(iter(self._asterisk.conf("manager.conf").files), self._asterisk.at(self._asterisk.etc))
+        self._plan.files.append(path, block, owner_of(near))
+
+    def _reload(self, module: str, backend: str) -> None:
+        """Have the running Asterisk write by it, whether it has it loaded or not."""
+        self._console(f"module load {module}.so")
+        self._console(f"module reload {module}.so")
+        otherwise = f"Asterisk does not list {backend} in cdr show status: restart it when no call is up"
+        self._plan.proofs.append(Proof(("asterisk", "-rx", "cdr show status"), rf"\s*{backend}\s*", otherwise))
+
+    def _console(self, command: str) -> None:
+        self._plan.run("asterisk", "-rx", command)
+
+
+def _every(section: Section | None, name: str) -> list[Setting]:
+    return section.every(name) if section else []
+
+
+def _user(name: str, secret: Secret, ami: Ami, read: Set[str], write: Set[str]) -> str:
+    """A section of manager.conf, with the least rights that do; from this host alone."""
+    from_here = ami.host if ami.bind not in ANYWHERE else "127.0.0.1"
+    everybody, mask = ("::/0", "128") if ":" in from_here else ("0.0.0.0/0.0.0.0", "255.255.255.255")
+    return (
+        f"[{name}]\nsecret = {secret.reveal()}\ndeny = {everybody}\npermit = {from_here}/{mask}\n"
+        f"read = {','.join(sorted(read))}\nwrite = {','.join(sorted(write))}\n"
+    )

@@ -1,0 +1,189 @@
+"""Changes to files of a host: gathered first, shown as a diff without secrets, made whole or not at all."""
+
+import difflib
+import grp
+import os
+import pwd
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from humbug_agent.words import said
+
+HIDDEN = "********"
+
+_SECRET = re.compile(
+    r"""(?ix) ^ ([-+\s;#]* [\w-]* (?:secret|passw(?:or)?d|api_key|encryption_key|token|user_key|proxy)
+    \s* (?:=>?|\+=) \s*) (?! \s*$) .* $"""
+)
+_SECRET_XML = re.compile(r'(?i)(name="(?:password|cred)"\s+value=")[^"]*')
+
+
+class SetupError(Exception):
+    """A change can't be made; the text says which, why, and what to do. What was made before stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a new file is, and its mode."""
+
+    uid: int
+    gid: int
+    mode: int
+
+    def __str__(self) -> str:
+        user, group = str(self.uid), str(self.gid)
+        with suppress(KeyError):
+            user = pwd.getpwuid(self.uid).pw_name
+        with suppress(KeyError):
+            group = grp.getgrgid(self.gid).gr_name
+        return f"{self.mode:04o} {user}:{group}"
+
+
+def owner_of(path: Path) -> Owner:
+    status = path.stat()
+    return Owner(status.st_uid, status.st_gid, status.st_mode & 0o7777)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file's text before (None: there is no such file) and after. A file that is there keeps its owner and mode."""
+
+    path: Path
+    before: str | None
+    after: str
+    owner: Owner
+    secret: bool = False
+    """Nothing of it is shown."""
+
+    def diff(self) -> Iterator[str]:
+        """As `diff -u` shows it, with each secret hidden, those that were there before too."""
+        name = str(self.path)
+        if self.secret:
+            yield f"{name}: a secret of its own, {self.owner}"
+            return
+        before = f"{name} (new, {self.owner})" if self.before is None else name
+        old, new = (self.before or "").splitlines(), self.after.splitlines()
+        for line in difflib.unified_diff(old, new, before, name, lineterm=""):
+            yield hidden(line)
+
+    def make(self, stamp: str) -> Path | None:
+        """Change the file; a copy of what it was is beside it, named by ``stamp``, and returned.
+
+        A reader sees the old file or the new one, and never a part of it. Raises SetupError.
+        """
+        try:
+            path = _followed(self.path)
+            if _text(path) != self.before:
+                raise SetupError(f"{path}: was changed meanwhile; run this again")
+            copy = None
+            if self.before is not None:
+                # The PBX's includes, *.conf and *.xml, don't find it.
+                copy = path.with_name(f"{path.name}.{stamp}")
+                _write(copy, self.before, owner_of(path))
+            _write(path, self.after, owner_of(path) if copy else self.owner)
+        except OSError as error:
+            raise SetupError(said(error)) from error
+        return copy
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A directory that is missing."""
+
+    path: Path
+    owner: Owner
+
+    def make(self) -> None:
+        """Raises SetupError."""
+        try:
+            self.path.mkdir(0o700, parents=True)
+            os.chown(self.path, self.owner.uid, self.owner.gid)
+            self.path.chmod(self.owner.mode)
+        except OSError as error:
+            raise SetupError(said(error)) from error
+
+
+class Files:
+    """The files of a host, as they would be with the changes that were asked for. Nothing is written.
+
+    Raises OSError where a file can't be read.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[Path, str | None] = {}
+        self._after: dict[Path, str] = {}
+        self._owners: dict[Path, Owner] = {}
+        self._secret: set[Path] = set()
+
+    def text(self, path: Path) -> str | None:
+        """None where there is no such file."""
+        if path not in self._before:
+            self._before[path] = _text(path)
+        return self._after.get(path, self._before[path])
+
+    def put(self, path: Path, text: str, owner: Owner, *, secret: bool = False) -> None:
+        """``owner`` is for a file that is not there yet."""
+        if text != self.text(path):
+            self._after[path] = text
+            self._owners[path] = owner
+            self._secret |= {path} if secret else set()
+
+    def append(self, path: Path, block: str, owner: Owner) -> None:
+        """``block`` behind all that is there, with a blank line between."""
+        text = self.text(path) or ""
+        between = "" if not text.strip() else "\n" if text.endswith("\n") else "\n\n"
+        self.put(path, f"{text}{between}{block}", owner)
+
+    def changes(self) -> list[Change]:
+        return [
+            Change(path, self._before[path], after, self._owners[path], path in self._secret)
+            for path, after in self._after.items()
+            if after != self._before[path]
+        ]
+
+
+def hidden(line: str) -> str:
+    """A line of a configuration file or of its diff, without the secret that it may set."""
+    return _SECRET_XML.sub(rf"\1{HIDDEN}", _SECRET.sub(rf"\1{HIDDEN}", line))
+
+
+def _text(path: Path) -> str | None:
+    try:
+        # With its line ends: universal newlines would change them all.
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
+
+
+def _followed(path: Path) -> Path:
+    """Where a link leads, unless somebody made it who may not write there: it would have root do it for him."""
+    for one in (path, path.parent):
+        if one.is_symlink() and one.exists() and one.lstat().st_uid not in (0, one.stat().st_uid):
+            raise SetupError(f"{one}: is another user's link to {one.resolve()}, which is left alone; remove the link")
+    return path.resolve()
+
+
+def _write(path: Path, text: str, owner: Owner) -> None:
+    # Hidden, so that no include of the PBX finds it.
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+            os.fchown(descriptor, owner.uid, owner.gid)
+            os.fchmod(descriptor, owner.mode)
+            file.flush()
+            os.fsync(descriptor)
+        new.rename(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

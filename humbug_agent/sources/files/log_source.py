@@ -1,0 +1,116 @@
+"""A log of calls that grows and is rotated, read as a source: what the Master.csv's of both PBXs have in common.
+
+The follower says which file may hold something new; a home makes calls of its bytes. A batch goes out with the position
+behind its last record as the cursor.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+from humbug_agent.cdr import Batch, Reject, digest
+from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.files import position as positions
+from humbug_agent.sources.files.following import Visit, left_out
+from humbug_agent.sources.files.position import OpenFile, Position
+from humbug_agent.sources.files.rotation import Shelf
+
+log = logging.getLogger(__name__)
+
+Take = Callable[[OpenFile, bytes, bool, bool], tuple[Batch, int]]
+"""(file, what comes next in it, whether there is more behind, whether no more will ever come) -> a batch, and how many
+bytes it is of; 0 where no record is whole yet."""
+
+PositionOf = Callable[[OpenFile], Position]
+
+
+class LogSource(ABC):
+    """A source that follows a log through growth and rotation. ``chunk`` bytes are read, and so committed, at once."""
+
+    unread_in = "bytes"
+
+    def __init__(self, name: str, path: Path, start: str, different: Callable[[bytes], int], *, chunk: int) -> None:
+        """``start`` and ``path`` as agent.ini has them; ``different`` says how many records of a beginning differ."""
+        self.name = name
+        self._start = start
+        self._different = different
+        self._chunk = chunk
+        self._shelves: dict[Path, Shelf] = {}
+        self.leaves_out = left_out(path, start)
+
+    @abstractmethod
+    def check(self) -> str:
+        """As in Source."""
+
+    @property
+    @abstractmethod
+    def _path(self) -> Path:
+        """The log."""
+
+    @abstractmethod
+    def _end(self) -> Position:
+        """Behind the last record that is there now; where there is none, whatever is written from now on."""
+
+    def again(self, cursor: str) -> str | None:
+        return cursor if self._start == "end" else None
+
+    def unread(self, cursor: str | None) -> int:
+        position = positions.load(cursor, self._path)
+        if position is None and self._start == "end":
+            return 0
+        return self._shelf().unread_bytes(position)
+
+    def trouble(self) -> str:
+        try:
+            self.check()
+        except SourceError as error:
+            return str(error)
+        return ""
+
+    def _shelf(self) -> Shelf:
+        """The log and its rotated files, for what is asked while somebody else reads."""
+        path = self._path
+        return self._shelves.setdefault(path, Shelf(path, self._different))
+
+    def _from_now_on(self, position: Position | None) -> Position | None:
+        """The position to begin at where nothing was read yet and what is old is not wanted; else None."""
+        if position or self._start != "end":
+            return None
+        position = self._end()
+        log.info("%s: what was written before now is not sent (start = end)", self._path)
+        return position
+
+    def _drain(
+        self, visit: Visit, here: Position | None, stop: Event, take: Take, position_of: PositionOf
+    ) -> Generator[Batch, None, Position | None]:
+        """To the end as it is found: what comes meanwhile is the next visit's, and may be a flood that is to gather.
+
+        ``here`` is the position that was reached before; returns the one that is reached.
+        """
+        file, more = visit.file, True
+        while more and not stop.is_set():
+            data = file.peek(self._chunk)
+            more = len(data) == self._chunk
+            batch, taken = take(file, data, more, visit.last and not more)
+            if not taken:
+                break
+            file.advance(data[:taken])
+            if visit.aside is None:
+                here = position_of(file)
+            yield Batch(batch.records, batch.rejects, here.dump(self._path) if here else None, taken)
+        if visit.last and file.broken:
+            reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
+            key = digest("broken", self.name, str(file.path), str(file.offset))
+            yield Batch([], [Reject(key, b"", reason, where(str(file.path), file.offset))], None)
+        if visit.last and here and visit.aside and not stop.is_set():
+            here = replace(here, known=visit.aside)
+            yield Batch([], [], here.dump(self._path))
+        return here
+
+
+def where(path: str, at: int) -> str:
+    """A position in a file, for an admin; "" for a record that comes from none."""
+    return f"{path}, byte {at}" if path else ""
