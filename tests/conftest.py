@@ -12,6 +12,7 @@ import trustme
 from hypothesis import settings
 
 from humbug_agent.receiver import Background, Receiver, Store
+from tests.kit.ami_server import AmiServer
 from tests.kit.host import API_KEY, KEY, Host
 from tests.kit.paths import TESTS
 
@@ -48,6 +49,12 @@ def nothing_left_over() -> Iterator[None]:
 def host(tmp_path: Path) -> Iterator[Host]:
     with closing(Store(tmp_path / "calls.db")) as store, Background(Receiver(store, API_KEY, KEY)) as receiver:
         yield Host(tmp_path, receiver, store)
+
+
+@pytest.fixture
+def ami() -> Iterator[AmiServer]:
+    with AmiServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)

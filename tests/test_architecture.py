@@ -193,8 +193,9 @@ def test_what_the_system_says_is_never_in_pythons_form(path: Path) -> None:
     for handler in ast.walk(ast.parse(path.read_text())):
         if isinstance(handler, ast.ExceptHandler) and handler.type and "OSError" in ast.unparse(handler.type):
             for node in ast.walk(handler):
-                in_text = isinstance(node, ast.FormattedValue) and ast.unparse(node.value) == handler.name
-                if in_text or (isinstance(node, ast.Call) and ast.unparse(node) == f"str({handler.name})"):
+                if (isinstance(node, ast.FormattedValue) and ast.unparse(node.value) == handler.name) or (
+                    isinstance(node, ast.Call) and ast.unparse(node) == f"str({handler.name})"
+                ):
                     wrong.append(f"line {node.lineno}")
     assert not wrong
 

@@ -9,6 +9,9 @@ import pytest
 from humbug_agent.config import Config, load, system_timezone
 from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.ini import ConfigError, Secret
+from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
+from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
+from tests.kit.narrow import only
 from tests.kit.paths import TOP
 
 GOOD = """\
@@ -51,7 +54,7 @@ def test_what_need_not_be_said_has_the_documented_defaults(tmp_path: Path) -> No
     config = read(tmp_path, GOOD)
     assert config.agent.outbox == Path("/var/lib/humbug-agent/outbox.db")
     assert (config.agent.keep_days, config.agent.max_size_mb, config.agent.log_level) == (90, 2048, "info")
-    source, destination = config.sources[0], config.destinations[0]
+    source, destination = only(AsteriskCsvSettings, config.sources), only(HumbugSettings, config.destinations)
     assert (source.name, source.start, source.utc) == ("master-csv", "beginning", None)
     assert destination.url == "http://api.humbuglabs.org/receiver.php"
     assert (destination.connections, destination.timeout, destination.value_escaping) == (4, 20, "reserved")
@@ -226,7 +229,7 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file_is_not_waited_for(tmp_path: P
 
 def test_percent_semicolon_and_hash_belong_to_a_value(tmp_path: Path) -> None:
     config = read(tmp_path, GOOD.replace("the-api-key", "50% of #1;2 %(x)s"))
-    assert config.destinations[0].api_key.reveal() == "50% of #1;2 %(x)s"
+    assert only(HumbugSettings, config.destinations).api_key.reveal() == "50% of #1;2 %(x)s"
 
 
 def test_a_file_that_systemd_gives_as_a_credential_is_read_there(
@@ -254,7 +257,7 @@ def test_a_file_that_systemd_gives_as_a_credential_is_read_there(
 def test_secrets_can_stand_in_files(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from-the-file\n")
     config = read(tmp_path, GOOD.replace("api_key = the-api-key", f"api_key_file = {tmp_path / 'key'}"))
-    assert config.destinations[0].api_key == Secret("from-the-file")
+    assert only(HumbugSettings, config.destinations).api_key == Secret("from-the-file")
 
 
 def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
@@ -313,10 +316,13 @@ def test_http_to_another_host_and_a_readable_file_are_warned_about(tmp_path: Pat
 
 
 def test_ami_has_the_documented_defaults_and_its_events_stand_in_any_order(tmp_path: Path) -> None:
-    ami = read(tmp_path, GOOD + AMI).sources[1]
-    assert (ami.host, ami.port, ami.tls, ami.events) == ("127.0.0.1", 5038, False, {"cdr"})
-    assert read(tmp_path, GOOD + AMI + "tls = yes\n").sources[1].port == 5039
-    assert read(tmp_path, GOOD + AMI + "events = alarm,cdr\n").sources[1].events == {"alarm", "cdr"}
+    def ami_of(more: str) -> AsteriskAmiSettings:
+        return only(AsteriskAmiSettings, read(tmp_path, GOOD + AMI + more).sources)
+
+    ami = ami_of("")
+    assert (ami.host, ami.port, ami.tls, ami.events) == ("127.0.0.1", 5038, False, frozenset({"cdr"}))
+    assert ami_of("tls = yes\n").port == 5039
+    assert ami_of("events = alarm,cdr\n").events == {"alarm", "cdr"}
 
 
 def test_ami_alone_and_ami_unencrypted_to_another_host_are_warned_about(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from humbug_agent import config, destinations, sources
 from humbug_agent.http_server.settings import StatusSettings
-from humbug_agent.ini import Section
+from humbug_agent.ini import ConfigError, Section
 from humbug_agent.numbers.settings import NumbersSettings
 from tests.kit.paths import TOP
 
@@ -140,7 +140,7 @@ def test_it_is_read_when_only_the_key_was_put_in(tmp_path: Path) -> None:
     ini = tmp_path / "agent.ini"
     ini.touch(0o600)
     ini.write_text(TEXT)
-    with pytest.raises(config.ConfigError, match="api_key: is still the example's"):
+    with pytest.raises(ConfigError, match="api_key: is still the example's"):
         config.load(ini)
     ini.write_text(TEXT.replace("YOUR-API-KEY", "mine"))
     assert [source.name for source in config.load(ini).sources] == ["master-csv"]
@@ -159,7 +159,8 @@ def test_with_all_sections_uncommented_and_what_is_needed_put_in_it_is_the_same(
         ]
     ini.write_text("\n".join(lines))
     everything = config.load(ini)
-    named = {one.name: one for one in (*everything.sources, *everything.destinations)}
+    named: dict[str, object] = {one.name: one for one in everything.sources}
+    named |= {one.name: one for one in everything.destinations}
     for example in SECTIONS:
         name = example.title.partition(" ")[2]
         if name and "api_key" not in example.settings:

@@ -1,7 +1,7 @@
 """What a source is. Each one is a file of its own in this folder and a line in SOURCES."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Sequence, Set
 from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -77,13 +77,13 @@ class Source(Protocol):
     leaves_out: str
     """What a first start leaves out, and how to have it sent all the same; blank where it reads all that is there."""
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         """Yield what the PBX has written since ``cursor``, the one of the last batch that is on disk.
 
         The code after a ``yield`` runs only when that batch is on disk: the generator's resumption is the
-        acknowledgement. An empty batch without a cursor says that the source can be read. With ``follow`` it goes on
-        until ``stop`` is set; without, it ends when everything that is there now has been read. Raises SourceError,
-        OSError; CursorError before anything else.
+        acknowledgement. Closed instead, it leaves that batch to the next reading. An empty batch without a cursor says
+        that the source can be read. With ``follow`` it goes on until ``stop`` is set; without, it ends when everything
+        that is there now has been read. Raises SourceError, OSError; CursorError before anything else.
         """
         ...
 

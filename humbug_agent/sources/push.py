@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
 from threading import Event
 from typing import Generic, Protocol, Self, TypeVar
@@ -174,7 +174,7 @@ class PushSource(ABC, Generic[Listener]):
         self._listeners.append(listener)
         self._asked |= set(asked)
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         if follow:
             yield from self._push.read(self._connect, stop)
 

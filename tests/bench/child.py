@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -89,5 +90,5 @@ def bare(lines: str, place: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    workload = {"read": read, "send": send, "raw": raw, "bare": bare}[sys.argv[1]]
-    print(json.dumps(workload(*sys.argv[2:])))
+    workloads: dict[str, Callable[..., dict[str, float]]] = {"read": read, "send": send, "raw": raw, "bare": bare}
+    print(json.dumps(workloads[sys.argv[1]](*sys.argv[2:])))

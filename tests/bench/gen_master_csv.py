@@ -14,6 +14,7 @@ import os
 import random
 import sys
 import time
+from collections.abc import Iterator
 
 DISPOSITIONS = ("ANSWERED",) * 62 + ("NO ANSWER",) * 21 + ("BUSY",) * 10 + ("FAILED",) * 6 + ("CONGESTION",)
 NAMES = ("Front Desk", "Dana Levi", 'Bob "Buzz" Ray', "O'Neil, Pat", "Zoë Müller", "ACME, Inc.", "", "יעל כהן", "Fax")
@@ -21,15 +22,15 @@ CONTEXTS = ("from-internal", "from-trunk", "ext-queues", "default")
 FIRST_EPOCH = 1_700_000_000
 
 
-def text(value):
+def text(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-def stamp(epoch):
+def stamp(epoch: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(epoch))
 
 
-def lines(seed, start=0):
+def lines(seed: int, start: int = 0) -> Iterator[tuple[str, str]]:
     """Yield (line without its userfield and newline, userfield) without end."""
     rng = random.Random(seed)
     epoch = FIRST_EPOCH
@@ -72,7 +73,7 @@ def lines(seed, start=0):
             yield ",".join(fields), userfield
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", "--lines", type=int, default=1000, help="how many lines (1000)")
     parser.add_argument("-s", "--seed", type=int, default=1, help="the same seed gives the same lines (1)")
@@ -83,7 +84,7 @@ def main():
     args = parser.parse_args()
     source = lines(args.seed, args.start)
 
-    def write(data):
+    def write(data: bytes) -> None:
         if not args.output:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -94,7 +95,7 @@ def main():
         finally:
             os.close(out)
 
-    def line():
+    def line() -> bytes:
         head, userfield = next(source)
         if args.stamp or args.rate:
             userfield = f"ts{time.time_ns()}"

@@ -81,7 +81,9 @@ class Report:
 
     def ratio(self, name: str, value: float, *, worse: Literal["less", "more"], at_least: float | None = None) -> None:
         self.add(name, value, "", at_least=at_least)
-        self.measures[-1] = replace(self.measures[-1], ratio=f"worse when {worse}")
+        self.measures[-1] = replace(
+            self.measures[-1], ratio="worse when less" if worse == "less" else "worse when more"
+        )
 
     def worse_than(self, recorded: Mapping[str, float]) -> list[str]:
         """The ratios that are worse by more than a fifth than they were."""

@@ -89,7 +89,8 @@ COUNTS = {
 @pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="the receiver needs a C compiler")
 def test_quick_run_measures_everything_and_loses_nothing(tmp_path: Path) -> None:
     numbers = tmp_path / "numbers.json"
-    command = [sys.executable, Path(__file__).with_name("run.py"), "--quick", "--json", numbers, "--dir", tmp_path]
+    command = [sys.executable, str(Path(__file__).with_name("run.py")), "--quick"]
+    command += ["--json", str(numbers), "--dir", str(tmp_path)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as bench:

@@ -7,14 +7,7 @@ import pytest
 from humbug_agent.board import asterisk
 from humbug_agent.listening import link
 from humbug_agent.sources import push
-from tests.kit.ami_server import AmiServer
 from tests.kit.board_wire import Clock, Wire, own_clock
-
-
-@pytest.fixture
-def ami() -> Iterator[AmiServer]:
-    with AmiServer() as server:
-        yield server
 
 
 @pytest.fixture

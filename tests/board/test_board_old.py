@@ -1,5 +1,7 @@
 """An Asterisk before 12, whose events are others: calls are delivered, and the board says what it needs."""
 
+from collections.abc import Callable
+
 import pytest
 
 from humbug_agent.cdr import CDR
@@ -52,6 +54,11 @@ def test_the_board_says_what_it_needs_and_calls_are_delivered(ami: AmiServer, ve
         assert {"call", "cdr"} <= set(login["Events"].split(","))
 
 
+def says(live: Live, words: str) -> Callable[[], bool]:
+    """Without words: it is live."""
+    return lambda: live.view.message.startswith(words) if words else live.view.live
+
+
 def test_after_an_upgrade_and_back_it_is_what_it_is_then(ami: AmiServer) -> None:
     ami.banner = b"Asterisk Call Manager/1.3\r\n"
     with Live(ami) as live:
@@ -63,5 +70,5 @@ def test_after_an_upgrade_and_back_it_is_what_it_is_then(ami: AmiServer) -> None
             wait_until(lambda: ami.listeners and live.view.message != "not connected yet")
             ami.banner = banner
             ami.drop()
-            wait_until(lambda words=said: live.view.live if not words else live.view.message.startswith(words))
+            wait_until(says(live, said))
             assert bool(live.view.trouble) == bool(said)

@@ -1,7 +1,8 @@
 """A recorded Asterisk with calls in every state: at each of its lists the board says what the list says."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -43,6 +44,10 @@ def check_queues(view: View, at: Round, seen: set[str]) -> None:
     waited = {call.uniqueid: call.waited for queue in view.queues.values() for call in queue.calls}
     for uniqueid in truth["connected"]:
         assert waited[uniqueid] == (int(at.held[uniqueid]) if uniqueid in seen else None)
+
+
+def shows(live: Live, part: Literal["channels", "waiting"], at: Round) -> Callable[[], bool]:
+    return lambda: told(live.view)[part] == at.truth()[part]
 
 
 def replay(confirmed: Sequence[int], sizes: Sequence[int]) -> Wire:
@@ -114,9 +119,9 @@ def test_it_does_so_over_a_connection(ami: AmiServer, sizes: tuple[int, ...]) ->
         for (one, end), begin in zip(ends, [first.queues_end, *(end for _, end in ends)], strict=False):
             play(ami, data[begin:end], sizes)
             if end == one.channels_end:
-                wait_until(lambda at=one: told(live.view)["channels"] == at.truth()["channels"])
+                wait_until(shows(live, "channels", one))
             else:
-                wait_until(lambda at=one: told(live.view)["waiting"] == at.truth()["waiting"])
+                wait_until(shows(live, "waiting", one))
                 check_queues(live.view, one, set(one.held))
         play(ami, data[others[-1].queues_end :], sizes)
         wait_until(lambda: len(live.records) == data.count(b"Event: Cdr\r\n"))

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -117,7 +118,7 @@ class AllPbxs:
 
     def _asterisks(self, number: int, rng: random.Random) -> str:
         record = self._csv.record(number)
-        ways = [lambda: self._append(self._csv, record, rng)] + [lambda: self._ami.end(number)] * rng.randint(0, 1)
+        ways = [partial(self._append, self._csv, record, rng), *[partial(self._ami.end, number)] * rng.randint(0, 1)]
         rng.shuffle(ways)
         for tell in ways:
             tell()
@@ -127,11 +128,11 @@ class AllPbxs:
         name = str(uuid.UUID(int=number))
         row = mod_cdr_csv.row("safe", mod_cdr_csv.call(number, uuid=name.encode()))
         safe = [
-            lambda: self._append(self._fs_csv, row, rng),
-            lambda: self._documents.end(number),
-            lambda: self._post(number),
+            partial(self._append, self._fs_csv, row, rng),
+            partial(self._documents.end, number),
+            partial(self._post, number),
         ]
-        ways = rng.sample(safe, rng.randint(1, len(safe))) + [lambda: self._esl.end(number)] * rng.randint(0, 1)
+        ways = [*rng.sample(safe, rng.randint(1, len(safe))), *[partial(self._esl.end, number)] * rng.randint(0, 1)]
         rng.shuffle(ways)
         for tell in ways:
             tell()

@@ -125,7 +125,7 @@ class Tls:
     def __init__(self, front: "Front") -> None:
         self._receiver, self._rng = front.field.receiver, front.rng
         self._good, wrong = contexts(front.field.agent.ini.parent)
-        self._ways = [*wrong, "plain", "cut", "reset"]
+        self._ways: list[ssl.SSLContext | str] = [*wrong, "plain", "cut", "reset"]
         self.end()
 
     def begin(self) -> None:

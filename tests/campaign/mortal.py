@@ -4,7 +4,6 @@ import json
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.campaign.shim import Shim
+from tests.kit.host import PROGRAM
 
-PROGRAM = Path(sys.executable).with_name("humbug-agent")
 API_KEY = "campaign-api-key"
 ENCRYPTION_KEY = "campaign-encryption-key"
 CONNECTIONS = 4
@@ -53,7 +52,7 @@ class Mortal:
         with open(self.said, "ab") as said:
             said.write(f"--- life {self.life}\n".encode())
             said.flush()
-            arguments = [PROGRAM, "--config", self.ini, *(command or ("run",))]
+            arguments = [PROGRAM, "--config", str(self.ini), *(command or ("run",))]
             environment = self.shim.environment() if self.shim else None
             self._process = subprocess.Popen(
                 arguments, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment
@@ -92,7 +91,7 @@ class Mortal:
     def ask(self, *command: str) -> Any:
         """What another command says with --json."""
         environment = self.shim.quiet_environment() if self.shim else None
-        arguments = [PROGRAM, "--config", self.ini, *command, "--json"]
+        arguments = [PROGRAM, "--config", str(self.ini), *command, "--json"]
         done = subprocess.run(arguments, capture_output=True, timeout=120, env=environment)
         # `status` ends with 1 where something is wrong, which here it mostly is.
         assert done.returncode == 0 or command == ("status",), done.stderr.decode()
@@ -101,8 +100,10 @@ class Mortal:
     def await_status(self, wanted: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
         """`status`, once it is as ``wanted`` or the time is over."""
         deadline = time.monotonic() + seconds
-        while not wanted(found := self.ask("status")) and time.monotonic() < deadline:
+        found: dict[str, Any] = self.ask("status")
+        while not wanted(found) and time.monotonic() < deadline:
             assert self.live(0.3) is None, self.tail()
+            found = self.ask("status")
         return found
 
     def nothing_left(self, found: dict[str, Any]) -> bool:

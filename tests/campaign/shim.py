@@ -40,7 +40,7 @@ def library() -> Path:
         pytest.skip("there is no C compiler (cc)")
     made = Path(mkdtemp(prefix="shim-")) / "shim.so"
     source = Path(__file__).with_name("shim.c")
-    command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o", made, source, "-ldl"]
+    command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o", str(made), str(source), "-ldl"]
     subprocess.run(command, check=True)
     return made
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.campaign.soak_oracle import Oracle, record
+from tests.kit.host import PROGRAM
 
-PROGRAM = Path(sys.executable).with_name("humbug-agent")
 UNIT = Path(__file__).parents[2] / "systemd" / "humbug-agent.service"
 MAX_SIZE_MB = 128
 AHEAD = 20_000
@@ -77,7 +77,7 @@ class Daemon:
             f"[destination oracle]\ntype = humbug\nurl = {url}\napi_key = soak\nconnections = 4\n"
         )
         with self.log.open("wb") as said:
-            command = [PROGRAM, "--config", ini, "run"]
+            command = [PROGRAM, "--config", str(ini), "run"]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=os.environ | of_the_unit()
             )

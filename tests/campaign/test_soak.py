@@ -18,7 +18,7 @@ STEADY = [Sample(at, at * 100, 60 * MB, 20, 12, 20 * MB, 4 * MB) for at in range
 
 
 def test_some_thousand_calls_and_twenty_reloads_leave_the_daemon_as_it_was() -> None:
-    command = [sys.executable, Path(__file__).with_name("soak.py"), "--calls", "4000"]
+    command = [sys.executable, str(Path(__file__).with_name("soak.py")), "--calls", "4000"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ok: every call" in done.stdout

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.slow
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can try as another user")
 
 
-def found(host: Host, code: int | None = None) -> dict[str, dict[str, str]]:
+def found(host: Host, code: int | None = None) -> dict[str, dict[str, Any]]:
     return {one["part"]: one for one in host.json("check", code=code)}
 
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -140,7 +141,7 @@ def test_a_text_that_does_not_match_is_no_success(host: Host) -> None:
     assert "accept_pattern" in found["advice"]
 
 
-def tried(host: Host, runs: bool, code: int) -> dict[str, object]:
+def tried(host: Host, runs: bool, code: int) -> dict[str, Any]:
     """`test-call --json`, with a daemon if it ``runs``."""
     if not runs:
         return dict(host.json("test-call", code=code))

@@ -5,7 +5,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,12 +13,13 @@ from queue import SimpleQueue
 import pytest
 
 from humbug_agent.cdr import Batch
-from humbug_agent.config import Config, load
+from humbug_agent.config import Config
 from humbug_agent.daemon import agent, housekeeping, life
 from humbug_agent.daemon.housekeeping import prepare
 from humbug_agent.daemon.kept import Kept
 from humbug_agent.daemon.life import Stop
 from humbug_agent.outbox.lock import locked
+from tests.kit.agent_ini import config_of
 from tests.kit.host import wait_until
 
 pytestmark = pytest.mark.slow
@@ -26,12 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    ini = tmp_path / "agent.ini"
-    ini.write_text(
-        f"[agent]\noutbox={tmp_path}/outbox.db\n[source csv]\ntype=asterisk_csv\npath={tmp_path}/Master.csv\n"
-        "[destination humbug]\ntype=humbug\nurl=http://127.0.0.1:9/\napi_key=k\n"
-    )
-    return load(ini)
+    return config_of(tmp_path)
 
 
 class Systemd:
@@ -94,7 +90,7 @@ class Source:
     def __init__(self) -> None:
         self.may_go_on = threading.Event()
 
-    def read(self, cursor: str | None, stop: Stop, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Stop, *, follow: bool) -> Generator[Batch]:
         while not stop.is_set():
             self.may_go_on.wait()
             yield Batch([], [], None)

@@ -15,11 +15,11 @@ from sqlite_utils import Database
 from humbug_agent.cdr import CDR, Batch, wall_clock
 from humbug_agent.config import load
 from humbug_agent.daemon import housekeeping
-from humbug_agent.flat import OF_THE_RECORD, flatten, whole
+from humbug_agent.flat import OF_THE_RECORD, flatten
 from humbug_agent.outbox import outbox as outboxes
 from humbug_agent.outbox.migrations import migrations
 from humbug_agent.outbox.outbox import Outbox
-from tests.kit.calls import call
+from tests.kit.calls import call, cdrs, records_of
 from tests.kit.host import Host
 
 pytestmark = pytest.mark.slow
@@ -36,8 +36,7 @@ TIMES = ("StartTime", "AnswerTime", "EndTime")
 def stored(path: Path, *records: CDR) -> list[CDR]:
     with Outbox(path) as outbox:
         outbox.accept("csv", Batch(records, [], None), ["humbug"])
-        found = [whole(due.flat) for due in outbox.take("humbug", 100, time.time())]
-    return [record for record in found if isinstance(record, CDR)]
+        return cdrs(records_of(outbox.take("humbug", 100, time.time())))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
@@ -106,10 +105,10 @@ def test_an_outbox_of_before_keeps_what_it_would_have_sent(host: Host, monkeypat
     monkeypatch.setattr(outboxes, "CLOCK_CHUNK", 2)
     housekeeping.prepare(config)
     with Outbox(config.agent.outbox) as outbox:
-        found = [whole(due.flat) for due in outbox.take("humbug", 10, time.time())]
+        found = cdrs(records_of(outbox.take("humbug", 10, time.time())))
         assert outbox.keep_wall_clock(ZONES[1]) == 0
     assert found == before
-    assert [record.start.utcoffset() for record in found if isinstance(record, CDR)] == [
+    assert [record.start.utcoffset() for record in found] == [
         timedelta(hours=2),
         *[timedelta(hours=1)] * 2,
     ]

@@ -4,9 +4,8 @@ import re
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from humbug_agent.ini import Secret
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.outbox.outbox import Outbox
 from tests.kit.rude import WARM
-from tests.kit.sending import Sending
+from tests.kit.sending import Ask, Call, Failure, Filled, Make, Run, Running, Sending
 
 START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 
@@ -73,13 +72,13 @@ def a_humbug(url: str, *, zone: tzinfo = UTC, country: str | None = None, **chan
 
 
 @pytest.fixture(scope="session")
-def call() -> Callable[..., CDR]:
+def call() -> Call:
     """Makes a call: its number, and what is to be different from any other."""
     return a_call
 
 
 @pytest.fixture(scope="session")
-def unsent() -> Callable[..., Humbug]:
+def unsent() -> Make:
     """Makes a destination that is only asked what it would send."""
     return a_humbug
 
@@ -92,11 +91,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def humbug(request: pytest.FixtureRequest) -> Iterator[Callable[..., Humbug]]:
+def humbug(request: pytest.FixtureRequest) -> Iterator[Make]:
     """Makes a destination that is closed after the test; ``kept``: it has a connection that was used already."""
-    made: list[Humbug] = []
+    made: list[Sending] = []
 
-    def make(url: str, **changes: Any) -> Humbug:
+    def make(url: str, **changes: Any) -> Sending:
         made.append(a_humbug(url, **changes))
         made[-1].warm = a_call(identity=WARM) if getattr(request, "param", "new") == "kept" else None
         return made[-1]
@@ -113,7 +112,7 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 @pytest.fixture
-def filled(outbox: Outbox) -> Callable[[int], list[str]]:
+def filled(outbox: Outbox) -> Filled:
     """Puts that many more calls for destination ``humbug`` into the outbox and returns their identities as hex."""
     last = 0
 
@@ -128,10 +127,10 @@ def filled(outbox: Outbox) -> Callable[[int], list[str]]:
 
 
 @pytest.fixture(scope="session")
-def failure() -> Callable[[Humbug, CDR], DeliveryError]:
+def failure() -> Failure:
     """Sends and says how that failed; the reason must be a readable sentence."""
 
-    def send(destination: Humbug, cdr: CDR) -> DeliveryError:
+    def send(destination: Sending, cdr: CDR) -> DeliveryError:
         with pytest.raises(DeliveryError) as caught:
             destination.send(cdr)
         reason = caught.value.reason
@@ -150,7 +149,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Callable[[Humbug], AbstractContextManager["Running"]]:
+def running(tmp_path: Path) -> Run:
     """Runs the delivery to a destination in a thread of its own, as the daemon does."""
 
     @contextmanager
@@ -174,15 +173,8 @@ def running(tmp_path: Path) -> Callable[[Humbug], AbstractContextManager["Runnin
     return run
 
 
-@dataclass(frozen=True)
-class Running:
-    delivery: Delivery
-    stop: threading.Event
-    thread: threading.Thread
-
-
 @pytest.fixture
-def ask(outbox: Outbox) -> Iterator[Callable[..., list[Any]]]:
+def ask(outbox: Outbox) -> Iterator[Ask]:
     """Asks the outbox's file over a connection of its own, from any thread: the rows, or the values of one column."""
     with closing(sqlite3.connect(outbox.path, check_same_thread=False, isolation_level=None, timeout=10)) as conn:
         lock = threading.Lock()

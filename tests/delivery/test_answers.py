@@ -15,14 +15,10 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from humbug_agent.cdr import CDR
 from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Refused
-from humbug_agent.destinations.humbug.destination import Humbug
 from tests.kit.rude import Act, Request, Rude
+from tests.kit.sending import Call, Failure, Make
 
-Call = Callable[..., CDR]
-Make = Callable[..., Humbug]
-Failure = Callable[[Humbug, CDR], DeliveryError]
 ServerTls = Callable[..., ssl.SSLContext]
 BIG = 100 * 1024 * 1024
 

@@ -2,22 +2,17 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from humbug_agent.delivery.delivery import Delivery
-from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import check
 from tests.kit.damage import unguarded
 from tests.kit.rude import Act, Rude
-
-Make = Callable[..., Humbug]
-Filled = Callable[[int], list[str]]
-Ask = Callable[..., list[object]]
+from tests.kit.sending import Ask, Filled, Make
 
 
 def damage(outbox: Path, state: bytes) -> None:

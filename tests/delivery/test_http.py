@@ -16,17 +16,13 @@ from typing import Any
 
 import pytest
 
-from humbug_agent.cdr import CDR
-from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Refused
-from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Refused
 from humbug_agent.flat import flatten
 from tests.kit.rude import Act, Rude, until
+from tests.kit.sending import Call, Failure, Make
 
 pytestmark = pytest.mark.slow
 
-Call = Callable[..., CDR]
-Make = Callable[..., Humbug]
-Failure = Callable[[Humbug, CDR], DeliveryError]
 ServerTls = Callable[..., ssl.SSLContext]
 BIG = 200 * 1024 * 1024
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, unquote_plus, unquote_to_bytes
 from zoneinfo import ZoneInfo
@@ -12,20 +11,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from humbug_agent import __version__
-from humbug_agent.cdr import CDR, Direction, Disposition, Notice
-from humbug_agent.destinations.humbug.destination import Humbug, encoded, inner, plain
+from humbug_agent.cdr import Direction, Disposition, Notice
+from humbug_agent.destinations.humbug.destination import encoded, inner, plain
 from humbug_agent.flat import flatten
 from humbug_agent.receiver import decode
 from tests.kit.paths import DATA
 from tests.kit.rude import Rude
+from tests.kit.sending import Call, Make
 
 VECTOR = json.loads((DATA / "humbug-vector.json").read_text("utf-8"))
 GIVEN, EXPECTED = VECTOR["input"], VECTOR["expected"]
 ORDER = list(GIVEN["fields"])
 SENT_AT = "2026-01-15 13:41:48"
 ZURICH = ZoneInfo("Europe/Zurich")
-Call = Callable[..., CDR]
-Make = Callable[..., Humbug]
 TEXTS = st.text(max_size=40) | st.text("&%+=#; \t\r\n\0\x7f\"'<>/,ÿé€😀a1", max_size=40)
 KEYS = st.text(min_size=1, max_size=60)
 

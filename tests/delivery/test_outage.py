@@ -4,8 +4,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from itertools import pairwise
 from typing import Any
 
@@ -13,24 +12,20 @@ import pytest
 
 from humbug_agent import backoff
 from humbug_agent.delivery import delivery
-from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.outbox.outbox import KEPT_FAILURES, Outbox
 from humbug_agent.outbox.queries import Filter, purge, replay
 from tests.kit.rude import Act, Request, Rude, never, until
+from tests.kit.sending import Ask, Filled, Make, Run
 
 pytestmark = pytest.mark.slow
 
-Make = Callable[..., Humbug]
-Filled = Callable[[int], list[str]]
-Ask = Callable[..., list[Any]]
-Running = Callable[[Humbug], AbstractContextManager[Any]]
 STATES = "SELECT state, count(*) FROM deliveries GROUP BY state ORDER BY state"
 HEALTH = "SELECT state, message FROM health WHERE part = 'destination humbug'"
 
 
 @pytest.mark.parametrize("status", [401, 302])
 def test_a_misconfiguration_blames_no_call_and_everything_goes_once_it_is_mended(
-    filled: Filled, humbug: Make, running: Running, ask: Ask, hasty: None, status: int
+    filled: Filled, humbug: Make, running: Run, ask: Ask, hasty: None, status: int
 ) -> None:
     mended = threading.Event()
     keys = filled(20)
@@ -71,7 +66,7 @@ def test_of_a_call_that_a_pause_probes_with_for_days_the_last_attempts_are_kept(
 
 
 def test_a_misconfigured_destination_is_seldom_asked(
-    filled: Filled, humbug: Make, running: Running, ask: Ask, caplog: pytest.LogCaptureFixture
+    filled: Filled, humbug: Make, running: Run, ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
     filled(50)
     with Rude(lambda _: Act(status=403)) as server, running(humbug(server.url, connections=4)):
@@ -84,7 +79,7 @@ def test_a_misconfigured_destination_is_seldom_asked(
 
 
 def test_an_overloaded_receiver_is_left_alone_as_long_as_it_asks(
-    outbox: Outbox, filled: Filled, humbug: Make, running: Running, ask: Ask
+    outbox: Outbox, filled: Filled, humbug: Make, running: Run, ask: Ask
 ) -> None:
     filled(10)
     busy = Act(status=429, headers=(("Retry-After", "1"),))
@@ -97,7 +92,7 @@ def test_an_overloaded_receiver_is_left_alone_as_long_as_it_asks(
 
 
 def test_a_receiver_that_asks_to_be_left_alone_for_long_is_seen_to(
-    outbox: Outbox, filled: Filled, humbug: Make, running: Running, ask: Ask, caplog: pytest.LogCaptureFixture
+    outbox: Outbox, filled: Filled, humbug: Make, running: Run, ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
     filled(20)
     said = "answered 503; asks for 60 minutes without a call"
@@ -116,7 +111,7 @@ def test_a_receiver_that_asks_to_be_left_alone_for_long_is_seen_to(
 
 
 def test_an_answer_to_another_call_does_not_undo_what_an_overloaded_receiver_asked(
-    filled: Filled, humbug: Make, running: Running, ask: Ask
+    filled: Filled, humbug: Make, running: Run, ask: Ask
 ) -> None:
     filled(10)
     told = threading.Event()
@@ -135,7 +130,7 @@ def test_an_answer_to_another_call_does_not_undo_what_an_overloaded_receiver_ask
 
 
 def test_an_outage_is_probed_with_one_call_at_a_time_less_and_less_often(
-    filled: Filled, humbug: Make, running: Running, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    filled: Filled, humbug: Make, running: Run, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backoff, "DESTINATION", backoff.Growth(0.2, backoff.DESTINATION.longest))
     keys = filled(100)
@@ -161,7 +156,7 @@ def test_an_outage_is_probed_with_one_call_at_a_time_less_and_less_often(
 
 
 def test_what_comes_in_while_the_receiver_is_away_goes_out_when_it_is_back(
-    filled: Filled, humbug: Make, running: Running, ask: Ask, hasty: None, free_port: int
+    filled: Filled, humbug: Make, running: Run, ask: Ask, hasty: None, free_port: int
 ) -> None:
     destination = humbug(f"http://127.0.0.1:{free_port}/", connections=4)
     with running(destination) as run:
@@ -180,7 +175,7 @@ def test_what_comes_in_while_the_receiver_is_away_goes_out_when_it_is_back(
 
 
 def test_an_outbox_locked_for_a_while_sends_nothing_twice(
-    outbox: Outbox, filled: Filled, humbug: Make, running: Running, ask: Ask
+    outbox: Outbox, filled: Filled, humbug: Make, running: Run, ask: Ask
 ) -> None:
     filled(200)
     locked = threading.Event()
@@ -200,7 +195,7 @@ def test_an_outbox_locked_for_a_while_sends_nothing_twice(
 
 
 def test_a_replay_by_another_process_is_seen_while_running(
-    filled: Filled, humbug: Make, running: Running, ask: Ask, outbox: Outbox
+    filled: Filled, humbug: Make, running: Run, ask: Ask, outbox: Outbox
 ) -> None:
     filled(3)
     with Rude() as server, running(humbug(server.url)):
@@ -226,7 +221,7 @@ def test_a_dead_call_goes_after_a_replay_with_todays_settings(
     assert [request.form["gateway"] for request in server.requests] == ["wrong", "right"]
 
 
-def test_a_stop_while_idle_ends_at_once(humbug: Make, running: Running, filled: Filled, ask: Ask) -> None:
+def test_a_stop_while_idle_ends_at_once(humbug: Make, running: Run, filled: Filled, ask: Ask) -> None:
     filled(1)
     with Rude() as server, running(humbug(server.url)) as run:
         until(lambda: ask(STATES) == [("sent", 1)], 5, "sent")
@@ -236,9 +231,7 @@ def test_a_stop_while_idle_ends_at_once(humbug: Make, running: Running, filled: 
         assert time.monotonic() - began < 2
 
 
-def test_a_stop_waits_for_the_answer_to_what_is_under_way(
-    humbug: Make, running: Running, filled: Filled, ask: Ask
-) -> None:
+def test_a_stop_waits_for_the_answer_to_what_is_under_way(humbug: Make, running: Run, filled: Filled, ask: Ask) -> None:
     filled(5)
     answer = threading.Event()
     with Rude(lambda _: Act(hold=answer)) as server, running(humbug(server.url, connections=2)) as run:
@@ -253,7 +246,7 @@ def test_a_stop_waits_for_the_answer_to_what_is_under_way(
     assert len(server.requests) == 2
 
 
-def test_a_stop_does_not_wait_for_ever_for_an_answer(humbug: Make, running: Running, filled: Filled, ask: Ask) -> None:
+def test_a_stop_does_not_wait_for_ever_for_an_answer(humbug: Make, running: Run, filled: Filled, ask: Ask) -> None:
     filled(5)
     with Rude(lambda _: Act(hang=True)) as server, running(humbug(server.url, connections=3, timeout=60)) as run:
         until(lambda: server.under_way == 3, 5, "three under way")
@@ -265,7 +258,7 @@ def test_a_stop_does_not_wait_for_ever_for_an_answer(humbug: Make, running: Runn
 
 
 def test_a_stop_does_not_take_longer_the_more_connections_hang(
-    humbug: Make, running: Running, filled: Filled, deaf: int, monkeypatch: pytest.MonkeyPatch
+    humbug: Make, running: Run, filled: Filled, deaf: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "STOP_SECONDS", 0.2)
     filled(12)
@@ -280,7 +273,7 @@ def test_a_stop_does_not_take_longer_the_more_connections_hang(
 
 
 def test_what_was_purged_while_the_receiver_was_away_is_not_sent_nor_taken_for_another(
-    outbox: Outbox, filled: Filled, humbug: Make, running: Running, ask: Ask, hasty: None, free_port: int
+    outbox: Outbox, filled: Filled, humbug: Make, running: Run, ask: Ask, hasty: None, free_port: int
 ) -> None:
     filled(60)
     with running(humbug(f"http://127.0.0.1:{free_port}/", connections=4)):
@@ -293,7 +286,7 @@ def test_what_was_purged_while_the_receiver_was_away_is_not_sent_nor_taken_for_a
 
 
 def test_a_reload_while_a_name_is_looked_up_sends_nothing_twice(
-    humbug: Make, running: Running, filled: Filled, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    humbug: Make, running: Run, filled: Filled, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "STOP_SECONDS", 0.2)
     looked_up, known = socket.getaddrinfo, threading.Event()
@@ -321,7 +314,7 @@ def test_a_reload_while_a_name_is_looked_up_sends_nothing_twice(
 
 
 def test_refused_calls_and_a_receiver_that_comes_and_goes_are_said_once_and_counted(
-    filled: Filled, humbug: Make, running: Running, ask: Ask, hasty: None, caplog: pytest.LogCaptureFixture
+    filled: Filled, humbug: Make, running: Run, ask: Ask, hasty: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     filled(100)

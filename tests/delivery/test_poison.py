@@ -1,22 +1,18 @@
 """Calls that always fail, many of them in a row: they must not hold up those that would get through."""
 
 import time
-from collections.abc import Callable
 
 import pytest
 
-from humbug_agent.destinations.humbug.destination import Humbug
 from tests.kit.rude import Act, Rude, until
+from tests.kit.sending import Ask, Filled, Make, Run
 
 pytestmark = pytest.mark.slow
-
-Make = Callable[..., Humbug]
-Filled = Callable[[int], list[str]]
 
 
 @pytest.mark.parametrize("status", [500, 403])
 def test_a_hundred_calls_that_always_fail_do_not_hold_up_those_behind_them(
-    filled: Filled, humbug: Make, running: Callable, ask: Callable, hasty: None, status: int
+    filled: Filled, humbug: Make, running: Run, ask: Ask, hasty: None, status: int
 ) -> None:
     keys = filled(300)
     poison = set(keys[:100])
@@ -31,7 +27,7 @@ def test_a_hundred_calls_that_always_fail_do_not_hold_up_those_behind_them(
 
 
 def test_a_lone_call_that_always_fails_does_not_hold_up_what_comes_later(
-    filled: Filled, humbug: Make, running: Callable, ask: Callable, hasty: None
+    filled: Filled, humbug: Make, running: Run, ask: Ask, hasty: None
 ) -> None:
     (poison,) = filled(1)
     with (

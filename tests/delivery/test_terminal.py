@@ -20,6 +20,7 @@ from humbug_agent.daemon import agent, housekeeping
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.queries import Filter
 from humbug_agent.sources.contract import SourceError
+from tests.kit.agent_ini import config_of
 from tests.kit.calls import call
 from tests.kit.rude import Act, Rude
 
@@ -33,13 +34,7 @@ def obeyed(shown: str) -> list[str]:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    ini = tmp_path / "agent.ini"
-    ini.touch(0o600)
-    ini.write_text(
-        f"[agent]\noutbox = {tmp_path}/outbox.db\ntimezone = UTC\n[source csv]\ntype = asterisk_csv\n"
-        f"path = {tmp_path}/Master.csv\n[destination humbug]\ntype = humbug\nurl = http://127.0.0.1:9/\napi_key = k\n"
-    )
-    return load(ini)
+    return config_of(tmp_path)
 
 
 @pytest.fixture
@@ -50,7 +45,8 @@ def log() -> Iterator[io.StringIO]:
     written = io.StringIO()
     set_up_logging("debug")
     for handler in root.handlers:
-        handler.setStream(written)  # type: ignore[attr-defined]
+        assert isinstance(handler, logging.StreamHandler)
+        handler.setStream(written)
     yield written
     root.handlers[:] = before
     root.setLevel(level)

@@ -10,21 +10,15 @@ from typing import Any
 
 import pytest
 
-from humbug_agent.cdr import CDR
 from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.destinations.contract import Answer, DeliveryError
-from humbug_agent.destinations.humbug.destination import Humbug
 from humbug_agent.flat import flatten
 from humbug_agent.outbox.outbox import Outbox
 from tests.kit.rude import Act, Request, Rude, until
+from tests.kit.sending import Ask, Call, Failure, Filled, Make, Sending
 
 pytestmark = pytest.mark.slow
 
-Call = Callable[..., CDR]
-Make = Callable[..., Humbug]
-Failure = Callable[[Humbug, CDR], DeliveryError]
-Filled = Callable[[int], list[str]]
-Ask = Callable[..., list[Any]]
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 NO = b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno"
@@ -59,7 +53,7 @@ PLAIN = {
 }
 
 
-def second_is_its_own(server: Rude, destination: Humbug, call: Call, failure: Failure) -> None:
+def second_is_its_own(server: Rude, destination: Sending, call: Call, failure: Failure) -> None:
     """The second call is answered 503, and nothing else may be taken for that."""
     until(lambda: server.under_way == 0, 5, "the server is done")
     assert failure(destination, call(2)).answer.status == 503
@@ -245,16 +239,14 @@ def test_where_answers_were_late_by_one_a_call_that_failed_is_not_taken_for_sent
     keys = filled(6)
     with Rude([Act(wire=(OK, second, OK)), Act(status=503, hold=third)]) as server:
         delivery = Delivery(humbug(server.url))
+
+        def has_marked(number: int) -> Callable[[], bool]:
+            tried = "SELECT count(*) FROM deliveries WHERE attempts"
+            return lambda: delivery.step(outbox, 0.1) > 0 and ask(tried) == [number]
+
         # The second call gets the late answer to the first, the third one the second's.
         for number, event in ((1, second), (2, third), (3, None)):
-            until(
-                lambda number=number: (
-                    delivery.step(outbox, 0.1) > 0  # type: ignore[misc]
-                    and ask("SELECT count(*) FROM deliveries WHERE attempts") == [number]
-                ),
-                5,
-                f"the mark of call {number}",
-            )
+            until(has_marked(number), 5, f"the mark of call {number}")
             if event:
                 delivery.step(outbox, 0)
                 until(server.unread, 5, "the next call")

@@ -156,7 +156,9 @@ class SickHost:
                 outbox.report(f"source {name}", "ok")
         lock = os.open(f"{self.outbox}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        holder = subprocess.Popen(["sleep", "600"], pass_fds=[lock], user=user, group=user, extra_groups=user and [])
+        holder = subprocess.Popen(
+            ["sleep", "600"], pass_fds=[lock], user=user, group=user, extra_groups=None if user is None else []
+        )
         self.stack.callback(holder.wait)
         self.stack.callback(holder.kill)
         os.write(lock, b"%d\n%s\n" % (holder.pid, os.fsencode(self.ini)))
@@ -213,7 +215,7 @@ class SickHost:
     def small_disk(self) -> None:
         """The outbox's, of 8 MB."""
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8M,mode=700", "none", self.outbox.parent], check=True)
-        self.stack.callback(subprocess.run, ["umount", "--lazy", self.outbox.parent], check=True)
+        self.stack.callback(lambda: subprocess.run(["umount", "--lazy", self.outbox.parent], check=True))
 
     def logrotate(self, *lines: str) -> None:
         block = "\n".join(["/var/log/asterisk/cdr-csv/*.csv", "{", *lines, "}"])

@@ -10,12 +10,14 @@ from click.testing import CliRunner, Result
 
 from humbug_agent.cli.main import main
 from humbug_agent.config import load
+from humbug_agent.destinations.settings import DestinationSettings
 from humbug_agent.doctor import certificates
 from humbug_agent.doctor.asked import ListensToAmi, Opens, Posts, ReadsMasterCsv
 from humbug_agent.doctor.logrotate import block_of
 from humbug_agent.doctor.table import KINDS, Severity, page
 from humbug_agent.host.codes import Code
 from humbug_agent.ini import Secret
+from humbug_agent.sources.settings import SourceSettings
 from tests.doctor import plants
 from tests.doctor.sick_host import SickHost
 from tests.kit.ami_server import SECRET
@@ -232,8 +234,10 @@ def test_settings_say_what_they_are_asked(sick: SickHost) -> None:
     sick.configure()
     config = load(sick.ini)
 
+    each: list[SourceSettings | DestinationSettings] = [*config.sources, *config.destinations]
+
     def those(kind: type) -> list[str]:
-        return [one.name for one in (*config.sources, *config.destinations) if isinstance(one, kind)]
+        return [one.name for one in each if isinstance(one, kind)]
 
     assert those(ReadsMasterCsv) == ["master-csv"]
     assert those(ListensToAmi) == ["ami"]

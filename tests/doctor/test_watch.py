@@ -99,7 +99,12 @@ def test_others_are_asked_seldom(sick: SickHost, monkeypatch: pytest.MonkeyPatch
     found = codes(sick)
     assert found[Code.CLOCK] == "destination late: this host's clock is 10 min behind the receiver's"
     assert "source master-csv does not have 6 of 6 calls of this PBX" in found[Code.DISAGREE]
-    wait_until(lambda: look(sick, watching) or "; the certificate of 127.0.0.1:" in codes(sick)[Code.CERTIFICATE])
+
+    def both_certificates() -> bool:
+        look(sick, watching)
+        return "; the certificate of 127.0.0.1:" in codes(sick)[Code.CERTIFICATE]
+
+    wait_until(both_certificates)
 
 
 @pytest.mark.parametrize(

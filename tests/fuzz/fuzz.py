@@ -46,10 +46,10 @@ def _fuzzed(target: str, minutes: float) -> bool:
     print(f"{target}: {minutes:g} minutes", flush=True)
     limits = [f"-max_total_time={int(minutes * 60)}", f"-timeout={SECONDS}", f"-rss_limit_mb={MEGABYTES}"]
     form = [f"-max_len={LONGEST}", f"-artifact_prefix={CORPUS / target}{os.sep}", "-print_final_stats=1"]
-    path = os.pathsep.join(str(TOP / room) for room in ROOMS)
+    rooms = os.pathsep.join(str(TOP / room) for room in ROOMS)
     done = subprocess.run(
         [sys.executable, __file__, "--child", target, *limits, *form, str(grown), str(CORPUS / target)],
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": rooms},
         check=False,
     )
     found = {path for path in (CORPUS / target).iterdir() if path.name.startswith(FOUND)} - before

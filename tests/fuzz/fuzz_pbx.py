@@ -19,6 +19,7 @@ from humbug_agent.cdr import Batch
 from humbug_agent.cli.output import json_text, record
 from humbug_agent.config import Config, load
 from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.flat import flatten
 from humbug_agent.http_client.client import Response
 from humbug_agent.listening.ami.messages import END
@@ -29,11 +30,14 @@ from humbug_agent.sources.asterisk.csv.records import split
 from humbug_agent.sources.boxis import source as boxis
 from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.sources.freeswitch.csv.own_columns import FileRows
+from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
 from humbug_agent.sources.fusionpbx import source as fusionpbx
 from humbug_agent.sources.polling.client import Asker
 from humbug_agent.sources.while1.pages import Pages
+from humbug_agent.sources.while1.source import While1
 from humbug_agent.web import shown
 from tests.kit.ami_feed import Wire
+from tests.kit.narrow import only
 
 GREETING = BANNER + b"5.0.2\r\n"
 CHARSETS = ("auto", "gbk")
@@ -81,7 +85,7 @@ def a_source(kind: str, more: str = "") -> Source:
 @cache
 def receiving() -> Humbug:
     config = configured("asterisk_csv")
-    return Humbug(config.destinations[0], config.agent.timezone, config.numbers)
+    return Humbug(only(HumbugSettings, config.destinations), config.agent.timezone, config.numbers)
 
 
 def good(batch: Batch) -> None:
@@ -120,7 +124,8 @@ def freeswitch_csv(data: bytes) -> None:
     for template in TEMPLATES:
         source = a_source("freeswitch_csv", f"template = {template}")
         good(source.parse(data))
-        rows = FileRows(configured("freeswitch_csv", f"template = {template}").sources[0].template)  # type: ignore[union-attr]
+        settings = configured("freeswitch_csv", f"template = {template}").sources
+        rows = FileRows(only(FreeswitchCsvSettings, settings).template)
         found, taken = rows.split(data, more=False, final=False)
         assert 0 <= taken <= len(data)
         assert all(0 <= one.at < taken for one in found)
@@ -141,7 +146,8 @@ def ami(data: bytes) -> None:
     _events([data])
     source = a_source("asterisk_ami")
     good(source.parse(data))
-    board, now = Board("pbx"), []
+    board = Board("pbx")
+    now: list[bytes] = []
     feeder = AsteriskFeeder(board, "humbug")
     feeder.beat(1, now.append)
     for block in at_once:
@@ -207,7 +213,8 @@ def esl_event(data: bytes) -> None:
 
 
 def frames(parts: Sequence[bytes]) -> list[Frame]:
-    taking, found = Frames(), []
+    taking = Frames()
+    found: list[Frame] = []
     try:
         for part in parts:
             found += taking.feed(part)
@@ -241,13 +248,13 @@ def _told(kind: str, data: bytes) -> tuple[Any, Told]:
 
 def while1(data: bytes) -> None:
     settings, asker = _told("while1", data)
-    source = a_source("while1")
+    source = only(While1, configured("while1").make_sources())
     try:
         page = Pages(settings, asker).page(1, {}, Event())
     except SourceError as error:
         str(error).encode()
     else:
-        good(source.rows.batch(page.rows, ""))  # type: ignore[attr-defined]
+        good(source.rows.batch(page.rows, ""))
         source.doubt()
     good(source.parse(data))
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import h11
 from starlette.datastructures import QueryParams
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from humbug_agent.board.model import Channel, Queue, QueueCall, State, View
-from humbug_agent.cdr import Record
+from humbug_agent.cdr import CDR
 from humbug_agent.config import Config, load
 from humbug_agent.destinations.contract import DeliveryError
 from humbug_agent.destinations.humbug.settings import HumbugSettings
@@ -33,6 +33,7 @@ from humbug_agent.sources.files.unpacking import CantUnpack
 from humbug_agent.web.guard import Guard
 from humbug_agent.web.ipps import NO_CHANNEL, NO_QUEUE, channelinfo, queueactive
 from tests.fuzz.fuzz_pbx import a_source
+from tests.kit.calls import cdrs
 from tests.kit.sending import Sending
 
 API_KEY, KEY = "the-api-key", "the-encryption-key"
@@ -57,14 +58,18 @@ def ipps(data: bytes) -> None:
             if isinstance(event, h11.Request):
                 _ask(event, numbers, guards)
             if connection.our_state is h11.SEND_RESPONSE and connection.their_state is h11.DONE:
-                answer = h11.Response(status_code=200, headers=[("content-length", "0")])
-                connection.send(answer)
-                connection.send(h11.EndOfMessage())
-                if connection.our_state is not h11.DONE:
+                if not _goes_on(connection):
                     return
                 connection.start_next_cycle()
     except (h11.RemoteProtocolError, h11.LocalProtocolError):
         pass
+
+
+def _goes_on(connection: StrictHttp) -> bool:
+    """Whether it does after the answer."""
+    connection.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
+    connection.send(h11.EndOfMessage())
+    return connection.our_state is h11.DONE
 
 
 def _ask(request: h11.Request, numbers: NumbersSettings, guards: tuple[Guard, Guard]) -> None:
@@ -91,7 +96,7 @@ async def _guarded(guard: Guard, scope: dict[str, Any]) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Message) -> None:
         for name, value in message.get("headers", ()):
             assert not {b"\r", b"\n"} & {name, value}
 
@@ -110,7 +115,9 @@ def numbers_and_guards() -> tuple[NumbersSettings, tuple[Guard, Guard]]:
     """One that only goes by the name of the host, and one with a password."""
 
     def settings(password: str) -> StatusSettings:
-        return _loaded(f"[status]\nlisten = 127.0.0.1:6494\n{password}\n").status  # type: ignore[return-value]
+        found = _loaded(f"[status]\nlisten = 127.0.0.1:6494\n{password}\n").status
+        assert found
+        return found
 
     guards = Guard(_nothing, settings("")), Guard(_nothing, settings("username = é\npassword = ü"))
     return _loaded("[numbers]\ncountry = CH\ndefault_country = Switzerland").numbers, guards
@@ -235,8 +242,9 @@ def settings_of(port: int) -> HumbugSettings:
 
 
 @cache
-def receiving_call() -> Record:
-    return a_source("asterisk_csv").parse(CALL).records[0]
+def receiving_call() -> CDR:
+    (call,) = cdrs(a_source("asterisk_csv").parse(CALL).records)
+    return call
 
 
 CALL = (

@@ -70,6 +70,13 @@ class Daemon:
     def reload(self) -> None:
         self._process.send_signal(signal.SIGHUP)
 
+    def reload_and_wait(self) -> None:
+        """SIGHUP; returns once agent.ini was read again."""
+        again = "agent.ini: read again"
+        before = self.times(again)
+        self.reload()
+        wait_until(lambda: self.times(again) == before + 1)
+
     def pause(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
 

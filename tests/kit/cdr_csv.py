@@ -1,7 +1,7 @@
 """What the tests of the sources share: a model of cdr_csv, files as it writes them, and a reader that follows them."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from datetime import UTC, tzinfo
 from pathlib import Path
 from threading import Event
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from humbug_agent.cdr import CDR, Reject
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
+from tests.kit.calls import cdrs
 from tests.kit.following import InThread
 from tests.kit.paths import DATA
 
@@ -52,7 +53,7 @@ CALL = {
 }
 
 
-def call(columns: int = 18, other: dict[str, bytes] | None = None, **changed: bytes) -> dict[str, bytes]:
+def call(columns: int = 18, other: dict[str, bytes] | None = None, /, **changed: bytes) -> dict[str, bytes]:
     """What a call's columns say, without the quoting."""
     values = CALL | (other or {}) | changed
     return {name: values[name] for name in LAYOUTS[columns]}
@@ -96,7 +97,9 @@ _COLUMNS = dict.fromkeys(CALL, texts) | {
 plain = st.sampled_from([b"", b"acme", b"sales-7"])
 
 
-def calls(layouts: Iterable[int] = LAYOUTS, **other: st.SearchStrategy[bytes]) -> st.SearchStrategy:
+def calls(
+    layouts: Iterable[int] = LAYOUTS, /, **other: st.SearchStrategy[bytes]
+) -> st.SearchStrategy[dict[str, bytes]]:
     """Whole calls as `call` gives them, with any of ``layouts``."""
     columns = _COLUMNS | other
     everything = st.fixed_dictionaries({name: columns[name] for name in CALL})
@@ -116,9 +119,9 @@ class Store:
         self.records: list[CDR] = []
         self.rejects: list[Reject] = []
 
-    def batches(self, *, follow: bool = False, stop: Event | None = None) -> Iterator[int]:
+    def batches(self, *, follow: bool = False, stop: Event | None = None) -> Generator[int]:
         for batch in self.source.read(self.cursor, stop or Event(), follow=follow):
-            self.records += batch.records
+            self.records += cdrs(batch.records)
             self.rejects += batch.rejects
             self.cursor = batch.cursor or self.cursor
             yield len(batch.records)
@@ -147,6 +150,9 @@ class Following(Store, InThread):
 
     def have(self) -> str:
         return f"{self.dialled}, rejects {self.rejects}"
+
+    def until_dialled(self, *numbers: int) -> None:
+        self.until(lambda: self.dialled == [*numbers] and not self.rejects)
 
 
 def append(path: Path, data: bytes) -> None:

@@ -1,8 +1,8 @@
 """Reads a source in this process batch by batch, for tests that look at what it hands over, and hands over again."""
 
 import threading
-from collections.abc import Iterator
-from typing import Self
+from collections.abc import Generator
+from typing import Generic, Self, TypeVar
 
 from humbug_agent.cdr import Batch, Record
 from humbug_agent.sources.contract import Holding, Source, SourceError
@@ -13,14 +13,17 @@ PATIENCE = 60.0
 """Seconds after which it is stopped: a test that waits in vain fails by itself and leaves nothing behind."""
 
 
-class Consumer:
+Of = TypeVar("Of", bound=Source)
+
+
+class Consumer(Generic[Of]):
     """Reads within ``with``, as the pump does, and begins again where the source or a test made it fail.
 
     How what was told is parted into batches is the source's affair: no test may count on it. ``found`` is all that
     was handed over, ``last`` the batch that is not acknowledged yet: asking for the next one acknowledges it.
     """
 
-    def __init__(self, of: Source) -> None:
+    def __init__(self, of: Of) -> None:
         self.source = of
         self.stop = threading.Event()
         self.failures: list[str] = []
@@ -30,7 +33,7 @@ class Consumer:
         self._begin()
 
     def _begin(self) -> None:
-        self._reading: Iterator[Batch] = self.source.read(None, self.stop, follow=True)
+        self._reading: Generator[Batch] = self.source.read(None, self.stop, follow=True)
 
     def __enter__(self) -> Self:
         self._late.start()
@@ -61,7 +64,7 @@ class Consumer:
 
     def fails(self) -> None:
         """What was handed over last does not come onto the disk."""
-        self._reading.close()  # type: ignore[attr-defined]
+        self._reading.close()
         self._begin()
 
     def take(self, number: int) -> list[Record]:

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from humbug_agent.cdr import CDR, Record
+from humbug_agent.cdr import Record
 from humbug_agent.ini import Secret
 from humbug_agent.listening.esl.event import name
 from humbug_agent.sources.freeswitch.esl.event import HANGUP
 from humbug_agent.sources.freeswitch.esl.settings import FreeswitchEslSettings
 from humbug_agent.sources.freeswitch.esl.source import FreeswitchEsl
+from tests.kit.calls import cdrs
 from tests.kit.consumer import CONNECTED, Consumer
 from tests.kit.esl_server import PASSWORD, EslServer, Recording, event
 from tests.kit.host import wait_until
@@ -53,16 +54,12 @@ def settings(port: int = 8021, password: str = PASSWORD, legs: str = "a", drop: 
     )
 
 
-def source(port: int = 8021, **other: object) -> FreeswitchEsl:
-    return FreeswitchEsl(settings(port, **other), ZONE)  # type: ignore[arg-type]
-
-
-def calls(records: Iterable[Record]) -> list[CDR]:
-    return [record for record in records if isinstance(record, CDR)]
+def source(port: int = 8021, *, legs: str = "a", drop: bool = True) -> FreeswitchEsl:
+    return FreeswitchEsl(settings(port, legs=legs, drop=drop), ZONE)
 
 
 @contextmanager
-def reading(server: EslServer, of: FreeswitchEsl | None = None) -> Iterator[Consumer]:
+def reading(server: EslServer, of: FreeswitchEsl | None = None) -> Iterator[Consumer[FreeswitchEsl]]:
     """With a recording to be played, from before it is."""
     plays = bool(server.recording)
     with Consumer(of or source(server.port)) as consumer:
@@ -76,5 +73,5 @@ def numbered(*numbers: int) -> bytes:
     return b"".join(map(hangup, numbers))
 
 
-def uuids(records: list[CDR]) -> list[str]:
-    return [record.uniqueid for record in records]
+def uuids(records: Iterable[Record]) -> list[str]:
+    return [record.uniqueid for record in cdrs(records)]

@@ -1,7 +1,7 @@
 """A reader of a source that goes on in a thread of its own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from threading import Condition, Event, Thread
 from typing import Self
 
@@ -10,7 +10,7 @@ class InThread(ABC):
     """Follows in a thread of its own, as the pump does, until the `with` ends. What it reads by is ``batches``."""
 
     @abstractmethod
-    def batches(self, *, follow: bool = False, stop: Event | None = None) -> Iterator[int]:
+    def batches(self, *, follow: bool = False, stop: Event | None = None) -> Generator[int]:
         """Read and keep batch after batch; yields how much was in each."""
 
     @abstractmethod

@@ -4,15 +4,17 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from datetime import UTC
 from functools import cache
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from humbug_agent.cdr import CDR, Reject
 from humbug_agent.sources.freeswitch.json.settings import FreeswitchJsonSettings
 from humbug_agent.sources.freeswitch.json.source import FreeswitchJson
+from tests.kit.calls import cdrs
 from tests.kit.following import InThread
 from tests.kit.fs_modules import changed, json_document, raw_tree
 
@@ -55,15 +57,23 @@ def names(folder: Path) -> set[str]:
 
 
 class Store:
-    def __init__(self, path: Path, after: str = "keep", cursor: str | None = None, **other: object) -> None:
-        self.source = FreeswitchJson(settings(path, after, **other), UTC)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        path: Path,
+        after: str = "keep",
+        cursor: str | None = None,
+        *,
+        legs: str = "a",
+        drop_doubles: bool = True,
+    ) -> None:
+        self.source = FreeswitchJson(settings(path, after, legs, drop_doubles), UTC)
         self.cursor = cursor
         self.records: list[CDR] = []
         self.rejects: list[Reject] = []
 
-    def batches(self, *, follow: bool = False, stop: Event | None = None) -> Iterator[int]:
+    def batches(self, *, follow: bool = False, stop: Event | None = None) -> Generator[int]:
         for batch in self.source.read(self.cursor, stop or Event(), follow=follow):
-            self.records += [record for record in batch.records if isinstance(record, CDR)]
+            self.records += cdrs(batch.records)
             self.rejects += batch.rejects
             self.cursor = batch.cursor or self.cursor
             yield len(batch.records)
@@ -78,8 +88,14 @@ class Store:
         """Of the calls, in no order, each as often as it came."""
         return sorted(uuid.UUID(record.uniqueid).int for record in self.records)
 
-    def marks(self) -> dict[str, list]:
-        return json.loads(self.cursor or "{}")["known"]
+    def marks(self) -> dict[str, tuple[int, int, int, list[str]]]:
+        """As the cursor has them, by subdirectory: its inode, its mark, the number below that, the keys from it on."""
+        known: dict[str, list[Any]] = json.loads(self.cursor or "{}")["known"]
+        return {sub: (inode, mark, below, keys) for sub, (inode, mark, below, keys) in known.items()}
+
+
+def has(store: Store, number: int) -> Callable[[], bool]:
+    return lambda: number in store.numbers
 
 
 class Following(Store, InThread):

@@ -42,12 +42,12 @@ def recorded(name: str, ending: str = "json") -> bytes:
 
 def raw_tree(name: str = ANSWERED) -> dict[str, Any]:
     """A recorded document as the module has it before anything is encoded."""
-    tree = json.loads(recorded(name))
+    tree: dict[str, Any] = json.loads(recorded(name))
     tree["variables"] = {key: unquote(value) for key, value in tree["variables"].items()}
     return tree
 
 
-def changed(tree: dict[str, Any], profile: Mapping[str, str] = {}, **variables: str) -> dict[str, Any]:
+def changed(tree: dict[str, Any], profile: Mapping[str, str] = {}, /, **variables: str) -> dict[str, Any]:
     """The tree with other variables, and another newest profile. An empty variable is one that is not there."""
     newest = {**tree["callflow"][0], "caller_profile": tree["callflow"][0]["caller_profile"] | profile}
     values = {name: value for name, value in (tree["variables"] | variables).items() if value}

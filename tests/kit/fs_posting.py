@@ -11,6 +11,7 @@ from humbug_agent.cdr import CDR, Reject
 from humbug_agent.ini import Secret
 from humbug_agent.sources.freeswitch.http.settings import FreeswitchHttpSettings
 from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
+from tests.kit.calls import cdrs
 from tests.kit.host import wait_until
 
 
@@ -63,7 +64,7 @@ class Outbox:
                     break
                 while not self.free.wait(0.02):
                     pass
-                self.records += [record for record in batch.records if isinstance(record, CDR)]
+                self.records += cdrs(batch.records)
                 self.rejects += batch.rejects
                 self.commits += 1
             reading.close()

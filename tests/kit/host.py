@@ -50,7 +50,7 @@ class Host:
         assert code is None or done.returncode == code, output + self.errors
         return output
 
-    def json(self, *arguments: str, code: int = 0) -> Any:
+    def json(self, *arguments: str, code: int | None = 0) -> Any:
         return json.loads(self.run(*arguments, "--json", code=code))
 
     def status(self) -> Any:

@@ -65,8 +65,8 @@ class Round:
 
 
 def _who(one: Said, of: str) -> tuple[str, str]:
-    found = (one[f"{of}Num"], re.sub(r"\\(.)", r"\1", one[f"{of}Name"]))
-    return tuple("" if value == "<unknown>" else value for value in found)  # type: ignore[return-value]
+    number, name = one[f"{of}Num"], re.sub(r"\\(.)", r"\1", one[f"{of}Name"])
+    return number if number != "<unknown>" else "", name if name != "<unknown>" else ""
 
 
 def _device(channel: Said) -> str:

@@ -68,7 +68,7 @@ def uuid(number: int) -> bytes:
     return b"%08x-1030-4748-b4ac-6b4e411ea46b" % number
 
 
-def call(number: int = 1, **changed: bytes) -> Values:
+def call(number: int = 1, /, **changed: bytes) -> Values:
     """What a channel's variables hold when it hangs up."""
     values = CALL | {"uuid": uuid(number)} | changed
     name, caller = values["caller_id_name"], values["caller_id_number"]

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Self
@@ -310,7 +310,7 @@ class FreeswitchHttpPbx(Pbx):
 
     def tell(self, *records: bytes) -> None:
         for record in records:
-            wait_until(lambda record=record: self.posted(record), 20)  # type: ignore[misc]
+            wait_until(partial(self.posted, record), 20)
 
     def end(self, *numbers: int) -> None:
         self.tell(*map(self.record, numbers))

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO, Self
+from io import BufferedReader
+from typing import Self
 from urllib.parse import parse_qsl
 
 DRIP_SECONDS = 0.05
@@ -169,7 +170,7 @@ class Rude:
             with self._lock:
                 self.closed += 1
 
-    def _one(self, sock: socket.socket, stream: BinaryIO, connection: int, index: int) -> bool:
+    def _one(self, sock: socket.socket, stream: BufferedReader, connection: int, index: int) -> bool:
         """Take one request; whether the connection goes on."""
         if WARM.hex().encode() in stream.peek(1):
             self._read(stream, Request(-1, connection, index, time.monotonic()))
@@ -200,7 +201,7 @@ class Rude:
             return self.script(request)
         return self.script[request.number] if request.number < len(self.script) else Act()
 
-    def _read(self, stream: BinaryIO, request: Request) -> None:
+    def _read(self, stream: BufferedReader, request: Request) -> None:
         request.method, request.target, version = stream.readline().decode("latin-1").split(" ", 2)
         if not version.startswith("HTTP/"):
             raise ValueError(version)
@@ -211,14 +212,14 @@ class Rude:
 
     def _answer(self, sock: socket.socket, request: Request, act: Act) -> bool:
         if act.hold:
-            until(lambda: act.hold is None or act.hold.is_set() or self._stopping.is_set(), 30, "the answer's release")
+            self._await(act.hold, "the answer's release")
         if act.hang:
             self._stopping.wait()
         if act.hang or act.silent:
             return False
         for piece in act.wire:
             if isinstance(piece, threading.Event):
-                until(lambda piece=piece: piece.is_set() or self._stopping.is_set(), 30, "the next piece's release")  # type: ignore[misc]
+                self._await(piece, "the next piece's release")
             else:
                 sock.sendall(piece)
         if act.wire:
@@ -235,6 +236,9 @@ class Rude:
         for _ in range(act.big // len(CHUNK)):
             sock.sendall(CHUNK)
         return act.cut_at is None and act.raw is None and act.framing in ("length", "chunked") and not act.then_close
+
+    def _await(self, released: threading.Event, what: str) -> None:
+        until(lambda: released.is_set() or self._stopping.is_set(), 30, what)
 
     def _text(self, act: Act) -> tuple[bytes, bytes]:
         if act.raw is not None:

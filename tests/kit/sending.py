@@ -1,21 +1,28 @@
-"""One call at a time over the loop, for tests of what becomes of it. Any thread may send."""
+"""One call at a time over the loop, for tests of what becomes of it; and what the fixtures of delivery make."""
 
 import threading
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
 
 from humbug_agent.cdr import CDR
+from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.destinations.contract import Answer, DeliveryError, Outcome
 from humbug_agent.destinations.humbug.destination import Humbug
+from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.flat import flatten
+from humbug_agent.numbers.settings import NumbersSettings
 
 
 class Sending(Humbug):
-    """``send`` waits for what becomes of the call. Before the first one, ``warm`` is sent, if that can be."""
+    """``send`` waits for what becomes of the call; any thread may. Before the first one, ``warm`` is sent."""
 
     warm: CDR | None = None
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    def __init__(self, settings: HumbugSettings, zone: tzinfo, numbers: NumbersSettings) -> None:
+        super().__init__(settings, zone, numbers)
         self._numbers: dict[bytes, int] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._one = threading.Lock()
@@ -43,3 +50,18 @@ class Sending(Humbug):
     def close(self) -> None:
         with self._one:
             super().close()
+
+
+@dataclass(frozen=True)
+class Running:
+    delivery: Delivery
+    stop: threading.Event
+    thread: threading.Thread
+
+
+Call = Callable[..., CDR]
+Make = Callable[..., Sending]
+Run = Callable[[Humbug], AbstractContextManager[Running]]
+Filled = Callable[[int], list[str]]
+Ask = Callable[..., list[Any]]
+Failure = Callable[[Sending, CDR], DeliveryError]

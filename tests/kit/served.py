@@ -25,8 +25,8 @@ class Page:
         )
         self.host.configure(agent=f"{source}[status]\nlisten = 127.0.0.1:{self.port}\n{status}")
 
-    def get(self, path: str = "/", **options: object) -> requests.Response:
-        return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, **options)
+    def get(self, path: str = "/", auth: tuple[str, str] | None = None) -> requests.Response:
+        return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, auth=auth)
 
     def up(self) -> bool:
         return self.status() != 0

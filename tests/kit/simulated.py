@@ -61,6 +61,7 @@ class Receiver:
     phases: Sequence[Phase]
     connections: int = 4
     name: str = "humbug"
+    where: str = "here"
     latency: float = 0.05
     tries: list[Try] = field(default_factory=list)
     most: int = 0
@@ -109,6 +110,9 @@ class Receiver:
 
     def check(self) -> str:
         return ""
+
+    def clock_off(self) -> float | None:
+        return None
 
     def close(self) -> None:
         pass

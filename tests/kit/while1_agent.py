@@ -1,13 +1,14 @@
 """The source `while1` for tests, as a part and as a section of agent.ini."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from humbug_agent.cdr import CDR, Batch
 from humbug_agent.ini import Secret
 from humbug_agent.sources.while1.settings import While1Settings
 from humbug_agent.sources.while1.source import While1
+from tests.kit.calls import cdrs
 from tests.kit.host import API_KEY, Host
 from tests.kit.pull_server import api
 from tests.kit.while1_server import KEY, TOKEN, ZONE, While1Server
@@ -27,7 +28,7 @@ class Reader:
 
     @property
     def calls(self) -> list[CDR]:
-        return [record for batch in self.batches for record in batch.records if isinstance(record, CDR)]
+        return cdrs(record for batch in self.batches for record in batch.records)
 
     @property
     def ids(self) -> list[int]:
@@ -43,7 +44,7 @@ class Reader:
             pass
         return self
 
-    def steps(self, source: While1) -> Iterator[Batch]:
+    def steps(self, source: While1) -> Generator[Batch]:
         for batch in source.read(self.cursor, threading.Event(), follow=False):
             self.batches.append(batch)
             self.cursor = batch.cursor or self.cursor

@@ -101,7 +101,7 @@ class While1Server(PullServer):
         """The numbers of the pagination are strings."""
         self.repeats_last = False
         """A page beyond the last one is the last one."""
-        self.before: Callable[[Asked], None] | None = None
+        self.before: Callable[[Asked], object] | None = None
         """What happens before an answer, such as calls that are written."""
 
     def add(self, count: int = 1, ended: float | None = None, **changes: Any) -> None:

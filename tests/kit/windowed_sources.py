@@ -1,5 +1,6 @@
 """The sources that ask window by window, their servers' settings, and what one reading of them brings."""
 
+import json
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
@@ -14,6 +15,7 @@ from humbug_agent.sources.fusionpbx.settings import FusionpbxSettings
 from humbug_agent.sources.fusionpbx.source import Fusionpbx
 from tests.kit import boxis_server, fusionpbx_server
 from tests.kit.boxis_server import BoxisServer
+from tests.kit.calls import cdrs
 from tests.kit.fusionpbx_server import FusionpbxServer
 from tests.kit.pull_server import api
 
@@ -43,13 +45,24 @@ class Came:
     sizes: list[int] = field(default_factory=list)
     error: SourceError | None = None
 
+    def marks(self) -> dict[str, Any]:
+        """What stands in the cursor."""
+        assert self.cursor
+        found: dict[str, Any] = json.loads(self.cursor)
+        return found
+
+    def wait(self) -> float | None:
+        """After how many seconds what went wrong is to be tried again."""
+        assert self.error
+        return self.error.wait
+
 
 def once(source: Source, cursor: str | None = None) -> Came:
     """One reading of all there is; whatever ends it before."""
     came = Came(cursor)
     try:
         for batch in source.read(cursor, Event(), follow=False):
-            came.records += [record for record in batch.records if isinstance(record, CDR)]
+            came.records += cdrs(batch.records)
             came.rejects += batch.rejects
             came.cursor = batch.cursor or came.cursor
             came.sizes.append(batch.size)
@@ -62,7 +75,7 @@ def first(source: Source, count: int, cursor: str | None = None) -> Came:
     """What a reading brings until it has brought so many calls."""
     came, stop = Came(cursor), Event()
     for batch in source.read(cursor, stop, follow=True):
-        came.records += [record for record in batch.records if isinstance(record, CDR)]
+        came.records += cdrs(batch.records)
         came.rejects += batch.rejects
         came.cursor = batch.cursor or came.cursor
         if len(came.records) >= count:

@@ -5,18 +5,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlite_utils import Database
 
-from humbug_agent.config import Config, load
+from humbug_agent.config import Config
 from humbug_agent.daemon import housekeeping
 from humbug_agent.outbox import dropping, queries
 from humbug_agent.outbox.dropping import Piecemeal
 from humbug_agent.outbox.migrations import migrations
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.queries import Filter
+from tests.kit.agent_ini import config_of
 from tests.kit.calls import batch, call
 
 pytestmark = pytest.mark.slow
@@ -25,11 +27,6 @@ TO = ["humbug"]
 DAY = 86400.0
 YEAR = 365 * DAY
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "outbox.db"
 
 
 @pytest.fixture
@@ -56,12 +53,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def config_for(path: Path, max_size_mb: int = 64) -> Config:
-    ini = path.with_name("agent.ini")
-    ini.write_text(
-        f"[agent]\noutbox={path}\nmax_size_mb={max_size_mb}\n[source csv]\ntype=asterisk_csv\n"
-        "[destination humbug]\ntype=humbug\napi_key=k\n"
-    )
-    return load(ini)
+    return config_of(path.parent, f"max_size_mb = {max_size_mb}")
 
 
 def keep_house(outbox: Outbox, config: Config) -> None:
@@ -171,7 +163,7 @@ def test_others_write_between_the_pieces(outbox: Outbox, path: Path) -> None:
         outbox.accept("csv", batch(*range(number, number + 500)), TO)
     deliver(outbox)
     with closing(sqlite3.connect(path, timeout=0)) as other:
-        pieces = []
+        pieces: list[int] = []
 
         class Between(threading.Event):
             def wait(self, timeout: float | None = None) -> bool:
@@ -255,5 +247,5 @@ def test_long_work_takes_as_many_steps_for_each_call_however_many_there_are(
             outbox.accept("csv", batch(*range(number)), TO)
             due = outbox.take("humbug", number // 2, time.time(), range(number // 2 + 1))
             outbox.mark("humbug", [Mark(one.id, "sent", 1.0) for one in due])
-            taken.append(steps(outbox, lambda outbox=outbox: work(outbox)))  # type: ignore[misc]
+            taken.append(steps(outbox, partial(work, outbox)))
     assert taken[1] < 10 * taken[0]

@@ -6,7 +6,6 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
@@ -22,11 +21,6 @@ from tests.kit.calls import batch
 from tests.kit.damage import unguarded
 
 NOW = time.time() // 60 * 60 + 30
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "outbox.db"
 
 
 def after_a_restart(path: Path, now: float = NOW) -> list[int | None]:

@@ -15,9 +15,9 @@ import pytest
 from sqlite_utils import Database
 
 from humbug_agent.cdr import Batch, Notice
-from humbug_agent.config import Config, load
+from humbug_agent.config import Config
 from humbug_agent.daemon import housekeeping
-from humbug_agent.flat import OF_THE_RECORD, flatten, whole
+from humbug_agent.flat import OF_THE_RECORD, flatten
 from humbug_agent.outbox import lock, queries, rows, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
 from humbug_agent.outbox.migrations import migrations
@@ -25,16 +25,12 @@ from humbug_agent.outbox.outbox import KEPT_FAILURES, Mark, Outbox
 from humbug_agent.outbox.queries import Filter
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError, OutboxFull
 from humbug_agent.status import coverage
-from tests.kit.calls import START, batch, call, reject
+from tests.kit.agent_ini import config_of
+from tests.kit.calls import START, batch, call, records_of, reject
 
 pytestmark = pytest.mark.slow
 
 TO = ["humbug"]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "outbox.db"
 
 
 @pytest.fixture
@@ -49,14 +45,14 @@ def states(outbox: Outbox) -> dict[str, int]:
 
 def test_a_call_comes_back_as_it_went_in(outbox: Outbox) -> None:
     outbox.accept("csv", batch(1, 2), TO)
-    assert [whole(due.flat) for due in outbox.take("humbug", 10, time.time())] == [call(1), call(2)]
+    assert records_of(outbox.take("humbug", 10, time.time())) == [call(1), call(2)]
 
 
 def test_what_is_no_call_comes_back_as_it_went_in_and_counts_as_none(outbox: Outbox) -> None:
     fields = {"Shutdown": "Cleanly", "Restart": "True"}
     notice = Notice(identity=b"n" * 16, event="Shutdown", at=START, fields=fields)
     assert outbox.accept("ami", Batch([call(1), notice], [], None), TO) == 2
-    assert [whole(due.flat) for due in outbox.take("humbug", 10, time.time())] == [call(1), notice]
+    assert records_of(outbox.take("humbug", 10, time.time())) == [call(1), notice]
     assert queries.totals(outbox).calls == 1
 
 
@@ -85,7 +81,7 @@ def first_version(path: Path) -> None:
 def test_an_outbox_of_the_first_version_goes_on(path: Path) -> None:
     first_version(path)
     with Outbox(path) as outbox:
-        assert [whole(due.flat) for due in outbox.take("humbug", 10, time.time())] == [call(1)]
+        assert records_of(outbox.take("humbug", 10, time.time())) == [call(1)]
         assert outbox.accept("ami", batch(1), TO) == 0
         assert coverage.sightings(outbox, 0) == {("ami", "csv"): 1}
 
@@ -94,7 +90,7 @@ def test_a_damaged_outbox_of_the_first_version_loses_no_waiting_call(path: Path)
     first_version(path)
     schema.move_aside(path)
     with Outbox(path) as outbox:
-        assert [whole(due.flat) for due in outbox.take("humbug", 10, time.time())] == [call(1)]
+        assert records_of(outbox.take("humbug", 10, time.time())) == [call(1)]
 
 
 def test_the_file_and_its_companions_are_for_the_owner_alone(path: Path, outbox: Outbox) -> None:
@@ -135,7 +131,7 @@ def test_a_batch_without_a_cursor_leaves_the_cursor_where_it_is(outbox: Outbox) 
 
 def test_new_calls_go_in_the_order_in_which_they_came(outbox: Outbox) -> None:
     outbox.accept("csv", batch(3, 1, 2), TO)
-    assert [whole(due.flat) for due in outbox.take("humbug", 2, time.time())] == [call(3), call(1)]
+    assert records_of(outbox.take("humbug", 2, time.time())) == [call(3), call(1)]
     assert [due.id for due in outbox.take("humbug", 2, time.time(), without=[1])] == [2, 3]
 
 
@@ -229,17 +225,17 @@ def test_filters_choose_by_state_number_uniqueid_time_and_id(outbox: Outbox) -> 
     outbox.accept("csv", batch(*range(1, 700)), TO)
     outbox.mark("humbug", [Mark(5, "dead", 1.0), Mark(6, "sent", 1.0)])
 
-    def ids(**wanted: object) -> list[int]:
-        return [entry.id for entry in queries.entries(outbox, Filter(**wanted))]  # type: ignore[arg-type]
+    def ids(wanted: Filter) -> list[int]:
+        return [entry.id for entry in queries.entries(outbox, wanted)]
 
-    assert ids(state="dead") == [5]
-    assert ids(number="440000012") == [12]
-    assert ids(number="%") == []
-    assert ids(uniqueid="1795193882.7") == [7]
-    assert ids(since=call(690).start.timestamp(), until=call(692).start.timestamp()) == [690, 691]
-    assert ids(ids=[3, 1]) == [1, 3]
-    assert ids(destination="another") == []
-    assert ids() == list(range(1, 700))
+    assert ids(Filter(state="dead")) == [5]
+    assert ids(Filter(number="440000012")) == [12]
+    assert ids(Filter(number="%")) == []
+    assert ids(Filter(uniqueid="1795193882.7")) == [7]
+    assert ids(Filter(since=call(690).start.timestamp(), until=call(692).start.timestamp())) == [690, 691]
+    assert ids(Filter(ids=[3, 1])) == [1, 3]
+    assert ids(Filter(destination="another")) == []
+    assert ids(Filter()) == list(range(1, 700))
     assert queries.count(outbox, Filter(state="waiting")) == 697
     assert [entry.id for entry in queries.newest(outbox, Filter(), 2)] == [698, 699]
 
@@ -304,12 +300,7 @@ def damage(path: Path, index: str) -> None:
 
 
 def config_for(path: Path, start: str) -> Config:
-    ini = path.with_name("agent.ini")
-    ini.write_text(
-        f"[agent]\noutbox={path}\nmax_size_mb=1\n[source csv]\ntype=asterisk_csv\nstart={start}\n"
-        "[destination humbug]\ntype=humbug\napi_key=k\n"
-    )
-    return load(ini)
+    return config_of(path.parent, "max_size_mb = 1", f"start = {start}")
 
 
 @pytest.mark.parametrize("start", ["beginning", "end"])
@@ -325,7 +316,7 @@ def test_a_damaged_file_is_moved_aside_and_what_it_had_is_neither_lost_nor_sent_
         assert outbox.cursor("csv") == ("here" if start == "end" else None)
         assert states(outbox)["waiting"] == 2000
         assert outbox.accept("csv", batch(*range(3000)), TO) == 0
-        assert [whole(due.flat) for due in outbox.take("humbug", 1, time.time())] == [call(1000)]
+        assert records_of(outbox.take("humbug", 1, time.time())) == [call(1000)]
 
 
 def test_calls_of_whose_deliveries_nothing_can_be_read_are_sent(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -422,7 +413,7 @@ def test_a_sound_file_is_left_alone(path: Path) -> None:
 def test_an_outbox_of_a_newer_version_is_refused_with_a_word_on_what_to_do(path: Path) -> None:
     Outbox(path).close()
     with closing(Database(path)) as db:
-        db["_sqlite_migrations"].insert(
+        db.table("_sqlite_migrations").insert(
             {"migration_set": migrations.name, "name": "m999_future", "applied_at": "2030-01-01"}
         )
     with pytest.raises(OutboxError, match=r"a newer humbug-agent made it \(m999_future\)"):

@@ -27,7 +27,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another
 
 
 @pytest.fixture
-def kept(host: Host) -> Iterator[Host]:
+def kept(host: Host) -> Host:
     """A host whose outbox stands in a directory of its own, which is what one deletes."""
     (host.folder / "state").mkdir()
     host.ini.write_text(host.ini.read_text().replace("outbox.db", "state/outbox.db"))

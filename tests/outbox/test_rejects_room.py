@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,7 +10,6 @@ from typing import cast
 import pytest
 
 from humbug_agent.cdr import Batch, Reject
-from humbug_agent.config import load
 from humbug_agent.daemon import housekeeping
 from humbug_agent.daemon.supervisor import pump
 from humbug_agent.outbox import outbox, queries
@@ -19,6 +18,7 @@ from humbug_agent.repeats import Sayings, to
 from humbug_agent.sources.contract import Source
 from humbug_agent.status.document import SourceStatus
 from humbug_agent.status.gather import gather
+from tests.kit.agent_ini import config_of
 from tests.kit.calls import call, reject
 
 TO = ["humbug"]
@@ -78,12 +78,7 @@ def test_it_is_said_once_and_status_says_it_until_they_are_purged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(outbox, "REJECTS_BYTES", 40 * REJECT_BYTES)
-    log, ini = tmp_path / "Master.csv", tmp_path / "agent.ini"
-    ini.write_text(
-        f"[agent]\noutbox={tmp_path}/outbox.db\n[source csv]\ntype=asterisk_csv\npath={log}\n"
-        "[destination humbug]\ntype=humbug\napi_key=k\n"
-    )
-    config = load(ini)
+    log, config = tmp_path / "Master.csv", config_of(tmp_path)
     log.write_text("".join(f"no call {number}\n" for number in range(300)))
     sources = config.make_sources()
     with Outbox(config.agent.outbox, max_bytes=housekeeping.max_bytes(config)) as box, caplog.at_level(logging.WARNING):
@@ -116,8 +111,8 @@ class Told:
     where: str
     name: str = "posted"
 
-    def read(self, cursor: str | None, stop: threading.Event, *, follow: bool) -> Iterator[Batch]:
-        yield Batch([], [Reject("key", b"nonsense", "is no JSON", self.where)], None)
+    def read(self, cursor: str | None, stop: threading.Event, *, follow: bool) -> Generator[Batch]:
+        yield Batch([], [Reject(b"key", b"nonsense", "is no JSON", self.where)], None)
 
     def doubt(self) -> str:
         return ""

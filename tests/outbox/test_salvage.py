@@ -16,7 +16,7 @@ from humbug_agent.daemon import housekeeping
 from humbug_agent.outbox import queries, schema
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import OutboxDamaged
-from tests.kit.calls import batch, call
+from tests.kit.calls import batch, call, cdrs, records_of
 
 pytestmark = pytest.mark.slow
 
@@ -42,11 +42,6 @@ LEFT_OUT = {"csv", "fs-csv", "while1", "boxis", "fusion"}
 """Those whose first start leaves something out."""
 
 TOLD_ONCE = {"ami", "esl", "http", "moved"}
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "outbox.db"
 
 
 def config_for(path: Path, sources: dict[str, str] = SOURCES, to: list[str] = TO) -> Config:
@@ -98,8 +93,9 @@ def test_whichever_page_is_damaged_no_call_is_lost_once_its_source_is_read_again
             else:
                 read_again += 1
                 assert outbox.accept("csv-all", batch(*range(CALLS)), TO) <= CALLS
-            waiting = {due.flat.identity for due in outbox.take("humbug", 2 * CALLS, time.time())}
-            dead = {entry.record.identity for entry in queries.entries(outbox, queries.Filter(state="dead"))}
+            waiting = {record.identity for record in cdrs(records_of(outbox.take("humbug", 2 * CALLS, time.time())))}
+            refused = queries.entries(outbox, queries.Filter(state="dead"))
+            dead = {record.identity for record in cdrs(entry.record for entry in refused)}
             assert waiting | dead >= {call(one).identity for one in range(SENT, CALLS)}, f"page {number + 1}"
             # Each delivery has its call, so that what `status` counts is there.
             assert queries.totals(outbox).deliveries["humbug"]["waiting"] == len(waiting)
@@ -170,7 +166,7 @@ def test_the_table_and_its_index_each_say_what_waits(path: Path, name: str) -> N
     destroy(path, name)
     housekeeping.prepare(config_for(path))
     with Outbox(path) as outbox:
-        waiting = {due.flat.identity for due in outbox.take("humbug", 2 * CALLS, time.time())}
+        waiting = {record.identity for record in cdrs(records_of(outbox.take("humbug", 2 * CALLS, time.time())))}
         # Of the others the table's page said that they were sent, and nothing else does.
         unsure = range(SENT) if name == "deliveries" else ()
         assert waiting == {call(one).identity for one in (*unsure, *range(SENT, CALLS - 1))}

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humbug_agent.cdr import Batch, Notice, Reject, digest
+from humbug_agent.cdr import Batch, Damaged, Notice, Record, Reject, digest
 from humbug_agent.outbox import queries, spill
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxFull
@@ -48,10 +48,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run"
 
 
-def found(outbox: Path) -> tuple[list[object], int]:
+def found(outbox: Path) -> tuple[list[Record], int]:
     with Outbox(outbox) as opened:
-        entries = queries.entries(opened, queries.Filter())
-        return [entry.record for entry in entries], len(queries.rejects(opened))
+        entries = list(queries.entries(opened, queries.Filter()))
+        records = [entry.record for entry in entries if not isinstance(entry.record, Damaged)]
+        assert len(records) == len(entries)
+        return records, len(queries.rejects(opened))
 
 
 def notice() -> Notice:

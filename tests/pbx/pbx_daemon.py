@@ -96,8 +96,8 @@ class OnPath:
         os.environ["PATH"] = self._before
 
 
-def host_check(host: Host, pbx: Pbx, **options: str) -> str:
+def host_check(host: Host, pbx: Pbx, *, user: str = "humbug", more: str = "") -> str:
     """What `check` says of AMI."""
-    Daemon(host, pbx, **options)
+    Daemon(host, pbx, user=user, more=more)
     found = {one["part"]: one for one in host.json("check", code=None)}
     return str(found["source ami"]["message"])

@@ -98,8 +98,8 @@ def test_ami_where_it_listens_and_what_its_users_may(tmp_path: Path) -> None:
     ami = Asterisk(root).ami()
     assert (ami.enabled, ami.host, ami.port) == (True, "192.0.2.7", 5039)
     assert {name: (user.read, user.write) for name, user in ami.users.items()} == {
-        "humbug": ({"cdr", "call"}, set()),
-        "board": ({"all"}, {"reporting", "system"}),
+        "humbug": (frozenset({"cdr", "call"}), frozenset()),
+        "board": (frozenset({"all"}), frozenset({"reporting", "system"})),
     }
 
 

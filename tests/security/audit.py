@@ -9,6 +9,8 @@ nothing about them. There is no copy of the database that pip-audit could take o
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def main(options: list[str]) -> int:
@@ -26,10 +28,10 @@ def main(options: list[str]) -> int:
     return judged(packages)
 
 
-def judged(packages: list[dict[str, object]]) -> int:
+def judged(packages: Sequence[Mapping[str, Any]]) -> int:
     """``packages`` as pip-audit lists them: what it could not look up has a skip_reason."""
     for one in packages:
-        for known in one.get("vulns") or []:  # type: ignore[attr-defined]
+        for known in one.get("vulns") or []:
             fixed = ", ".join(known["fix_versions"]) or "no version"
             print(f"{one['name']} {one.get('version')}: {known['id']}, mended in {fixed}")
     skipped = [str(one["name"]) for one in packages if "skip_reason" in one and one["name"] != "humbug-agent"]

@@ -48,7 +48,8 @@ def test_each_exception_from_a_check_names_the_check() -> None:
 
 
 def test_the_audit_is_no_success_where_it_could_not_look() -> None:
-    good, bad = {"name": "a", "version": "1", "vulns": []}, {"name": "b", "skip_reason": "not found"}
-    ill = {"name": "c", "version": "2", "vulns": [{"id": "X-1", "fix_versions": []}]}
-    ours = {"name": "humbug-agent", "skip_reason": "not found"}
+    good: dict[str, object] = {"name": "a", "version": "1", "vulns": []}
+    bad: dict[str, object] = {"name": "b", "skip_reason": "not found"}
+    ill: dict[str, object] = {"name": "c", "version": "2", "vulns": [{"id": "X-1", "fix_versions": []}]}
+    ours: dict[str, object] = {"name": "humbug-agent", "skip_reason": "not found"}
     assert [audit.judged(one) for one in ([good, ours], [good, bad], [ill, bad], [])] == [0, 2, 1, 2]

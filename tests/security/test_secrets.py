@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 import requests
 from click.testing import CliRunner
+from requests.auth import HTTPBasicAuth
 
 from humbug_agent.cli.main import main
 from tests.kit.host import PROGRAM, RECORDED, wait_until
@@ -124,8 +125,8 @@ def test_no_secret_is_in_anything_that_is_written_or_told(tmp_path: Path) -> Non
             wait_until(lambda: all(parrot.heard for parrot in there.values()) and page_answers(url))
             wait_until(lambda: len(there["receiver"].heard) >= 6 and len(there["api"].heard) >= 3)
             wait_until(lambda: (tmp_path / "log").read_text().count("refuses the") >= 2)
-            for path in ("/status.json", "/metrics", "/healthz", "/", "/ipps/channelinfo.php?channel=SIP/a"):
-                answer = requests.get(url + path, auth=("admin", SECRETS["page"].encode()), timeout=10)
+            for page in ("/status.json", "/metrics", "/healthz", "/", "/ipps/channelinfo.php?channel=SIP/a"):
+                answer = requests.get(url + page, auth=HTTPBasicAuth("admin", SECRETS["page"].encode()), timeout=10)
                 told.append(f"{answer.headers}{answer.text}")
             told.append(requests.get(url, auth=("admin", "wrong"), timeout=10).text)
             for words in (

@@ -77,7 +77,7 @@ def planted(folder: Path) -> None:
 def test_planted_secrets_never_and_names_and_numbers_only_with_calls(tmp_path: Path) -> None:
     with everybody(tmp_path, free()) as there, open(tmp_path / "log", "wb") as log:
         planted(tmp_path)
-        command = [PROGRAM, "--config", tmp_path / "agent.ini"]
+        command: list[str | Path] = [PROGRAM, "--config", tmp_path / "agent.ini"]
         daemon = subprocess.Popen([*command, "run"], stderr=log, stdout=log)
         try:
             wait_until(lambda: len(there["receiver"].heard) >= 12 and len(there["api"].heard) >= 3)

@@ -102,7 +102,7 @@ def test_each_kind_of_host(
         asterisk = Asterisk(root)
         assert (asterisk.master_csv().off, asterisk.tells_cdrs()) == ("", "")
         user = asterisk.ami().users["humbug"]
-        assert (user.read, user.write) == ({"cdr"}, set())
+        assert (user.read, user.write) == (frozenset({"cdr"}), frozenset())
         secret = (root / "etc/humbug-agent/ami-secret").read_text().strip()
         assert len(secret) >= 32
         assert [one.value for one in user.section.every("secret")] == [secret]
@@ -158,7 +158,7 @@ def test_the_live_board_needs_more_rights(tmp_path: Path) -> None:
         file.write("\n[status]\n")
     done(root, NOTHING)
     user = Asterisk(root).ami().users["humbug"]
-    assert (user.read, user.write) == ({"cdr", "call", "agent"}, {"reporting"})
+    assert (user.read, user.write) == (frozenset({"cdr", "call", "agent"}), frozenset({"reporting"}))
     assert planned(root, NOTHING).empty
 
 

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from threading import Event, Thread
+from threading import Event, Timer
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -121,7 +121,7 @@ def test_what_was_sent_and_not_read_yet_is_under_way(server: Server, held: Held,
     until(lambda: len(server._connections) == MOST - 1)
     resumed = Event()
     server._loop.call_soon_threadsafe(resumed.wait)
-    Thread(target=lambda: resumed.wait(1.5 * server_module.STALE_SECONDS) or resumed.set()).start()
+    Timer(1.5 * server_module.STALE_SECONDS, resumed.set).start()
     genuine = [half[0], *socks(2 * MOST, ASK)]
     half[0].sendall(b": y\r\n\r\n")
     held.release(server)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -263,7 +264,7 @@ def test_a_thousand_garbled_requests(serving: Serving, site: Site, hasty: Limits
                 sock.sendall(garbled[: chance.randrange(1, len(garbled))])
                 sock.shutdown(socket.SHUT_WR)
             for sock in socks:
-                until(lambda sock=sock: is_closed(sock))
+                until(partial(is_closed, sock))
     assert ask(server).status == 200
 
 

@@ -1,7 +1,7 @@
 """What all sources share that ask a hosted PBX for its calls; and those more that ask window by window."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import tzinfo
 from functools import partial
 from threading import Event
@@ -68,7 +68,7 @@ class WindowedSource(HostedSource):
         """All there is until now."""
         yield from self.windowed.round(progress, self.api.poll_seconds, stop, follow=follow)
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         progress = remembered(cursor, self._of)
         self.begin(progress)
         yield from self.windowed.begin(progress)

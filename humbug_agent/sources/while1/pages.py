@@ -19,9 +19,6 @@ from humbug_agent.sources.while1.settings import While1Settings
 
 log = logging.getLogger(__name__)
 
-PAUSE = 0.1
-"""Seconds between two requests."""
-
 USUAL_SIZE = 100
 """Rows of a page, as the description has it."""
 

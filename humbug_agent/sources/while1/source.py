@@ -5,7 +5,7 @@ http_build_query makes of the parameters; pages of 100 calls; ``from_id`` includ
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import tzinfo
 from threading import Event
@@ -15,11 +15,14 @@ from humbug_agent.cdr import CDR, Batch, digest
 from humbug_agent.sources.polling.pace import DAY, first, poll
 from humbug_agent.sources.polling.rows import ApiRow, ApiRows, in_words
 from humbug_agent.sources.polling.source import HostedSource
-from humbug_agent.sources.while1.pages import PAUSE, Pages
+from humbug_agent.sources.while1.pages import Pages
 from humbug_agent.sources.while1.reading import ReachedId, Reading, reached, wall_clock
 from humbug_agent.sources.while1.row import call
 from humbug_agent.sources.while1.settings import While1Settings
 from humbug_agent.words import count
+
+PAUSE = 0.1
+"""Seconds between two requests."""
 
 LATE_SECONDS = 900
 """So far behind is usual while it is asked again and again."""
@@ -35,7 +38,7 @@ class While1(HostedSource):
         self._host = urlsplit(settings.api.url).hostname or ""
         self._of = digest("while1", self.asker.where.partition("://")[2]).hex()
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         reading = Reading(self._pages, self.asker, self.rows, self.zone, self._of, stop)
         try:
             yield from reading.start(cursor, self._since())

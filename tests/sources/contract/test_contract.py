@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -20,6 +21,7 @@ from humbug_agent.outbox import queries, schema
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.sources.contract import Holding, Source
+from tests.kit.calls import cdrs
 from tests.kit.host import API_KEY, wait_until
 from tests.kit.pbxs import DAY, Hosted, Pbx
 
@@ -64,8 +66,7 @@ def reading(config: Config) -> Iterator[Source]:
 def records(outbox: Path) -> list[CDR]:
     """All calls that are there, each once for its delivery."""
     with Outbox(outbox) as box:
-        found = [entry.record for entry in queries.entries(box, queries.Filter())]
-    return [record for record in found if isinstance(record, CDR)]
+        return cdrs(entry.record for entry in queries.entries(box, queries.Filter()))
 
 
 def numbers(pbx: Pbx, outbox: Path) -> list[int]:
@@ -109,7 +110,9 @@ def damage(outbox: Path, name: str) -> None:
 
 def delivered(pbx: Pbx, outbox: Path, *calls: int) -> None:
     with Outbox(outbox) as box:
-        ids = [entry.id for entry in queries.entries(box, queries.Filter()) if pbx.number(entry.record) in calls]
+        entries = list(queries.entries(box, queries.Filter()))
+        numbers = map(pbx.number, cdrs(entry.record for entry in entries))
+        ids = [entry.id for entry, number in zip(entries, numbers, strict=True) if number in calls]
         box.mark("humbug", [Mark(number, "sent", time.time()) for number in ids])
 
 
@@ -198,11 +201,10 @@ def test_a_first_start_leaves_out_what_its_setting_says_and_nothing_else(pbx: Pb
 # explain, and the replay of a reject.
 
 
-def asked(outbox: Path, *command: str, code: int, stdin: bytes = b"") -> dict[str, object]:
+def asked(outbox: Path, *command: str, code: int, stdin: bytes = b"") -> Any:
     found = CliRunner().invoke(main, ["--config", str(outbox.with_name("agent.ini")), *command, "--json"], input=stdin)
     assert found.exit_code == code, found.output
-    said: dict[str, object] = json.loads(found.stdout)
-    return said
+    return json.loads(found.stdout)
 
 
 def test_what_explain_shows_is_what_is_stored(pbx: Pbx, outbox: Path) -> None:
@@ -219,7 +221,7 @@ def test_what_explain_shows_is_what_is_stored(pbx: Pbx, outbox: Path) -> None:
     assert list(batch.records) == [stored]
     said = asked(outbox, "explain", "--source", "pbx", "-", code=0, stdin=text)
     shown = asked(outbox, "outbox", "show", "1", code=0)
-    assert said["calls"][0]["call"] == shown["call"]  # type: ignore[index]
+    assert said["calls"][0]["call"] == shown["call"]
     assert asked(outbox, "explain", "--source", "pbx", "-", code=1, stdin=text[: len(text) // 2])["rejects"]
 
 
@@ -370,7 +372,7 @@ def test_what_was_not_acknowledged_is_handed_over_again_and_nothing_is_doubled(
     monkeypatch.setattr(Torn, "pattern", pattern)
     monkeypatch.setattr(Torn, "calls", 0)
     monkeypatch.setattr(supervisor, "Outbox", Torn)
-    expected = []
+    expected: list[int] = []
     with reading(configured(pbx, outbox)):
         if not pbx.tells_again:
             began(outbox)

@@ -22,11 +22,6 @@ from tests.kit.cdr_csv import Following, Store, append, beside, numbered, rotate
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 def pack(path: Path) -> None:
     """As logrotate does: packed beside the plain one, its times kept, then the plain one goes and frees its inode."""
     status = path.stat()
@@ -36,9 +31,9 @@ def pack(path: Path) -> None:
     path.unlink()
 
 
-def aged(cursor: str, file: Path) -> str:
+def aged(cursor: str | None, file: Path) -> str:
     """The cursor, as if the file system had given the place's inode to this file since."""
-    return json.dumps(json.loads(cursor) | {"inode": file.stat().st_ino, "device": file.stat().st_dev})
+    return json.dumps(json.loads(cursor or "") | {"inode": file.stat().st_ino, "device": file.stat().st_dev})
 
 
 @pytest.mark.parametrize("forced", [False, True])
@@ -140,7 +135,7 @@ def test_a_copy_adds_nothing_though_it_is_short(path: Path, equal: int) -> None:
 def test_a_cursor_of_an_older_agent_is_gone_on_from(path: Path) -> None:
     append(path, numbered(1, 7, 7))
     first = Store(path).read()
-    old = json.loads(first.cursor)
+    old = json.loads(first.cursor or "")
     kept = ("log", "device", "inode", "offset", "head", "tail", "window", "repeats", "written", "known")
     cursor = json.dumps({name: old[name] for name in kept} | {"of a younger one": 1})
     rotate(path, 7, 8)

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.fixture(params=["asterisk_csv", "freeswitch_csv"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
     ini = tmp_path / "agent.ini"
     ini.write_text(
         f"[agent]\noutbox = {tmp_path}/outbox.db\ntimezone = UTC\n"

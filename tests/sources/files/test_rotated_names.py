@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -25,16 +26,16 @@ from tests.kit.cdr_csv import Following, Store, append, beside, numbered, rotate
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 def zstd(data: bytes) -> bytes:
     return subprocess.run(["zstd", "-qc"], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
-PACKERS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": zstd,
+}
 
 
 def pack(file: Path, suffix: str) -> Path:
@@ -276,7 +277,7 @@ def test_a_link_is_followed_where_it_leads(path: Path) -> None:
         reader.until(lambda: reader.dialled == [1])
         for number in range(2, 5):
             rotate(target, number)
-            reader.until(lambda number=number: reader.dialled == list(range(1, number + 1)))
+            reader.until_dialled(*range(1, number + 1))
 
 
 def test_a_link_in_the_same_folder_is_not_read_twice(path: Path) -> None:

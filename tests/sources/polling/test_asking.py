@@ -14,6 +14,7 @@ import pytest
 
 from humbug_agent import backoff
 from humbug_agent.backoff import jittered
+from humbug_agent.cdr import Batch
 from humbug_agent.ini import Secret
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.polling import client
@@ -156,13 +157,17 @@ def test_a_server_that_is_not_there_is_named() -> None:
 
 
 def test_between_two_requests_is_a_pause_and_a_slow_server_rests_as_long_as_it_worked() -> None:
+    def slow(_: Asked, reply: Reply) -> Reply:
+        time.sleep(0.5)
+        return reply
+
     with Server() as server:
         one = asker(server, 0.2)
         for _ in range(4):
             answered(one, server)
         times = [asked.at for asked in server.asked]
         assert all(later - before >= 0.2 for before, later in pairwise(times))
-        server.spoil = lambda asked, reply: (time.sleep(0.5), reply)[1]
+        server.spoil = slow
         answered(one, server)
         server.spoil = None
         ended = time.monotonic()
@@ -298,13 +303,13 @@ def test_rounds_follow_each_other_until_it_is_to_stop(follow: bool) -> None:
     assert max(drawn) > 0.11
     random.seed(1)
 
-    def one_round() -> Iterator[Any]:
+    def one_round() -> Iterator[Batch]:
         rounds.append(time.monotonic())
-        yield len(rounds)
+        yield Batch([], [], None, size=len(rounds))
         if len(rounds) == 5:
             raise Stopped
 
-    assert [*poll(one_round, 0.1, stop, follow=follow)] == [1, 2, 3, 4, 5][: 5 if follow else 1]
+    assert [batch.size for batch in poll(one_round, 0.1, stop, follow=follow)] == [1, 2, 3, 4, 5][: 5 if follow else 1]
     waits = [later - before for before, later in pairwise(rounds)]
     assert len(waits) == (4 if follow else 0)
     assert all(own - 0.001 <= wait < 2 for own, wait in zip(drawn, waits, strict=False))

@@ -5,9 +5,6 @@ from typing import Any
 
 import pytest
 
-from humbug_agent.sources.boxis import source as boxis_module
-from humbug_agent.sources.fusionpbx import source as fusionpbx_module
-from humbug_agent.sources.while1 import pages as while1_pages
 from tests.kit import boxis_server, fusionpbx_server, while1_server
 from tests.kit.boxis_server import BoxisServer
 from tests.kit.fusionpbx_server import FusionpbxServer
@@ -16,14 +13,10 @@ from tests.kit.while1_agent import Reader, a_source
 from tests.kit.while1_server import While1Server
 from tests.kit.windowed_sources import boxis, fusionpbx, once
 
+pytestmark = pytest.mark.usefixtures("no_pause")
+
 DAY = 86400
 LONG_AGO = datetime(2018, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (boxis_module, fusionpbx_module, while1_pages):
-        monkeypatch.setattr(module, "PAUSE", 0.0)
 
 
 @pytest.mark.parametrize("timestamp", [None, 1518091850])

@@ -14,25 +14,27 @@ import pytest
 
 from humbug_agent.cdr import Batch
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.sources.boxis import source as boxis_module
-from humbug_agent.sources.contract import Source
-from humbug_agent.sources.fusionpbx import source as fusionpbx_module
+from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.sources.polling import client, windowed
 from tests.kit import boxis_server, fusionpbx_server
 from tests.kit.boxis_server import BoxisServer
+from tests.kit.calls import cdrs
 from tests.kit.fusionpbx_server import FusionpbxServer
 from tests.kit.host import wait_until
-from tests.kit.pull_server import Asked, PullServer, Reply, as_json
+from tests.kit.pull_server import Asked, Reply, Spoil, as_json
 from tests.kit.windowed_sources import boxis, fusionpbx, once
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pause")]
+
+
+Server = BoxisServer | FusionpbxServer
 
 
 @dataclass(frozen=True)
 class Api:
     """``place`` is the only tenant or domain, ``path`` where its calls are asked for."""
 
-    server: Callable[..., PullServer]
+    server: Callable[..., Server]
     source: Callable[..., Source]
     rows: Callable[[Any], list[dict[str, Any]]]
     a_row: Callable[..., dict[str, Any]]
@@ -41,11 +43,11 @@ class Api:
     path: str
     secrets: tuple[str, ...]
 
-    def spoil(self, server: PullServer, change: Callable[[Asked, Reply], Reply]) -> None:
+    def spoil(self, server: Server, change: Callable[[Asked, Reply], Reply]) -> None:
         """What it answers when it is asked for calls."""
         server.spoil = lambda asked, reply: change(asked, reply) if asked.path == self.path else reply
 
-    def fill(self, server: PullServer, count: int = 5) -> set[str]:
+    def fill(self, server: Server, count: int = 5) -> set[str]:
         """With calls of the last ten minutes."""
         now = time.time()
         self.rows(server).extend(self.a_row(number, now - 100 - number) for number in range(count))
@@ -67,12 +69,6 @@ APIS = {
 @pytest.fixture(params=APIS)
 def api(request: pytest.FixtureRequest) -> Api:
     return APIS[request.param]
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boxis_module, "PAUSE", 0.0)
-    monkeypatch.setattr(fusionpbx_module, "PAUSE", 0.0)
 
 
 HTML = b"<!DOCTYPE html>\n<html><title>Just a moment...</title></html>"
@@ -129,7 +125,7 @@ def test_an_answer_of_boxis_without_its_parts_is_not_an_empty_one(spoilt: str) -
         server.spoil = change
         came = once(boxis(server))
     assert "answered" in str(came.error)
-    assert json.loads(came.cursor)["reached"][boxis_server.TENANT]["latest"] == 0
+    assert came.marks()["reached"][boxis_server.TENANT]["latest"] == 0
 
 
 def test_an_envelope_of_fusionpbx_is_an_error_whatever_its_status() -> None:
@@ -175,7 +171,7 @@ def test_a_server_that_wants_a_long_rest_gets_it(api: Api) -> None:
         server.spoil = lambda *_: Reply(b"", 429, {"Retry-After": "1800"})
         came = once(api.source(server))
         assert len(server.asked) == 1
-    assert came.error.wait == 1800
+    assert came.wait() == 1800
     assert "answered 429, too many requests; asks to wait 1800 s" in str(came.error)
 
 
@@ -196,28 +192,34 @@ def test_a_server_that_wants_a_short_rest_gets_it(api: Api) -> None:
     assert {record.uniqueid for record in came.records} == ids
 
 
+def dated(date: str) -> Spoil:
+    """An answer's Date is this one."""
+    return lambda _, reply: reply.but(headers={**reply.headers, "Date": date})
+
+
 def test_clocks_that_are_days_apart_are_an_error_and_undo_nothing(api: Api) -> None:
     with api.server() as server:
         ids = api.fill(server)
         source = api.source(server)
         before = once(source)
         for date in ("Wed, 21 Oct 2099 07:28:00 GMT", "Thu, 01 Jan 2026 07:28:00 GMT"):
-            api.spoil(server, lambda _, reply, date=date: reply.but(headers={**reply.headers, "Date": date}))
-            if api.path == "/":
+            api.spoil(server, dated(date))
+            if isinstance(server, BoxisServer):
                 # It tells its time in the answer, too.
                 server.ahead = 100 * 86400
             came = once(source, before.cursor)
             assert "the server's clock is at " in str(came.error)
             assert came.cursor == before.cursor
         server.spoil = None
-        server.ahead = 0
+        if isinstance(server, BoxisServer):
+            server.ahead = 0
         # What is no time at all is none of a clock's.
         for date in ("Thu, 01 Jan 1970 00:00:00 GMT", "today"):
-            api.spoil(server, lambda _, reply, date=date: reply.but(headers={**reply.headers, "Date": date}))
+            api.spoil(server, dated(date))
             came = once(source, came.cursor)
             assert came.error is None
     assert {record.uniqueid for record in before.records} == ids
-    reached = json.loads(came.cursor)["reached"][api.place]
+    reached = came.marks()["reached"][api.place]
     assert abs(reached["upto"] - time.time()) < 60
 
 
@@ -234,19 +236,26 @@ def test_a_window_with_too_many_rows_is_halved(api: Api, monkeypatch: pytest.Mon
         came = once(api.source(server))
         assert came.error is None
         assert {record.uniqueid for record in came.records} == ids
-        source, cursor, got, errors, stop = api.source(server), None, set(), [], threading.Event()
+        source, cursor, stop = api.source(server), None, threading.Event()
+        got: set[str] = set()
+        errors: list[str] = []
         while len(got) < 1000 and len(errors) < 20:
             try:
                 for batch in source.read(cursor, stop, follow=True):
-                    got |= {record.uniqueid for record in batch.records}
+                    got |= {record.uniqueid for record in cdrs(batch.records)}
                     cursor = batch.cursor or cursor
                     if len(got) == 1000:
                         stop.set()
-            except client.SourceError as error:
+            except SourceError as error:
                 errors.append(str(error))
     assert got == ids
     assert errors
     assert all("answered more than 0 MB" in error for error in errors)
+
+
+def seconds(moment: str | float) -> float:
+    """Since the epoch."""
+    return time.mktime(time.strptime(moment, "%Y-%m-%d %H:%M:%S")) if isinstance(moment, str) else moment
 
 
 def test_a_server_that_is_slow_for_much_is_asked_for_less(api: Api) -> None:
@@ -255,9 +264,7 @@ def test_a_server_that_is_slow_for_much_is_asked_for_less(api: Api) -> None:
         ids = api.fill(server)
 
         def slow(_: Asked, reply: Reply) -> Reply:
-            first, last = server.windows[-1][1:]
-            if isinstance(first, str):
-                first, last = (time.mktime(time.strptime(one, "%Y-%m-%d %H:%M:%S")) for one in (first, last))
+            first, last = map(seconds, server.windows[-1][1:])
             return reply.but(hang=True) if min(last, time.time()) - first > 12_000 else reply
 
         api.spoil(server, slow)
@@ -282,8 +289,7 @@ def test_it_stops_within_a_second(api: Api, when: str) -> None:
         source = api.source(server, poll_seconds=60)
         reading = threading.Thread(target=lambda: list(source.read(None, stop, follow=True)))
         reading.start()
-        path_asked = lambda: [asked for asked in server.asked if asked.path == api.path]  # noqa: E731
-        wait_until(lambda: len(path_asked()) >= (1 if when != "resting" else 5))
+        wait_until(lambda: sum(asked.path == api.path for asked in server.asked) >= (1 if when != "resting" else 5))
         began = time.monotonic()
         stop.set()
         reading.join(10)
@@ -301,10 +307,15 @@ def test_no_secret_is_in_what_is_said(api: Api) -> None:
         said = f"{asked.target} {asked.headers} {asked.body.decode()} {reply.body.decode()}"
         return random.choice([Reply(said.encode(), 500), as_json({"result": "0", "resulttxt": said, "message": said})])
 
+    def later(_: Asked, reply: Reply) -> Reply:
+        """From the next request for calls on."""
+        api.spoil(server, echo)
+        return reply
+
     with api.server() as server:
         source, cursor = api.source(server), None
         for turn in range(20):
-            server.spoil = echo if turn % 2 else (lambda asked, reply: api.spoil(server, echo) or reply)
+            server.spoil = echo if turn % 2 else later
             came = once(source, cursor)
             cursor = came.cursor
             said = str(came.error)

@@ -20,7 +20,6 @@ from tests.kit.boxis_server import BoxisServer
 from tests.kit.fusionpbx_server import FusionpbxServer
 from tests.kit.host import API_KEY, Host, wait_until
 from tests.kit.paths import KIT
-from tests.kit.pull_server import PullServer
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +33,7 @@ LIVES = 6
 class Api:
     """``rows`` are where the server has them; ``key`` is what a row is known by at the receiver."""
 
-    server: Callable[..., PullServer]
+    server: Callable[..., BoxisServer | FusionpbxServer]
     settings: str
     rows: Callable[[Any], list[dict[str, Any]]]
     a_row: Callable[..., dict[str, Any]]
@@ -91,7 +90,8 @@ def agent(host: Host) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def source(host: Host) -> dict[str, Any]:
-    return host.status()["sources"]["pbx"]
+    found: dict[str, Any] = host.status()["sources"]["pbx"]
+    return found
 
 
 def state(host: Host) -> str:
@@ -163,13 +163,16 @@ def test_thousands_of_rows_are_delivered_once_each_whatever_is_killed(host: Host
                 rows.append(api.a_row(number, time.time()))
                 number += 1
 
+        def until_asked_again() -> None:
+            before = len(server.windows)
+            wait_until(lambda: len(server.windows) > before + random.randrange(1, 12), 30)
+
         adding = threading.Thread(target=add)
         adding.start()
         try:
             for _ in range(LIVES):
-                before = len(server.windows)
                 with agent(host):
-                    wait_until(lambda before=before: len(server.windows) > before + random.randrange(1, 12), 30)
+                    until_asked_again()
                     time.sleep(random.uniform(0, 0.05))
             with agent(host):
                 wait_until(lambda: host.store.count() >= ROWS, 60)

@@ -36,6 +36,7 @@ from humbug_agent.sources.polling.windows import (
     swept,
     to_sweep,
 )
+from tests.kit.calls import cdrs
 
 T = 1_800_000_000
 """Some time: 2027-01-15 08:00 UTC."""
@@ -234,7 +235,7 @@ class World:
                 self.source.round(progress, 60, Event(), follow=follow),
             ):
                 for batch in batches:
-                    for record in batch.records:
+                    for record in cdrs(batch.records):
                         assert record.uniqueid not in self.of_this_life
                         self.of_this_life.add(record.uniqueid)
                     self.got |= self.of_this_life

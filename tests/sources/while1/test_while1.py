@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition
-from humbug_agent.sources.while1 import source as while1
 from tests.kit.host import Host
 from tests.kit.while1_agent import Reader, a_source, configure
 from tests.kit.while1_server import KEY, SAMPLE, TOKEN, ZONE, While1Server, parameters_of, row
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pause")]
 
 DAY = 86400
 ANSWERED = {
@@ -33,11 +32,6 @@ ANSWERED = {
     "transfers": [{"to": "102"}],
     "bill_minutes": 62,
 }
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(while1, "PAUSE", 0.0)
 
 
 def parsed(**changes: Any) -> Batch:

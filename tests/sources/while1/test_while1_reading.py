@@ -12,20 +12,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from humbug_agent.sources.while1 import reading as while1_reading
-from humbug_agent.sources.while1 import source as while1
 from humbug_agent.sources.while1.reading import wall_clock
 from tests.kit.pull_server import Asked
 from tests.kit.while1_agent import Reader, a_source
 from tests.kit.while1_server import ZONE, While1Server, parameters_of, row
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pause")]
 
 DAY = 86400
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(while1, "PAUSE", 0.0)
 
 
 @pytest.mark.parametrize("descending", [False, True])

@@ -6,26 +6,21 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.while1 import source as while1
 from tests.kit.host import Host, wait_until
 from tests.kit.pull_server import Asked, Reply, as_json
 from tests.kit.while1_agent import Reader, a_source, configure
 from tests.kit.while1_server import KEY, TOKEN, While1Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pause")]
 
 FUZZED = 250
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(while1, "PAUSE", 0.0)
 
 
 def changed(**values: Any) -> Callable[[Asked, Reply], Reply]:
@@ -183,9 +178,7 @@ def test_a_window_that_is_too_much_is_asked_for_in_parts() -> None:
             return Reply(b"", 504) if int(json.loads(reply.body)["pagination"]["row_count"]) > 80 else reply
 
         server.spoil = heavy
-        since = while1.DAY * 3 + 600
-        source = a_source(server)
-        source._since = lambda: int(now - since)  # type: ignore[method-assign]
+        source = a_source(server, since=datetime.fromtimestamp(now - 3 * 86400 - 600, UTC))
         reader = Reader().once(source)
         assert reader.ids == [*range(1, 601)]
         server.spoil = lambda *_: Reply(b"", 504)

@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def busy() -> Board:
 
 
 @pytest.fixture
-def ipps(tmp_path: Path) -> Served:
+def ipps(tmp_path: Path) -> Iterator[Served]:
     with serving(tmp_path, [busy()]) as served:
         yield served
 

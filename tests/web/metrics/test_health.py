@@ -9,11 +9,12 @@ import pytest
 
 from humbug_agent.board.model import Board
 from humbug_agent.cdr import Batch
-from humbug_agent.config import Config, load
+from humbug_agent.config import Config
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import OutboxFull
 from humbug_agent.status.gather import gather
 from humbug_agent.web.health import reasons
+from tests.kit.agent_ini import config_of
 from tests.kit.calls import batch, reject
 
 PARTS = ("source csv", "destination humbug")
@@ -21,15 +22,8 @@ PARTS = ("source csv", "destination humbug")
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    ini = tmp_path / "agent.ini"
-    ini.touch(0o600)
-    ini.write_text(
-        f"[agent]\noutbox = {tmp_path}/outbox.db\nmax_size_mb = 1\n"
-        f"[source csv]\ntype = asterisk_csv\npath = {tmp_path}/Master.csv\n"
-        "[destination humbug]\ntype = humbug\napi_key = k\n"
-    )
     (tmp_path / "Master.csv").touch()
-    return load(ini)
+    return config_of(tmp_path, "max_size_mb = 1")
 
 
 @pytest.fixture

@@ -22,12 +22,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from humbug_agent import __version__
 from humbug_agent.board.model import Board, Channel, Member, QueueCall, State, View
 from humbug_agent.cdr import Batch
-from humbug_agent.config import Config, load
+from humbug_agent.config import Config
 from humbug_agent.outbox import queries
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.status.document import Status
 from humbug_agent.status.gather import gather
 from humbug_agent.web.metrics import MOST_QUEUES, OTHERS, metrics
+from tests.kit.agent_ini import config_of
 from tests.kit.calls import batch, reject
 
 DATA = files("humbug_agent") / "data"
@@ -48,16 +49,9 @@ Sample = tuple[str, frozenset[tuple[str, str]]]
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    ini = tmp_path / "agent.ini"
-    ini.touch(0o600)
-    ini.write_text(
-        f"[agent]\noutbox = {tmp_path}/outbox.db\nmax_size_mb = 1\n"
-        f"[source csv]\ntype = asterisk_csv\npath = {tmp_path}/Master.csv\n"
-        "[source ami]\ntype = asterisk_ami\nusername = u\nsecret = s\n"
-        "[destination humbug]\ntype = humbug\napi_key = k\n"
-    )
     (tmp_path / "Master.csv").touch()
-    return load(ini)
+    ami = "[source ami]\ntype = asterisk_ami\nusername = u\nsecret = s"
+    return config_of(tmp_path, "max_size_mb = 1", more=ami)
 
 
 @pytest.fixture

@@ -89,10 +89,12 @@ class Browser:
         events = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
         return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
-    def screen(self, width: int, height: int, *, dark: bool = False, **features: str) -> None:
+    def screen(self, width: int, height: int, *, dark: bool = False, less_motion: bool = False) -> None:
         """Of which size it is, in pixels of CSS, and what its reader prefers."""
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        prefers = {"prefers-color-scheme": "dark" if dark else "light", **features}
+        prefers = {"prefers-color-scheme": "dark" if dark else "light"}
+        if less_motion:
+            prefers["prefers-reduced-motion"] = "reduce"
         self.cdp("Emulation.setEmulatedMedia", features=[{"name": k, "value": v} for k, v in prefers.items()])
 
     def picture(self, path: Path, *, whole: bool = False) -> None:

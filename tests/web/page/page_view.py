@@ -65,10 +65,18 @@ class Page:
     def __init__(self, browser: Browser, server: PageServer) -> None:
         self.browser, self.server = browser, server
 
-    def open(self, answer: dict[str, Any], width: int = 1280, height: int = 900, **prefers: Any) -> None:
+    def open(
+        self,
+        answer: dict[str, Any],
+        width: int = 1280,
+        height: int = 900,
+        *,
+        dark: bool = False,
+        less_motion: bool = False,
+    ) -> None:
         """Load it with this answer."""
         self.server.show(answer)
-        self.browser.screen(width, height, **prefers)
+        self.browser.screen(width, height, dark=dark, less_motion=less_motion)
         self.load()
 
     def load(self) -> None:

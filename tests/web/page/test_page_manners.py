@@ -152,5 +152,5 @@ def test_a_thousand_channels_are_quick_and_what_is_not_shown_is_said(page: Page)
 
 
 def test_who_wants_no_motion_gets_none(page: Page) -> None:
-    page.open(afternoon(), **{"prefers-reduced-motion": "reduce"})
+    page.open(afternoon(), less_motion=True)
     assert page.browser.run("return document.getAnimations().length") == 0

@@ -26,7 +26,7 @@ def test_with_ami_down_nothing_is_said_about_calls_and_all_about_the_agent(page:
     page.show(status([board_down()], agent({"ami": source(state="failing", message="Connection refused")})))
     assert [page.number(tile) for tile in ("calls", "waiting", "longest")] == ["–"] * 3
     assert page.number("dead") == "0"
-    assert page.rows("calls") == page.rows("waiting") == page.texts(".queue") == []
+    assert (page.rows("calls"), page.rows("waiting"), page.texts(".queue")) == ([], [], [])
     assert page.text("#calls-boards") == page.text("#queues-boards") == "Not known: AMI is down."
     assert page.texts("#troubles .marked") == ["AMI is down: ami"]
     assert page.text("#troubles .words") == "cannot connect to 127.0.0.1:5038: Connection refused"

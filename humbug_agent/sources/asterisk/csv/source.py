@@ -1,7 +1,7 @@
 """Asterisk's Master.csv, as cdr_csv writes it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
@@ -74,7 +74,7 @@ class AsteriskCsv(LogSource):
     def doubt(self) -> str:
         return self._clock.doubt()
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         position = positions.load(cursor, self._path)
         loaded(cursor, lambda _: self._clock.go_on(position.clock if position else ""))
         if begin := self._from_now_on(position):

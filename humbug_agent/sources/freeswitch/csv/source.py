@@ -5,7 +5,7 @@ A leg's uuid is its identity: whatever is read again adds nothing.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from datetime import tzinfo
 from functools import partial
@@ -57,7 +57,7 @@ class FreeswitchCsv(LogSource):
         self._endless = Endless(NoRow)
         self._said = ""
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         path = self._path
         position = positions.load(cursor, path)
         if begin := self._from_now_on(position):

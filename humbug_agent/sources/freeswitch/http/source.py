@@ -4,7 +4,7 @@ A document is answered with 200 when it is on disk, understood or as a reject: a
 the same again. While the outbox can't be written it goes on listening, and says 503.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import tzinfo
 from threading import Event
 from typing import TYPE_CHECKING, Self
@@ -53,7 +53,7 @@ class FreeswitchHttp:
         """The one it listens on, which matters where the settings say 0."""
         return self._server.port if self._server else self._settings.port
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         """What has come stays here until it is on disk, also when this reading is given up and another one begun."""
         if not follow:
             return

@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import tzinfo
 from itertools import islice
 from pathlib import Path
@@ -58,7 +58,7 @@ class FreeswitchJson:
         self._zone = settings.timezone or zone
         self._zone_watch = ZoneWatch()
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Iterator[Batch]:
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         self._look()
         yield from _Watch(self, self._settings, cursor).batches(stop, follow=follow)
 

@@ -13,12 +13,6 @@ from tests.kit.host import API_KEY, KEY
 
 
 @pytest.fixture
-def ami() -> Iterator[AmiServer]:
-    with AmiServer() as server:
-        yield server
-
-
-@pytest.fixture
 def pbx(tmp_path: Path, ami: AmiServer) -> Iterator[AmiHost]:
     with closing(Store(tmp_path / "calls.db")) as store, Background(Receiver(store, API_KEY, KEY)) as receiver:
         host = AmiHost(tmp_path, receiver, store)

@@ -65,11 +65,13 @@ def test_with_uniqueids_whichever_is_first(pbx: AmiHost, ami: AmiServer, first: 
     pbx.listen_to(ami.port, csv=True, timezone="Europe/Zurich")
     with Daemon(pbx) as daemon:
         started(pbx, ami, daemon)
-        deeds = [lambda: ami.play(events()), lambda: pbx.master.write_bytes(CASE.read_bytes())]
-        for number, deed in enumerate(deeds if first == "ami" else deeds[::-1], 1):
-            deed()
-            if number == 1:
-                wait_until(lambda: pbx.store.count() == 5)
+        if first == "ami":
+            ami.play(events())
+            wait_until(lambda: pbx.store.count() == 5)
+        pbx.master.write_bytes(CASE.read_bytes())
+        if first == "csv":
+            wait_until(lambda: pbx.store.count() == 5)
+            ami.play(events())
         judge(pbx)
 
 

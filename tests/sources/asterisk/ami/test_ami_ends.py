@@ -13,6 +13,7 @@ from tests.kit.ami_calls import HEADERS, call, event, events
 from tests.kit.ami_daemon import AmiHost, Daemon
 from tests.kit.ami_feed import Wire, blocks, heard, source, understood
 from tests.kit.ami_server import BANNER, AmiServer
+from tests.kit.calls import cdrs
 from tests.kit.host import RECORDED, wait_until
 from tests.kit.paths import DATA
 from tests.kit.pbx_server import pieces
@@ -31,7 +32,7 @@ def batch(*parts: bytes, banner: bytes = BANNER) -> Batch:
 
 
 def dialled(found: Batch) -> list[str]:
-    return [record.dst for record in found.records if isinstance(record, CDR)]
+    return [record.dst for record in cdrs(found.records)]
 
 
 @pytest.mark.parametrize("case", ["761.txt", "no-end.txt"])

@@ -111,10 +111,9 @@ def test_a_reload_while_the_outbox_is_full_leaves_none_either(ami: AmiServer, pb
             ami.play(events(number), apart=True)
             if "max_size_mb = 1 is reached" in daemon.log:
                 break
-        for time in range(1, 3):
+        for _ in range(2):
             ami.play(events(5000), apart=True)
-            daemon.reload()
-            wait_until(lambda time=time: daemon.times("agent.ini: read again") == time)
+            daemon.reload_and_wait()
         assert ami.logins == 1
         # What is in hand waits for room, from one reading of agent.ini to the next.
         pbx.ini.write_text(pbx.ini.read_text().replace("max_size_mb = 1", "max_size_mb = 100"))

@@ -24,6 +24,7 @@ from tests.kit.ami_calls import AMI, MASTER, ZONE, played
 from tests.kit.ami_daemon import AmiHost, Daemon
 from tests.kit.ami_feed import blocks, heard, source
 from tests.kit.ami_server import AmiServer
+from tests.kit.calls import cdrs
 from tests.kit.host import wait_until
 from tests.kit.pbx_server import pieces
 
@@ -43,8 +44,7 @@ def everything() -> tuple[bytes, ...]:
 def written() -> tuple[CDR, ...]:
     """The calls of Master.csv."""
     master = AsteriskCsv(AsteriskCsvSettings("master-csv", MASTER, "beginning", False), ZONE)
-    records = [record for batch in master.read(None, Event(), follow=False) for record in batch.records]
-    return tuple(record for record in records if isinstance(record, CDR))
+    return tuple(cdrs(record for batch in master.read(None, Event(), follow=False) for record in batch.records))
 
 
 @cache
@@ -52,7 +52,7 @@ def told() -> tuple[CDR, ...]:
     """The calls that AMI told."""
     batch = source()._batch(heard(everything()))
     assert not batch.rejects
-    return tuple(record for record in batch.records if isinstance(record, CDR))
+    return tuple(cdrs(batch.records))
 
 
 def test_each_event_of_the_recording_is_handed_over() -> None:

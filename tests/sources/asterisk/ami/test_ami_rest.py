@@ -25,6 +25,9 @@ class Ear:
         self.reads.append(time.monotonic())
         self.events += len(blocks)
 
+    def until(self, events: int) -> None:
+        wait_until(lambda: self.events == events)
+
     def beat(self, connection: int, tell: object) -> None:
         pass
 
@@ -63,7 +66,7 @@ def test_a_call_is_heard_at_once(ami: AmiServer) -> None:
         for number in range(5):
             began = time.monotonic()
             ami.play(events(number))
-            wait_until(lambda known=number: ear.events == known + 1)
+            ear.until(number + 1)
             took.append(ear.reads[-1] - began)
     finally:
         link.stop()

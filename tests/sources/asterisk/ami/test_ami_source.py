@@ -3,7 +3,7 @@
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,12 @@ from humbug_agent.daemon import supervisor
 from humbug_agent.listening import inbox
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.repeats import Sayings
+from humbug_agent.sources.asterisk.ami.source import AsteriskAmi
 from humbug_agent.sources.contract import SourceError
 from tests.kit.ami_calls import call, event, events, played
 from tests.kit.ami_feed import source, understood
 from tests.kit.ami_server import AmiServer
+from tests.kit.calls import cdrs
 from tests.kit.consumer import CONNECTED, Consumer
 from tests.kit.host import wait_until
 
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def reading(server: AmiServer, *kinds: str) -> Iterator[Consumer]:
+def reading(server: AmiServer, *kinds: str) -> Iterator[Consumer[AsteriskAmi]]:
     with Consumer(source(kinds or ("cdr",), server.port)) as consumer:
         assert consumer.next() == CONNECTED
         # It is told what it is to the server before the server takes note of it itself.
@@ -34,8 +36,8 @@ def reading(server: AmiServer, *kinds: str) -> Iterator[Consumer]:
         yield consumer
 
 
-def dialled(records: list[Record]) -> list[int]:
-    return [int(record.dst) for record in records if isinstance(record, CDR)]
+def dialled(records: Iterable[Record]) -> list[int]:
+    return [int(record.dst) for record in cdrs(records)]
 
 
 def test_it_asks_for_no_more_than_it_needs(ami: AmiServer) -> None:

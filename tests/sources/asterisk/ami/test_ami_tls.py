@@ -7,7 +7,6 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-import trustme
 
 from humbug_agent.sources.asterisk.ami import check as ami_check
 from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
@@ -22,26 +21,9 @@ from tests.kit.host import wait_until
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    return tmp_path / "ca.pem"
-
-
-def encrypted(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def secure(authority: trustme.CA) -> Iterator[AmiServer]:
-    with AmiServer(encrypted(authority)) as server:
+def secure(server_tls: Callable[..., ssl.SSLContext]) -> Iterator[AmiServer]:
+    with AmiServer(server_tls()) as server:
         yield server
 
 
@@ -106,8 +88,8 @@ def test_no_tls_to_a_server_with_it_says_so(secure: AmiServer) -> None:
     assert "tls = yes" in said
 
 
-def test_a_certificate_of_somebody_else_is_not_taken(authority: trustme.CA, ca_file: Path) -> None:
-    with AmiServer(encrypted(authority, "pbx.example")) as stranger:
+def test_a_certificate_of_somebody_else_is_not_taken(server_tls: Callable[..., ssl.SSLContext], ca_file: Path) -> None:
+    with AmiServer(server_tls("pbx.example")) as stranger:
         said = failure(replace(settings(stranger.port), tls=True, ca_file=ca_file))
         assert "its certificate is not trusted" in said
         assert "127.0.0.1" in said.partition("its certificate")[2]

@@ -1,6 +1,7 @@
 """A CDR from Asterisk's columns: moments in a zone, and what a call is recognised by."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,9 +17,17 @@ FIRST, SECOND = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25
 """Both were 02:30 in Berlin."""
 
 
-def made(zone: tzinfo = UTC, columns: int = 18, *, utc: bool = False, **changed: str) -> CDR:
-    values = {name: value.decode() for name, value in call(columns).items()} | changed
-    return make_cdr(values, zone, lambda digest: digest, utc=utc)
+def made(zone: tzinfo = UTC, columns: int = 18, /, **changed: str) -> CDR:
+    return make_cdr(said(columns) | changed, zone, lambda digest: digest, utc=False)
+
+
+def made_in_utc(zone: tzinfo, columns: int = 18, /, **changed: str) -> CDR:
+    """The same where usegmtime is set."""
+    return make_cdr(said(columns) | changed, zone, lambda digest: digest, utc=True)
+
+
+def said(columns: int) -> dict[str, str]:
+    return {name: value.decode() for name, value in call(columns).items()}
 
 
 def stamp(moment: datetime, zone: tzinfo) -> str:
@@ -37,7 +46,7 @@ def times(start: datetime, answer: datetime | None, end: datetime, zone: tzinfo)
 
 def seconds(cdr: CDR) -> tuple[float, float | None, float]:
     # Python calls no two moments of different zones equal when one is in the hour that comes twice.
-    return cdr.start.timestamp(), cdr.answer and cdr.answer.timestamp(), cdr.end.timestamp()
+    return cdr.start.timestamp(), cdr.answer.timestamp() if cdr.answer else None, cdr.end.timestamp()
 
 
 def test_times_are_the_zones() -> None:
@@ -59,7 +68,7 @@ def test_answer_time_and_billsec_of_an_unanswered_call_are_kept() -> None:
 
 
 def test_every_column_has_its_place() -> None:
-    cdr = made(columns=21, userfield="customer", peeraccount="peer", accountcode="acme", dstchannel="PJSIP/2")
+    cdr = made(UTC, 21, userfield="customer", peeraccount="peer", accountcode="acme", dstchannel="PJSIP/2")
     for name, value in call(21).items():
         if name in ("src", "dst", "dcontext", "clid", "channel", "lastapp", "lastdata", "uniqueid", "linkedid"):
             assert getattr(cdr, name) == value.decode()
@@ -103,7 +112,7 @@ def test_the_hour_that_comes_twice_has_one_identity_with_and_without_uniqueid() 
 def test_a_csv_in_utc_and_the_event_in_local_time_are_one_call(start: datetime, minutes: int) -> None:
     end = start + timedelta(minutes=minutes)
     for answer in (None, end):
-        in_csv = made(BERLIN, 16, utc=True, **times(start, answer, end, UTC))
+        in_csv = made_in_utc(BERLIN, 16, **times(start, answer, end, UTC))
         in_event = made(BERLIN, 16, **times(start, answer, end, BERLIN))
         assert in_csv.identity == in_event.identity
         assert seconds(in_csv) == (start.timestamp(), answer and answer.timestamp(), end.timestamp())
@@ -139,7 +148,7 @@ def test_a_time_at_the_end_of_time_is_refused_or_can_be_told_in_utc(start: str, 
 
 @pytest.mark.parametrize("end", [b"", b"2026-11-20 17:06:43"])
 @pytest.mark.parametrize("name", ["duration", "billsec"])
-def test_a_number_too_large_for_the_outbox_is_a_reject(tmp_path, name: str, end: bytes) -> None:
+def test_a_number_too_large_for_the_outbox_is_a_reject(tmp_path: Path, name: str, end: bytes) -> None:
     batch = source(tmp_path / "Master.csv").parse(line(call(end=end) | {name: b"9" * 20}))
     assert (len(batch.records), len(batch.rejects)) == (0, 1)
 
@@ -154,7 +163,7 @@ def test_identity_is_what_the_16_shared_columns_say(name: str, draw: st.DataObje
         value = other.get(name) or ("" if name in other else draw.draw(st.text('ab",\n1', min_size=1)) + "!")
     assert made(**{name: value}).identity != made().identity
     for columns in (16, 17, 18, 19, 20, 21):
-        assert made(columns=columns, **{name: value}).identity == made(**{name: value}).identity
+        assert made(UTC, columns, **{name: value}).identity == made(**{name: value}).identity
 
 
 def test_identity_does_not_depend_on_where_one_text_ends_and_the_next_begins() -> None:
@@ -180,6 +189,6 @@ def test_the_same_call_in_utc_and_in_any_local_time_is_one(
     uniqueid = f"{int(start.timestamp())}.1"
     local = made(zone, **times(start, answer, end, zone), uniqueid=uniqueid)
     assert seconds(local) == (start.timestamp(), answer and answer.timestamp(), end.timestamp())
-    in_utc = made(zone, utc=True, **times(start, answer, end, UTC))
+    in_utc = made_in_utc(zone, **times(start, answer, end, UTC))
     assert seconds(in_utc) == seconds(local)
     assert in_utc.identity == local.identity

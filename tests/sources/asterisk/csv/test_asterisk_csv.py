@@ -18,11 +18,6 @@ from tests.kit.cdr_csv import Following, Store, append, beside, call, line, numb
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 def many() -> bytes:
     """3 MB with every record a few times, near and far: several batches, and more than the window of counting."""
     chosen = random.Random(7)

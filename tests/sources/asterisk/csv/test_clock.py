@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Batch
 from humbug_agent.pbx_host import asterisk
+from humbug_agent.sources.asterisk.csv.plain import Stamps
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.source import AsteriskCsv
-from humbug_agent.sources.asterisk.csv.zone import Clock, Judge, Stamps
+from humbug_agent.sources.asterisk.csv.zone import Clock, Judge
+from tests.kit.calls import cdrs
 from tests.kit.cdr_csv import call, line
 
 pytestmark = pytest.mark.slow
@@ -52,7 +54,7 @@ def batches(source: AsteriskCsv, cursor: str | None = None) -> list[Batch]:
 
 
 def calls(source: AsteriskCsv, cursor: str | None = None) -> list[CDR]:
-    return [one for batch in batches(source, cursor) for one in batch.records if isinstance(one, CDR)]
+    return cdrs(one for batch in batches(source, cursor) for one in batch.records)
 
 
 def starts(found: Sequence[CDR]) -> list[float]:
@@ -159,7 +161,7 @@ def test_a_long_call_changes_nothing_whenever_its_records_are_read(
         aged(path, BEGIN + 10**6)
         for batch in batches(source, cursor):
             cursor = batch.cursor
-            found += [record.start.timestamp() for record in batch.records if isinstance(record, CDR)]
+            found += [record.start.timestamp() for record in cdrs(batch.records)]
     assert found == [one - (60 if later else 0) + later for one, later in zip(made, laters, strict=True)]
 
 

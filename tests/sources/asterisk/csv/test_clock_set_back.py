@@ -14,11 +14,6 @@ NOON = 1_795_176_000
 """2026-11-20 12:00, of the clock that is set back."""
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 def put_away(path: Path, suffix: str, when: int, *, packed: bool = False) -> None:
     """What logrotate does, at ``when``."""
     file = beside(path, suffix)

@@ -17,11 +17,6 @@ from tests.kit.cdr_csv import Following, Store, append, beside, numbered, rotate
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 @pytest.fixture(autouse=True)
 def nobody_writes_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotation, "LATE_SECONDS", 0.0)
@@ -131,14 +126,18 @@ def test_files_that_are_numbered_upwards_are_read_once(path: Path, equal: int, e
     assert reader.read() == 9 * equal
 
 
+def has(reader: Store, number: int) -> Callable[[], bool]:
+    return lambda: number in reader.dialled
+
+
 def test_so_they_are_by_who_follows_them(path: Path) -> None:
     with Following(path) as reader:
         for number in range(1, 7):
             append(path, numbered(number))
-            reader.until(lambda number=number: number in reader.dialled)
+            reader.until(has(reader, number))
             path.rename(beside(path, f".{number}"))
         append(path, numbered(7))
-        reader.until(lambda: 7 in reader.dialled)
+        reader.until(has(reader, 7))
     assert len(set(reader.identities)) == 7
 
 

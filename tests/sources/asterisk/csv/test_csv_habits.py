@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.cdr import CDR
 from humbug_agent.sources.contract import SourceError
-from tests.kit.cdr_csv import Following, Store, append, beside, call, line, source
+from tests.kit.calls import cdrs
+from tests.kit.cdr_csv import Following, Store, append, beside, call, dialled, line, source
 from tests.kit.writers import SAMPLE, cdr_csv, cdr_custom, filled
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ def seventeen(*values: str, more: int = 0) -> bytes:
 def told(data: bytes) -> list[tuple[str, str]]:
     batch = source(Path("Master.csv")).parse(data)
     assert not batch.rejects
-    return [(record.uniqueid, record.userfield) for record in batch.records if isinstance(record, CDR)]
+    return [(record.uniqueid, record.userfield) for record in cdrs(batch.records)]
 
 
 TIMES = [f"1795190793.{n}" for n in range(40)]
@@ -147,7 +147,7 @@ def test_peeraccount_and_linkedid_alone_are_told_by_the_records_around_them(tmp_
     assert Store(path, cursor=reader.cursor).read().records[-1].linkedid
     eighteen = cdr_csv(filled(call(18, clid=b'"' * 79, uniqueid=b"ari-1"), 1017))
     assert len(eighteen) == 1017
-    assert [one.uniqueid for one in source(path).parse(other + eighteen).records] == ["1795190793.12", "ari-1"]
+    assert [one.uniqueid for one in cdrs(source(path).parse(other + eighteen).records)] == ["1795190793.12", "ari-1"]
 
 
 # The account called Master.
@@ -163,7 +163,7 @@ def pairs(*numbers: int) -> bytes:
 
 def test_a_pair_is_one_call() -> None:
     batch = source(Path("Master.csv")).parse(pairs(1, 2, 3))
-    assert [record.dst for record in batch.records] == ["1", "2", "3"]
+    assert [record.dst for record in cdrs(batch.records)] == ["1", "2", "3"]
     alone = [source(Path("Master.csv")).parse(masters(n)).records[0].identity for n in (1, 2, 3)]
     assert [record.identity for record in batch.records] == alone
 
@@ -180,7 +180,7 @@ def test_two_pairs_that_are_equal_are_two_calls() -> None:
 )
 def test_without_accountlogs_there_are_no_pairs(numbers: Sequence[int]) -> None:
     batch = source(Path("Master.csv")).parse(masters(*numbers))
-    assert [int(record.dst) for record in batch.records] == list(numbers)
+    assert dialled(cdrs(batch.records)) == list(numbers)
     assert len({record.identity for record in batch.records}) == len(numbers)
 
 
@@ -196,10 +196,10 @@ def test_cdr_custom_writes_no_pairs() -> None:
 
 def test_a_pair_that_a_full_disk_broke_leaves_the_others_pairs() -> None:
     data = pairs(1, 2) + masters(3) + pairs(4, 5)
-    assert [record.dst for record in source(Path("Master.csv")).parse(data).records] == ["1", "2", "3", "4", "5"]
+    assert dialled(cdrs(source(Path("Master.csv")).parse(data).records)) == [1, 2, 3, 4, 5]
     torn = pairs(1, 2) + masters(3) + masters(3)[:90] + pairs(4, 5)
     batch = source(Path("Master.csv")).parse(torn)
-    assert [record.dst for record in batch.records] == ["1", "2", "3", "4", "5"]
+    assert dialled(cdrs(batch.records)) == [1, 2, 3, 4, 5]
     assert len(batch.rejects) == 1
 
 
@@ -223,7 +223,7 @@ def test_a_pair_that_is_split_is_one_call(tmp_path: Path, border: str, restart: 
 
 
 def offset(reader: Store) -> int:
-    return json.loads(reader.cursor or '{"offset": 0}')["offset"]
+    return int(json.loads(reader.cursor or '{"offset": 0}')["offset"])
 
 
 def test_a_pair_is_one_call_when_followed_record_by_record(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from humbug_agent.cdr import CDR
 from humbug_agent.sources.asterisk.csv.layouts import Row, Writer
 from humbug_agent.sources.asterisk.csv.records import Junk, split
+from tests.kit.calls import cdrs
 from tests.kit.cdr_csv import CALL, LAYOUTS, RECORDED, call, calls, line, numbered, plain, source, stamps, texts
 from tests.kit.writers import SAMPLE, cdr_csv, cdr_custom, filled, quoted, without_sequence
 
@@ -64,15 +65,14 @@ def mapped(values: dict[str, bytes], columns: list[str] = SAMPLE) -> dict[str, b
 def one_call(data: bytes) -> CDR:
     batch = source(Path("Master.csv")).parse(data)
     assert not batch.rejects, batch.rejects[0].reason
-    (record,) = batch.records
-    assert isinstance(record, CDR)
+    (record,) = cdrs(batch.records)
     return record
 
 
 def parsed(name: str) -> list[CDR]:
     batch = source(Path("Master.csv")).parse((RECORDED.parent / "csv" / name).read_bytes())
     assert not batch.rejects
-    return [record for record in batch.records if isinstance(record, CDR)]
+    return cdrs(batch.records)
 
 
 def test_cdr_customs_stock_layout_is_two_calls() -> None:
@@ -336,7 +336,7 @@ def test_what_only_looks_like_a_header_is_a_reject(text: str) -> None:
 
 
 def test_a_byte_order_mark_costs_the_first_record_nothing() -> None:
-    assert found(b"\xef\xbb\xbf" + numbered(1)) == [Row(3, numbered(1), found(numbered(1))[0].values, Writer.CSV)]
+    assert found(b"\xef\xbb\xbf" + numbered(1)) == [Row(3, numbered(1), rows(numbered(1))[0], Writer.CSV)]
 
 
 def test_another_mapping_is_a_reject() -> None:

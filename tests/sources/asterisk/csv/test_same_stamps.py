@@ -17,11 +17,6 @@ PACKED = ["", *PACKERS]
 STAMPS = ["", ".1", ".2", "-20261120", "-1795194557", ".old", "~"]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 def put(path: Path, stamp: str, suffix: str, seconds: int) -> None:
     """The log becomes a rotated file that was written to so long ago."""
     aged(path, seconds)

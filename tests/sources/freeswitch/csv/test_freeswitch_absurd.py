@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.flat import flatten as stored
+from tests.kit.calls import cdrs
 from tests.kit.cdr_reader import source
 from tests.kit.mod_cdr_csv import TEXTS, call, rows_of, uuid
 from tests.sources.freeswitch.csv.test_freeswitch_template_text import EPOCHS, SHAPES
@@ -44,10 +45,10 @@ def test_a_row_with_absurd_values_is_a_call_or_a_reject(
     odd = {name: value.encode() for name, value in (EPOCHS_TEXT | numbers | stamps).items()}
     record = rows_of(text, call(7, **odd))
     template = text if text in SHAPES.values() else "auto"
-    batch = source(Path("none/Master.csv"), zone, template=template).parse(record)
+    batch = source(Path("none/Master.csv"), zone=zone, template=template).parse(record)
     assert len(batch.records) == 1 if not batch.rejects else not batch.records
     assert all(reject.reason for reject in batch.rejects)
-    for one in batch.records:
-        assert one.uniqueid == uuid(7).decode()  # type: ignore[union-attr]
-        assert 1500 < one.start.astimezone(UTC).year < 9500  # type: ignore[union-attr]
+    for one in cdrs(batch.records):
+        assert one.uniqueid == uuid(7).decode()
+        assert 1500 < one.start.astimezone(UTC).year < 9500
         assert all(abs(value) < 2**53 for value in stored(one) if isinstance(value, int | float))

@@ -17,11 +17,6 @@ def example(*numbers: int) -> bytes:
     return rows("example", *numbers)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 def rotate(module: Module, path: Path, stamp: str, when: int) -> None:
     os.utime(path, (when, when))
     module.rotate(stamp)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.sources.contract import SourceError
+from tests.kit.calls import cdrs
 from tests.kit.cdr_reader import RECORDED, Following, Reader, source
 from tests.kit.mod_cdr_csv import TEXTS, Module, call, row, rows
 
@@ -311,7 +312,7 @@ def test_a_line_is_explained_with_or_without_its_end() -> None:
     for template in TEXTS:
         line = row(template, call(7))
         for text in (line, line.rstrip(b"\n")):
-            (record,) = source(Path("Master.csv")).parse(text).records
+            (record,) = cdrs(source(Path("Master.csv")).parse(text).records)
             assert record.uniqueid == call(7)["uuid"].decode()
     batch = source(Path("Master.csv")).parse(b"no row")
     assert (batch.records, batch.rejects[0].text) == ([], b"no row")

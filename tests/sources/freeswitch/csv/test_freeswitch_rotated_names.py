@@ -13,11 +13,6 @@ from tests.kit.mod_cdr_csv import rows
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "Master.csv"
-
-
 def write(path: Path, *numbers: int) -> None:
     with path.open("ab") as file:
         file.write(b"".join(rows("example", number) for number in numbers))

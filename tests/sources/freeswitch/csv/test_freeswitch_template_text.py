@@ -14,10 +14,12 @@ from humbug_agent.config import load
 from humbug_agent.ini import ConfigError
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.csv.rows import LegRow, LegRows
+from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
 from humbug_agent.sources.freeswitch.csv.template_text import parsed
 from humbug_agent.sources.freeswitch.csv.templates import TEMPLATES
 from tests.kit.cdr_reader import RECORDED, Reader, source
 from tests.kit.mod_cdr_csv import TEXTS, Values, call, row, rows, rows_of, uuid, written
+from tests.kit.narrow import only
 from tests.kit.odd_calls import calls
 
 pytestmark = pytest.mark.slow
@@ -75,9 +77,9 @@ def values(number: int = 1, **changed: bytes) -> Values:
     return call(number, **(ACME | EPOCHS | changed))
 
 
-def read(tmp_path: Path, template: str, data: bytes, **changed: object) -> Reader:
+def read(tmp_path: Path, template: str, data: bytes) -> Reader:
     (tmp_path / "Master.csv").write_bytes(data)
-    return Reader(tmp_path / "Master.csv", template=template, **changed).read()
+    return Reader(tmp_path / "Master.csv", template=template).read()
 
 
 def said(record: CDR) -> tuple[object, ...]:
@@ -181,8 +183,7 @@ def configured(tmp_path: Path, template: str) -> str:
         f"[agent]\noutbox = {tmp_path}/outbox.db\n[source cdr]\ntype = freeswitch_csv\ntemplate = {template}\n"
         "[destination humbug]\ntype = humbug\napi_key = x\n"
     )
-    (one,) = load(ini).sources
-    return one.template  # type: ignore[union-attr]
+    return only(FreeswitchCsvSettings, load(ini).sources).template
 
 
 @pytest.mark.parametrize("template", [name for name in SHAPES if name != "tabs"])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from humbug_agent.sources.freeswitch.json import source as directory
-from tests.kit.fs_folder import Following, Store, names, numbered, old, settings, write
+from tests.kit.calls import cdrs
+from tests.kit.fs_folder import Following, Store, has, names, numbered, old, settings, write
 from tests.kit.fs_modules import ANSWERED, RECORDED, UUID, recorded
 from tests.kit.host import wait_until
 
@@ -141,9 +142,9 @@ def test_rotated_directories_come_and_go(folder: Path) -> None:
             rotated = folder / f"2026-11-20-17-05-0{number}"
             rotated.mkdir()
             write(rotated, number)
-            store.until(lambda number=number: number in store.numbers)
+            store.until(has(store, number))
         write(folder / "2026-11-20-17-05-00", 9)
-        store.until(lambda: 9 in store.numbers)
+        store.until(has(store, 9))
         for path in (folder / "2026-11-20-17-05-01").iterdir():
             path.unlink()
         (folder / "2026-11-20-17-05-01").rmdir()
@@ -151,7 +152,7 @@ def test_rotated_directories_come_and_go(folder: Path) -> None:
         (folder / "other").mkdir()
         write(folder / "other", 10)
         write(folder, 11)
-        store.until(lambda: 11 in store.numbers)
+        store.until(has(store, 11))
     assert store.numbers == [0, 1, 2, 9, 11]
 
 
@@ -202,7 +203,7 @@ def test_unread_and_check_tell_what_is_there(folder: Path) -> None:
 
 def test_parse_takes_one_document(folder: Path) -> None:
     source = Store(folder).source
-    assert [record.uniqueid for record in source.parse(recorded(ANSWERED)).records] == [UUID]  # type: ignore[union-attr]
+    assert [record.uniqueid for record in cdrs(source.parse(recorded(ANSWERED)).records)] == [UUID]
     assert source.parse(b"hello!").rejects[0].reason.startswith("neither JSON nor XML")
     assert settings(folder).type == "freeswitch_json"
 

@@ -8,7 +8,7 @@ import pytest
 
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.json import fusionpbx_import
-from tests.kit.fs_folder import Following, Store, names, numbered, old, write
+from tests.kit.fs_folder import Following, Store, has, names, numbered, old, write
 from tests.kit.fs_modules import ANSWERED, UUID, recorded
 
 
@@ -41,8 +41,8 @@ def test_a_half_written_document_waits(folder: Path, after: str) -> None:
         for at in range(0, len(document), 3000):
             file.write(document[at : at + 3000])
             write(folder, 100 + at)
-            store.until(lambda at=at: 100 + at in store.numbers)
-        store.until(lambda: 1 in store.numbers)
+            store.until(has(store, 100 + at))
+        store.until(has(store, 1))
     assert store.rejects == []
     assert set(store.numbers) == {1, 100, 3100, 6100}
 

@@ -4,6 +4,7 @@ import re
 from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
@@ -79,7 +80,7 @@ def is_utf8(value: str) -> bool:
     return True
 
 
-def named(name: str, number: str, destination: str, context: str) -> dict:
+def named(name: str, number: str, destination: str, context: str) -> dict[str, Any]:
     profile = {"caller_id_name": name, "caller_id_number": number}
     profile |= {"destination_number": destination, "context": context}
     shown = f'"{name}" <{number}>'

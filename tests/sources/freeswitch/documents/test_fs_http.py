@@ -10,17 +10,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from select import select
+from threading import Thread
 from xml.etree import ElementTree
 
 import pytest
 
 from humbug_agent.http_server import throttle
-from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.contract import Source, SourceError
 from humbug_agent.sources.freeswitch.http import postbox
 from humbug_agent.sources.freeswitch.http import source as endpoint
 from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
+from tests.kit.calls import cdrs
 from tests.kit.fs_folder import Store, numbered
 from tests.kit.fs_modules import ANSWERED, RECORDED, UUID, json_document, left, posted, raw_tree, recorded, xml_document
 from tests.kit.fs_posting import Outbox, curl, in_background, settings
@@ -328,7 +331,7 @@ def test_what_waits_is_bounded(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) 
     outbox.free.clear()
     first = in_background(lambda: outbox.post(numbered(0)[1]))
     wait_until(lambda: outbox.source._postbox._unanswered)
-    others = [in_background(lambda number=number: outbox.post(numbered(number)[1])) for number in range(1, 10)]
+    others = [in_background(partial(outbox.post, numbered(number)[1])) for number in range(1, 10)]
     wait_until(lambda: sum(answers == [503] for _, answers in others) == 6)
     outbox.free.set()
     for thread, _ in (first, *others):
@@ -338,7 +341,7 @@ def test_what_waits_is_bounded(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_once_reads_nothing() -> None:
-    source = FreeswitchHttp(settings(), UTC)
+    source: Source = FreeswitchHttp(settings(), UTC)
     assert [*source.read(None, Outbox(settings()).stop, follow=False)] == []
     assert source.unread(None) is None
     assert source.trouble() == ""
@@ -347,7 +350,7 @@ def test_once_reads_nothing() -> None:
 def test_parse_takes_one_document() -> None:
     source = FreeswitchHttp(settings(), UTC)
     document = left(xml_document(raw_tree()), "true")
-    assert [record.uniqueid for record in source.parse(document).records] == [UUID]  # type: ignore[union-attr]
+    assert [record.uniqueid for record in cdrs(source.parse(document).records)] == [UUID]
     assert source.parse(b"x!").rejects[0].where == ""
 
 
@@ -376,7 +379,8 @@ def test_an_address_that_others_have_is_told() -> None:
         other.close()
     with socket.create_server(("127.0.0.1", 0)) as other:
         source = FreeswitchHttp(settings(other.getsockname()[1]), UTC)
-        stranger, _ = in_background(lambda: other.accept()[0].close() or 0)
+        stranger = Thread(target=lambda: other.accept()[0].close())
+        stranger.start()
         with pytest.raises(SourceError, match="another program has that port"):
             source.check()
         stranger.join(5)

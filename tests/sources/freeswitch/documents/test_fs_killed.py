@@ -14,6 +14,7 @@ import pytest
 
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.queries import Filter, entries
+from tests.kit.calls import cdrs
 from tests.kit.fs_folder import numbered
 from tests.kit.host import wait_until
 from tests.kit.paths import KIT
@@ -26,8 +27,7 @@ LIVES = 8
 
 @contextmanager
 def agent(folder: Path, outbox: Path, after: str) -> Iterator[subprocess.Popen[bytes]]:
-    program = [sys.executable, KIT / "fs_agent.py", folder, outbox, after]
-    with subprocess.Popen(program) as process:
+    with subprocess.Popen([sys.executable, KIT / "fs_agent.py", folder, outbox, after]) as process:
         try:
             yield process
         finally:
@@ -47,12 +47,14 @@ def fill(folder: Path) -> None:
 
 def stored(path: Path) -> list[int]:
     with Outbox(path) as outbox:
-        return sorted(uuid.UUID(entry.record.uniqueid).int for entry in entries(outbox, Filter()))
+        return sorted(
+            uuid.UUID(record.uniqueid).int for record in cdrs(entry.record for entry in entries(outbox, Filter()))
+        )
 
 
 def count(path: Path) -> int:
     with Outbox(path) as outbox:
-        return outbox.select("SELECT count(*) FROM calls")[0][0]
+        return int(outbox.select("SELECT count(*) FROM calls")[0][0])
 
 
 @pytest.mark.parametrize("after", ["delete", "move", "keep"])
@@ -62,10 +64,14 @@ def test_each_document_is_a_call_once_whatever_is_killed(after: str, tmp_path: P
     Outbox(path).close()
     writer = threading.Thread(target=fill, args=(folder,))
     writer.start()
-    for _ in range(LIVES):
+
+    def until_more() -> None:
         before = count(path)
+        wait_until(lambda: count(path) > before or not writer.is_alive(), 30)
+
+    for _ in range(LIVES):
         with agent(folder, path, after):
-            wait_until(lambda before=before: count(path) > before or not writer.is_alive(), 30)
+            until_more()
             time.sleep(random.uniform(0, 0.15))
     writer.join()
     with agent(folder, path, after):

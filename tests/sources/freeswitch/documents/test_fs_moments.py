@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humbug_agent.cdr import CDR, Disposition, Record
+from humbug_agent.cdr import CDR, Disposition
 from humbug_agent.flat import Flat, flatten, whole
 from humbug_agent.outbox import rows
 from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.leg import Leg, call
+from tests.kit.calls import cdrs
 from tests.kit.fs_modules import changed, json_document, raw_tree, xml_document
 
 pytestmark = pytest.mark.slow
@@ -120,8 +121,7 @@ def test_stamps_in_the_hour_that_comes_twice() -> None:
 
 def test_what_nobody_answered_stays_so() -> None:
     tree = raw_tree("noanswer_timeout/a_25d95d80-0a76-43ef-b041-d693f6ef3d31")
-    for start in ({}, {"start_epoch": "0", "start_uepoch": "0"}):
-        found = read(changed(tree, **start))
+    for found in map(read, (changed(tree), changed(tree, start_epoch="0", start_uepoch="0"))):
         assert (found.answer, found.billsec) == (None, 0)
         assert found.duration == int(tree["variables"]["duration"])
 
@@ -189,7 +189,9 @@ def test_three_callflows_in_any_order() -> None:
 
 def test_a_callflow_of_another_kind_costs_nothing() -> None:
     good = TREE["callflow"]
-    for odd in (7, None, "x", {}, {"times": {"profile_created_time": "9" * 18}}, [], {"caller_profile": {}}):
+    times, profile = {"times": {"profile_created_time": "9" * 18}}, {"caller_profile": dict[str, str]()}
+    others: tuple[object, ...] = (7, None, "x", {}, times, [], profile)
+    for odd in others:
         assert read(TREE | {"callflow": [odd, *good]}) == read(TREE)
         assert read(TREE | {"callflow": [*good, odd]}) == read(TREE)
 
@@ -249,14 +251,15 @@ def storable(document: bytes, zone: tzinfo) -> None:
         assert record_of(found).identity == found.identity
 
 
-def record_of(found: CDR) -> Record:
+def record_of(found: CDR) -> CDR:
     with sqlite3.connect(":memory:") as database:
         database.row_factory = sqlite3.Row
         database.execute(f"CREATE TABLE call ({rows.COLUMNS})")
         database.execute(f"INSERT INTO call VALUES ({rows.PLACES})", flatten(found))
         (row,) = database.execute("SELECT * FROM call")
     database.close()
-    return whole(Flat._make(row))
+    (stored,) = cdrs([whole(Flat._make(row))])
+    return stored
 
 
 @given(

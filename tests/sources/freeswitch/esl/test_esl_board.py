@@ -23,7 +23,7 @@ A, B = "sofia/internal/4004@127.0.0.1", "sofia/internal/8202@127.0.0.1:25071"
 
 def test_a_calls_states_are_those_of_ipps(fed: Fed) -> None:
     fed.lists()
-    seen = []
+    seen: list[dict[str, State]] = []
     for body in Recording("plain_states_one_call").events():
         fed.hears(body)
         if not seen or seen[-1] != fed.states():

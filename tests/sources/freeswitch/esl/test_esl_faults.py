@@ -15,11 +15,10 @@ from humbug_agent.listening import link as either_link
 from humbug_agent.listening.esl import client, link
 from humbug_agent.listening.esl.client import LoginRefused
 from humbug_agent.sources.contract import SourceError
+from tests.kit.consumer import Consumer
 from tests.kit.esl_calls import (
     A_LEG,
     CORE,
-    Consumer,
-    calls,
     hangup,
     heartbeat,
     numbered,
@@ -215,7 +214,7 @@ def test_a_flood_is_read_without_end_and_nothing_is_lost(esl: EslServer, monkeyp
         kept = 0
         while len(found) < hangups:
             kept = max(kept, consumer.source._inbox._bytes)
-            found += uuids(calls(consumer.next().records))
+            found += uuids(consumer.next().records)
         sending.join()
         assert found == [uuid(n) for n in range(hangups)]
         assert not consumer.failures
@@ -242,7 +241,7 @@ def test_while_nobody_takes_them_events_are_read_and_lost_ones_are_counted(
         lost = 0
         while len(found) + lost < number + 1:
             with suppress(SourceError):
-                found += uuids(calls(consumer.next().records))
+                found += uuids(consumer.next().records)
             words = "events found no room while the outbox could not be written"
             assert all(words in failure for failure in consumer.failures)
             lost = sum(int(failure.split()[0].replace(",", "")) for failure in consumer.failures)

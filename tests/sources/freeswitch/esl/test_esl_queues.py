@@ -20,7 +20,7 @@ def test_a_recorded_queue_is_right_at_each_moment(fed: Fed) -> None:
         Member(queue="support@default", interface="SIP/9002", name="9002@default", state="idle"),
     )
     seen: list[object] = []
-    states = []
+    states: list[list[str]] = []
     for body in recorded.events():
         fed.hears(body)
         state = fed.waiting(), fed.connected(), fed.waiting("sales@default")

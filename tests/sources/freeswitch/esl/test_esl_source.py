@@ -11,6 +11,7 @@ from humbug_agent.listening.esl.event import Event, name
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.freeswitch.documents import leg as leg_of_document
 from humbug_agent.sources.freeswitch.esl.event import HANGUP, leg
+from tests.kit.calls import cdrs
 from tests.kit.esl_calls import A_LEG, B_LEG, ZONE, changed, hangup, heartbeat, numbered, reading, source, uuid, uuids
 from tests.kit.esl_server import EslServer, Recording, event
 from tests.kit.host import wait_until
@@ -33,11 +34,10 @@ HANGUPS = [
 ]
 
 
-def call(body: bytes, **other: object) -> CDR:
-    batch = source(**other).parse(body)  # type: ignore[arg-type]
+def call(body: bytes, *, legs: str = "a", drop: bool = True) -> CDR:
+    batch = source(legs=legs, drop=drop).parse(body)
     assert not batch.rejects, batch.rejects
-    (record,) = batch.records
-    assert isinstance(record, CDR)
+    (record,) = cdrs(batch.records)
     return record
 
 
@@ -82,7 +82,7 @@ def test_a_recording_comes_out_as_the_calls_it_was(
 ) -> None:
     esl.recording, esl.sizes = Recording(recorded), (1, 7, 1400, 3, 64000)
     with reading(esl) as consumer:
-        found = consumer.take(len(expected))
+        found = cdrs(consumer.take(len(expected)))
         assert [(one.clid, one.src, one.dst, one.disposition) for one in found] == [
             (f'"{name}" <{number}>', number, dst, disposition) for name, number, dst, disposition, *_ in expected
         ]
