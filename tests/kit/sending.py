@@ -1,8 +1,8 @@
 """One call at a time over the loop, for tests of what becomes of it; and what the fixtures of delivery make."""
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
@@ -26,17 +26,18 @@ class Sending(Humbug):
         self._numbers: dict[bytes, int] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._one = threading.Lock()
+        self._next = threading.Lock()
 
     def send(self, record: CDR) -> Answer:
         if self.warm:
             warm, self.warm = self.warm, None
             with suppress(DeliveryError):
                 self.send(warm)
-        with self._one:
+        with self._turn():
             number = self._numbers[record.identity] = len(self._numbers)
             self.begin([(number, flatten(record))])
         while number not in self._outcomes:
-            with self._one:
+            with self._turn():
                 self._outcomes |= dict(self.collect(0.02))
         outcome = self._outcomes.pop(number)
         if isinstance(outcome, DeliveryError):
@@ -48,8 +49,18 @@ class Sending(Humbug):
         return self._numbers[record.identity]
 
     def close(self) -> None:
-        with self._one:
+        with self._turn():
             super().close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One thread at a time, and who waits is next: who has just had it would take a lone lock again at once."""
+        with self._next:
+            self._one.acquire()
+        try:
+            yield
+        finally:
+            self._one.release()
 
 
 @dataclass(frozen=True)
