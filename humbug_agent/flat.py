@@ -129,29 +129,7 @@ def made(flat: Flat) -> Record:
             raise ValueError(f"its event is {flat.event!r}, which has no {blank[0]}")
         moment = datetime.fromtimestamp(flat.start, UTC)
         return Notice(identity=flat.identity, event=flat.event, at=moment, fields=texts(flat.extra))
-    return CDR(
-        identity=flat.identity,
-        src=flat.src,
-        dst=flat.dst,
-        dcontext=flat.dcontext,
-        clid=flat.clid,
-        channel=flat.channel,
-        dstchannel=flat.dstchannel,
-        lastapp=flat.lastapp,
-        lastdata=flat.lastdata,
-        start=datetime.fromtimestamp(flat.start, _clock(flat.start_offset)),
-        answer=None if flat.answer is None else datetime.fromtimestamp(flat.answer, _clock(flat.answer_offset)),
-        end=datetime.fromtimestamp(flat.end, _clock(flat.end_offset)),
-        duration=flat.duration,
-        billsec=flat.billsec,
-        disposition=_DISPOSITIONS.get(flat.disposition) or Disposition(flat.disposition),
-        direction=_DIRECTIONS.get(flat.direction) or Direction(flat.direction),
-        accountcode=flat.accountcode,
-        uniqueid=flat.uniqueid,
-        userfield=flat.userfield,
-        linkedid=flat.linkedid,
-        extra=texts(flat.extra) if flat.extra else {},
-    )
+    return _cdr(flat)
 
 
 def texts(json_of_them: str) -> dict[str, str]:
@@ -188,9 +166,7 @@ class Calls(Sequence[CDR]):
         if isinstance(at, slice):
             return Calls(self.each[at])
         one = self.each[at]
-        if isinstance(one, Flat):
-            one = made(one)  # type: ignore[assignment]
-        return one  # type: ignore[return-value]
+        return _cdr(one) if isinstance(one, Flat) else one
 
     def last_ended(self) -> float:
         """When the last of them ended, in seconds since the epoch; 0 where there is none."""
@@ -201,6 +177,33 @@ class Calls(Sequence[CDR]):
         return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _cdr(flat: Flat) -> CDR:
+    """The call that this is, where it is no notice. Raises as `made` does."""
+    return CDR(
+        identity=flat.identity,
+        src=flat.src,
+        dst=flat.dst,
+        dcontext=flat.dcontext,
+        clid=flat.clid,
+        channel=flat.channel,
+        dstchannel=flat.dstchannel,
+        lastapp=flat.lastapp,
+        lastdata=flat.lastdata,
+        start=datetime.fromtimestamp(flat.start, _clock(flat.start_offset)),
+        answer=None if flat.answer is None else datetime.fromtimestamp(flat.answer, _clock(flat.answer_offset)),
+        end=datetime.fromtimestamp(flat.end, _clock(flat.end_offset)),
+        duration=flat.duration,
+        billsec=flat.billsec,
+        disposition=_DISPOSITIONS.get(flat.disposition) or Disposition(flat.disposition),
+        direction=_DIRECTIONS.get(flat.direction) or Direction(flat.direction),
+        accountcode=flat.accountcode,
+        uniqueid=flat.uniqueid,
+        userfield=flat.userfield,
+        linkedid=flat.linkedid,
+        extra=texts(flat.extra) if flat.extra else {},
+    )
 
 
 def _notice(notice: Notice) -> Flat:
