@@ -126,7 +126,10 @@ class Machine:
         """What root's command in it says, on both outputs."""
         done = self._enter(*command, stdin=stdin)
         said = (done.stdout + done.stderr).decode(errors="replace")
-        assert code is None or done.returncode == code, f"{' '.join(command)}: {done.returncode}\n{said}"
+        if code is not None and done.returncode != code:
+            # Why a unit does not start is told to its journal alone.
+            journal = self._enter("journalctl", "--output=short-precise", "--lines=60").stdout.decode(errors="replace")
+            raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{said}\n{journal}")
         return said
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
