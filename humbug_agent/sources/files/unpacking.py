@@ -63,8 +63,9 @@ class _Anew(ABC):
                 break
         return self._at
 
+    @abstractmethod
     def close(self) -> None:
-        pass
+        """Give back what unpacking takes."""
 
 
 class _Piped(_Anew):
@@ -113,6 +114,9 @@ class _Xz(_Anew):
                 raise EOFError("it ends in the midst of what is packed")
             data = self._stream.decompress(packed, size)
         return data
+
+    def close(self) -> None:
+        self._stream = None
 
     def _next_stream(self, packed: bytes, size: int) -> bytes:
         """What comes behind the end of one. What can't be unpacked there is no part of it."""
