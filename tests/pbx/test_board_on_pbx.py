@@ -19,8 +19,6 @@ from tests.pbx.pbx_host import MANAGER_USERS, Pbx
 from tests.pbx.pbx_manager import Manager
 from tests.pbx.phones import Sipp, burst, call
 
-pytestmark = pytest.mark.alone
-
 SOON = 0.3
 """Seconds within which the board shows a change."""
 
@@ -161,6 +159,7 @@ def gone(uniqueid: str, shown: Callable[[], list[str]]) -> Callable[[], bool]:
     return lambda: uniqueid not in shown()
 
 
+@pytest.mark.alone
 def test_both_interfaces_say_what_the_console_says(pbx: Callable[..., Pbx], host: Host, ipps: Ipps) -> None:
     there = pbx()
     with Daemon(host, there, user="board", more=ipps.status) as agent, Sipp(there) as phones:
@@ -213,6 +212,7 @@ def test_both_interfaces_say_what_the_console_says(pbx: Callable[..., Pbx], host
         agent.end()
 
 
+@pytest.mark.alone
 def test_a_burst_of_calls_leaves_no_ghost(pbx: Callable[..., Pbx], host: Host, ipps: Ipps) -> None:
     there = pbx()
     with Daemon(host, there, user="board", more=ipps.status) as agent:
