@@ -22,7 +22,7 @@ from tests.pbx.phones import Sipp, burst, call
 SOON = 0.3
 """Seconds within which the board shows a change."""
 
-README = TOP / "README.md"
+PAGE = TOP / "docs" / "board.md"
 USERS = """
 [seeing]
 secret = humbug-secret
@@ -305,6 +305,6 @@ def names(ipps: Ipps, queue: str) -> list[str]:
     return [one["name"] for one in found["members"]]
 
 
-def test_the_readme_names_the_rights_of_the_user_that_is_tested_here() -> None:
+def test_the_page_names_the_rights_of_the_user_that_is_tested_here() -> None:
     (rights,) = re.findall(r"\[board\]\nsecret = humbug-secret\n(read = .*)\n(write = .*)\n", MANAGER_USERS)
-    assert f"`{rights[0]}` and `{rights[1]}`" in README.read_text().replace("\n", " ")
+    assert f"`{rights[0]}` and `{rights[1]}`" in PAGE.read_text().replace("\n", " ")
