@@ -165,9 +165,12 @@ class _OfSource:
         rejects = {one.key: one for one in batch.rejects}
         told = self._comparison.first_told([*calls, *rejects])
         if told:
-            self._look_up([calls[one] for one in told & calls.keys()], [rejects[one] for one in told & rejects.keys()])
+            new = Calls([one for key, one in calls.items() if key in told])
+            self._look_up(replace(batch, records=new, rejects=[one for key, one in rejects.items() if key in told]))
 
-    def _look_up(self, calls: Sequence[Flat], rejects: Sequence[Reject]) -> None:
+    def _look_up(self, batch: Batch) -> None:
+        """Of a batch without what was told before."""
+        calls, rejects = list(rows.each(batch.records)), batch.rejects
         known = self._comparison.known([*(one.identity for one in calls), *(one.key for one in rejects)])
         missing: list[Flat] = []
         there: dict[int, Flat] = {}
@@ -188,7 +191,8 @@ class _OfSource:
             replace(_of_reject(self._name, one), state="rejected", id=f"r{known.rejects[one.key][0]}") for one in kept
         )
         self._in_outbox(there)
-        self._miss(missing, lost)
+        if missing or lost:
+            self._miss(replace(batch, records=Calls(missing), rejects=lost, cursor=None))
 
     def _is_explained(self, call: Flat, counts: DayCounts) -> bool:
         """Whether it is as it should be that the outbox does not know the call. It is counted then."""
@@ -221,17 +225,16 @@ class _OfSource:
                 dead.append(replace(call, state="dead", destination=stands.destination, id=str(number)))
         self._comparison.differ(dead)
 
-    def _miss(self, calls: Sequence[Flat], rejects: Sequence[Reject]) -> None:
-        """Write them down, and bring them in where that is asked."""
-        if not calls and not rejects:
-            return
+    def _miss(self, batch: Batch) -> None:
+        """Write down what is in it, and bring it in where that is asked."""
+        calls, rejects = list(rows.each(batch.records)), batch.rejects
         lost = [
             *(_of_call(self._name, one, self._why_missing(one.end)) for one in calls),
             *(_of_reject(self._name, one) for one in rejects),
         ]
         came: set[bytes] = set()
         if self._asked.send:
-            self._outbox.accept(self._name, Batch(Calls(calls), rejects, None), self._whole.destinations, beside=True)
+            self._outbox.accept(self._name, batch, self._whole.destinations, beside=True)
             known = self._comparison.known(one.identity for one in lost)
             came = known.calls.keys() | known.rejects.keys()
             self._in_outbox({known.calls[one.identity]: one for one in calls if one.identity in known.calls})

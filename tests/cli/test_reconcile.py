@@ -143,6 +143,12 @@ def test_only_the_days_that_are_asked_for_are_read(host: Host) -> None:
     lose(host, 1, 5)
     assert listed(host.json("reconcile", "--since", "2d", code=1), "missing") == [5]
     assert total(host.json("reconcile", "--since", "today")) == {"pbx": 3, "outbox": 3}
+    # A file that was last written to before that is not even opened.
+    packed = host.master.with_name("Master.csv.2.gz")
+    packed.write_bytes(gzip.compress(b'"no","call"\n' * 3))
+    assert host.json("reconcile", code=1)["sources"][NAME]["rejects_missing"] == 3
+    os.utime(packed, (time.time() - 3 * DAY,) * 2)
+    assert host.json("reconcile", "--since", "today")["sources"][NAME]["rejects_missing"] == 0
     # From the beginning of that day on.
     assert total(host.json("reconcile", "--since", "1m")) == {"pbx": 3, "outbox": 3}
 
