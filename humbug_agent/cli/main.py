@@ -320,7 +320,9 @@ def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]
 
 
 @main.command()
-@click.option("--since", default="30d", show_default=True, metavar="TIME", help="From the day on on which that was.")
+@click.option(
+    "--since", default="30d", show_default=True, metavar="TIME", help="From the beginning of the day of that time on."
+)
 @click.option("--source", "name", metavar="NAME", help="Only this [source NAME].")
 @click.option("--send", is_flag=True, help="Bring what is missing into the outbox, and so to the destinations.")
 @config_option

@@ -22,9 +22,6 @@ from humbug_agent.sources.contract import Comparing, CursorError, Source, Source
 from humbug_agent.sources.readable import in_words
 from humbug_agent.words import clock
 
-TRIES = 3
-"""How often in a row it is waited for a source that says when to come again."""
-
 MISSING = "missing"
 
 Progress = Callable[[int], object]
@@ -141,20 +138,9 @@ class _OfSource:
 
     def _read_all(self, cursor: str | None, progress: Progress) -> None:
         """To the end of what is there now. Raises SourceError, OSError, OutboxError."""
-        stop, tries = Event(), TRIES
-        while True:
-            try:
-                for batch in self._source.read(cursor, stop, follow=False):
-                    self._take(batch)
-                    progress(batch.size)
-                    if batch.cursor:
-                        cursor, tries = batch.cursor, TRIES
-                return
-            except SourceError as error:
-                tries -= 1
-                if error.wait is None or not tries:
-                    raise
-                stop.wait(error.wait)
+        for batch in self._source.read(cursor, Event(), follow=False):
+            self._take(batch)
+            progress(batch.size)
 
     def _take(self, batch: Batch) -> None:
         calls = {
