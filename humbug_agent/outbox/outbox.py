@@ -12,9 +12,9 @@ from datetime import UTC, datetime, tzinfo
 from itertools import zip_longest
 from pathlib import Path
 
-from humbug_agent.cdr import MOMENTS, Batch, Damaged, Record, Reject
+from humbug_agent.cdr import MOMENTS, Batch, Damaged, Form, Reject
 from humbug_agent.flat import TEST, Flat, is_call, whole
-from humbug_agent.outbox import minutes, rows, schema
+from humbug_agent.outbox import minutes, rows, schema, twins
 from humbug_agent.outbox.health import Health
 
 KEPT_FAILURES = 20
@@ -149,8 +149,10 @@ class Outbox:
             conn.executemany(
                 f"INSERT INTO calls (source, accepted, {rows.COLUMNS}) VALUES (?, ?, {rows.PLACES}) ON CONFLICT "
                 "(identity) DO UPDATE SET also = excluded.source WHERE also = '' AND source <> excluded.source",
-                ((source, now, *values) for values in self._not_forgotten(batch.records)),
+                ((source, now, *values) for values in self._unknown(conn, source, batch)),
             )
+            if batch.told is Form.ROW:
+                twins.accepted(conn, newest)
             for destination in destinations:
                 conn.execute(
                     "INSERT INTO deliveries (call, destination) SELECT id, ? FROM calls WHERE id > ?",
@@ -167,11 +169,15 @@ class Outbox:
             )
         return calls
 
-    def _not_forgotten(self, records: Sequence[Record]) -> list[Flat]:
-        """What the columns of these records hold, but for those that were dropped."""
-        found = list(rows.each(records))
-        gone = self._among("forgotten", [values[0] for values in found])
-        return [values for values in found if values[0] not in gone] if gone else found
+    def _unknown(self, conn: sqlite3.Connection, source: str, batch: Batch) -> list[Flat]:
+        """What the columns of these records hold, but for those that were dropped, or are calls by another identity."""
+        found = list(rows.each(batch.records))
+        identities = [values[0] for values in found]
+        if gone := self._among("forgotten", identities):
+            found = [values for values in found if values[0] not in gone]
+        if batch.told:
+            return twins.meet(conn, source, batch.told, found, self._among("aliases", identities))
+        return found
 
     def _keep(self, conn: sqlite3.Connection, source: str, now: float, rejects: Sequence[Reject]) -> int:
         """Keep them as far as there is room for those of one source. Returns how many were not."""
@@ -202,7 +208,7 @@ class Outbox:
 
     def known(self, identities: Sequence[bytes]) -> set[bytes]:
         """Which of these are calls that were accepted, kept or dropped since."""
-        return self._among("calls", identities) | self._among("forgotten", identities)
+        return set().union(*(self._among(table, identities) for table in ("calls", "aliases", "forgotten")))
 
     def _among(self, table: str, identities: Sequence[object]) -> set[bytes]:
         found: set[bytes] = set()

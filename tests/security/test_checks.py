@@ -24,7 +24,7 @@ PIECES = {
     "rows.as_texts('source destination state reply error')",
     # Numbers, and a choice of two words.
     "', '.join((str(number) for number in ids))", "', '.join(map(str, calls))", "'FULL' if durable else 'NORMAL'",
-    "WAL_LIMIT_BYTES", "hour(time.time())", "schema.BUSY_SECONDS * 1000", "span", "today",
+    "WAL_LIMIT_BYTES", "CALL", "_FREE[told]", "how", "hour(time.time())", "schema.BUSY_SECONDS * 1000", "span", "today",
 }  # fmt: skip
 """What may stand within SQL. Each was looked at: nothing that others wrote is in it; values go as question marks."""
 
