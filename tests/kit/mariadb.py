@@ -1,5 +1,6 @@
 """A real MariaDB of a test's own: in a folder, on a Unix socket and a port."""
 
+import configparser
 import os
 import shutil
 import signal
@@ -16,6 +17,8 @@ from typing import Any, Self
 import pymysql
 import pytest
 
+from humbug_agent.ini import Section
+from humbug_agent.sources.mysql.settings import MysqlSettings
 from tests.kit.host import wait_until
 
 PROGRAMS = ("mariadbd", "mariadb-install-db")
@@ -152,3 +155,14 @@ def cdr_row(number: int, began: float | None = None, **changed: Any) -> dict[str
         "sequence": number,
     }  # fmt: skip
     return row | changed
+
+
+def settings(database: MariaDb, *lines: str) -> MysqlSettings:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string("\n".join(["[s]", database.ini(), *lines]), "")
+    mistakes: list[str] = []
+    section = Section("source database", dict(parser["s"]), mistakes)
+    found = MysqlSettings.read("database", section)
+    section.finish()
+    assert not mistakes
+    return found

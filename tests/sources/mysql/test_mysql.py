@@ -19,24 +19,13 @@ from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.mysql.settings import MysqlSettings
 from humbug_agent.sources.mysql.source import Mysql
 from humbug_agent.sources.polling.pace import DAY
-from tests.kit.mariadb import MariaDb, cdr_row
+from tests.kit.mariadb import MariaDb, cdr_row, settings
 
 pytestmark = pytest.mark.slow
 
 BERLIN = ZoneInfo("Europe/Berlin")
 AGO = 3600.0
 """Seconds before now at which most calls of these tests began."""
-
-
-def settings(database: MariaDb, *lines: str) -> MysqlSettings:
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string("\n".join(["[s]", database.ini(), *lines]), "")
-    mistakes: list[str] = []
-    section = Section("source database", dict(parser["s"]), mistakes)
-    found = MysqlSettings.read("database", section)
-    section.finish()
-    assert not mistakes
-    return found
 
 
 def source(database: MariaDb, *lines: str, zone: ZoneInfo | None = None) -> Mysql:
