@@ -49,7 +49,7 @@ def place(settings: MysqlSettings, root: Path = ROOT) -> Place:
         )
     found = by_file or Place("", settings.port, "", "", "", settings.database, "")
     if settings.user:
-        found = replace(found, user=settings.user, password="")
+        found = replace(found, user=settings.user, password="")  # nosec B106 # the socket's own
     if settings.password:
         found = replace(found, password=settings.password.reveal())
     if settings.host or settings.socket:

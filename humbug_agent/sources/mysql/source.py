@@ -77,6 +77,8 @@ class Mysql:
         self._indexed, self._scanned = self._reading(INDEXED), self._reading(SCANNED)
         # When a table without an index may be looked at again (monotonic), and how it was then.
         self._again, self._seen = 0.0, ""
+        # When old calls may be asked for again (monotonic).
+        self._rests_until = 0.0
 
     def _reading(self, tiers: Tiers) -> Windowed:
         return Windowed((LIVE, PAST), None, self.zone, self.table, self._rows, self._ask, tiers)
@@ -123,7 +125,12 @@ class Mysql:
                 rows += len(batch.records)
                 yield batch
             took = time.monotonic() - asked
-            stop.wait(max(rows / self._settings.backfill_rows, took * (SCAN_SHARE if scanned else 1)))
+            rest = max(rows / self._settings.backfill_rows, took * (SCAN_SHARE if scanned else 1))
+            if follow and rest > self._settings.poll_seconds:
+                # New calls don't wait for that.
+                self._rests_until = time.monotonic() + rest
+                break
+            stop.wait(rest)
             if follow and (scanned or time.monotonic() - began > self._settings.poll_seconds):
                 break
         if scanned:
@@ -140,7 +147,8 @@ class Mysql:
         return True
 
     def _may_go_back(self, progress: Progress, *, follow: bool) -> bool:
-        if progress.reached[PAST].upto >= progress.reached[LIVE].since:
+        is_done = progress.reached[PAST].upto >= progress.reached[LIVE].since
+        if is_done or time.monotonic() < self._rests_until:
             return False
         if not (hours := self._settings.backfill_hours) or not follow:
             return True

@@ -93,8 +93,7 @@ class Table:
 
     def ask(self, sql: str, *values: object, slow: bool = False) -> list[tuple[str | None, ...]]:
         """All values as text, as the server writes them; ``slow``: it may take a minute."""
-        import pymysql
-
+        pymysql = _client()
         limit = max(MINUTE, self._timeout) if slow else self._timeout
         if self._conn and self._patience < limit:
             self._conn.close()
@@ -168,12 +167,7 @@ class Table:
         return self._conn
 
     def _connect(self, patience: int) -> Any:
-        try:
-            import pymysql
-        except ImportError:
-            raise SourceError(
-                "PyMySQL is missing: pip install 'humbug-agent[mysql]', or apt install python3-pymysql"
-            ) from None
+        pymysql = _client()
         at = self.place
         try:
             conn = pymysql.connect(
@@ -253,6 +247,15 @@ class Table:
             return SourceError(f"{self.where}: {what}")
         text = " ".join(str(one) for one in error.args[1:]) or str(error)
         return SourceError(f"{self.where}: {text}")
+
+
+def _client() -> Any:
+    """What only this source needs."""
+    try:
+        import pymysql
+    except ImportError:
+        raise SourceError("PyMySQL is missing: pip install 'humbug-agent[mysql]'") from None
+    return pymysql
 
 
 def _quoted(name: str) -> str:

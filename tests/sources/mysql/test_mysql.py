@@ -2,6 +2,7 @@
 
 import configparser
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -184,6 +185,22 @@ def test_outside_its_hours_old_calls_wait_and_new_ones_come(database: MariaDb) -
     assert [one.dst for one in found] == ["1"]
 
 
+def test_new_calls_do_not_wait_while_old_ones_rest(database: MariaDb) -> None:
+    now = time.time()
+    database.insert(*(cdr_row(number, now - 3 * DAY - number) for number in range(50)))
+    # At that pace the old ones rest for most of a minute.
+    one = source(database, "since = 2020-01-01", "backfill_rows = 1", "poll_seconds = 1")
+    stop, seen, began = Event(), 0, 0.0
+    for batch in one.read(None, stop, follow=True):
+        seen += len(batch.records)
+        if seen >= 50 and not began:
+            began = time.monotonic()
+            database.insert(cdr_row(1000))
+        if "1000" in [call.dst for call in calls([batch])]:
+            stop.set()
+    assert time.monotonic() - began < 30
+
+
 def plan(database: MariaDb, one: Mysql, begin: int, end: int) -> dict[str, str]:
     sql = one.table.sql()
     conn = database.connect()
@@ -342,3 +359,10 @@ def test_it_never_writes(database: MariaDb) -> None:
     with pytest.raises(SourceError, match="READ ONLY"):
         one.table.ask("DELETE FROM asteriskcdrdb.cdr")
     database.run("REVOKE ALL ON asteriskcdrdb.* FROM humbug@'%'", "GRANT SELECT ON asteriskcdrdb.* TO humbug@'%'")
+
+
+def test_without_its_client_it_says_what_to_install(database: MariaDb, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = source(database)
+    monkeypatch.setitem(sys.modules, "pymysql", None)
+    with pytest.raises(SourceError, match="pip install 'humbug-agent"):
+        one.check()
