@@ -142,18 +142,37 @@ class Reject:
     where: str
 
 
+class Form(StrEnum):
+    """A way in which one Asterisk tells its calls, from which it can't be told which call of another way this is.
+
+    What is told in one way has identities of its own; a call told in both is recognised by what they share.
+    """
+
+    WHOLE = "whole"
+    """Lines of Master.csv and AMI's events: all that there is to know of the call."""
+
+    ROW = "row"
+    """Rows of a database's table: texts are cut, and there may be no answer and no end."""
+
+
+LACKS = "lacks"
+"""The name in ``extra`` under which a row's call has the columns that its table lacks, parted by blanks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What a source hands over at once.
 
     ``cursor`` is where it goes on reading once this is on disk; None leaves it where it is. ``size`` is how much
-    of what the source had unread this took, for whoever shows progress.
+    of what the source had unread this took, for whoever shows progress. ``told`` is None where the same call has the
+    same identity whoever tells it.
     """
 
     records: Sequence[Record]
     rejects: Sequence[Reject]
     cursor: str | None
     size: int = 0
+    told: Form | None = None
 
 
 class OneRecord:

@@ -44,6 +44,7 @@ KINDS: Mapping[str, str] = {
     "the API's own filters, by its names: whoever sets none gets every call.",
     "boxis": "`[source NAME]` with `type = boxis`: a hosted PBX ([how](sources/hosted.md)).",
     "fusionpbx": "`[source NAME]` with `type = fusionpbx`: FusionPBX's billing API ([how](sources/hosted.md)).",
+    "mysql": "`[source NAME]` with `type = mysql`: Asterisk's own database, as FreePBX has it ([how](mysql.md)).",
     "humbug": "`[destination NAME]` with `type = humbug`: Humbug's receiver, or one that speaks like it "
     "([how](destinations.md)).",
     "numbers": "How telephone numbers are written that leave the agent.",
@@ -250,6 +251,48 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "email": Words("billing@example.org", "Who logs in."),
         "password": Words("YOUR-PASSWORD", "That user's password."),
         "domains": Words("pbx.example.org, office.example.org", "Whose calls are asked for, as many as you like."),
+    },
+    "mysql": {
+        "host": Words(
+            "10.0.0.5",
+            "Where the database is. It is asked without TLS: let the agent run on that host where you can.",
+            may="a host",
+            default="the PBX's files say it, else this host",
+        ),
+        "port": Words("3307", "Its port, where `host` is given or no file says it."),
+        "socket": Words(
+            "/run/mysqld/mysqld.sock",
+            "Its Unix socket, over which it can know the daemon's user without a password.",
+            may="a path",
+            default="the PBX's files say it, else the usual one",
+        ),
+        "user": Words(
+            "humbug-agent", "Who logs in; SELECT suffices.", default="the PBX's files say it, else the daemon's user"
+        ),
+        "password": Words("a-long-random-word", "That user's password. None where the socket suffices."),
+        "database": Words(
+            "asteriskcdrdb",
+            "Its name. Blank, the PBX's own files say where it is and whom to log in as.",
+            default="the PBX's files say it",
+        ),
+        "table": Words("calls", "The table of calls.", default="the PBX's files say it, else `cdr`"),
+        "utc": Words(
+            "yes",
+            "Whether its times are UTC, as with FreePBX's CDRUSEGMT. `auto` finds out by the uniqueids.",
+            may="`auto`, `yes`, `no`",
+        ),
+        "backfill_hours": Words(
+            "22-6",
+            "The hours of the day in which calls from more than a day before the first start are brought in.",
+            default="all",
+        ),
+        "backfill_rows": Words("100", "How many of those a second at most.", "rows a second"),
+        "poll_seconds": Words(
+            "30",
+            "From one question to the next. More of them spares the database, fewer bring calls sooner.",
+            "seconds",
+        ),
+        "timeout": Words("30", "How long one question may take.", "seconds"),
     },
     "humbug": {
         "url": Words("https://receiver.example.org/receiver.php", "The receiver. `https://` where it offers that."),

@@ -104,7 +104,8 @@ class Comparison:
     def known(self, identities: Iterable[bytes]) -> Known:
         found = Known({}, set(), {})
         for piece in _pieces(list(identities)):
-            found.calls.update((row[0], row[1]) for row in self._among(_CALLS, piece))
+            for sql in (_ALIASES, _CALLS):
+                found.calls.update((row[0], row[1]) for row in self._among(sql, piece))
             found.dropped.update(row[0] for row in self._among(_FORGOTTEN, piece))
             found.rejects.update((row[0], (row[1], row[2])) for row in self._among(_REJECTS, piece))
         return found
@@ -180,6 +181,7 @@ class Comparison:
 
 
 _CALLS = "SELECT identity, id FROM calls WHERE identity IN"
+_ALIASES = "SELECT identity, call FROM aliases WHERE identity IN"
 _FORGOTTEN = "SELECT identity FROM forgotten WHERE identity IN"
 _REJECTS = "SELECT key, id, CAST(reason AS TEXT) FROM rejects WHERE key IN"
 _DELIVERIES = (

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from humbug_agent.outbox import twins
 from humbug_agent.outbox.outbox import Outbox
 
 PIECE_SECONDS = 0.05
@@ -67,6 +68,7 @@ def forget(conn: sqlite3.Connection) -> int:
         "WHERE id IN (SELECT id FROM old) ORDER BY identity",
         (hour(time.time()),),
     )
+    twins.forget(conn, hour(time.time()))
     conn.execute("DELETE FROM deliveries WHERE call IN (SELECT id FROM old)")
     conn.execute("DELETE FROM failures WHERE call IN (SELECT id FROM old)")
     conn.execute("DELETE FROM replays WHERE call IN (SELECT id FROM old)")

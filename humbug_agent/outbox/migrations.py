@@ -207,3 +207,10 @@ def m007_kept_counts(db: Database) -> None:
     db.conn.execute(
         "CREATE TRIGGER calls_delete AFTER DELETE ON calls BEGIN UPDATE kept_calls SET number = number - 1; END"
     )
+
+
+@migrations()
+def m008_aliases(db: Database) -> None:
+    # The other identities that a call is known by (`twins`).
+    db.conn.execute("CREATE TABLE aliases (identity BLOB PRIMARY KEY, call INTEGER NOT NULL) WITHOUT ROWID")
+    db.conn.execute("CREATE INDEX aliases_call ON aliases (call)")

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, tzinfo
 from itertools import zip_longest
 from pathlib import Path
 
-from humbug_agent.cdr import MOMENTS, Batch, Damaged, Record, Reject
+from humbug_agent.cdr import MOMENTS, Batch, Damaged, Form, Reject
 from humbug_agent.flat import TEST, Flat, is_call, whole
-from humbug_agent.outbox import minutes, rows, schema
+from humbug_agent.outbox import minutes, rows, schema, twins
 from humbug_agent.outbox.health import Health
 
 KEPT_FAILURES = 20
@@ -25,8 +25,7 @@ CLOCK_CHUNK = 10_000
 REJECTS_BYTES = 32 * 2**20
 SHARE = 16
 """The rejects of one source take up to so many bytes, and up to one part in sixteen of max_size_mb."""
-REJECT_BYTES = 400
-"""What a reject takes beside its text."""
+REJECT_BYTES = 400  # beside its text
 KNOWN_CHUNK = 500
 """Identities in one query; SQLite takes at most 32,766 parameters."""
 
@@ -118,8 +117,6 @@ class Outbox:
         except sqlite3.DatabaseError as error:
             raise schema.reported(error, self.path) from error
 
-    # What sources and the pump need.
-
     def cursor(self, source: str) -> str | None:
         found = self.select("SELECT CAST(cursor AS TEXT) AS cursor FROM cursors WHERE source = ?", source)
         return str(found[0]["cursor"]) if found else None
@@ -149,8 +146,10 @@ class Outbox:
             conn.executemany(
                 f"INSERT INTO calls (source, accepted, {rows.COLUMNS}) VALUES (?, ?, {rows.PLACES}) ON CONFLICT "
                 "(identity) DO UPDATE SET also = excluded.source WHERE also = '' AND source <> excluded.source",
-                ((source, now, *values) for values in self._not_forgotten(batch.records)),
+                ((source, now, *values) for values in self._unknown(conn, source, batch)),
             )
+            if batch.told is Form.ROW:
+                twins.accepted(conn, newest)
             for destination in destinations:
                 conn.execute(
                     "INSERT INTO deliveries (call, destination) SELECT id, ? FROM calls WHERE id > ?",
@@ -173,11 +172,15 @@ class Outbox:
             )
         return calls
 
-    def _not_forgotten(self, records: Sequence[Record]) -> list[Flat]:
-        """What the columns of these records hold, but for those that were dropped."""
-        found = list(rows.each(records))
-        gone = self._among("forgotten", [values[0] for values in found])
-        return [values for values in found if values[0] not in gone] if gone else found
+    def _unknown(self, conn: sqlite3.Connection, source: str, batch: Batch) -> list[Flat]:
+        """What the columns of these records hold, but for those that were dropped, or are calls by another identity."""
+        found = list(rows.each(batch.records))
+        identities = [values[0] for values in found]
+        if gone := self._among("forgotten", identities):
+            found = [values for values in found if values[0] not in gone]
+        if batch.told:
+            return twins.meet(conn, source, batch.told, found, self._among("aliases", identities))
+        return found
 
     def _keep(self, conn: sqlite3.Connection, source: str, now: float, rejects: Sequence[Reject]) -> int:
         """Keep them as far as there is room for those of one source. Returns how many were not."""
@@ -208,7 +211,7 @@ class Outbox:
 
     def known(self, identities: Sequence[bytes]) -> set[bytes]:
         """Which of these are calls that were accepted, kept or dropped since."""
-        return self._among("calls", identities) | self._among("forgotten", identities)
+        return set().union(*(self._among(table, identities) for table in ("calls", "aliases", "forgotten")))
 
     def _among(self, table: str, identities: Sequence[object]) -> set[bytes]:
         found: set[bytes] = set()

@@ -14,7 +14,7 @@ from typing import Any
 
 from humbug_agent.cdr import Damaged
 from humbug_agent.flat import Flat, whole
-from humbug_agent.outbox import rows
+from humbug_agent.outbox import rows, twins
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ def salvage(
     old = _Damaged(path, damaged)
     _read_deliveries(old, new)
     lost, unsure, accepted = _bring_calls(old, new, destinations)
+    _bring_aliases(old, new)
     for table in ("rejects", "cursors", "replays", "sent_minutes"):
         # Version 0.1.0 had neither of the last two, and no call depends on them.
         if table in ("rejects", "cursors") or old.has(table):
@@ -114,6 +115,7 @@ def _bring_calls(
     """As the fields of Salvage: ``lost``, ``unsure``, ``accepted``."""
     accepted: dict[str, float] = {}
     unsure, newest = 0, 0
+    new.execute("CREATE TEMP TABLE gone (call INTEGER PRIMARY KEY)")
     names = old.columns("calls")
     for row in old.by_id("calls", "id", names) if names else ():
         call = dict(zip(names, row, strict=True))
@@ -128,6 +130,7 @@ def _bring_calls(
         told = new.execute("SELECT count(*), total(state <> 'sent') FROM told WHERE call = ?", (number,)).fetchone()
         if not missing and not told[1]:
             new.execute("INSERT OR IGNORE INTO forgotten (identity) VALUES (?)", (call['"identity"'],))
+            new.execute("INSERT OR IGNORE INTO gone VALUES (?)", (number,))
             continue
         if not _insert(new, "calls", names, [row]) or not _is_call(new, number):
             new.execute("DELETE FROM calls WHERE id = ?", (number,))
@@ -154,6 +157,24 @@ def _bring_calls(
     # Another call must not get an id that somebody may still name.
     _number_from(new, max(newest, highest, old.last_number()) + 1)
     return lost, unsure, accepted
+
+
+def _bring_aliases(old: "_Damaged", new: sqlite3.Connection) -> None:
+    """Those of delivered calls are forgotten with them. One whose call can't be read must not keep it from coming."""
+    # An earlier version had none.
+    there = old.has("aliases")
+    new.execute("CREATE TEMP TABLE alias (identity BLOB, call INTEGER)")
+    # The index has all that the table has, and one of them may be sound.
+    for part, how in (("aliases", "NOT INDEXED"), ("aliases_call", "INDEXED BY aliases_call")):
+        found = old.rows(part, f"SELECT identity, call FROM aliases {how}") if there else ()
+        sound = (row for row in found if isinstance(row[0], bytes) and isinstance(row[1], int))
+        new.executemany("INSERT INTO alias VALUES (?, ?)", sound)
+    new.execute(
+        "INSERT OR IGNORE INTO forgotten (identity) SELECT identity FROM alias WHERE call IN (SELECT call FROM gone)"
+    )
+    new.execute("INSERT OR IGNORE INTO aliases SELECT identity, call FROM alias WHERE call IN (SELECT id FROM calls)")
+    if "sqlite_master" in old.unreadable or {"aliases", "aliases_call"} <= old.unreadable:
+        twins.claim_all(new)
 
 
 def _missing(new: sqlite3.Connection, call: int, destinations: Sequence[str]) -> list[str]:

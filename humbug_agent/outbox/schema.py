@@ -23,7 +23,9 @@ READING_SECONDS = 5
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
-_UNLIKE_OURS = re.compile(r"Could not decode to UTF-8|no such (table|column|index)|.* already exists|duplicate column")
+_UNLIKE_OURS = re.compile(
+    r"Could not decode to UTF-8|no such (table|column|index)|.* already exists|duplicate column|no query solution"
+)
 """What SQLite says where its tables are not those that the file says were made in it."""
 
 
@@ -45,7 +47,7 @@ class OutboxFull(OutboxError):
 MIGRATIONS = frozenset(
     {
         "m001_first", "m002_second_source", "m003_what_was_sent", "m004_wall_clock", "m005_bounds",
-        "m006_what_must_hold", "m007_kept_counts",
+        "m006_what_must_hold", "m007_kept_counts", "m008_aliases",
     }
 )  # fmt: skip
 """Those of migrations.py, which with sqlite-utils takes 9 MiB to import and is needed once in a version's life."""

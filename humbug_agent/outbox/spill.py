@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from humbug_agent.cdr import Batch, Damaged, Record, Reject, digest
+from humbug_agent.cdr import Batch, Damaged, Form, Record, Reject, digest
 from humbug_agent.flat import Flat, flatten, whole
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
@@ -32,7 +32,7 @@ class SpillError(Exception):
 
 def write(outbox: Path, source: str, batch: Batch) -> Path:
     """Keep what ``source`` was told, but for the cursor. Returns the file. Raises SpillError."""
-    body = b"".join(map(_line, (*batch.records, *batch.rejects)))
+    body = b"".join(_line(item, batch.told) for item in (*batch.records, *batch.rejects))
     tried = []
     for folder, prefix in _places(outbox):
         path = folder / f"{prefix}{time.time_ns()}-{source}"
@@ -75,9 +75,11 @@ def read(path: Path) -> Batch:
     """What is in such a file; a line that is damaged is a reject. Raises OSError."""
     records: list[Record] = []
     rejects: list[Reject] = []
+    told: Form | None = None
     for number, line in enumerate(path.read_bytes().removesuffix(b"\n").split(b"\n"), 1):
         try:
-            item = _item(line)
+            item, of_it = _item(line)
+            told = told or of_it
         except (ValueError, LookupError, TypeError) as error:
             key = digest("spilled", line.decode("latin-1"))
             item = Reject(key, line, f"was damaged after it was kept at a stop: {error}", f"{path}, line {number}")
@@ -85,7 +87,7 @@ def read(path: Path) -> Batch:
             rejects.append(item)
         else:
             records.append(item)
-    return Batch(records, rejects, None)
+    return Batch(records, rejects, None, told=told)
 
 
 def waiting(outbox: Path) -> list[Path]:
@@ -137,8 +139,8 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _line(item: Record | Reject) -> bytes:
-    body = json.dumps(_said(item)).encode()
+def _line(item: Record | Reject, told: Form | None) -> bytes:
+    body = json.dumps(_said(item) | ({"told": told} if told else {})).encode()
     return b"%s %s\n" % (_checksum(body), body)
 
 
@@ -151,19 +153,20 @@ def _said(item: Record | Reject) -> dict[str, object]:
     return values | {"identity": item.identity.hex()}
 
 
-def _item(line: bytes) -> Record | Reject:
+def _item(line: bytes) -> tuple[Record | Reject, Form | None]:
     """Raises ValueError, LookupError, TypeError."""
     checksum, _, body = line.partition(b" ")
     if checksum != _checksum(body):
         raise ValueError("its checksum is another one")
     values = json.loads(body)
+    told = Form(values.pop("told")) if "told" in values else None
     if "key" in values:
         text = values["text"].encode("latin-1")
-        return Reject(bytes.fromhex(values["key"]), text, values["reason"], values["where"])
+        return Reject(bytes.fromhex(values["key"]), text, values["reason"], values["where"]), told
     found = whole(Flat(**values | {"identity": bytes.fromhex(values["identity"])}))
     if isinstance(found, Damaged):
         raise ValueError(found.reason)
-    return found
+    return found, told
 
 
 def _checksum(body: bytes) -> bytes:

@@ -23,6 +23,7 @@ PASSED_ON = {
     "daemon/housekeeping.py:keep_house_always": "errors of the outbox",
     "daemon/serving.py:_look": "what a board says",
     "daemon/supervisor.py:_report": "errors of the outbox",
+    "delivery/delivery.py:_end": "errors of the outbox",
     "delivery/delivery.py:_finish": "errors of the outbox",
     "delivery/delivery.py:_of_outbox": "errors of the outbox",
     "delivery/delivery.py:_write_late": "errors of the outbox",

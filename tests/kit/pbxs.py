@@ -3,6 +3,7 @@
 Calls are numbered; what has been read of them is known by these numbers again.
 """
 
+import atexit
 import json
 import socket
 import time
@@ -31,10 +32,12 @@ from tests.kit.boxis_server import BoxisServer
 from tests.kit.esl_server import EslServer
 from tests.kit.fusionpbx_server import FusionpbxServer
 from tests.kit.host import wait_until
+from tests.kit.mariadb import COLUMNS, MariaDb, cdr_row
 from tests.kit.pull_server import PullServer
 from tests.kit.while1_server import While1Server
 
 DAY = 86400
+NO_SINCE = "# no since"
 
 
 class Pbx:
@@ -47,6 +50,8 @@ class Pbx:
     """The setting with which a first start leaves out what is there already; blank: it reads all there is."""
     holds_it = False
     """Whether what does not come onto the disk is told again by the PBX itself, which waits for the answer."""
+    began: float | None = None
+    """Of one whose first start can be told by ``since``: when that is; None as agent.ini has no since."""
     says: tuple[str, ...] = ()
     """The numbers, times and texts of a record that `odd` can change."""
 
@@ -356,14 +361,10 @@ class FreeswitchHttpPbx(Pbx):
 
 
 class Hosted(Pbx):
-    """One that is asked for its calls. ``began``: since when the first start asks; None as agent.ini has no since."""
+    """One that is asked for its calls."""
 
-    leaves_out = "# no since"
+    leaves_out = NO_SINCE
     server: PullServer
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.began: float | None = None
 
     def __enter__(self) -> Self:
         self.server.__enter__()
@@ -520,6 +521,65 @@ def a_call(number: int) -> ami_calls.Columns:
     return ami_calls.call(number, uniqueid=b"%d.%d" % (time.time() - 5, number))
 
 
+@cache
+def a_mariadb() -> MariaDb:
+    """One for all the tests of a process."""
+    running = MariaDb()
+    atexit.register(running.__exit__, None, None, None)
+    return running.__enter__()
+
+
+class MysqlPbx(Pbx):
+    """A database that an Asterisk fills."""
+
+    type = "mysql"
+    leaves_out = NO_SINCE
+    says = ("clid",)
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._database = a_mariadb()
+        self._database.make()
+        self._rows: dict[int, dict[str, Any]] = {}
+
+    def __exit__(self, *_: object) -> None:
+        self._database.thaw()
+
+    def ini(self) -> str:
+        since = f"since = {datetime.fromtimestamp(self.began, UTC):%Y-%m-%d %H:%M}" if self.began else ""
+        return f"{self._database.ini()}\npoll_seconds = 1\ntimeout = 1\ntimezone = UTC\n{since}"
+
+    def record(self, number: int) -> bytes:
+        row = self._row(number)
+        return a_json({name: str(value) for name, value in row.items()} | {"time": row["calldate"], "utc": "1"})
+
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        return a_json(json.loads(self.record(number)) | said)
+
+    def tell(self, *records: bytes) -> None:
+        for record in records:
+            row = json.loads(record)
+            self._database.insert({name: row[name] for name in row.keys() & set(COLUMNS)})
+
+    def end(self, *numbers: int, ago: float = 60) -> None:
+        self._database.insert(*(self._row(number, ago) for number in numbers))
+
+    def old(self, *numbers: int) -> None:
+        self.end(*numbers, ago=3 * DAY)
+
+    def wrong(self) -> None:
+        self._database.insert(cdr_row(9000, disposition="NONSENSE"))
+
+    def hang(self) -> None:
+        self._database.freeze()
+
+    def vanish(self) -> None:
+        self._database.run("DROP TABLE cdr", database="asteriskcdrdb")
+
+    def _row(self, number: int, ago: float = 60) -> dict[str, Any]:
+        return self._rows.setdefault(number, cdr_row(number, time.time() - ago))
+
+
 PBXS: dict[str, Callable[[Path], Pbx]] = {
     pbx.type: pbx
     for pbx in (
@@ -532,5 +592,6 @@ PBXS: dict[str, Callable[[Path], Pbx]] = {
         While1Pbx,
         BoxisPbx,
         FusionpbxPbx,
+        MysqlPbx,
     )
 }

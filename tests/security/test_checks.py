@@ -23,10 +23,12 @@ PIECES = {
     "known('answer')", "known('end')", "known('start')", "rows.as_texts('destination')", "rows.as_texts('source')",
     "rows.as_texts('destination reply error')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",
     "rows.as_texts('source destination state reply error')",
+    # Names of the PBX's own database, as its server takes them.
+    "columns", "_quoted(shape.by)", "_quoted(shape.time)", "self._table",
     # Numbers, and a choice of two words.
     "', '.join((str(number) for number in ids))", "', '.join(map(str, calls))", "'FULL' if durable else 'NORMAL'",
     "CACHE_KILOBYTES", "PIECE", "latest",
-    "WAL_LIMIT_BYTES", "hour(time.time())", "schema.BUSY_SECONDS * 1000", "span", "today",
+    "WAL_LIMIT_BYTES", "CALL", "_FREE[told]", "how", "hour(time.time())", "schema.BUSY_SECONDS * 1000", "span", "today",
 }  # fmt: skip
 """What may stand within SQL. Each was looked at: nothing that others wrote is in it; values go as question marks."""
 

@@ -109,7 +109,7 @@ class LogSource(ABC):
             file.advance(data[:taken])
             if visit.aside is None:
                 here = position_of(file)
-            yield Batch(batch.records, batch.rejects, here.dump(self._path) if here else None, taken)
+            yield replace(batch, cursor=here.dump(self._path) if here else None, size=taken)
         if visit.last and file.broken:
             reason = f"breaks off here ({file.broken}); whatever follows can't be unpacked"
             key = digest("broken", self.name, str(file.path), str(file.offset))

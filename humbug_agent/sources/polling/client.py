@@ -43,6 +43,10 @@ class TooMuch(SourceError):
     """The answer is too long, or takes too long: a smaller question may be answered."""
 
 
+class TooMany(TooMuch):
+    """There is more than was asked for at most, which costs nothing to ask for anew."""
+
+
 class Asker:
     """A client of a PBX's API that asks one thing at a time.
 

@@ -35,21 +35,21 @@ def account(url: str, user: str) -> str:
     return digest(parts.netloc.rpartition("@")[2].lower(), parts.path.rstrip("/"), user).hex()
 
 
-def remembered(cursor: str | None, of: str) -> Progress:
+def remembered(cursor: str | None, of: str, sweeps: int = len(SWEEPS)) -> Progress:
     """Nothing, if the cursor is another server's or account's, or another type of source's. Raises CursorError."""
-    return loaded(cursor, lambda found: _progress(found, of) if found.get("of") == of else Progress(of))
+    return loaded(cursor, lambda found: _progress(found, of, sweeps) if found.get("of") == of else Progress(of))
 
 
-def _progress(found: dict[str, Any], of: str) -> Progress:
+def _progress(found: dict[str, Any], of: str, sweeps: int) -> Progress:
     token = found.get("token", "")
     if not isinstance(token, str):
         raise ValueError("its token is no text")
-    return Progress(of, token, {tenant: _reached(one) for tenant, one in found["reached"].items()})
+    return Progress(of, token, {tenant: _reached(one, sweeps) for tenant, one in found["reached"].items()})
 
 
-def anew(cursor: str, of: str) -> str | None:
+def anew(cursor: str, of: str, sweeps: int = len(SWEEPS)) -> str | None:
     """The cursor of who begins again where its first start did; None where it is none of ``of``."""
-    before = remembered(cursor, of)
+    before = remembered(cursor, of, sweeps)
     reached = {
         tenant: Reached(one.since, one.since, 0, tuple(Sweep(sweep.began) for sweep in one.sweeps))
         for tenant, one in before.reached.items()
@@ -57,9 +57,9 @@ def anew(cursor: str, of: str) -> str | None:
     return before.dump(reached) if reached else None
 
 
-def _reached(found: dict[str, Any]) -> Reached:
+def _reached(found: dict[str, Any], number: int) -> Reached:
     sweeps = tuple(Sweep(**{name: whole(name, at, MOMENTS) for name, at in one.items()}) for one in found["sweeps"])
-    if len(sweeps) != len(SWEEPS):
+    if len(sweeps) != number:
         raise ValueError(f"it has {count(len(sweeps), 'sweep')}")
     moments = {name: whole(name, at, MOMENTS) for name, at in found.items() if name != "sweeps"}
     return Reached(**moments, sweeps=sweeps)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import tzinfo
 from typing import Any
 
-from humbug_agent.cdr import CDR, Batch, Direction, OneRecord, Reject, digest
+from humbug_agent.cdr import CDR, Batch, Direction, Form, OneRecord, Reject, digest
 from humbug_agent.sources.wall_clock import UNIQUEID
 from humbug_agent.sources.zone_watch import ZoneWatch, in_hours
 from humbug_agent.text import carried, mended
@@ -112,9 +112,10 @@ class ApiRows:
     ``call`` makes a CDR of a row, None of one that is not wanted. It raises ValueError with what is wrong.
     """
 
-    def __init__(self, source: str, call: Callable[[ApiRow], CDR | None]) -> None:
+    def __init__(self, source: str, call: Callable[[ApiRow], CDR | None], told: Form | None = None) -> None:
         self._source = source
         self._call = call
+        self._told = told
         self._known: OrderedDict[bytes, None] = OrderedDict()
         self._watch = ZoneWatch()
         # How far the newest end of the last rows is ahead of now, in seconds.
@@ -151,6 +152,7 @@ class ApiRows:
             [reject for key, reject in rejects.items() if key not in self._known],
             cursor,
             size,
+            self._told,
         )
 
     def on_disk(self, batch: Batch) -> None:

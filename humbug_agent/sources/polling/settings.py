@@ -46,7 +46,7 @@ def read_api(section: Section, example: str, default: str = "") -> ApiSettings:
     return ApiSettings(
         url=asked,
         poll_seconds=section.whole("poll_seconds", 60, 1, 86400),
-        since=section.converted("since", _since, "a date such as 2026-01-31, or 2026-01-31 18:00"),
+        since=section.converted("since", since, "a date such as 2026-01-31, or 2026-01-31 18:00"),
         timezone=zone,
         timeout=section.whole("timeout", 60, 1, 600),
         ca_file=section.converted("ca_file", file, "a readable file"),
@@ -54,7 +54,8 @@ def read_api(section: Section, example: str, default: str = "") -> ApiSettings:
     )
 
 
-def _since(value: str) -> datetime:
+def since(value: str) -> datetime:
+    """From when calls are wanted. Raises ValueError."""
     found = moment(value)
     if not 1971 <= found.year <= 2999:
         raise ValueError("no calls are from then")

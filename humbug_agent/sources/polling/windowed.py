@@ -5,22 +5,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from threading import Event
-from typing import Any
+from typing import Any, Protocol
 
 from humbug_agent.backoff import jittered
 from humbug_agent.cdr import CDR, Batch
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.polling.client import Asker, Stopped, TooMuch, Wrong
+from humbug_agent.sources.polling.client import Stopped, TooMany, TooMuch, Wrong
 from humbug_agent.sources.polling.pace import DAY
 from humbug_agent.sources.polling.progress import Progress
 from humbug_agent.sources.polling.rows import ApiRows, in_words
 from humbug_agent.sources.polling.windows import (
     AHEAD,
+    HOSTED,
     OVERLAP,
-    SWEEPS,
     Now,
     Reached,
     Sweep,
+    Tiers,
     Width,
     known,
     moved,
@@ -46,6 +47,14 @@ Then = Callable[[Reached, float], Reached]
 """How far it has come, after how far it had and when the newest call ended, 0 if there is none."""
 
 
+class Asked(Protocol):
+    """Whoever is asked: where that is, as messages name it, and what the time is there, in seconds since the epoch."""
+
+    where: str
+
+    def now(self) -> float: ...
+
+
 class Windowed:
     """A reading of an API that is asked window by window.
 
@@ -53,7 +62,14 @@ class Windowed:
     """
 
     def __init__(
-        self, tenants: Sequence[str], since: datetime | None, zone: tzinfo, asker: Asker, rows: ApiRows, ask: Ask
+        self,
+        tenants: Sequence[str],
+        since: datetime | None,
+        zone: tzinfo,
+        asker: Asked,
+        rows: ApiRows,
+        ask: Ask,
+        tiers: Tiers = HOSTED,
     ) -> None:
         self._tenants = tenants
         self._since = since
@@ -61,7 +77,8 @@ class Windowed:
         self._asker = asker
         self._rows = rows
         self._ask = ask
-        self._widths = {tenant: Width() for tenant in tenants}
+        self._tiers = tiers
+        self._widths = {tenant: Width(tiers.width) for tenant in tenants}
 
     def begin(self, progress: Progress) -> Iterator[Batch]:
         """Says from when on new tenants are asked: a day before the first start, not before the first answer."""
@@ -79,17 +96,20 @@ class Windowed:
         anew = {}
         for tenant in self._tenants:
             begin = max(int(moment), self._reached(tenant, progress, now).since)
-            anew[tenant] = Reached(begin, begin, 0, (Sweep(int(now.surely)),) * len(SWEEPS))
+            anew[tenant] = Reached(begin, begin, 0, (Sweep(int(now.surely)),) * len(self._tiers.sweeps))
         return progress.dump(anew)
 
-    def round(self, progress: Progress, every: float, stop: Event, *, follow: bool) -> Iterator[Batch]:
-        """All there is until now. Raises SourceError once all tenants were tried, Stopped.
+    def round(
+        self, progress: Progress, every: float, stop: Event, *, follow: bool, of: Sequence[str] = ()
+    ) -> Iterator[Batch]:
+        """All there is until now, ``of`` some of the tenants or of all.
 
-        After an error of only some of the tenants, or late in the round, the next round is ``every`` seconds later.
+        Raises SourceError once all tenants were tried, Stopped. After an error of only some of the tenants, or late in
+        the round, the next round is ``every`` seconds later.
         """
         failed: dict[str, SourceError] = {}
         worked = False
-        for tenant in self._tenants:
+        for tenant in of or self._tenants:
             try:
                 for batch in self._tenant(tenant, progress, stop, follow):
                     worked = True
@@ -109,14 +129,14 @@ class Windowed:
         behind = (int(now.ours) - self._reached(tenant, progress, now).upto for tenant in self._tenants)
         return sum(seconds for seconds in behind if seconds > CURRENT)
 
-    def check(self) -> str:
-        """What the last day has, in words. Raises SourceError."""
+    def check(self, of: Sequence[str] = ()) -> str:
+        """What the last day has ``of`` some of the tenants or of all, in words. Raises SourceError."""
         found: list[CDR] = []
         rejects = 0
         reason, span = "", "day"
         stop = Event()
         now = self._asker.now()
-        for tenant in self._tenants:
+        for tenant in of or self._tenants:
             try:
                 try:
                     rows = self._ask(tenant, now - DAY, now + AHEAD, stop)
@@ -136,21 +156,33 @@ class Windowed:
             said += f", {rejects:,} more that can't be read: {reason}"
         return f"{said}; the newest: {in_words(max(found, key=_end), self._zone)}" if found else said
 
+    def piece(self, tenant: str, progress: Progress, end: int, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        """The next window of a tenant's past, which goes up to ``end`` and is no part of any round."""
+        begin = progress.reached[tenant].upto
+        for window in self._windows(tenant, begin, end, stop, follow):
+            upto = end if window.last else int(window.end)
+
+            def then(reached: Reached, latest: float, upto: int = upto) -> Reached:
+                return replace(reached, upto=upto)
+
+            yield from self._hand_over(tenant, window, progress, then, stop)
+            return
+
     def _tenant(self, tenant: str, progress: Progress, stop: Event, follow: bool) -> Iterator[Batch]:
         now = self._now()
         reached = self._reached(tenant, progress, now)
-        begin = resumed(reached, now)
+        begin = resumed(reached, now, self._tiers)
         progress.reached[tenant] = reached
         # What is new first: a sweep that fails must not hold it up.
         for window in self._windows(tenant, begin, None, stop, follow):
             yield from self._hand_over(tenant, window, progress, window.moves, stop)
-        for number in range(len(SWEEPS)):
+        for number in range(len(self._tiers.sweeps)):
             yield from self._sweep(tenant, number, begin, progress, stop, follow)
 
     def _sweep(
         self, tenant: str, number: int, end: int, progress: Progress, stop: Event, follow: bool
     ) -> Iterator[Batch]:
-        progress.reached[tenant] = reached = to_sweep(progress.reached[tenant], number, end, self._now())
+        progress.reached[tenant] = reached = to_sweep(progress.reached[tenant], number, end, self._now(), self._tiers)
         sweep = reached.sweeps[number]
         if not sweep.at or sweep.at >= end:
             # Not due, or the round itself has asked for all of it.
@@ -182,7 +214,8 @@ class Windowed:
                 rows = self._ask(tenant, position, beyond, stop)
             except (Wrong, TooMuch) as error:
                 # The daemon says so and comes back for less; who runs but once has no second try.
-                if width.narrower(asked) and not follow and _may_be_too_much(error):
+                at_once = isinstance(error, TooMany) or not follow
+                if width.narrower(asked) and at_once and _may_be_too_much(error):
                     continue
                 raise
             took = time.monotonic() - began
@@ -217,7 +250,7 @@ class Windowed:
                 raise Stopped
 
     def _reached(self, tenant: str, progress: Progress, now: Now) -> Reached:
-        return known(progress.reached.get(tenant), self._since, self._zone, now)
+        return known(progress.reached.get(tenant), self._since, self._zone, now, self._tiers)
 
     def _now(self, ago: float = 0.0) -> Now:
         """So many seconds ``ago``, by what is known of the clocks now."""

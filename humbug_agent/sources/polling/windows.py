@@ -40,6 +40,22 @@ SWEEPS = ((HOUR, DAY), (DAY, WEEK))
 
 
 @dataclass(frozen=True)
+class Tiers:
+    """What is asked for again: the last ``overlap`` seconds with every round, and as SWEEPS says the ``sweeps``.
+
+    ``width`` is how much time is asked for at first.
+    """
+
+    overlap: int = OVERLAP
+    sweeps: tuple[tuple[int, int], ...] = SWEEPS
+    width: float = FIRST_WIDTH
+
+
+HOSTED = Tiers()
+"""Those of a hosted PBX's API, whose calls are found by their ends."""
+
+
+@dataclass(frozen=True)
 class Now:
     """Two clocks, seconds since the epoch: ours, and the server's as far as it has told."""
 
@@ -83,7 +99,7 @@ class Reached:
     sweeps: tuple[Sweep, ...]
 
 
-def known(reached: Reached | None, since: datetime | None, zone: tzinfo, now: Now) -> Reached:
+def known(reached: Reached | None, since: datetime | None, zone: tzinfo, now: Now, tiers: Tiers = HOSTED) -> Reached:
     """``reached``, or at a first start from ``since``, in ``zone`` if it does not say, or from a day before ``now``.
 
     It is a first start, too, if the earlier one was by a clock that was ahead.
@@ -92,15 +108,15 @@ def known(reached: Reached | None, since: datetime | None, zone: tzinfo, now: No
         return reached
     clock = int(now.surely)
     begin = min(clock, first(since, zone, clock))
-    return Reached(begin, begin, 0, (Sweep(clock),) * len(SWEEPS))
+    return Reached(begin, begin, 0, (Sweep(clock),) * len(tiers.sweeps))
 
 
-def resumed(reached: Reached, now: Now) -> int:
+def resumed(reached: Reached, now: Now, tiers: Tiers = HOSTED) -> int:
     """Where a round begins. A clock that was ahead once has asked for a future in which there were no calls yet."""
     begin = reached.upto
     if _is_future(begin, now):
         begin = min(reached.latest or reached.since, int(now.surely))
-    return max(begin - OVERLAP, reached.since)
+    return max(begin - tiers.overlap, reached.since)
 
 
 def moved(reached: Reached, end: float, now: Now, latest: float) -> Reached:
@@ -114,9 +130,9 @@ def moved(reached: Reached, end: float, now: Now, latest: float) -> Reached:
     return replace(reached, upto=upto, latest=max(reached.latest, int(latest)))
 
 
-def to_sweep(reached: Reached, number: int, begin: int, now: Now) -> Reached:
+def to_sweep(reached: Reached, number: int, begin: int, now: Now, tiers: Tiers = HOSTED) -> Reached:
     """With the sweep of that number as it is to go on, if there is anything to do in a round that began there."""
-    sweep, (every, back) = reached.sweeps[number], SWEEPS[number]
+    sweep, (every, back) = reached.sweeps[number], tiers.sweeps[number]
     clock = int(now.surely)
     if sweep.at or sweep.began - TOLERATED <= clock < sweep.began + every:
         return reached
@@ -136,8 +152,8 @@ class Width:
     What was too much once is come back to by and by: it may have cost a time-out.
     """
 
-    def __init__(self) -> None:
-        self.seconds: float = FIRST_WIDTH
+    def __init__(self, first: float = FIRST_WIDTH) -> None:
+        self.seconds: float = first
         self._most: float = WIDEST
 
     def answered(self, rows: int, asked: float, took: float) -> None:

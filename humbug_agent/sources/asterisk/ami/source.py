@@ -11,7 +11,7 @@ from functools import partial
 from typing import Self
 
 from humbug_agent.board.model import Board
-from humbug_agent.cdr import CDR, Batch, Notice, OneRecord, Record, Reject, digest
+from humbug_agent.cdr import CDR, Batch, Form, Notice, OneRecord, Record, Reject, digest
 from humbug_agent.listening.ami.headers import name
 from humbug_agent.listening.ami.link import Link
 from humbug_agent.listening.ami.listener import Listener
@@ -98,7 +98,7 @@ class AsteriskAmi(PushSource[Listener]):
                         records.append(self._notice(one, event))
                 except ValueError as error:
                     rejects.append(self._reject(one, str(error)))
-        return Batch(records, rejects, None, sum(len(one.block) for one in heard))
+        return Batch(records, rejects, None, sum(len(one.block) for one in heard), Form.WHOLE)
 
     def _call(self, heard: Heard) -> CDR:
         charset = self._settings.charset

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from threading import Event
 
-from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
+from humbug_agent.cdr import CDR, Batch, Form, OneRecord, Reject, digest
 from humbug_agent.flat import Calls, Flat
 from humbug_agent.sources.asterisk.csv.clock import CsvClock
 from humbug_agent.sources.asterisk.csv.counting import Counting
@@ -253,7 +253,7 @@ class AsteriskCsv(LogSource):
                     reason = str(error)
             key = counted.identity(digest("reject", self.name, item.text.decode("latin-1")), at)
             rejects.append(Reject(key, item.text, reason, where(path, at)))
-        return Batch(Calls(records), rejects, None)
+        return Batch(Calls(records), rejects, None, told=Form.WHOLE)
 
 
 def _different(beginning: bytes) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from humbug_agent.cdr import CDR, Batch, Notice, Record
+from humbug_agent.cdr import CDR, Batch, Form, Notice, Record
 from humbug_agent.daemon import supervisor
 from humbug_agent.listening import inbox
 from humbug_agent.outbox.outbox import Outbox
@@ -161,7 +161,7 @@ def test_a_notice_told_twice_is_two_and_one_that_was_not_asked_for_none() -> Non
     assert first.identity != second.identity
     assert isinstance(first, Notice)
     assert dict(first.fields) == {"Module": "cdr"}
-    assert understood(reload, source(("cdr", "shutdown"))) == Batch([], [], None, len(reload) - 4)
+    assert understood(reload, source(("cdr", "shutdown"))) == Batch([], [], None, len(reload) - 4, Form.WHOLE)
     assert understood(event(call(1)), listening).records == []
 
 

@@ -1,0 +1,272 @@
+"""The table itself: asked by short statements that only read, over one connection, and what is wrong in words.
+
+A statement that takes too long is ended by the server. Of a window of time, all rows are asked for that stand in its
+whole seconds, so that equal rows, which share their second, are always seen together.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.mysql.found import Place
+from humbug_agent.sources.polling.client import TooMany, TooMuch
+from humbug_agent.sources.wall_clock import UNIQUEID
+from humbug_agent.words import count, said
+
+MOST_ROWS = 20_000
+"""Of a window: with more it is made narrower, unless it is a minute."""
+
+MINUTE, HOUR = 60, 3600
+
+NEEDED = ("src", "dst", "channel", "duration", "billsec", "disposition")
+TIMES = ("calldate", "start")
+"""Columns without which a row is no call; of the times one, the first that is there."""
+
+_SAYS = {
+    1045: "user {user} is not let in; check user and password, or give it SELECT (docs/mysql.md)",
+    1698: "user {user} is not let in without a password; the daemon's user must be the database's (docs/mysql.md)",
+    1130: "this host is not let in; GRANT SELECT to user {user} from here",
+    1044: "user {user} may not see the database; GRANT SELECT ON {place} TO it",
+    1142: "user {user} may not read the table; GRANT SELECT ON {place} TO it",
+    1049: "there is no such database; check database",
+    1146: "there is no such table; check table",
+}
+"""MySQL's numbers of errors -> what to do."""
+
+_SLOW = {1969, 3024, 1317}
+"""A statement that was ended since it took too long."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the table has: its columns, the one with the time, and how a window of time is found without a scan.
+
+    ``by`` is that column where an index begins with it, ``uniqueid`` where one begins with that and all uniqueids begin
+    with ``prefix`` and a second; blank: only by looking at all rows. ``instants``: the server knows which moments its
+    times are.
+    """
+
+    columns: tuple[str, ...]
+    time: str
+    by: str
+    prefix: str
+    instants: bool
+
+
+class Table:
+    """A connection that is made when it is needed. Every method raises SourceError, in an admin's words."""
+
+    def __init__(self, find: Callable[[], Place], timeout: int) -> None:
+        self._find = find
+        self._timeout = timeout
+        self._conn: Any = None
+        self._patience = 0
+        self._shape: Shape | None = None
+        self._place: Place | None = None
+        self.where = "database"
+
+    def now(self) -> float:
+        """As whoever asks window by window wants it: the database is taken to be on this host, or to keep its time."""
+        return time.time()
+
+    def close(self) -> None:
+        if self._conn:
+            self._conn.close()
+        self._conn, self._shape = None, None
+
+    @property
+    def shape(self) -> Shape:
+        if self._shape is None:
+            self._shape = self._look()
+        return self._shape
+
+    @property
+    def place(self) -> Place:
+        """Where it is; found anew with each connection."""
+        if self._place is None or self._conn is None:
+            self._place = self._find()
+            self.where = f"database {self._place}"
+        return self._place
+
+    def ask(self, sql: str, *values: object, slow: bool = False) -> list[tuple[str | None, ...]]:
+        """All values as text, as the server writes them; ``slow``: it may take a minute."""
+        pymysql = _client()
+        limit = max(MINUTE, self._timeout) if slow else self._timeout
+        if self._conn and self._patience < limit:
+            self._conn.close()
+            self._conn = None
+        try:
+            with self._connected(limit).cursor() as cursor:
+                # MySQL itself does not know MariaDB's way to say so.
+                if "mariadb" in self._conn.get_server_info().lower():
+                    sql = f"SET STATEMENT max_statement_time = {limit} FOR {sql}"
+                else:
+                    cursor.execute(f"SET SESSION max_execution_time = {limit * 1000}")
+                cursor.execute(sql, values)
+                return list(cursor.fetchall())
+        except pymysql.err.MySQLError as error:
+            raise self._said(error) from error
+        except OSError as error:
+            self.close()
+            raise SourceError(f"{self.where}: {said(error)}") from error
+
+    def sql(self) -> str:
+        """The statement for the rows from one value of the column that they are found by until before another one."""
+        columns, by = ", ".join(map(_quoted, self.shape.columns)), _quoted(self.shape.by or self.shape.time)
+        return f"SELECT {columns} FROM {self._table} WHERE {by} >= %s AND {by} < %s"
+
+    @property
+    def _table(self) -> str:
+        return f"{_quoted(self.place.database)}.{_quoted(self.place.table)}"
+
+    def window(self, begin: int, end: int, clock: tzinfo) -> list[dict[str, str]]:
+        """The rows of whole seconds since the epoch, ``end`` excluded, by the ``clock`` of the table. Raises TooMany.
+
+        Over a change of the clock it is up to an hour more on both sides: that asks for no row too few.
+        """
+        shape = self.shape
+        if shape.by == "uniqueid":
+            lo, hi = f"{shape.prefix}{begin}", f"{shape.prefix}{end}"
+        else:
+            clock = UTC if shape.instants else clock
+            offsets = [_offset(at, clock) for at in (begin - HOUR, begin, end, end + HOUR)]
+            lo, hi = _stamp(begin + min(offsets)), _stamp(end + max(offsets))
+        limit = None if end - begin <= MINUTE else MOST_ROWS + 1
+        found = self.ask(f"{self.sql()} LIMIT {limit or 2**62}", lo, hi, slow=not shape.by)
+        if limit and len(found) == limit:
+            raise TooMany(f"{self.where}: has more than {count(MOST_ROWS, 'call')} in that time")
+        names = [name.lower() for name in shape.columns]
+        return [{name: value or "" for name, value in zip(names, row, strict=True)} for row in found]
+
+    def newest(self) -> list[dict[str, str]]:
+        """The times and uniqueids of the last rows, whichever clock is theirs. Nothing where that takes a scan."""
+        shape = self.shape
+        if not shape.by or "uniqueid" not in {name.lower() for name in shape.columns}:
+            return []
+        found = self.ask(
+            f"SELECT {_quoted(shape.time)}, uniqueid FROM {self._table} ORDER BY {_quoted(shape.by)} DESC LIMIT 20"
+        )
+        return [{"time": row[0] or "", "uniqueid": row[1] or ""} for row in found]
+
+    def changed(self) -> str:
+        """When the table was last written to, as far as the server knows; blank: it does not."""
+        at = self.place
+        found = self.ask(
+            "SELECT update_time, table_rows FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
+            at.database,
+            at.table,
+        )
+        return f"{found[0][0]} {found[0][1]}" if found and found[0][0] else ""
+
+    def _connected(self, patience: int) -> Any:
+        if self._conn is None:
+            self._conn, self._patience = self._connect(patience), patience
+        return self._conn
+
+    def _connect(self, patience: int) -> Any:
+        pymysql = _client()
+        at = self.place
+        try:
+            conn = pymysql.connect(
+                host=at.host,
+                port=at.port,
+                unix_socket=at.socket or None,
+                user=at.user,
+                password=at.password,
+                charset="utf8mb4",
+                autocommit=True,
+                connect_timeout=self._timeout,
+                # The server ends a statement first.
+                read_timeout=patience + 1,
+                write_timeout=self._timeout,
+                # What the server says is taken as it is.
+                conv={kind: how for kind, how in pymysql.converters.conversions.items() if not isinstance(kind, int)},
+            )
+            with conn.cursor() as cursor:
+                cursor.execute("SET SESSION TRANSACTION READ ONLY")
+                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                cursor.execute("SET SESSION time_zone = '+00:00'")
+        except pymysql.err.MySQLError as error:
+            raise self._said(error) from error
+        except (OSError, RuntimeError) as error:
+            # The latter where a way of logging in needs another package, which it names.
+            raise SourceError(f"{self.where}: {said(error)}") from error
+        return conn
+
+    def _look(self) -> Shape:
+        at = self.place
+        found = self.ask(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s "
+            "AND table_name = %s ORDER BY ordinal_position",
+            at.database,
+            at.table,
+        )
+        if not found:
+            # The server says of what is not there, and of what we may not see, nothing: so it says which.
+            self.ask(f"SELECT 1 FROM {self._table} LIMIT 1")
+        kinds = {str(name).lower(): str(kind).lower() for name, kind in found}
+        by_time = next((name for name in TIMES if name in kinds), "")
+        lacking = [*(() if by_time else ("calldate",)), *(name for name in NEEDED if name not in kinds)]
+        if lacking:
+            raise SourceError(f"{self.where}: has no column {', '.join(lacking)}; is it the table of calls?")
+        names = tuple(str(name) for name, kind in found if not str(kind).lower().endswith(("blob", "binary")))
+        indexed = self.ask(
+            "SELECT column_name FROM information_schema.statistics WHERE table_schema = %s AND table_name = %s "
+            "AND seq_in_index = 1 AND index_type = 'BTREE'",
+            at.database,
+            at.table,
+        )
+        firsts = {str(name).lower() for (name,) in indexed}
+        instants = kinds[by_time] == "timestamp"
+        if by_time in firsts:
+            return Shape(names, by_time, by_time, "", instants)
+        prefix = self._prefix() if "uniqueid" in firsts else None
+        return Shape(names, by_time, "" if prefix is None else "uniqueid", prefix or "", instants)
+
+    def _prefix(self) -> str | None:
+        """What all uniqueids begin with, before their second; None where they don't all begin with the same."""
+        ((least, most),) = self.ask(f"SELECT min(uniqueid), max(uniqueid) FROM {self._table}")
+        made = [UNIQUEID.fullmatch(one or "") for one in (least, most)]
+        if not all(one and len(one[1]) == 10 for one in made):
+            return None
+        first, last = (one.string[: one.start(1)] for one in made if one)
+        return first if first == last else None
+
+    def _said(self, error: Exception) -> SourceError:
+        number = error.args[0] if error.args else 0
+        at = self._place
+        if number in _SLOW:
+            return TooMuch(f"{self.where}: no whole answer within {self._timeout} s")
+        # Whatever has changed is looked at anew.
+        self.close()
+        if number in _SAYS and at:
+            what = _SAYS[number].format(user=at.user, place=f"{_quoted(at.database)}.{_quoted(at.table)}")
+            return SourceError(f"{self.where}: {what}")
+        text = " ".join(str(one) for one in error.args[1:]) or str(error)
+        return SourceError(f"{self.where}: {text}")
+
+
+def _client() -> Any:
+    """What only this source needs."""
+    try:
+        import pymysql
+    except ImportError:
+        raise SourceError("PyMySQL is missing: pip install 'humbug-agent[mysql]'") from None
+    return pymysql
+
+
+def _quoted(name: str) -> str:
+    """As a name in a statement that is given values."""
+    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+
+
+def _stamp(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ")[:19]
+
+
+def _offset(seconds: int, clock: tzinfo) -> int:
+    shift = datetime.fromtimestamp(seconds, clock).utcoffset()
+    return round(shift.total_seconds()) if shift else 0

@@ -1,0 +1,1 @@
+"""The source mysql, against real MariaDBs."""
