@@ -144,9 +144,14 @@ def test_nobody_imports_from_a_home_but_who_lives_there() -> None:
                 assert path.is_relative_to(home) or not f"{name}.".startswith(f"{inside}."), f"{path} imports {name}"
 
 
-def test_sql_is_in_the_outbox_and_in_the_receivers_store() -> None:
+DATABASES = {"postgresql"}
+"""Types of sources and destinations that are databases: what one is asked is its home's own business."""
+
+
+def test_sql_is_in_the_outbox_in_the_receivers_store_and_in_the_homes_of_databases() -> None:
+    spoken = {PACKAGE / "outbox", *(home for type_, home in homes().items() if type_ in DATABASES)}
     for path in FILES:
-        at_home = path.parent.name == "outbox" or path == PACKAGE / "receiver/store.py"
+        at_home = path.parent in spoken or path == PACKAGE / "receiver/store.py"
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         asked = [call for call in calls if re.search(r"\.(execute|executemany|executescript)$", ast.unparse(call.func))]
         assert at_home or not asked, f"{path}, line {asked[0].lineno}"
@@ -166,7 +171,7 @@ def test_status_loads_no_more_than_it_needs() -> None:
     """Monitoring asks for it once a minute, and most of what it costs is loading."""
     script = "import sys, humbug_agent.status.overview; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert {"requests", "asyncio", "watchdog", "uvicorn", "starlette", "panoramisk", "sqlite_utils"} & set(
+    assert {"requests", "asyncio", "watchdog", "uvicorn", "starlette", "panoramisk", "sqlite_utils", "psycopg"} & set(
         loaded
     ) == set()
 

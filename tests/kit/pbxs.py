@@ -8,11 +8,14 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Self
+
+import psycopg
 
 from humbug_agent.cdr import CDR
 from tests.kit import (
@@ -22,6 +25,7 @@ from tests.kit import (
     esl_calls,
     esl_server,
     fs_folder,
+    fusionpbx_database,
     fusionpbx_server,
     mod_cdr_csv,
     while1_server,
@@ -29,6 +33,7 @@ from tests.kit import (
 from tests.kit.ami_server import AmiServer
 from tests.kit.boxis_server import BoxisServer
 from tests.kit.esl_server import EslServer
+from tests.kit.fusionpbx_database import FusionpbxDatabase
 from tests.kit.fusionpbx_server import FusionpbxServer
 from tests.kit.host import wait_until
 from tests.kit.pull_server import PullServer
@@ -355,15 +360,33 @@ class FreeswitchHttpPbx(Pbx):
         pass
 
 
-class Hosted(Pbx):
+class Asked(Pbx):
     """One that is asked for its calls. ``began``: since when the first start asks; None as agent.ini has no since."""
 
     leaves_out = "# no since"
-    server: PullServer
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.began: float | None = None
+
+    def since(self) -> str:
+        return f"since = {datetime.fromtimestamp(self.began, UTC):%Y-%m-%d %H:%M}" if self.began else ""
+
+    def add(self, number: int, ended: float) -> None:
+        raise NotImplementedError
+
+    def end(self, *numbers: int, ago: float = 60) -> None:
+        for number in numbers:
+            self.add(number, time.time() - ago)
+
+    def old(self, *numbers: int) -> None:
+        self.end(*numbers, ago=3 * DAY)
+
+
+class Hosted(Asked):
+    """One that is asked over HTTP."""
+
+    server: PullServer
 
     def __enter__(self) -> Self:
         self.server.__enter__()
@@ -379,8 +402,7 @@ class Hosted(Pbx):
         self.rows().append(self.a_row(number, ended))
 
     def ini(self) -> str:
-        since = f"since = {datetime.fromtimestamp(self.began, UTC):%Y-%m-%d %H:%M}" if self.began else ""
-        return f"url = {self.server.url}\npoll_seconds = 1\ntimezone = UTC\n{self.account()}\n{since}"
+        return f"url = {self.server.url}\npoll_seconds = 1\ntimezone = UTC\n{self.account()}\n{self.since()}"
 
     def odd(self, number: int, said: dict[str, str]) -> bytes:
         """Of a call that has not ended yet."""
@@ -395,13 +417,6 @@ class Hosted(Pbx):
 
     def rows(self) -> list[dict[str, Any]]:
         raise NotImplementedError
-
-    def end(self, *numbers: int, ago: float = 60) -> None:
-        for number in numbers:
-            self.add(number, time.time() - ago)
-
-    def old(self, *numbers: int) -> None:
-        self.end(*numbers, ago=3 * DAY)
 
     def hang(self) -> None:
         self.server.spoil = lambda asked, reply: reply.but(hang=True)
@@ -501,6 +516,63 @@ class FusionpbxPbx(Hosted):
     number = staticmethod(by_uuid)
 
 
+class PostgresqlPbx(Asked):
+    type = "postgresql"
+    says = FusionpbxPbx.says
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.database = FusionpbxDatabase()
+        self._rows: dict[int, dict[str, Any]] = {}
+
+    def __enter__(self) -> Self:
+        self.database.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.database.__exit__()
+
+    def ini(self) -> str:
+        return f"{self.database.ini()}\npoll_seconds = 1\ntimezone = UTC\n{self.since()}"
+
+    def record(self, number: int) -> bytes:
+        return a_json(_as_selected(self._rows[number]))
+
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        return a_json(_as_selected(fusionpbx_database.a_row(number, time.time() - 60)) | said)
+
+    def tell(self, *records: bytes) -> None:
+        for record in records:
+            # What a column can't hold FusionPBX's import puts aside.
+            with suppress(psycopg.DataError):
+                self.database.insert(json.loads(record))
+
+    def add(self, number: int, ended: float) -> None:
+        self._rows[number] = fusionpbx_database.a_row(number, ended)
+        self.database.insert(self._rows[number])
+
+    def end(self, *numbers: int, ago: float = 60) -> None:
+        ended = time.time() - ago
+        self._rows |= {number: fusionpbx_database.a_row(number, ended) for number in numbers}
+        self.database.insert(*(self._rows[number] for number in numbers))
+
+    def wrong(self) -> None:
+        self.database.insert(fusionpbx_database.a_row(9000, time.time() - 60, start_epoch=None, start_stamp=None))
+
+    number = staticmethod(by_uuid)
+
+    def hang(self) -> None:
+        self.database.freeze()
+
+    def vanish(self) -> None:
+        self.database.kill()
+
+
+def _as_selected(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as the source reads it."""
+    return {name: value if value is None else str(value) for name, value in row.items() if name != "insert_date"}
+
+
 def a_document(document: bytes, said: dict[str, str]) -> bytes:
     found = json.loads(document)
     found["variables"] |= said
@@ -532,5 +604,6 @@ PBXS: dict[str, Callable[[Path], Pbx]] = {
         While1Pbx,
         BoxisPbx,
         FusionpbxPbx,
+        PostgresqlPbx,
     )
 }

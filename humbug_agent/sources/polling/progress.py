@@ -44,7 +44,7 @@ def _progress(found: dict[str, Any], of: str) -> Progress:
     token = found.get("token", "")
     if not isinstance(token, str):
         raise ValueError("its token is no text")
-    return Progress(of, token, {tenant: _reached(one) for tenant, one in found["reached"].items()})
+    return Progress(of, token, {tenant: reached_of(one) for tenant, one in found["reached"].items()})
 
 
 def anew(cursor: str, of: str) -> str | None:
@@ -57,7 +57,8 @@ def anew(cursor: str, of: str) -> str | None:
     return before.dump(reached) if reached else None
 
 
-def _reached(found: dict[str, Any]) -> Reached:
+def reached_of(found: dict[str, Any]) -> Reached:
+    """What was written down of it. Raises what `loaded` takes for a cursor of somebody else's."""
     sweeps = tuple(Sweep(**{name: whole(name, at, MOMENTS) for name, at in one.items()}) for one in found["sweeps"])
     if len(sweeps) != len(SWEEPS):
         raise ValueError(f"it has {count(len(sweeps), 'sweep')}")

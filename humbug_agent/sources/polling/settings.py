@@ -46,12 +46,17 @@ def read_api(section: Section, example: str, default: str = "") -> ApiSettings:
     return ApiSettings(
         url=asked,
         poll_seconds=section.whole("poll_seconds", 60, 1, 86400),
-        since=section.converted("since", _since, "a date such as 2026-01-31, or 2026-01-31 18:00"),
+        since=read_since(section),
         timezone=zone,
         timeout=section.whole("timeout", 60, 1, 600),
         ca_file=section.converted("ca_file", file, "a readable file"),
         proxy=Secret(proxy) if proxy else None,
     )
+
+
+def read_since(section: Section) -> datetime | None:
+    """The setting ``since``, which all types have that ask for calls by their time: where a first start begins."""
+    return section.converted("since", _since, "a date such as 2026-01-31, or 2026-01-31 18:00")
 
 
 def _since(value: str) -> datetime:
