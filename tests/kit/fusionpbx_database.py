@@ -78,6 +78,39 @@ class FusionpbxDatabase(PostgresqlServer):
                 marks = ", ".join(f"%({name})s" for name in row)
                 db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", row)
 
+    def history(self, count: int, begin: float, end: float, **changes: str) -> None:
+        """So many calls of 30 seconds, the last one of which ended at ``end``; their uuids end in 1, 2 and so on.
+
+        ``changes`` are columns and the SQL of what they hold, in which n is the call's number.
+        """
+        step = (end - begin) / count
+        ended = f"floor({begin} + n * {step})"
+        values = {
+            "xml_cdr_uuid": "('00000000-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid",
+            "domain_name": f"'{DOMAIN}'",
+            "caller_id_name": "'John Doe'",
+            "caller_id_number": "'031' || n",
+            "destination_number": "'070' || n",
+            "start_epoch": f"{ended} - 30",
+            "answer_epoch": f"CASE WHEN n % 3 = 0 THEN 0 ELSE {ended} - 25 END",
+            "end_epoch": ended,
+            "start_stamp": f"to_timestamp({ended} - 30)",
+            "end_stamp": f"to_timestamp({ended})",
+            "duration": "25",
+            "billsec": "CASE WHEN n % 3 = 0 THEN 0 ELSE 25 END",
+            "hangup_cause": "CASE WHEN n % 3 = 0 THEN 'ORIGINATOR_CANCEL' ELSE 'NORMAL_CLEARING' END",
+            "direction": "(ARRAY['inbound', 'outbound', 'local'])[1 + n % 3]",
+            "leg": "'a'",
+            "insert_date": f"to_timestamp({begin} + n * {step})",
+            **changes,
+        }
+        with self.connected() as db:
+            db.execute(
+                f"INSERT INTO v_xml_cdr ({', '.join(values)}) SELECT {', '.join(values.values())} "
+                f"FROM generate_series(1, {count}) AS n"
+            )
+            db.execute("VACUUM ANALYZE v_xml_cdr")
+
     def import_xml(self, document: bytes, *, keeps: str = "apart") -> str:
         """As the service xml_cdr does it. ``keeps`` it in "json" or "xml" of the row, "apart", or nowhere.
 

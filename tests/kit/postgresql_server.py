@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -125,12 +126,16 @@ class PostgresqlServer:
         self._end(signal.SIGQUIT)
 
     def freeze(self) -> None:
-        for pid in self._pids():
-            os.kill(pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, signalled: signal.Signals) -> None:
         for pid in self._pids():
-            os.kill(pid, signal.SIGCONT)
+            # Whoever served a connection ends with it.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signalled)
 
     def connected(self, user: str = OWNER, database: str = OWNER) -> "psycopg.Connection[Any]":
         return psycopg.connect(

@@ -71,6 +71,8 @@ class RowReading:
         self._table: Table | None = None
         self._looked = 0.0
         self._told = 0.0
+        # Seconds that the round's questions took behind which it had no rest.
+        self._scanned = 0.0
 
     def start(self, cursor: str | None) -> Iterator[Batch]:
         """Go on from ``cursor``; without one, that it begins now is written down before anything is asked."""
@@ -86,7 +88,7 @@ class RowReading:
             raise SourceError(self._link.where + clocks_apart(now))
         reached = known(self._place.reached, self._settings.since, self._zone, now)
         self._place = replace(self._place, reached=reached)
-        worked = time.monotonic()
+        self._scanned = 0.0
         # The newest row may be of a clock that was ahead.
         begin = max(reached.since, min(reached.latest or reached.since, int(now.surely)) - OVERLAP)
         yield from self._newer(table, begin, now)
@@ -95,7 +97,7 @@ class RowReading:
         if table.by == "insert_date":
             yield from self._undated(table)
         if follow and not table.indexed:
-            self._rest(SCAN_SHARE * (time.monotonic() - worked))
+            self._rest(SCAN_SHARE * self._scanned)
 
     def _newer(self, table: Table, begin: int, now: Now) -> Iterator[Batch]:
         after = self._place.under_way
@@ -152,7 +154,9 @@ class RowReading:
     def _asked(self, table: Table, sql: str, values: dict[str, Any]) -> list[Row]:
         """The keys, as text. Where that took a scan, the database has a rest before the next question."""
         keys = self._link.ask(sql, values, self._stop)
-        if not table.indexed and len(keys) == values["most"]:
+        if len(keys) < values["most"]:
+            self._scanned += self._link.took
+        elif not table.indexed:
             self._rest((SCAN_SHARE - 1) * self._link.took)
         return keys
 
