@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import getpass
 import os
 import shutil
 import signal
@@ -23,6 +24,9 @@ PORT = 5432
 """Of the socket's name; nobody listens on TCP."""
 
 OWNER, READER, PASSWORD = "fusionpbx", "humbug", "Pass'word 1&2"
+
+ME = getpass.getuser()
+"""Who runs the tests, and may log in as himself without a password."""
 
 
 def required() -> None:
@@ -62,7 +66,7 @@ def _pristine() -> Path:
         "--no-sync",
     )  # fmt: skip
     (folder / "data/pg_hba.conf").write_text(
-        f"local all postgres trust\nlocal all {OWNER} trust\nlocal all root peer\nlocal all all scram-sha-256\n"
+        f"local all postgres trust\nlocal all {OWNER} trust\nlocal all {ME} peer\nlocal all all scram-sha-256\n"
     )
     return folder / "data"
 

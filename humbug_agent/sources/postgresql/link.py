@@ -17,6 +17,7 @@ from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.polling.client import Stopped
 from humbug_agent.sources.postgresql.login import login
 from humbug_agent.sources.postgresql.settings import PostgresqlSettings
+from humbug_agent.text import text
 
 if TYPE_CHECKING:
     from psycopg import Connection, Error
@@ -31,6 +32,9 @@ GRACE_SECONDS = 5.0
 
 LONGEST_CONNECT = 10
 """Seconds until a host counts as not answering."""
+
+NO_CHARSET = "SQL_ASCII"
+"""What PostgreSQL calls a database that takes text as it comes: psycopg hands on its bytes."""
 
 Row = dict[str, Any]
 
@@ -68,7 +72,7 @@ class Link:
         return self._connection is not None
 
     def ask(self, sql: str, values: Mapping[str, object], stop: Event) -> list[Row]:
-        """The rows, their texts as str or, of a database without a charset, as bytes. Raises SourceError, Stopped."""
+        """The rows. Raises SourceError, Stopped."""
         found: list[list[Row] | Exception] = []
         thread = Thread(target=lambda: found.append(self._asked(thread, sql, values)), daemon=True)
         began = time.monotonic()
@@ -101,7 +105,10 @@ class Link:
                 connection.close()
                 return []
             self._connection = connection
-            return connection.execute(sql, values).fetchall()
+            rows = connection.execute(sql, values).fetchall()
+            if connection.info.parameter_status("client_encoding") != NO_CHARSET:
+                return rows
+            return [{name: _decoded(value) for name, value in row.items()} for row in rows]
         except Exception as error:  # noqa: BLE001 # it is raised where it was asked
             return error
 
@@ -128,8 +135,8 @@ class Link:
         connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
         connection.execute(f"SET statement_timeout = '{self._settings.timeout}s'")
         connection.execute("SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'")
-        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-            connection.execute("SET client_encoding = 'SQL_ASCII'")
+        if connection.info.parameter_status("server_encoding") == NO_CHARSET:
+            connection.execute(f"SET client_encoding = '{NO_CHARSET}'")
         return connection
 
     def _give_up(self, thread: Thread) -> None:
@@ -171,3 +178,7 @@ class Link:
 
 def _on_one_line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+def _decoded(value: object) -> object:
+    return text(value) if isinstance(value, bytes) else value

@@ -11,7 +11,6 @@ from threading import Event
 
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.postgresql.link import Link, Row
-from humbug_agent.text import text
 from humbug_agent.words import count
 
 COLUMNS = (
@@ -129,8 +128,8 @@ def look(link: Link, stop: Event) -> Table:
     """What there is now. Raises SourceError where that is not enough, Stopped."""
     has: dict[str, dict[str, Row]] = {"v_xml_cdr": {}, "v_xml_cdr_json": {}}
     for row in link.ask(ALL_COLUMNS, {}, stop):
-        has[_text(row["table"])][_text(row["name"])] = row
-    indexed = {(_text(row["table"]), _text(row["name"])) for row in link.ask(INDEXED, {}, stop)}
+        has[row["table"]][row["name"]] = row
+    indexed = {(row["table"], row["name"]) for row in link.ask(INDEXED, {}, stop)}
     table, apart = has["v_xml_cdr"], has["v_xml_cdr_json"]
     if not table:
         raise SourceError(f"{link.where}: it has no table v_xml_cdr: is it FusionPBX's database?")
@@ -168,19 +167,13 @@ def look(link: Link, stop: Event) -> Table:
     )
 
 
-def whole_rows(link: Link, table: Table, uuids: Sequence[str], stop: Event) -> Iterator[dict[str, str | None]]:
+def whole_rows(link: Link, table: Table, uuids: Sequence[str], stop: Event) -> Iterator[Row]:
     """The rows of these keys that are still there, in no order, with their document where there is one."""
     values = {"uuids": "{" + ",".join(uuids) + "}", "most": LARGEST_DOCUMENT}
     rows = link.ask(table.rows(), values, stop)
     apart = {}
     if table.apart and any(not row.get("json") for row in rows):
-        apart = {_text(row["uuid"]): row["json"] for row in link.ask(KEPT_APART, values, stop)}
+        apart = {row["uuid"]: row["json"] for row in link.ask(KEPT_APART, values, stop)}
     for row in rows:
-        found = {name: None if value is None else _text(value) for name, value in row.items()}
-        document = apart.get(found["xml_cdr_uuid"] or "")
-        yield found if found.get("json") or document is None else found | {"json": _text(document)}
-
-
-def _text(value: object) -> str:
-    """Bytes come of a database that does not know how its text is encoded."""
-    return text(value) if isinstance(value, bytes) else str(value)
+        document = apart.get(row["xml_cdr_uuid"])
+        yield row if row.get("json") or document is None else row | {"json": document}
