@@ -22,7 +22,7 @@ from humbug_agent.text import text
 if TYPE_CHECKING:
     from psycopg import Connection, Error
 
-LACKING = "psycopg is not installed: pip install 'humbug-agent[postgresql]', or Debian's python3-psycopg"
+LACKING = "psycopg can't be used: pip install 'humbug-agent[postgresql]', or, with Debian's package, apt install libpq5"
 
 LOOK_SECONDS = 0.1
 """How long at most a stop goes unnoticed."""

@@ -312,7 +312,7 @@ def test_without_psycopg_it_is_said_what_to_install(
     assert one.trouble() == ""
     monkeypatch.setitem(sys.modules, "psycopg", None)
     assert "pip install 'humbug-agent[postgresql]'" in one.trouble()
-    with pytest.raises(SourceError, match="psycopg is not installed"):
+    with pytest.raises(SourceError, match="psycopg can't be used"):
         one.check()
 
 
