@@ -45,7 +45,8 @@ KINDS: Mapping[str, str] = {
     "boxis": "`[source NAME]` with `type = boxis`: a hosted PBX ([how](sources/hosted.md)).",
     "fusionpbx": "`[source NAME]` with `type = fusionpbx`: FusionPBX's billing API ([how](sources/hosted.md)).",
     "postgresql": "`[source NAME]` with `type = postgresql`: FusionPBX's own database "
-    "([how](postgresql-source.md)). What is not said of the login is taken from `/etc/fusionpbx/config.conf`, where the daemon may read it.",
+    "([how](postgresql-source.md)). What is not said of the login is taken from `/etc/fusionpbx/config.conf`, where "
+    "the daemon may read it.",
     "humbug": "`[destination NAME]` with `type = humbug`: Humbug's receiver, or one that speaks like it "
     "([how](destinations.md)).",
     "numbers": "How telephone numbers are written that leave the agent.",

@@ -33,7 +33,17 @@ from humbug_agent.sources.polling.windows import (
 from humbug_agent.sources.postgresql.link import Link, Row
 from humbug_agent.sources.postgresql.reached import Key, Place, place
 from humbug_agent.sources.postgresql.settings import PostgresqlSettings
-from humbug_agent.sources.postgresql.table import NEXT, NIL, NOW, UNDATED, Table, look, whole_rows
+from humbug_agent.sources.postgresql.table import (
+    AT_THE_END,
+    NEXT,
+    NIL,
+    NOW,
+    PAGES,
+    UNDATED,
+    Table,
+    look,
+    whole_rows,
+)
 
 KEYS, ROWS = 5000, 500
 """Keys that are asked for at once, and whole rows, which are committed at once."""
@@ -45,7 +55,7 @@ SHARE = 5
 """The database works for us at most a fifth of the time."""
 
 SCAN_SHARE = 20
-"""Where each question reads the whole table, a twentieth."""
+"""Where each question reads the whole table, a twentieth: in between it is asked for the end of the table's file."""
 
 TELL_EVERY = 600
 """Seconds after which it is written down how far it was asked, when nothing else is to be."""
@@ -73,6 +83,9 @@ class RowReading:
         self._told = 0.0
         # Seconds that the round's questions took behind which it had no rest.
         self._scanned = 0.0
+        # Where there is no index: when the whole table may be read again, and where new rows stand until then.
+        self._whole_due = 0.0
+        self._end = "(0,0)"
 
     def start(self, cursor: str | None) -> Iterator[Batch]:
         """Go on from ``cursor``; without one, that it begins now is written down before anything is asked."""
@@ -91,13 +104,17 @@ class RowReading:
         self._scanned = 0.0
         # The newest row may be of a clock that was ahead.
         begin = max(reached.since, min(reached.latest or reached.since, int(now.surely)) - OVERLAP)
+        if not table.indexed and follow:
+            if time.monotonic() < self._whole_due:
+                yield from self._at_the_end(table, begin, now)
+                return
+            self._end = self._last_page()
         yield from self._newer(table, begin, now)
         for number in range(len(SWEEPS)):
             yield from self._sweep(table, number, begin)
         if table.by == "insert_date":
             yield from self._undated(table)
-        if follow and not table.indexed:
-            self._rest(SCAN_SHARE * self._scanned)
+        self._whole_due = time.monotonic() + SCAN_SHARE * self._scanned
 
     def _newer(self, table: Table, begin: int, now: Now) -> Iterator[Batch]:
         after = self._place.under_way
@@ -114,6 +131,18 @@ class RowReading:
         done = moved(self._place.reached, now.surely, now, 0)
         was_under_way = self._place.under_way is not None
         yield from self._reaches(replace(self._place, reached=done, under_way=None), tell=was_under_way)
+
+    def _at_the_end(self, table: Table, begin: int, now: Now) -> Iterator[Batch]:
+        """Those rows that the table's file has grown by: most new ones, but not those in the place of deleted ones."""
+        if table.tail:
+            values = {"place": self._end, "begin": begin, "end": now.latest + AHEAD, "most": KEYS}
+            keys = self._link.ask(AT_THE_END[table.by], values, self._stop)
+            # Of the others nobody knows: it has come no further.
+            yield from self._fetch(table, keys, lambda before, _: before)
+
+    def _last_page(self) -> str:
+        (row,) = self._link.ask(PAGES, {}, self._stop)
+        return f"({max(0, row['pages'] - 1)},0)"
 
     def _sweep(self, table: Table, number: int, end: int) -> Iterator[Batch]:
         reached = to_sweep(self._place.reached, number, end, self._now())
@@ -153,7 +182,11 @@ class RowReading:
 
     def _asked(self, table: Table, sql: str, values: dict[str, Any]) -> list[Row]:
         """The keys, as text. Where that took a scan, the database has a rest before the next question."""
-        keys = self._link.ask(sql, values, self._stop)
+        try:
+            keys = self._link.ask(sql, values, self._stop)
+        except SourceError as error:
+            # It may be for that index that the server takes so long.
+            raise SourceError("; ".join([str(error), *table.lacks]), error.wait) from error
         if len(keys) < values["most"]:
             self._scanned += self._link.took
         elif not table.indexed:

@@ -38,7 +38,8 @@ NIL = "00000000-0000-0000-0000-000000000000"
 """Before every uuid."""
 
 ALL_COLUMNS = """
-SELECT c.relname AS "table", a.attname AS name, has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable,
+SELECT c.relname AS "table", c.relkind = 'r' AND current_setting('server_version_num')::int >= 140000 AS tail,
+       a.attname AS name, has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable,
        (SELECT s.null_frac FROM pg_stats s
          WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname LIMIT 1) AS nulls
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
@@ -93,6 +94,24 @@ SELECT xml_cdr_uuid::text AS uuid
 """
 """The keys of rows from before FusionPBX had that column."""
 
+PAGES = "SELECT pg_relation_size('v_xml_cdr') / current_setting('block_size')::bigint AS pages"
+
+AT_THE_END = {
+    "insert_date": """
+SELECT xml_cdr_uuid::text AS uuid
+  FROM v_xml_cdr
+ WHERE ctid >= %(place)s::tid AND insert_date >= to_timestamp(%(begin)s) AND insert_date < to_timestamp(%(end)s)
+ LIMIT %(most)s
+""",
+    "end_epoch": """
+SELECT xml_cdr_uuid::text AS uuid
+  FROM v_xml_cdr
+ WHERE ctid >= %(place)s::tid AND end_epoch >= %(begin)s::numeric AND end_epoch < %(end)s::numeric
+ LIMIT %(most)s
+""",
+}
+"""The keys of rows that stand from a place in the table's file on, which is found without an index."""
+
 KEPT_APART = """
 SELECT xml_cdr_uuid::text AS uuid, CASE WHEN octet_length(json::text) <= %(most)s THEN json::text END AS json
   FROM v_xml_cdr_json
@@ -105,13 +124,15 @@ class Table:
     """What a database has of the table.
 
     ``by`` is the column by which its rows are asked for. Where that is not ``indexed``, PostgreSQL reads the whole
-    table for each question. ``apart`` says whether v_xml_cdr_json can be asked, ``lacks`` what an admin should know.
+    table for each question; ``tail`` says whether it can be asked for the end of the table's file alone. ``apart`` says
+    whether v_xml_cdr_json can be asked, ``lacks`` what an admin should know.
     """
 
     columns: tuple[str, ...]
     documents: tuple[str, ...]
     by: str
     indexed: bool
+    tail: bool
     apart: bool
     lacks: tuple[str, ...]
 
@@ -148,7 +169,7 @@ def look(link: Link, stop: Event) -> Table:
     lacks = []
     if ("v_xml_cdr", by) not in indexed:
         lacks.append(
-            f"no index on {by}: each look reads the whole table, and so it looks less often; as a superuser of "
+            f"no index on {by}: to look for calls reads the whole table, and so some are found late; as a superuser of "
             f"PostgreSQL: CREATE INDEX CONCURRENTLY ON v_xml_cdr ({by}, xml_cdr_uuid)"
         )
     asks_apart = bool(apart) and all(row["readable"] for row in apart.values())
@@ -162,6 +183,7 @@ def look(link: Link, stop: Event) -> Table:
         documents=tuple(name for name in DOCUMENTS if name in readable),
         by=by,
         indexed=("v_xml_cdr", by) in indexed,
+        tail=all(row["tail"] for row in table.values()),
         apart=asks_apart,
         lacks=tuple(lacks),
     )

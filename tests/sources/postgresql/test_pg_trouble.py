@@ -18,9 +18,12 @@ from humbug_agent.cdr import Batch
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.polling import pace
+from humbug_agent.sources.polling.rows import ApiRows
 from humbug_agent.sources.postgresql import link as linked
 from humbug_agent.sources.postgresql import login
+from humbug_agent.sources.postgresql import reading as reading_
 from humbug_agent.sources.postgresql.link import Link
+from humbug_agent.sources.postgresql.reading import RowReading
 from humbug_agent.sources.postgresql.settings import PostgresqlSettings
 from tests.kit.calls import cdrs
 from tests.kit.fusionpbx_database import FusionpbxDatabase, a_row
@@ -285,6 +288,19 @@ def test_check_tells_of_the_index_and_what_makes_it() -> None:
         assert "INDEX" not in source(database.ini()).check()
 
 
+def test_a_look_that_takes_too_long_for_want_of_the_index_says_so() -> None:
+    with FusionpbxDatabase(indexed=False) as database:
+        database.history(1, time.time() - 86400, time.time())
+        with database.connected() as db:
+            # Each row takes as long to look at as a million others.
+            db.execute("ALTER TABLE v_xml_cdr RENAME TO v_slow")
+            columns = "xml_cdr_uuid, end_epoch, insert_date + (SELECT '0'::interval FROM pg_sleep(3)) AS insert_date"
+            db.execute(f"CREATE VIEW v_xml_cdr AS SELECT {columns} FROM v_slow")
+            db.execute(f"GRANT SELECT ON v_xml_cdr TO {READER}")
+        with pytest.raises(SourceError, match=r"it took longer than timeout = 1 s; .*CREATE INDEX CONCURRENTLY"):
+            read(f"{database.ini()}\ntimeout = 1")
+
+
 def test_a_database_that_does_not_know_its_charset_is_read(database: FusionpbxDatabase) -> None:
     with database.connected("postgres", "postgres") as db:
         db.execute("CREATE DATABASE old TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
@@ -348,3 +364,33 @@ def test_a_look_scans_the_table_only_where_nothing_else_can_be_done(indexed: boo
                 assert uuids == [uuid_of(10**9)]
         # What has no date is looked for once a day, by the key.
         assert counted == ([0] if indexed else [3])
+
+
+def test_between_two_scans_new_rows_are_found_at_the_end_of_the_table_and_in_gaps_by_the_next_scan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, stop = time.time(), threading.Event()
+    with FusionpbxDatabase(indexed=False) as database:
+        database.history(50_000, now - 1000 * 86400, now - 86400)
+        one = source(f"{database.ini()}\nrows_per_second = 100000")
+        link = Link(one._settings)
+        rows = RowReading(link, one._settings, UTC, ApiRows("database", one.call), stop)
+
+        def look() -> list[str]:
+            return [one.uniqueid for batch in rows.round(follow=True) for one in cdrs(batch.records)]
+
+        monkeypatch.setattr(reading_, "SCAN_SHARE", 10**9)
+        list(rows.start(None))
+        look()
+        database.insert(a_row(10**9, now))
+        with scans_counted(database) as counted:
+            assert [look(), look()] == [[uuid_of(10**9)], []]
+        assert counted == [0]
+        with database.connected() as db:
+            db.execute("DELETE FROM v_xml_cdr WHERE end_epoch < %s", [now - 500 * 86400])
+            db.execute("VACUUM v_xml_cdr")
+        database.insert(a_row(10**9 + 1, now))
+        assert look() == []
+        rows._whole_due = 0.0
+        assert look() == [uuid_of(10**9 + 1)]
+        link.close()
