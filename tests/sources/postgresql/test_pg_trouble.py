@@ -2,7 +2,11 @@
 
 import json
 import logging
+import shutil
+import socket
+import struct
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -394,3 +398,34 @@ def test_between_two_scans_new_rows_are_found_at_the_end_of_the_table_and_in_gap
         rows._whole_due = 0.0
         assert look() == [uuid_of(10**9 + 1)]
         link.close()
+
+
+def test_a_server_that_says_the_password_back_is_not_quoted_with_it() -> None:
+    secret = 'Planted/"<ü>+&%41'
+    heard: list[bytes] = []
+
+    def parrot(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1000)
+            # AuthenticationCleartextPassword, and an ErrorResponse to what comes.
+            connection.sendall(b"R" + struct.pack(">II", 8, 3))
+            heard.append(connection.recv(1000))
+            said = b"SFATAL\0C28P01\0Mno user has " + heard[0][5:].rstrip(b"\0") + b"\0\0"
+            connection.sendall(b"E" + struct.pack(">I", 4 + len(said)) + said)
+
+    folder = tempfile.mkdtemp(prefix="pg-", dir="/tmp")
+    with socket.socket(socket.AF_UNIX) as server:
+        try:
+            server.bind(f"{folder}/.s.PGSQL.5432")
+            server.listen()
+            thread = threading.Thread(target=parrot, args=(server,))
+            thread.start()
+            one = source(f"host = {folder}\nusername = me\npassword = {secret}")
+            with pytest.raises(SourceError, match="no user has ") as caught:
+                one.check()
+            thread.join()
+        finally:
+            shutil.rmtree(folder)
+    assert secret.encode() in heard[0]
+    assert "Planted" not in str(caught.value)
