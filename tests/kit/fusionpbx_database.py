@@ -3,15 +3,27 @@
 By what its app/xml_cdr/app_config.php and a dump of a running one say. Its only indexes are those here.
 """
 
+import getpass
 import json
 import re
+import signal
 import uuid
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
+import psycopg
+
 from tests.kit import php_json
-from tests.kit.postgresql_server import OWNER, PASSWORD, PORT, READER, PostgresqlServer
+from tests.kit.postgresql_server import DEADLINE, PostgresqlServer
+
+OWNER, READER, PASSWORD = "fusionpbx", "humbug", "Pass'word 1&2"
+
+ME = getpass.getuser()
+"""Who runs the tests, and may log in as himself without a password."""
+
+LOGINS = f"local all postgres trust\nlocal all {OWNER} trust\nlocal all {ME} peer\nlocal all all scram-sha-256\n"
+"""pg_hba.conf."""
 
 DOMAIN = "acme.pbx.example.org"
 
@@ -51,14 +63,22 @@ INDEX = "CREATE INDEX CONCURRENTLY v_xml_cdr_insert_date ON v_xml_cdr (insert_da
 
 
 class FusionpbxDatabase(PostgresqlServer):
-    """With ``READER`` who may read the tables for calls. ``indexed``: as docs/postgresql-source.md wants it."""
+    """The database of ``OWNER``, and a user ``READER`` who may read the tables for calls.
 
-    def __init__(self, *, indexed: bool = True, **settings: str) -> None:
-        super().__init__(**settings)
+    ``indexed``: as docs/postgresql-source.md wants it.
+    """
+
+    def __init__(self, *, indexed: bool = True) -> None:
+        super().__init__()
+        (self.folder / "data/pg_hba.conf").write_text(LOGINS)
         self._indexed = indexed
 
-    def __enter__(self) -> "FusionpbxDatabase":
-        super().__enter__()
+    def __enter__(self) -> Self:
+        self.start()
+        with self.connected("postgres", "postgres") as db:
+            db.execute(f"CREATE ROLE {OWNER} LOGIN")
+            db.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{PASSWORD.replace(chr(39), chr(39) * 2)}'")
+            db.execute(f"CREATE DATABASE {OWNER} OWNER {OWNER}")
         with self.connected() as db:
             db.execute(TABLES)
             db.execute(f"GRANT SELECT ON v_xml_cdr, v_xml_cdr_json TO {READER}")
@@ -68,7 +88,20 @@ class FusionpbxDatabase(PostgresqlServer):
 
     def ini(self) -> str:
         """The lines of a source's section that log in as READER."""
-        return f"host = {self.folder}\nport = {PORT}\ndatabase = {OWNER}\nusername = {READER}\npassword = {PASSWORD}"
+        login = f"database = {OWNER}\nusername = {READER}\npassword = {PASSWORD}"
+        return f"host = {self.folder}\nport = {self.port}\n{login}"
+
+    def connected(self, user: str = OWNER, database: str = OWNER) -> "psycopg.Connection[Any]":
+        return psycopg.connect(
+            host=str(self.folder), port=self.port, user=user, dbname=database, autocommit=True, connect_timeout=10
+        )
+
+    def stop(self) -> None:
+        """As a package's upgrade does it: whoever is connected is thrown out."""
+        assert self._process
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(DEADLINE)
+        self._process = None
 
     def insert(self, *rows: dict[str, Any], table: str = "v_xml_cdr") -> None:
         """A blank ``insert_date`` is now."""

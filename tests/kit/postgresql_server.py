@@ -1,167 +1,144 @@
-"""A PostgreSQL of a test's own: its programs are the system's, its data and its Unix socket are in a new folder."""
+"""A real PostgreSQL server of a test's own, in a folder of its own, that can be killed, stopped and started again."""
 
-import atexit
-import functools
-import getpass
 import os
+import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
-import pytest
 
-from tests.kit.host import wait_until
+from tests.kit.needed import needed
+from tests.kit.rude import until
 
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-"""Debian has a folder for each version; see tests/databases/prepare."""
-
-PORT = 5432
-"""Of the socket's name; nobody listens on TCP."""
-
-OWNER, READER, PASSWORD = "fusionpbx", "humbug", "Pass'word 1&2"
-
-ME = getpass.getuser()
-"""Who runs the tests, and may log in as himself without a password."""
+PASSWORD = "a-word-that-nobody-may-see"
+USER, DATABASE = "humbug-agent", "cdr"
+DEADLINE = 60.0
 
 
-def required() -> None:
-    """Skips the test where there is no PostgreSQL, or fails it where there must be one."""
-    if not PROGRAMS:
-        refused = pytest.fail if os.environ.get("HUMBUG_TEST_DATABASES_REQUIRED") else pytest.skip
-        refused("there is no PostgreSQL: tests/databases/prepare installs it")
-
-
-def _as_nobody() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root."""
-    return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-
-
-def _program(name: str, *arguments: object) -> None:
-    command = [str(PROGRAMS[-1] / name), *map(str, arguments)]
-    subprocess.run(command, check=True, capture_output=True, cwd="/", **_as_nobody())
-
-
-def _folder() -> Path:
-    # Not pytest's, which nobody else may enter, and short: the name of a socket has 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    if os.geteuid() == 0:
-        shutil.chown(folder, "nobody", "nogroup")
-    # So that whoever is asked for by peer authentication finds the socket.
-    folder.chmod(0o755)
-    return folder
-
-
-@functools.cache
-def _pristine() -> Path:
-    """The data of a server that has never run."""
-    folder = _folder()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _program(
-        "initdb", "--pgdata", folder / "data", "--username", "postgres", "--encoding", "UTF8", "--locale", "C.UTF-8",
-        "--no-sync",
-    )  # fmt: skip
-    (folder / "data/pg_hba.conf").write_text(
-        f"local all postgres trust\nlocal all {OWNER} trust\nlocal all {ME} peer\nlocal all all scram-sha-256\n"
-    )
-    return folder / "data"
+@cache
+def programs() -> Path | None:
+    """Where the server's programs are: Debian keeps them out of the way."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    beside = shutil.which("initdb")
+    return found[-1].parent if found else Path(beside).parent if beside else None
 
 
 class PostgresqlServer:
-    """A running server with a database of ``OWNER`` and a user ``READER`` who may read what it is granted."""
+    """Listens on loopback, where the password is wanted, and on a socket in its folder, where everybody is trusted.
 
-    def __init__(self, **settings: str) -> None:
-        required()
-        self.folder = _folder()
-        self._settings = {
-            "unix_socket_directories": str(self.folder),
-            "listen_addresses": "",
-            "port": str(PORT),
-            "fsync": "off",
-            "shared_buffers": "64MB",
-            **settings,
-        }
+    ``options`` are further settings of the server. Without ``fsync`` it is quick, and what is killed loses nothing.
+    """
+
+    def __init__(self, *options: str, fsync: bool = False) -> None:
+        self.bin = needed(programs(), "PostgreSQL's server", "HUMBUG_TEST_DATABASES_REQUIRED")
+        self.folder = Path(tempfile.mkdtemp(prefix="humbug-pg-"))
+        self._user = "nobody" if os.geteuid() == 0 else None
+        if self._user:
+            # The server refuses to run as root.
+            entry = pwd.getpwnam(self._user)
+            os.chown(self.folder, entry.pw_uid, entry.pw_gid)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        self._options = [*options, "fsync=on" if fsync else "fsync=off"]
         self._process: subprocess.Popen[bytes] | None = None
+        (self.folder / "password").write_text(PASSWORD)
+        (self.folder / "password").chmod(0o644)
+        self._run(
+            "initdb", "--no-sync", "--username=postgres", "--pwfile", self.folder / "password", "--auth-local=trust",
+            "--auth-host=scram-sha-256", "--encoding=UTF8", "--no-locale", "--pgdata", self.folder / "data",
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
-        subprocess.run(["cp", "-a", _pristine(), self.folder / "data"], check=True)
         self.start()
-        with self.connected("postgres", "postgres") as db:
-            db.execute(f"CREATE ROLE {OWNER} LOGIN")
-            db.execute(f"CREATE DATABASE {OWNER} OWNER {OWNER}")
-            self.make_reader(db)
+        self.ask(f"CREATE ROLE \"{USER}\" LOGIN PASSWORD '{PASSWORD}'", database="postgres")
+        self.ask(f'CREATE DATABASE {DATABASE} OWNER "{USER}"', database="postgres")
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder)
 
-    def make_reader(self, db: "psycopg.Connection[Any]") -> None:
-        literal = PASSWORD.replace("'", "''")
-        db.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{literal}'")
+    def lines(self, *, password: str = PASSWORD) -> str:
+        """For [destination NAME], over TCP."""
+        return f"host = 127.0.0.1\nport = {self.port}\npassword = {password}\n"
 
     def start(self) -> None:
-        options = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [PROGRAMS[-1] / "postgres", "-D", self.folder / "data", *options],
-                stdout=log, stderr=log, cwd="/", **_as_nobody(),
-            )  # fmt: skip
+        """Until it takes connections."""
+        settings = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}"]
+        log = (self.folder / "log").open("ab")
+        self._process = subprocess.Popen(
+            [self.bin / "postgres", "-D", self.folder / "data", *(f"--{one}" for one in [*settings, *self._options])],
+            stdout=log, stderr=log, user=self._user, group=self._group(), cwd=self.folder,
+        )  # fmt: skip
+        log.close()
+        until(self.takes_connections, DEADLINE, "PostgreSQL takes connections")
 
-        def takes_logins() -> bool:
-            try:
-                self.connected("postgres", "postgres").close()
-            except psycopg.OperationalError:
-                return False
-            return True
-
-        wait_until(takes_logins, 20)
-
-    def stop(self) -> None:
-        """As a package's upgrade does it: whoever is connected is thrown out."""
-        self._end(signal.SIGINT)
+    def takes_connections(self) -> bool:
+        assert self._process
+        assert self._process.poll() is None, (self.folder / "log").read_text()
+        try:
+            self.ask("SELECT 1", database="postgres")
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def kill(self) -> None:
-        self.thaw()
-        self._end(signal.SIGQUIT)
+        """With SIGKILL, all of it."""
+        if self._process:
+            self._signal(signal.SIGKILL)
+            self._process.wait(DEADLINE)
+            self._process = None
+
+    def own(self, *names: str) -> None:
+        """Give the server these files of its folder, for itself alone."""
+        for name in names:
+            (self.folder / name).chmod(0o600)
+            if self._user:
+                shutil.chown(self.folder / name, self._user)
 
     def freeze(self) -> None:
+        """Nobody answers any more, nor is anything closed."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def _signal(self, signalled: signal.Signals) -> None:
-        for pid in self._pids():
-            # Whoever served a connection ends with it.
-            with suppress(ProcessLookupError):
-                os.kill(pid, signalled)
-
-    def connected(self, user: str = OWNER, database: str = OWNER) -> "psycopg.Connection[Any]":
+    def connect(self, database: str = DATABASE) -> "psycopg.Connection[tuple[Any, ...]]":
+        """As the superuser; each statement is a transaction."""
         return psycopg.connect(
-            host=str(self.folder), port=PORT, user=user, dbname=database, autocommit=True, connect_timeout=10
+            host=str(self.folder), port=self.port, user="postgres", dbname=database, autocommit=True, connect_timeout=10
         )
 
-    def _pids(self) -> list[int]:
-        """Of the server and of all that it started, which are in groups of their own."""
-        if not self._process or self._process.poll() is not None:
-            return []
-        found = [self._process.pid]
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                if int(stat.read_text().rpartition(")")[2].split()[1]) == self._process.pid:
-                    found.append(int(stat.parent.name))
-            except OSError:
-                # It has ended meanwhile.
-                continue
-        return found
+    def ask(self, sql: str, *values: object, database: str = DATABASE) -> Sequence[tuple[Any, ...]]:
+        with self.connect(database) as conn:
+            asked = conn.execute(sql.encode(), values)
+            return asked.fetchall() if asked.description else []
 
-    def _end(self, signalled: signal.Signals) -> None:
-        if self._process:
-            self._process.send_signal(signalled)
-            self._process.wait(30)
-            self._process = None
+    def _signal(self, number: int) -> None:
+        assert self._process
+        # Each of its processes has a session of its own. The first one is stopped first, so that it starts no more.
+        os.kill(self._process.pid, signal.SIGSTOP)
+        for pid in [*self._children(), self._process.pid]:
+            os.kill(pid, number)
+
+    def _children(self) -> list[int]:
+        assert self._process
+        listed = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
+
+    def _group(self) -> int | None:
+        return pwd.getpwnam(self._user).pw_gid if self._user else None
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        command = [self.bin / program, *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, user=self._user, group=self._group(), cwd=self.folder, check=False
+        )
+        assert done.returncode == 0, done.stderr

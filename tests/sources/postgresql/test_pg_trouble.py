@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from humbug_agent import backoff
@@ -30,10 +29,9 @@ from humbug_agent.sources.postgresql.link import Link
 from humbug_agent.sources.postgresql.reading import RowReading
 from humbug_agent.sources.postgresql.settings import PostgresqlSettings
 from tests.kit.calls import cdrs
-from tests.kit.fusionpbx_database import FusionpbxDatabase, a_row
+from tests.kit.fusionpbx_database import ME, OWNER, PASSWORD, READER, FusionpbxDatabase, a_row
 from tests.kit.host import wait_until
 from tests.kit.pbxs import PostgresqlPbx
-from tests.kit.postgresql_server import ME, OWNER, PASSWORD, READER
 from tests.sources.contract.test_contract import began, configured, reading, until
 from tests.sources.postgresql.conftest import source
 
@@ -239,7 +237,7 @@ def test_a_value_that_is_none_makes_a_reject_and_not_a_halt(database: FusionpbxD
 
 def test_nothing_can_be_changed_not_even_as_the_owner(database: FusionpbxDatabase) -> None:
     database.insert(a_row(1, time.time()))
-    settings = source(database.ini().replace(READER, OWNER))._settings
+    settings = source(database.ini().replace(f"username = {READER}", f"username = {OWNER}"))._settings
     link = Link(settings)
     try:
         for sql in ("DELETE FROM v_xml_cdr", "DROP TABLE v_xml_cdr", "CREATE TABLE mine (one int)"):
@@ -257,7 +255,7 @@ def test_a_user_of_this_host_needs_no_password(database: FusionpbxDatabase) -> N
     with database.connected() as db:
         db.execute(f'GRANT SELECT ON v_xml_cdr TO "{ME}"')
     database.insert(a_row(1, time.time() - 60))
-    lines = f"host = {database.folder}"
+    lines = f"host = {database.folder}\nport = {database.port}"
     assert read(lines)[0] == [uuid_of(1)]
     said = source(lines).check()
     assert "logged in, 1 row in the last day; the newest call: " in said
@@ -270,7 +268,7 @@ def test_what_agent_ini_does_not_say_is_what_fusionpbx_goes_by(
     conf = tmp_path / "config.conf"
     conf.write_text(
         f"#database system settings\ndatabase.0.type = pgsql\ndatabase.0.host = {database.folder}\n"
-        f"database.0.port = 5432\ndatabase.0.sslmode = prefer\ndatabase.0.name = {OWNER}\n"
+        f"database.0.port = {database.port}\ndatabase.0.sslmode = prefer\ndatabase.0.name = {OWNER}\n"
         f"database.0.username = {READER}\ndatabase.0.password = {PASSWORD}\n\ndatabase.1.type = sqlite\n"
     )
     monkeypatch.setattr(login, "CONFIGS", (tmp_path / "none.conf", conf))
@@ -308,7 +306,7 @@ def test_a_look_that_takes_too_long_for_want_of_the_index_says_so() -> None:
 def test_a_database_that_does_not_know_its_charset_is_read(database: FusionpbxDatabase) -> None:
     with database.connected("postgres", "postgres") as db:
         db.execute("CREATE DATABASE old TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
-    with psycopg.connect(host=str(database.folder), user="postgres", dbname="old", autocommit=True) as db:
+    with database.connected("postgres", "old") as db:
         columns = "xml_cdr_uuid uuid, caller_id_name bytea, end_epoch numeric, start_epoch numeric, hangup_cause text"
         db.execute(f"CREATE TABLE v_xml_cdr ({columns}, insert_date timestamptz)")
         db.execute("ALTER TABLE v_xml_cdr ALTER caller_id_name TYPE text USING encode(caller_id_name, 'escape')")
