@@ -2,8 +2,7 @@
 
 Three kinds of calls: an Asterisk's stand in its Master.csv, and some are told over AMI, too; a FreeSWITCH's stand in a
 Master.csv, are a document in a directory, or are posted, often several of these, and some are told as ESL's events,
-too; each hosted PBX and FusionPBX's database has its own. What AMI or ESL alone would tell nobody promises to an agent
-that is killed.
+too; and each hosted PBX has its own. What AMI or ESL alone would tell nobody promises to an agent that is killed.
 """
 
 import random
@@ -15,8 +14,6 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
-
-import psycopg
 
 from tests.kit import mod_cdr_csv
 from tests.kit.pbxs import (
@@ -30,8 +27,6 @@ from tests.kit.pbxs import (
     FusionpbxPbx,
     Hosted,
     Logged,
-    Pbx,
-    PostgresqlPbx,
     While1Pbx,
 )
 from tests.kit.pull_server import Asked, Reply
@@ -59,10 +54,8 @@ class AllPbxs:
         self._boxis = BoxisPbx(home / "boxis")
         self._fusion = FusionpbxPbx(home / "fusionpbx")
         self._hosted: list[Hosted] = [self._while1, self._boxis, self._fusion]
-        self._postgresql = PostgresqlPbx(home / "postgresql")
-        local = [self._csv, self._ami, self._fs_csv, self._documents, self._http, self._esl, self._postgresql]
-        self._all: list[Pbx] = [*local, *self._hosted]
-        kinds = (self._asterisks, self._freeswitchs, self._import, *(self._of(pbx) for pbx in self._hosted))
+        self._all = [self._csv, self._ami, self._fs_csv, self._documents, self._http, self._esl, *self._hosted]
+        kinds = (self._asterisks, self._freeswitchs, *(self._of(pbx) for pbx in self._hosted))
         self._kinds: list[Callable[[int, random.Random], str]] = [*kinds]
         self._ended = [0] * len(kinds)
         self._away: set[str] = set()
@@ -145,18 +138,6 @@ class AllPbxs:
             tell()
         return name
 
-    def _import(self, number: int, _: random.Random) -> str:
-        """FusionPBX's service tries again what it could not write into its database."""
-        while not self._over.is_set():
-            try:
-                self._postgresql.end(number)
-                break
-            except psycopg.errors.UniqueViolation:
-                break
-            except psycopg.OperationalError:
-                self._over.wait(0.05)
-        return str(uuid.UUID(int=number))
-
     def _of(self, pbx: Hosted) -> Callable[[int, random.Random], str]:
         def end(number: int, _: random.Random) -> str:
             pbx.end(number)
@@ -184,8 +165,7 @@ class AllPbxs:
 
     def break_down(self) -> None:
         """Or come back."""
-        ways = (self._rotate, self._rotate, self._vanish, self._spoil, self._restart_database, self.recover)
-        self._rng.choice(ways)()
+        self._rng.choice((self._rotate, self._rotate, self._vanish, self._spoil, self.recover))()
 
     def recover(self) -> None:
         for hosted in self._hosted:
@@ -210,10 +190,6 @@ class AllPbxs:
         if live.type not in self._away:
             self._away.add(live.type)
             live.server.vanish()
-
-    def _restart_database(self) -> None:
-        self._postgresql.database.kill()
-        self._postgresql.database.start()
 
     def _spoil(self) -> None:
         rng = random.Random(self._rng.random())
