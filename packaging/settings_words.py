@@ -45,6 +45,9 @@ KINDS: Mapping[str, str] = {
     "boxis": "`[source NAME]` with `type = boxis`: a hosted PBX ([how](sources/hosted.md)).",
     "fusionpbx": "`[source NAME]` with `type = fusionpbx`: FusionPBX's billing API ([how](sources/hosted.md)).",
     "mysql": "`[source NAME]` with `type = mysql`: Asterisk's own database, as FreePBX has it ([how](mysql.md)).",
+    "postgresql": "`[source NAME]` with `type = postgresql`: FusionPBX's own database "
+    "([how](postgresql-source.md)). What is not said of the login is taken from `/etc/fusionpbx/config.conf`, where "
+    "the daemon may read it.",
     "humbug": "`[destination NAME]` with `type = humbug`: Humbug's receiver, or one that speaks like it "
     "([how](destinations.md)).",
     "numbers": "How telephone numbers are written that leave the agent.",
@@ -293,6 +296,29 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
             "seconds",
         ),
         "timeout": Words("30", "How long one question may take.", "seconds"),
+    },
+    "postgresql": {
+        "host": Words(
+            "/var/run/postgresql",
+            "Where PostgreSQL is: a host, or the directory of its Unix socket.",
+            default="FusionPBX's, else `/var/run/postgresql`",
+        ),
+        "port": Words(
+            "5433", "Its port, which is in the name of a Unix socket, too.", default="FusionPBX's, else 5432"
+        ),
+        "database": Words("pbx", "FusionPBX's database.", default="FusionPBX's, else `fusionpbx`"),
+        "username": Words(
+            "humbug",
+            "Who logs in, and may read `v_xml_cdr` and `v_xml_cdr_json`; nothing else is needed.",
+            default="FusionPBX's, else the daemon's user",
+        ),
+        "password": Words("YOUR-PASSWORD", "That user's password. Over a Unix socket a user of the host needs none."),
+        "rows_per_second": Words(
+            "200",
+            "How fast years are read in at most; the database works for it at most a fifth of the time besides. Fewer "
+            "spare a PBX that is busy.",
+            "rows",
+        ),
     },
     "humbug": {
         "url": Words("https://receiver.example.org/receiver.php", "The receiver. `https://` where it offers that."),

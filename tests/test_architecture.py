@@ -121,16 +121,16 @@ def test_few_files_stand_beside_the_rooms() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 10
 
 
-def homes() -> dict[str, Path]:
-    """Type -> the folder that is its home."""
-    return {
-        type_: PACKAGE / room / where.partition(":")[0].replace(".", "/")
+def homes() -> list[tuple[str, Path]]:
+    """Each type, and the folder that is its home. A source and a destination may be of one name."""
+    return [
+        (type_, PACKAGE / room / where.partition(":")[0].replace(".", "/"))
         for room, types in (("sources", SOURCES), ("destinations", DESTINATIONS))
         for type_, where in types.items()
-    }
+    ]
 
 
-@pytest.mark.parametrize(("type_", "home"), homes().items())
+@pytest.mark.parametrize(("type_", "home"), homes())
 def test_the_path_of_a_home_is_made_of_the_words_of_its_type(type_: str, home: Path) -> None:
     # Python wants something before a digit: the home of 3cx_csv would be _3cx/csv.
     assert type_ == "_".join(part.removeprefix("_") for part in home.relative_to(PACKAGE).parts[1:])
@@ -141,15 +141,19 @@ def test_nobody_imports_from_a_home_but_who_lives_there() -> None:
     """Types are asked by their contract; the registries alone know where each one lives."""
     for path in FILES:
         for name in imports(path):
-            for home in homes().values():
+            for _, home in homes():
                 inside = ".".join(home.relative_to(PACKAGE.parent).parts)
                 assert path.is_relative_to(home) or not f"{name}.".startswith(f"{inside}."), f"{path} imports {name}"
 
 
-def test_sql_is_in_the_outbox_and_in_the_receivers_store() -> None:
-    """And in the home of a source that is a database: nobody else knows how that one is asked."""
+DATABASES = {"mysql", "postgresql"}
+"""Types of sources and destinations that are databases: what one is asked is its home's own business."""
+
+
+def test_sql_is_in_the_outbox_in_the_receivers_store_and_in_the_homes_of_databases() -> None:
+    spoken = {PACKAGE / "outbox", *(home for type_, home in homes() if type_ in DATABASES)}
     for path in FILES:
-        at_home = path.parent.name in ("outbox", "mysql") or path == PACKAGE / "receiver/store.py"
+        at_home = path.parent in spoken or path == PACKAGE / "receiver/store.py"
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         asked = [call for call in calls if re.search(r"\.(execute|executemany|executescript)$", ast.unparse(call.func))]
         assert at_home or not asked, f"{path}, line {asked[0].lineno}"
@@ -169,7 +173,7 @@ def test_status_loads_no_more_than_it_needs() -> None:
     """Monitoring asks for it once a minute, and most of what it costs is loading."""
     script = "import sys, humbug_agent.status.overview; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert {"requests", "asyncio", "watchdog", "uvicorn", "starlette", "panoramisk", "sqlite_utils"} & set(
+    assert {"requests", "asyncio", "watchdog", "uvicorn", "starlette", "panoramisk", "sqlite_utils", "psycopg"} & set(
         loaded
     ) == set()
 

@@ -358,6 +358,7 @@ CHARSETS = {
     "freeswitch_json": "",
     "freeswitch_http": "",
     "freeswitch_esl": "",
+    "postgresql": "",
 }
 
 

@@ -50,12 +50,12 @@ class Example:
             "agent": lambda _, section: config.AgentSettings.read(section),
             "numbers": lambda _, section: NumbersSettings.read(section),
             "status": lambda _, section: StatusSettings.read(section),
-            **{type_: sources.settings_of(type_).read for type_ in sources.SOURCES},
-            **{type_: destinations.settings_of(type_).read for type_ in destinations.DESTINATIONS},
+            "source": lambda name, section: sources.settings_of(self.kind).read(name, section),
+            "destination": lambda name, section: destinations.settings_of(self.kind).read(name, section),
         }
         mistakes: list[str] = []
         heard = Heard(values)
-        return makers[self.kind]("name", Section(self.title, heard, mistakes)), mistakes, heard.asked
+        return makers[self.title.partition(" ")[0]]("name", Section(self.title, heard, mistakes)), mistakes, heard.asked
 
     def needed(self) -> dict[str, str]:
         """What must be there, with something that will do."""

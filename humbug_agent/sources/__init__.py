@@ -19,6 +19,7 @@ SOURCES = {
     "boxis": "boxis:Boxis",
     "fusionpbx": "fusionpbx:Fusionpbx",
     "mysql": "mysql:Mysql",
+    "postgresql": "postgresql:Postgresql",
 }
 """The type's word in agent.ini -> its folder in here, and its class in there: CLASS in source.py reads the PBX, and
 CLASSSettings in settings.py reads agent.ini. Only those that agent.ini names are imported: `status` starts quicker."""

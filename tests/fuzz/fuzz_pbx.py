@@ -66,6 +66,7 @@ SECTIONS = {
     "while1": "url = https://pbx.test\ntoken = a-token\napi_key = a-key",
     "boxis": "url = https://pbx.test\nusername = me\nuser_key = a-key\ntenants = one",
     "fusionpbx": "url = https://pbx.test\nemail = me@pbx.test\npassword = word\ndomains = one",
+    "postgresql": "",
 }
 
 
@@ -271,6 +272,12 @@ def fusionpbx_answer(data: bytes) -> None:
         str(error).encode()
 
 
+def postgresql_row(data: bytes) -> None:
+    source = a_source("postgresql", "legs = ab\ndrop_doubles = no")
+    good(source.parse(data))
+    source.doubt()
+
+
 def _windowed(data: bytes, kind: str, made: Any) -> Any:
     settings, asker = _told(kind, data)
     source = made(settings, UTC)
@@ -296,4 +303,5 @@ TARGETS: Mapping[str, Any] = {
     "while1": while1,
     "boxis": boxis_answer,
     "fusionpbx": fusionpbx_answer,
+    "postgresql": postgresql_row,
 }

@@ -9,11 +9,14 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Self
+
+import psycopg
 
 from humbug_agent.cdr import CDR
 from tests.kit import (
@@ -23,6 +26,7 @@ from tests.kit import (
     esl_calls,
     esl_server,
     fs_folder,
+    fusionpbx_database,
     fusionpbx_server,
     mod_cdr_csv,
     while1_server,
@@ -30,6 +34,7 @@ from tests.kit import (
 from tests.kit.ami_server import AmiServer
 from tests.kit.boxis_server import BoxisServer
 from tests.kit.esl_server import EslServer
+from tests.kit.fusionpbx_database import FusionpbxDatabase
 from tests.kit.fusionpbx_server import FusionpbxServer
 from tests.kit.host import wait_until
 from tests.kit.mariadb import COLUMNS, MariaDb, cdr_row
@@ -50,8 +55,6 @@ class Pbx:
     """The setting with which a first start leaves out what is there already; blank: it reads all there is."""
     holds_it = False
     """Whether what does not come onto the disk is told again by the PBX itself, which waits for the answer."""
-    began: float | None = None
-    """Of one whose first start can be told by ``since``: when that is; None as agent.ini has no since."""
     says: tuple[str, ...] = ()
     """The numbers, times and texts of a record that `odd` can change."""
 
@@ -360,10 +363,32 @@ class FreeswitchHttpPbx(Pbx):
         pass
 
 
-class Hosted(Pbx):
-    """One that is asked for its calls."""
+class Asked(Pbx):
+    """One that is asked for its calls. ``began``: since when the first start asks; None as agent.ini has no since."""
 
     leaves_out = NO_SINCE
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.began: float | None = None
+
+    def since(self) -> str:
+        return f"since = {datetime.fromtimestamp(self.began, UTC):%Y-%m-%d %H:%M}" if self.began else ""
+
+    def add(self, number: int, ended: float) -> None:
+        raise NotImplementedError
+
+    def end(self, *numbers: int, ago: float = 60) -> None:
+        for number in numbers:
+            self.add(number, time.time() - ago)
+
+    def old(self, *numbers: int) -> None:
+        self.end(*numbers, ago=3 * DAY)
+
+
+class Hosted(Asked):
+    """One that is asked over HTTP."""
+
     server: PullServer
 
     def __enter__(self) -> Self:
@@ -380,8 +405,7 @@ class Hosted(Pbx):
         self.rows().append(self.a_row(number, ended))
 
     def ini(self) -> str:
-        since = f"since = {datetime.fromtimestamp(self.began, UTC):%Y-%m-%d %H:%M}" if self.began else ""
-        return f"url = {self.server.url}\npoll_seconds = 1\ntimezone = UTC\n{self.account()}\n{since}"
+        return f"url = {self.server.url}\npoll_seconds = 1\ntimezone = UTC\n{self.account()}\n{self.since()}"
 
     def odd(self, number: int, said: dict[str, str]) -> bytes:
         """Of a call that has not ended yet."""
@@ -396,13 +420,6 @@ class Hosted(Pbx):
 
     def rows(self) -> list[dict[str, Any]]:
         raise NotImplementedError
-
-    def end(self, *numbers: int, ago: float = 60) -> None:
-        for number in numbers:
-            self.add(number, time.time() - ago)
-
-    def old(self, *numbers: int) -> None:
-        self.end(*numbers, ago=3 * DAY)
 
     def hang(self) -> None:
         self.server.spoil = lambda asked, reply: reply.but(hang=True)
@@ -502,6 +519,63 @@ class FusionpbxPbx(Hosted):
     number = staticmethod(by_uuid)
 
 
+class PostgresqlPbx(Asked):
+    type = "postgresql"
+    says = FusionpbxPbx.says
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.database = FusionpbxDatabase()
+        self._rows: dict[int, dict[str, Any]] = {}
+
+    def __enter__(self) -> Self:
+        self.database.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.database.__exit__()
+
+    def ini(self) -> str:
+        return f"{self.database.ini()}\npoll_seconds = 1\ntimezone = UTC\n{self.since()}"
+
+    def record(self, number: int) -> bytes:
+        return a_json(_as_selected(self._rows[number]))
+
+    def odd(self, number: int, said: dict[str, str]) -> bytes:
+        return a_json(_as_selected(fusionpbx_database.a_row(number, time.time() - 60)) | said)
+
+    def tell(self, *records: bytes) -> None:
+        for record in records:
+            # What a column can't hold FusionPBX's import puts aside.
+            with suppress(psycopg.DataError):
+                self.database.insert(json.loads(record))
+
+    def add(self, number: int, ended: float) -> None:
+        self._rows[number] = fusionpbx_database.a_row(number, ended)
+        self.database.insert(self._rows[number])
+
+    def end(self, *numbers: int, ago: float = 60) -> None:
+        ended = time.time() - ago
+        self._rows |= {number: fusionpbx_database.a_row(number, ended) for number in numbers}
+        self.database.insert(*(self._rows[number] for number in numbers))
+
+    def wrong(self) -> None:
+        self.database.insert(fusionpbx_database.a_row(9000, time.time() - 60, start_epoch=None, start_stamp=None))
+
+    number = staticmethod(by_uuid)
+
+    def hang(self) -> None:
+        self.database.freeze()
+
+    def vanish(self) -> None:
+        self.database.kill()
+
+
+def _as_selected(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as the source reads it."""
+    return {name: value if value is None else str(value) for name, value in row.items() if name != "insert_date"}
+
+
 def a_document(document: bytes, said: dict[str, str]) -> bytes:
     found = json.loads(document)
     found["variables"] |= said
@@ -529,11 +603,10 @@ def a_mariadb() -> MariaDb:
     return running.__enter__()
 
 
-class MysqlPbx(Pbx):
+class MysqlPbx(Asked):
     """A database that an Asterisk fills."""
 
     type = "mysql"
-    leaves_out = NO_SINCE
     says = ("clid",)
 
     def __init__(self, folder: Path) -> None:
@@ -546,8 +619,7 @@ class MysqlPbx(Pbx):
         self._database.thaw()
 
     def ini(self) -> str:
-        since = f"since = {datetime.fromtimestamp(self.began, UTC):%Y-%m-%d %H:%M}" if self.began else ""
-        return f"{self._database.ini()}\npoll_seconds = 1\ntimeout = 1\ntimezone = UTC\n{since}"
+        return f"{self._database.ini()}\npoll_seconds = 1\ntimeout = 1\ntimezone = UTC\n{self.since()}"
 
     def record(self, number: int) -> bytes:
         row = self._row(number)
@@ -561,11 +633,8 @@ class MysqlPbx(Pbx):
             row = json.loads(record)
             self._database.insert({name: row[name] for name in row.keys() & set(COLUMNS)})
 
-    def end(self, *numbers: int, ago: float = 60) -> None:
-        self._database.insert(*(self._row(number, ago) for number in numbers))
-
-    def old(self, *numbers: int) -> None:
-        self.end(*numbers, ago=3 * DAY)
+    def add(self, number: int, ended: float) -> None:
+        self._database.insert(self._row(number, ended))
 
     def wrong(self) -> None:
         self._database.insert(cdr_row(9000, disposition="NONSENSE"))
@@ -576,8 +645,8 @@ class MysqlPbx(Pbx):
     def vanish(self) -> None:
         self._database.run("DROP TABLE cdr", database="asteriskcdrdb")
 
-    def _row(self, number: int, ago: float = 60) -> dict[str, Any]:
-        return self._rows.setdefault(number, cdr_row(number, time.time() - ago))
+    def _row(self, number: int, ended: float | None = None) -> dict[str, Any]:
+        return self._rows.setdefault(number, cdr_row(number, time.time() - 60 if ended is None else ended))
 
 
 PBXS: dict[str, Callable[[Path], Pbx]] = {
@@ -593,5 +662,6 @@ PBXS: dict[str, Callable[[Path], Pbx]] = {
         BoxisPbx,
         FusionpbxPbx,
         MysqlPbx,
+        PostgresqlPbx,
     )
 }

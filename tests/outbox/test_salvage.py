@@ -37,8 +37,10 @@ SOURCES = {
     "boxis": "type = boxis\nusername = u\nuser_key = k\ntenants = t",
     "fusion": "type = fusionpbx\nurl = https://x\nemail = e\npassword = p\ndomains = d",
     "fusion-since": "type = fusionpbx\nurl = https://x\nemail = e\npassword = p\ndomains = d\nsince = 2026-01-01",
+    "database": "type = postgresql",
+    "database-since": "type = postgresql\nsince = 2026-01-01",
 }
-LEFT_OUT = {"csv", "fs-csv", "while1", "boxis", "fusion"}
+LEFT_OUT = {"csv", "fs-csv", "while1", "boxis", "fusion", "database"}
 """Those whose first start leaves something out."""
 
 TOLD_ONCE = {"ami", "esl", "http", "moved"}

@@ -15,8 +15,8 @@ SQL = re.compile(
 
 PIECES = {
     # Names of columns and tables, and marks for values, all of them written in this program.
-    "_COLUMNS", "_DAY", "_PLACES",
-    "_DELIVERED", "_ENTRY", "by", "column", "counted", "counts", "gap", "key", "names", "numbers", "one", "order",
+    "_COLUMNS", "_DAY", "_PLACES", "order",
+    "_DELIVERED", "_ENTRY", "by", "column", "columns", "counted", "counts", "gap", "key", "names", "numbers", "one",
     "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "values", "when", "where",
     "', '.join(names)", "', '.join('?' * len(names))",
     # Functions that make SQL of such names.
@@ -24,7 +24,7 @@ PIECES = {
     "rows.as_texts('destination reply error')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",
     "rows.as_texts('source destination state reply error')",
     # Names of the PBX's own database, as its server takes them.
-    "columns", "_quoted(shape.by)", "_quoted(shape.time)", "self._table",
+    "_quoted(shape.by)", "_quoted(shape.time)", "self._table",
     # Numbers, and a choice of two words.
     "', '.join((str(number) for number in ids))", "', '.join(map(str, calls))", "'FULL' if durable else 'NORMAL'",
     "CACHE_KILOBYTES", "PIECE", "latest",

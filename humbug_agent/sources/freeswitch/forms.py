@@ -28,6 +28,9 @@ JSON_ENCODE = (
     "set encode to false (and encode-values to false)"
 )
 
+_ATTRIBUTES = "@attributes"
+"""In mod_xml_cdr's XML as PHP's json_encode has it, which FusionPBX keeps; an element that was empty is an object."""
+
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*\0*")
 _DECLARED = re.compile(rb"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([A-Za-z][\w.-]*)""")
 _BAD_BYTES = re.compile("[\udc80-\udcff]")
@@ -148,8 +151,23 @@ def _json(body: bytes, charset: str, urlencoded: bool) -> Document:
         raise ValueError(JSON_ENCODE if urlencoded and whole else f"not a whole JSON document ({error})") from error
     if urlencoded and _hides_itself(found):
         raise ValueError(JSON_ENCODE)
-    variables, switchname = _strings(found.get("variables")), _string(found.get("switchname"))
-    return _document(False, variables, list(_callflows(found.get("callflow"))), switchname)
+    is_xml = _ATTRIBUTES in found
+    variables = _strings(_firsts(found.get("variables")) if is_xml else found.get("variables"))
+    switchname = _string(_attribute(found, "switchname"))
+    return _document(is_xml, variables, list(_callflows(found.get("callflow"))), switchname)
+
+
+def _attribute(found: dict[str, Any], name: str) -> object:
+    """What an element has as an attribute, or as JSON says it."""
+    attributes = found.get(_ATTRIBUTES)
+    return attributes.get(name) if isinstance(attributes, dict) else found.get(name)
+
+
+def _firsts(found: object) -> object:
+    """Of an element that stood there more than once the first, as our own reader of XML takes it."""
+    if not isinstance(found, dict):
+        return found
+    return {name: value[0] if isinstance(value, list) and value else value for name, value in found.items()}
 
 
 def _callflows(found: object) -> Iterator[_Callflow]:
@@ -158,7 +176,7 @@ def _callflows(found: object) -> Iterator[_Callflow]:
         if isinstance(one, list):
             yield from _callflows(one)
         elif isinstance(one, dict):
-            index = _string(one.get("profile_index"))
+            index = _string(_attribute(one, "profile_index"))
             yield _Callflow(index, _strings(one.get("caller_profile")), _strings(one.get("times")))
 
 

@@ -7,7 +7,6 @@ cursor, another one is only asked for when it is refused, and we never log out.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from threading import Event
 from typing import Any
@@ -15,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from humbug_agent.cdr import CDR, Batch
 from humbug_agent.sources.contract import SourceError
-from humbug_agent.sources.freeswitch.leg import NORMAL, Leg, call
+from humbug_agent.sources.freeswitch.xml_cdr_row import of_row
 from humbug_agent.sources.fusionpbx.settings import FusionpbxSettings
 from humbug_agent.sources.polling.progress import Progress
 from humbug_agent.sources.polling.rows import ApiRow
@@ -26,16 +25,6 @@ PAUSE = 1.1
 
 LOCKED_OUT = 60.0
 """Seconds until a login is tried again that was refused, or did not help: each one may count, or makes a token."""
-
-_NUMBER = re.compile(r"([0-9]{1,10})(?:\.[0-9]*)?")
-
-_FIELDS = {
-    "xml_cdr_uuid", "caller_id_name", "caller_id_number", "destination_number", "context", "accountcode",
-    "hangup_cause", "last_app", "last_arg", "duration", "billsec", "start_epoch", "start_stamp", "answer_epoch",
-    "answer_stamp", "end_epoch", "end_stamp", "xml", "json",
-}  # fmt: skip
-"""Those that do not go to ``extra``: they have a field of their own. But for xml and json, FreeSWITCH's whole document
-that the row was made from: tens of kilobytes of variables for each call, passwords among them."""
 
 
 class _LoggedOut(Exception):
@@ -130,69 +119,12 @@ class Fusionpbx(WindowedSource):
         raise self.asker.wrong(response, f"answered no list of calls: {_said(answer)}; check url and domains")
 
     def call(self, row: ApiRow) -> CDR:
-        start, answer, end = (self._moment(row, name) for name in ("start", "answer", "end"))
-        if start is None or end is None:
-            raise ValueError(f"has no time of its {'start' if start is None else 'end'}")
-        cdr = call(
-            Leg(
-                uuid=row.required("xml_cdr_uuid"),
-                name=row.text("caller_id_name"),
-                number=row.text("caller_id_number"),
-                destination=row.text("destination_number"),
-                context=row.text("context"),
-                start=start,
-                answer=answer,
-                end=end,
-                # What the API calls so can be the same as billsec.
-                duration=_between(start, end),
-                billsec=_whole(row, "billsec") if "billsec" in row else _between(answer or end, end),
-                # Of a call whose cause is not shown nothing else is known than that nobody answered it.
-                cause=row.text("hangup_cause") or NORMAL,
-                agent_side=row.text("cc_side") == "agent",
-                b_leg={"a": False, "b": True}.get(row.text("leg")),
-                direction=row.text("direction"),
-                lastapp=row.text("last_app"),
-                lastdata=row.text("last_arg"),
-                accountcode=row.text("accountcode"),
-                linkedid=row.text("originating_leg_uuid") or row.text("cc_member_session_uuid"),
-                extra=row.rest(_FIELDS),
-            )
-        )
-        return cdr if "hangup_cause" in row else replace(cdr, extra=row.rest(_FIELDS))
-
-    def _moment(self, row: ApiRow, name: str) -> datetime | None:
-        """None: it never happened. Raises ValueError."""
-        if f"{name}_epoch" in row:
-            seconds = _whole(row, f"{name}_epoch")
-            return datetime.fromtimestamp(seconds, UTC).astimezone(self.zone) if seconds else None
-        if f"{name}_stamp" not in row:
-            return None
-        stamp = row.text(f"{name}_stamp")
-        try:
-            moment = datetime.fromisoformat(stamp)
-        except ValueError:
-            raise ValueError(f"{name}_stamp {stamp!r} is not a time") from None
-        # A call that nobody answered can have been answered in 1970.
-        if moment.year <= 1970:
-            return None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).astimezone(self.zone)
+        return of_row(row, self.zone)
 
 
 def _stamp(seconds: float) -> str:
     """With its offset it is the same moment in whatever zone PostgreSQL takes times."""
     return datetime.fromtimestamp(int(seconds), UTC).isoformat(" ")
-
-
-def _whole(row: ApiRow, name: str) -> int:
-    """Of what PostgreSQL may have as a number with decimals. Raises ValueError."""
-    value = row.required(name)
-    if not (found := _NUMBER.fullmatch(value)):
-        raise ValueError(f"{name} {value!r} is not a whole number")
-    return int(found[1])
-
-
-def _between(start: datetime, end: datetime) -> int:
-    return max(0, int(end.timestamp()) - int(start.timestamp()))
 
 
 def _said(answer: Any) -> str:

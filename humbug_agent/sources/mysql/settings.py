@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from typing import ClassVar, Self
 
 from humbug_agent.ini import LOOPBACK, Secret, Section, host, timezone
-from humbug_agent.sources.polling.settings import since
+from humbug_agent.sources.polling.settings import read_since
 from humbug_agent.sources.settings import SourceSettings
 
 
@@ -55,7 +55,7 @@ class MysqlSettings(SourceSettings):
             table=section.text("table"),
             utc=None if section.text("utc", "auto").lower() == "auto" else section.flag("utc", False),
             timezone=section.converted("timezone", timezone, "an IANA time zone"),
-            since=section.converted("since", since, "a date such as 2020-01-31, or 2020-01-31 18:00"),
+            since=read_since(section),
             backfill_hours=section.converted("backfill_hours", _hours, "two hours of the day, such as 22-6"),
             backfill_rows=section.whole("backfill_rows", 500, 1, 100_000),
             poll_seconds=section.whole("poll_seconds", 5, 1, 86400),

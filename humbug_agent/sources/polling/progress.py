@@ -44,7 +44,7 @@ def _progress(found: dict[str, Any], of: str, sweeps: int) -> Progress:
     token = found.get("token", "")
     if not isinstance(token, str):
         raise ValueError("its token is no text")
-    return Progress(of, token, {tenant: _reached(one, sweeps) for tenant, one in found["reached"].items()})
+    return Progress(of, token, {tenant: reached_of(one, sweeps) for tenant, one in found["reached"].items()})
 
 
 def anew(cursor: str, of: str, sweeps: int = len(SWEEPS)) -> str | None:
@@ -57,7 +57,8 @@ def anew(cursor: str, of: str, sweeps: int = len(SWEEPS)) -> str | None:
     return before.dump(reached) if reached else None
 
 
-def _reached(found: dict[str, Any], number: int) -> Reached:
+def reached_of(found: dict[str, Any], number: int = len(SWEEPS)) -> Reached:
+    """What was written down of it, with so many sweeps. Raises what `loaded` takes for a cursor of somebody else's."""
     sweeps = tuple(Sweep(**{name: whole(name, at, MOMENTS) for name, at in one.items()}) for one in found["sweeps"])
     if len(sweeps) != number:
         raise ValueError(f"it has {count(len(sweeps), 'sweep')}")

@@ -46,7 +46,7 @@ def read_api(section: Section, example: str, default: str = "") -> ApiSettings:
     return ApiSettings(
         url=asked,
         poll_seconds=section.whole("poll_seconds", 60, 1, 86400),
-        since=section.converted("since", since, "a date such as 2026-01-31, or 2026-01-31 18:00"),
+        since=read_since(section),
         timezone=zone,
         timeout=section.whole("timeout", 60, 1, 600),
         ca_file=section.converted("ca_file", file, "a readable file"),
@@ -54,8 +54,12 @@ def read_api(section: Section, example: str, default: str = "") -> ApiSettings:
     )
 
 
-def since(value: str) -> datetime:
-    """From when calls are wanted. Raises ValueError."""
+def read_since(section: Section) -> datetime | None:
+    """The setting ``since``, which all types have that ask for calls by their time: where a first start begins."""
+    return section.converted("since", _since, "a date such as 2026-01-31, or 2026-01-31 18:00")
+
+
+def _since(value: str) -> datetime:
     found = moment(value)
     if not 1971 <= found.year <= 2999:
         raise ValueError("no calls are from then")

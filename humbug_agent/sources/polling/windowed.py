@@ -221,7 +221,7 @@ class Windowed:
             took = time.monotonic() - began
             now = self._now(took)
             if now.apart:
-                raise SourceError(self._asker.where + _clocks(now))
+                raise SourceError(self._asker.where + clocks_apart(now))
             # It may have told only now that its clock is ahead.
             last = last and (end is not None or now.latest <= beyond)
             width.answered(len(rows), asked, took)
@@ -284,7 +284,8 @@ def _latest(batch: Batch, now: Now) -> float:
     return max((end for end in ends if end <= now.latest), default=0.0)
 
 
-def _clocks(now: Now) -> str:
+def clocks_apart(now: Now) -> str:
+    """The end of a sentence that says so."""
     theirs, ours = (datetime.fromtimestamp(clock, UTC).strftime("%Y-%m-%d %H:%M") for clock in (now.theirs, now.ours))
     return f": the server's clock is at {theirs} UTC, this host's at {ours} UTC; set this host's (timedatectl status)"
 

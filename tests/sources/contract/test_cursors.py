@@ -13,7 +13,7 @@ import pytest
 from humbug_agent.daemon import housekeeping
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.sources.contract import SourceError
-from tests.kit.pbxs import Hosted, Pbx
+from tests.kit.pbxs import Asked, Pbx
 from tests.sources.contract.test_contract import began, configured, numbers, reading, until
 
 pytestmark = pytest.mark.slow
@@ -102,7 +102,7 @@ def test_whatever_stands_in_a_cursor_is_read_from_or_is_none(pbx: Pbx, outbox: P
     (source,) = config.make_sources()
     # Asking over the network what each of them comes to would take minutes.
     stop = Event()
-    if isinstance(pbx, Hosted):
+    if isinstance(pbx, Asked):
         stop.set()
     read = 0
     for other in changed(json.loads(cursor)):

@@ -11,6 +11,7 @@ import pytest
 from humbug_agent.cdr import CDR, Direction, Disposition
 from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.leg import call, wanted
+from tests.kit import php_json
 from tests.kit.fs_modules import ANSWERED, RECORDED, UUID, changed, json_document, raw_tree, recorded
 
 FILES = sorted(RECORDED.rglob("*.cdr.*"))
@@ -180,3 +181,16 @@ def test_times_come_from_the_most_exact() -> None:
 def test_what_a_call_needs_is_asked_for(variables: dict[str, str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         leg(json_document(changed(raw_tree(), **variables), values=True), UTC)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.suffix == ".xml"], ids=identified)
+def test_what_fusionpbx_keeps_of_xml_says_the_same(path: Path) -> None:
+    assert leg(php_json.kept(path.read_bytes()), UTC) == leg(path.read_bytes(), UTC)
+
+
+def test_of_a_variable_that_fusionpbx_keeps_twice_the_first_counts_as_in_xml() -> None:
+    xml = recorded(ANSWERED, "xml").replace(
+        b"<bridge_uuid>", b"<accountcode>first</accountcode><accountcode>2</accountcode><bridge_uuid>", 1
+    )
+    assert leg(xml, UTC).accountcode == "first"
+    assert leg(php_json.kept(xml), UTC) == leg(xml, UTC)
