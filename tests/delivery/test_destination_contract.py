@@ -10,7 +10,8 @@ from humbug_agent.cdr import Batch
 from humbug_agent.delivery.delivery import Delivery
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations.contract import Answer, DeliveryError, Destination, Later, Outcome, Refused
-from humbug_agent.flat import Flat, flatten
+from humbug_agent.destinations.contract import Batch as Together
+from humbug_agent.flat import flatten
 from humbug_agent.outbox import queries
 from humbug_agent.outbox.outbox import Outbox
 from tests.kit.calls import call
@@ -53,7 +54,7 @@ def sent(destination: Destination, numbers: Sequence[int]) -> dict[int, Outcome]
     while waiting or under_way:
         assert time.monotonic() < until, f"{len(came)} of {len(numbers)} came back"
         now = [waiting.pop(0) for _ in range(min(destination.connections - under_way, len(waiting)))]
-        destination.begin([(number, flatten(call(number))) for number in now])
+        destination.begin([[(number, flatten(call(number)))] for number in now])
         found = destination.collect(1.0)
         assert not came.keys() & dict(found).keys()
         assert len(found) == len(dict(found))
@@ -104,10 +105,10 @@ def test_a_fault_in_a_destination_costs_an_attempt_of_these_calls_and_no_more(
         destination = humbug(server.url, timeout=2, connections=4)
         begin = destination.begin
 
-        def faulty(calls: Sequence[tuple[int, Flat]]) -> None:
+        def faulty(batches: Sequence[Together]) -> None:
             if next(faults, False):
                 raise RuntimeError("nobody foresaw it")
-            begin(calls)
+            begin(batches)
 
         monkeypatch.setattr(destination, "begin", faulty)
         delivery, until = Delivery(destination), time.monotonic() + 30
