@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from humbug_agent.destinations.contract import Answer, Batch, DeliveryError, Later, Misconfigured, Outcome, Refused
 from humbug_agent.flat import Flat
-from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, without_secrets
+from humbug_agent.http_client.client import ClientCert, HttpClient, NoAnswer, Response, without_secrets
 from humbug_agent.http_client.loop import Line, Loop, Question
 from humbug_agent.scrub import Scrubber
 
@@ -69,16 +69,26 @@ class Poster:
         name: str,
         timeout: float,
         user_agent: str,
+        content_type: str = "application/x-www-form-urlencoded",
+        headers: Mapping[str, str] | None = None,
         ca_file: Path | None = None,
+        client_cert: ClientCert | None = None,
         proxy: str | None = None,
         secrets: Iterable[str] = (),
     ) -> None:
         self.place = without_secrets(url)
         self.clock_off: float | None = None
         self._scrub = Scrubber(secrets, [url, proxy or ""])
-        self._client = HttpClient(timeout=timeout, user_agent=user_agent, ca_file=ca_file, proxy=proxy)
+        self._client = HttpClient(
+            timeout=timeout,
+            user_agent=user_agent,
+            headers=headers,
+            ca_file=ca_file,
+            client_cert=client_cert,
+            proxy=proxy,
+        )
         self._get, self._post = (self._client.prepare(method, url) for method in ("GET", "POST"))
-        self._post.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        self._post.headers.setdefault("Content-Type", content_type)
         self._name = name
         self._made: Loop | None = None
         self._making = threading.Lock()
@@ -172,7 +182,9 @@ class Poster:
             return Later(f"{type(error).__name__}: {error}")
 
 
-def judge(status: int, text: str, retry_after: float | None, where: str) -> Answer:
+def judge(
+    status: int, text: str, retry_after: float | None, where: str, *, credentials: str = "api_key and encryption_key"
+) -> Answer:
     """The answer, if it is a 2xx. Raises the DeliveryError that the status stands for."""
     answer = Answer(status, text[:KEPT])
     if 200 <= status <= 299:
@@ -184,8 +196,8 @@ def judge(status: int, text: str, retry_after: float | None, where: str) -> Answ
     if status in LATER or status >= 500:
         raise Later(said, answer, retry_after)
     hints = {
-        401: "; check api_key and encryption_key",
-        403: "; check api_key and encryption_key",
+        401: f"; check {credentials}",
+        403: f"; check {credentials}",
         404: "; check url",
         407: "; check proxy",
     }

@@ -3,13 +3,18 @@
 Calls are those of `calls.call`, and are known there again by their UniqueIDs.
 """
 
+import base64
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from standardwebhooks import Webhook, WebhookVerificationError
+
 from tests.kit.rude import Act, Request, Rude
+
+KEY = b"the-key-that-signs-all-of-it"
 
 
 class Place:
@@ -138,4 +143,27 @@ class HumbugPlace(HttpPlace):
         return [form["UniqueID"]] if form["gateway"] == "the-key" else None
 
 
-PLACES: dict[str, type[Place]] = {place.type: place for place in (HumbugPlace,)}
+class WebhookPlace(HttpPlace):
+    """It takes what the verifier of Standard Webhooks takes."""
+
+    type = "webhook"
+    batch = 1
+
+    def lines(self, *, wrong: bool = False) -> str:
+        secret = "whsec_" + base64.b64encode(b"another" * 4 if wrong else KEY).decode()
+        return f"url = {self.url}\nsecret = {secret}\nbatch = {self.batch}\ntimeout = 2\n"
+
+    def calls(self, request: Request) -> list[str] | None:
+        try:
+            said = Webhook(KEY).verify(request.body, request.headers)
+        except WebhookVerificationError:
+            return None
+        return [event["data"]["uniqueid"] for event in ([said] if self.batch == 1 else said)]
+
+
+class WebhookInBatches(WebhookPlace):
+    batch = 25
+
+
+PLACES: dict[str, type[Place]] = {"humbug": HumbugPlace, "webhook": WebhookPlace, "webhook, batches": WebhookInBatches}
+"""By the type, and what else is set."""
