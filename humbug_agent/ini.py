@@ -99,6 +99,16 @@ class Section:
         """Texts parted by commas."""
         return tuple(word for one in self.text(key, required=required).split(",") if (word := one.strip()))
 
+    def lines(self, key: str) -> list[str]:
+        """Each a text of its own, which may have a secret in it."""
+        self._asked.add(key)
+        self._private.add(key)
+        return [line.strip() for line in self._values.get(key, "").splitlines() if line.strip()]
+
+    def keep(self, secret: Secret) -> None:
+        """`kept` has it, too."""
+        self._named.append(secret.reveal())
+
     def flag(self, key: str, default: bool) -> bool:
         value = self.text(key, "yes" if default else "no").lower()
         known = configparser.ConfigParser.BOOLEAN_STATES
@@ -172,7 +182,7 @@ class Section:
         return {key: value if key in known else None for key, value in self._values.items()}
 
     def kept(self) -> list[Secret]:
-        """What `told` does not tell, and what stands in the files that hold secrets."""
+        """What `told` does not tell, what stands in the files that hold secrets, and what `keep` was told."""
         return [Secret(self._values[key]) for key, value in self.told().items() if value is None] + [
             Secret(one) for one in self._named
         ]

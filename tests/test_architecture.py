@@ -46,7 +46,7 @@ MAY_IMPORT = {
     # What a host needs: it knows both sides of the wire, and none of the types in particular.
     "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
     "receiver": {"http_server", "ini"},
-    "delivery": {"backoff", "destinations", "outbox", "repeats"},
+    "delivery": {"backoff", "destinations", "outbox", "repeats", "words"},
     "config": {"destinations", "http_server", "ini", "numbers", "sources"},
     "status": {"config", "host", "ini", "outbox", "sources", "words"},
     "doctor": {"config", "destinations", "host", "ini", "outbox", "pbx_host", "setup", "sources", "status", "words"},

@@ -112,7 +112,7 @@ def _directly(config: Config, destination: Destination, record: CDR, say: Say) -
     """By this command: what no daemon would take from the outbox must not wait there."""
     say("sending", f"to {destination.where}, by this command: no humbug-agent runs with {config.path}")
     began = time.monotonic()
-    destination.begin([(0, flatten(record))])
+    destination.begin([[(0, flatten(record))]])
     outcomes: list[tuple[int, Outcome]] = []
     # The destination's own timeout ends it.
     while not outcomes:

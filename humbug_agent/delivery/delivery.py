@@ -2,19 +2,23 @@
 
 One thread does it all (`step`), and the destination has calls under way side by side. What came back is written down
 before anything more is handed out: whatever is killed, no more calls are in doubt than were under way.
+
+Where a destination takes batches, calls go together that failed equally often, fewer each time: so one that is refused,
+or fails again and again, is alone after a few attempts, and those that were sent with it have got through.
 """
 
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from humbug_agent.backoff import Pace, retry_in
 from humbug_agent.delivery.clock import REAL, Clock
 from humbug_agent.delivery.tally import Tally
 from humbug_agent.destinations.contract import (
     Answer,
+    Batch,
     DeliveryError,
     Destination,
     Later,
@@ -27,6 +31,7 @@ from humbug_agent.outbox.outbox import Due, Lost, Mark, Outbox
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError
 from humbug_agent.outbox.waits import SLEWED_SECONDS, cut_waits, move_waits
 from humbug_agent.repeats import Sayings, to
+from humbug_agent.words import count
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +55,19 @@ FRESH_SECONDS = 1.0
 """For how long what was fetched may be handed out: a call that was purged meanwhile must not be sent."""
 
 FETCHED = range(32, 256)
-"""Up to so many calls are fetched at once: the fewest, and the most."""
+"""Up to so many calls are fetched at once: the fewest, and the most. A batch may be larger."""
+
+SMALLER_BITS = 4
+"""With each failure of the calls in it a batch is to be a sixteenth as large."""
+
+
+@dataclass(slots=True)
+class _Under:
+    """A batch that is under way, and how many of its calls still are. ``probe`` is as in `Pace.failed`."""
+
+    size: int
+    probe: bool
+    left: int
 
 
 class Delivery:
@@ -64,9 +81,11 @@ class Delivery:
         self._pace = Pace(destination.connections)
         self._ready: deque[Due] = deque()
         self._fetched = 0.0
-        self._limit, self._more = FETCHED.start, False
-        # With whether it is a probe, as in Pace.failed.
-        self._under_way: dict[int, tuple[Due, bool]] = {}
+        # As many as make full batches.
+        self._fetches = range(max(FETCHED.start, destination.batch), max(FETCHED.stop, 2 * destination.batch))
+        self._limit, self._more = self._fetches.start, False
+        self._under_way: dict[int, tuple[Due, _Under]] = {}
+        self._batches = 0
         self._put_back: dict[int, Due] = {}
         self._unmarked: list[Mark] = []
         self._doubted: list[int] = []
@@ -163,24 +182,42 @@ class Delivery:
 
     def _hand_out(self, outbox: Outbox) -> None:
         now = self._clock.monotonic()
-        room = self._pace.room(now, len(self._under_way)) if now >= self._held else 0
+        room = self._pace.room(now, self._batches) if now >= self._held else 0
         if room > 0:
             self._fetch(outbox)
-        now_due: list[Due] = []
-        while len(now_due) < room and self._ready:
-            due = self._probe(outbox) if self._pace.probing else self._ready.popleft()
-            self._under_way[due.id] = (due, self._pace.probing)
-            now_due.append(due)
-        if now_due:
-            self._begin(now_due)
+        begun: list[Batch] = []
+        while len(begun) < room and self._ready:
+            batch = [self._probe(outbox)] if self._pace.probing else self._next()
+            under = _Under(len(batch), self._pace.probing, len(batch))
+            for due in batch:
+                self._under_way[due.id] = (due, under)
+            begun.append([(due.id, due.flat) for due in batch])
+        if begun:
+            self._batches += len(begun)
+            self._begin(begun)
 
-    def _begin(self, calls: Sequence[Due]) -> None:
+    def _begin(self, batches: Sequence[Batch]) -> None:
         """Whatever goes wrong in a destination costs an attempt of these calls, and not the delivery of all others."""
         try:
-            self._destination.begin([(due.id, due.flat) for due in calls])
+            self._destination.begin(batches)
         except Exception as error:
             log.exception("destination %s: a fault of this program", self.name)
-            self._judge([(due.id, Later(f"a fault of this program: {error!r}")) for due in calls])
+            failed = Later(f"a fault of this program: {error!r}")
+            self._judge([(number, failed) for batch in batches for number, _ in batch])
+
+    def _next(self) -> list[Due]:
+        """Some of what is ready that may go together: the first, and those behind it that failed as often."""
+        first = self._ready.popleft()
+        # In a damaged outbox it may have failed less often than never.
+        most = 1 if first.test else max(1, self._destination.batch >> SMALLER_BITS * max(first.attempts, 0))
+        if most == 1:
+            return [first]
+        batch, others = [first], list[Due]()
+        while self._ready and len(batch) < most:
+            due = self._ready.popleft()
+            (batch if due.attempts == first.attempts and not due.test else others).append(due)
+        self._ready.extendleft(reversed(others))
+        return batch
 
     def _probe(self, outbox: Outbox) -> Due:
         """The oldest call; every other time the newest, in case the oldest ones fail by their own fault."""
@@ -196,9 +233,9 @@ class Delivery:
             return
         # As many as go while they are fresh: fewer where some are left of the last ones, more where none are.
         if self._ready:
-            self._limit = max(self._limit // 2, FETCHED.start)
+            self._limit = max(self._limit // 2, self._fetches.start)
         elif self._more:
-            self._limit = min(self._limit * 2, FETCHED.stop)
+            self._limit = min(self._limit * 2, self._fetches.stop)
         self._ready.clear()
         self._fetched = now
         without = self._under_way.keys() | self._put_back.keys()
@@ -236,8 +273,10 @@ class Delivery:
         return wait if self._under_way or left <= 0 else min(wait, left + 0.001)
 
     def _judged(self, number: int, outcome: Outcome, now: float) -> Mark:
-        due, probe = self._under_way.pop(number)
-        attempts = due.attempts + 1
+        due, under = self._under_way.pop(number)
+        under.left -= 1
+        self._batches -= not under.left
+        attempts, probe = due.attempts + 1, under.probe
         if not due.test:
             self.tally.count(delivered=isinstance(outcome, Answer), now=now)
         if isinstance(outcome, Answer):
@@ -245,6 +284,9 @@ class Delivery:
             return _mark(due, "sent", now, outcome, "")
         if isinstance(outcome, Refused):
             self._passed(now)
+            if under.size > 1:
+                said = f"refused together with {count(under.size - 1, 'other call')}, sent again in a smaller batch: "
+                return _mark(due, "waiting", now, outcome.answer, said + outcome.reason, None)
             return self._dead(due, now, outcome)
         if isinstance(outcome, Unsendable):
             return self._dead(due, now, outcome)

@@ -1,7 +1,8 @@
 """What a destination is, and the ways in which it says no.
 
 DeliveryError
-├── Refused        this call, for good: it becomes a dead letter and waits for a replay
+├── Refused        this call, for good: it becomes a dead letter and waits for a replay. Of several that were sent
+│                  at once it is not known which: they are sent again in smaller batches, in the end each alone
 ├── Unsendable     the same, said by ourselves, with nothing sent: nothing is known of the destination by that
 ├── Later          not now: the call is tried again, and the destination is spared meanwhile
 └── Misconfigured  nothing would get through: no call is blamed, the destination pauses
@@ -44,7 +45,7 @@ class DeliveryError(Exception):
 
 
 class Refused(DeliveryError):
-    """The destination refuses this call for good; others may pass."""
+    """The destination refuses for good what was sent at once, and has taken nothing of it; others may pass."""
 
 
 class Unsendable(DeliveryError):
@@ -70,19 +71,26 @@ Outcome = Answer | DeliveryError
 """What became of sending a call: it was accepted, or not."""
 
 
+Batch = Sequence[tuple[int, Flat]]
+"""Calls and notices, one or more, each under a number of its own, that go in one request, or one transaction."""
+
+
 class Destination(Protocol):
-    """Sends calls side by side. But for `wake`, one thread at a time uses it."""
+    """Sends batches side by side. But for `wake`, one thread at a time uses it."""
 
     name: str
     connections: int
-    """How many calls it takes at once."""
+    """How many batches it takes at once."""
+    batch: int
+    """How many calls are at most in one. All that is under way, and no more, is in doubt where somebody is killed."""
     where: str
     """Where calls go, without what may be secret in it: for people."""
 
-    def begin(self, calls: Sequence[tuple[int, Flat]]) -> None:
-        """Begin to deliver these calls and notices, each under a number of its own. No call is sent twice by itself.
+    def begin(self, batches: Sequence[Batch]) -> None:
+        """Begin to deliver these. No call is sent twice by itself.
 
-        Raises nothing: `collect` has what becomes of each, once.
+        Raises nothing: `collect` has what becomes of each call, once. Of a batch that is taken, or is not, as a whole
+        each call has the same outcome; one that can't be put into the destination's form holds up no other.
         """
         ...
 

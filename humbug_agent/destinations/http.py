@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Outcome, Refused
+from humbug_agent.destinations.contract import Answer, Batch, DeliveryError, Later, Misconfigured, Outcome, Refused
 from humbug_agent.flat import Flat
-from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, without_secrets
+from humbug_agent.http_client.client import ClientCert, HttpClient, NoAnswer, Response, without_secrets
 from humbug_agent.http_client.loop import Line, Loop, Question
 from humbug_agent.scrub import Scrubber
 
@@ -24,12 +24,15 @@ REFUSED = (400, 413, 422)
 LATER = (408, 425, 429)
 
 MOST_DOUBTFUL = 100
-"""So many accepted calls that were followed by one that failed are remembered for each connection."""
+"""So many accepted requests that were followed by one that failed are remembered for each connection."""
 
 log = logging.getLogger(__name__)
 
 A = TypeVar("A")
 T = TypeVar("T")
+
+Form = Callable[[Sequence[Flat]], tuple[bytes, Mapping[str, str]]]
+"""Makes of the calls of a request its body and its own headers, or raises DeliveryError."""
 
 
 class _Order:
@@ -37,22 +40,23 @@ class _Order:
 
     def __init__(self) -> None:
         self._asked = 0
-        self._taken: list[int] = []
-        self._doubtful: deque[tuple[int, int]] = deque(maxlen=MOST_DOUBTFUL)
+        self._taken: tuple[int, ...] = ()
+        self._doubtful: deque[tuple[int, tuple[int, ...]]] = deque(maxlen=MOST_DOUBTFUL)
 
-    def judged(self, number: int, *, accepted: bool) -> None:
-        if not accepted:
-            # Were the answers late by one, it is this one that was to the call before.
-            self._doubtful.extend((self._asked, taken) for taken in self._taken)
-        self._asked, self._taken = self._asked + 1, [number] if accepted else []
+    def judged(self, numbers: tuple[int, ...], *, accepted: bool) -> None:
+        if not accepted and self._taken:
+            # Were the answers late by one, it is this one that was to the request before.
+            self._doubtful.append((self._asked, self._taken))
+        self._asked, self._taken = self._asked + 1, numbers if accepted else ()
 
     def doubted(self, count: int) -> list[int]:
         """Calls that seem accepted and may not be, now that it is doubtful whose the last ``count`` answers were."""
-        return [number for at, number in self._doubtful if at > self._asked - count] + self._taken
+        doubtful = [number for at, numbers in self._doubtful if at > self._asked - count for number in numbers]
+        return [*doubtful, *self._taken]
 
 
 class Poster:
-    """POSTs form bodies to ``url``. ``timeout`` (seconds) is for a request as a whole.
+    """POSTs bodies to ``url``. ``timeout`` (seconds) is for a request as a whole.
 
     But for `wake` and `get`, one thread at a time uses it. ``secrets`` are masked wherever the receiver says them back,
     as those in the URLs are.
@@ -65,16 +69,26 @@ class Poster:
         name: str,
         timeout: float,
         user_agent: str,
+        content_type: str = "application/x-www-form-urlencoded",
+        headers: Mapping[str, str] | None = None,
         ca_file: Path | None = None,
+        client_cert: ClientCert | None = None,
         proxy: str | None = None,
         secrets: Iterable[str] = (),
     ) -> None:
         self.place = without_secrets(url)
         self.clock_off: float | None = None
         self._scrub = Scrubber(secrets, [url, proxy or ""])
-        self._client = HttpClient(timeout=timeout, user_agent=user_agent, ca_file=ca_file, proxy=proxy)
+        self._client = HttpClient(
+            timeout=timeout,
+            user_agent=user_agent,
+            headers=headers,
+            ca_file=ca_file,
+            client_cert=client_cert,
+            proxy=proxy,
+        )
         self._get, self._post = (self._client.prepare(method, url) for method in ("GET", "POST"))
-        self._post.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        self._post.headers.setdefault("Content-Type", content_type)
         self._name = name
         self._made: Loop | None = None
         self._making = threading.Lock()
@@ -94,16 +108,22 @@ class Poster:
             self.clock_off = max(0.0, began - response.date - 1) + min(0.0, time.time() - response.date)
         return response
 
-    def begin(self, calls: Sequence[tuple[int, Flat]], form: Callable[[Flat], tuple[bytes, Mapping[str, str]]]) -> None:
-        """Send the form of each call; ``form`` makes its body and its own headers, or raises DeliveryError."""
-        questions: list[Question] = []
-        for number, flat in calls:
-            made = self._attempt(number, form, flat)
-            if isinstance(made, DeliveryError):
-                self._failed.append((number, made))
-            else:
-                questions.append(Question(number, *made))
-        self._loop.ask(questions)
+    def begin(self, batches: Sequence[Batch], form: Form) -> None:
+        """As a destination's: a request for each of them."""
+        self._loop.ask([made for batch in batches if (made := self._question(batch, form))])
+
+    def _question(self, batch: Batch, form: Form) -> Question | None:
+        """None where there is nothing left to be sent."""
+        numbers, flats = zip(*batch, strict=True)
+        made = self._attempt(numbers, form, flats)
+        if not isinstance(made, DeliveryError):
+            return Question(numbers, *made)
+        # Each by itself: one that can't be said must not keep the others from being sent.
+        alone = [self._attempt((number,), form, (flat,)) if len(batch) > 1 else made for number, flat in batch]
+        failed = {n: error for n, error in zip(numbers, alone, strict=True) if isinstance(error, DeliveryError)}
+        self._failed += (failed or dict.fromkeys(numbers, made)).items()
+        rest = [one for one in batch if one[0] not in failed] if failed else []
+        return self._question(rest, form) if rest else None
 
     def collect(self, wait: float, judge: Callable[[Response], Answer]) -> list[tuple[int, Outcome]]:
         """As a destination's; ``judge`` makes of a response the answer, or raises DeliveryError."""
@@ -118,9 +138,9 @@ class Poster:
             if isinstance(response, NoAnswer):
                 outcome = self._no_answer(response)
             else:
-                outcome = self._attempt(question.number, judge, response)
-            order.judged(question.number, accepted=isinstance(outcome, Answer))
-            outcomes.append((question.number, outcome))
+                outcome = self._attempt(question.numbers, judge, response)
+            order.judged(question.numbers, accepted=isinstance(outcome, Answer))
+            outcomes += [(number, outcome) for number in question.numbers]
         return outcomes
 
     def doubted(self) -> list[int]:
@@ -150,18 +170,21 @@ class Poster:
     def _no_answer(self, error: NoAnswer) -> DeliveryError:
         return (Misconfigured if error.lasting else Later)(self._scrub(str(error)))
 
-    def _attempt(self, number: int, work: Callable[[A], T], argument: A) -> T | DeliveryError:
+    def _attempt(self, numbers: tuple[int, ...], work: Callable[[A], T], argument: A) -> T | DeliveryError:
         """What comes of ``work``, whatever that is."""
         try:
             return work(argument)
         except DeliveryError as error:
             return error
         except Exception as error:
-            log.exception("call %d: could not be sent to %s", number, self._name)
+            calls = ", ".join(map(str, numbers))
+            log.exception("%s: could not be sent to %s", f"call {calls}", self._name)
             return Later(f"{type(error).__name__}: {error}")
 
 
-def judge(status: int, text: str, retry_after: float | None, where: str) -> Answer:
+def judge(
+    status: int, text: str, retry_after: float | None, where: str, *, credentials: str = "api_key and encryption_key"
+) -> Answer:
     """The answer, if it is a 2xx. Raises the DeliveryError that the status stands for."""
     answer = Answer(status, text[:KEPT])
     if 200 <= status <= 299:
@@ -173,8 +196,8 @@ def judge(status: int, text: str, retry_after: float | None, where: str) -> Answ
     if status in LATER or status >= 500:
         raise Later(said, answer, retry_after)
     hints = {
-        401: "; check api_key and encryption_key",
-        403: "; check api_key and encryption_key",
+        401: f"; check {credentials}",
+        403: f"; check {credentials}",
         404: "; check url",
         407: "; check proxy",
     }

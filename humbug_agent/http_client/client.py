@@ -25,6 +25,10 @@ LOOK_SECONDS = 0.5
 """How often somebody looks whose time is over."""
 
 
+ClientCert = tuple[Path, Path]
+"""PEM files: a certificate by which this client is known, and its key, which may be the same file."""
+
+
 class NoAnswer(Exception):
     """No HTTP answer came.
 
@@ -64,16 +68,25 @@ class HttpClient:
     """A client that sends requests over connections that it keeps. Any thread may use it.
 
     A thread's requests have a lane of their own, where none is given. ``timeout`` (seconds) is for a request as a
-    whole; ``proxy`` is a URL.
+    whole; ``proxy`` is a URL; ``headers`` go with each.
     """
 
     def __init__(
-        self, *, timeout: float, user_agent: str, ca_file: Path | None = None, proxy: str | None = None
+        self,
+        *,
+        timeout: float,
+        user_agent: str,
+        headers: Mapping[str, str] | None = None,
+        ca_file: Path | None = None,
+        client_cert: ClientCert | None = None,
+        proxy: str | None = None,
     ) -> None:
         self.timeout = timeout
+        self._cert = (str(client_cert[0]), str(client_cert[1])) if client_cert else None
         self._verify: bool | str = str(ca_file) if ca_file else True
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity", "Accept": "*/*"}
+        self._headers |= headers or {}
         self._mine = threading.local()
         self.common = Common()
         self._watches: list[Watch] = []
@@ -134,7 +147,12 @@ class HttpClient:
                     request.body = body
                     request.headers["Content-Length"] = str(len(body))
                 response = lane.adapter.send(
-                    request, stream=True, timeout=self.timeout, verify=self._verify, proxies=self._proxies
+                    request,
+                    stream=True,
+                    timeout=self.timeout,
+                    verify=self._verify,
+                    cert=self._cert,
+                    proxies=self._proxies,
                 )
                 with response:
                     if watch.cut:
@@ -149,8 +167,11 @@ class HttpClient:
             except requests.exceptions.SSLError as error:
                 if isinstance(cause(error), ssl.SSLEOFError | ssl.SSLZeroReturnError):
                     raise NoAnswer(f"{where}: closed the connection while TLS began", odd=True) from error
-                said = f"{where}: TLS: {words(error)}; check the certificate, or ca_file"
                 odd = not isinstance(cause(error), ssl.SSLCertVerificationError)
+                # An alert is what the server says: that of certificates is said of this client's.
+                theirs = odd and "certificate" in words(error) and "alert" in words(error)
+                check = "client_cert, it wants one that it knows" if theirs else "the certificate, or ca_file"
+                said = f"{where}: TLS: {words(error)}; check {check}"
                 raise NoAnswer(said, lasting=True, odd=odd) from error
             except requests.exceptions.ProxyError as error:
                 said = words(error)
@@ -166,7 +187,9 @@ class HttpClient:
                 raise NoAnswer(late if over else f"{where}: {words(error)}", slow=over, odd=odd) from error
             except (LocationParseError, OSError) as error:
                 # A name that can't be one, a ca_file that is gone: RequestException is an OSError too.
-                raise NoAnswer(f"{where}: {words(error)}; check url, proxy and ca_file", lasting=True) from error
+                raise NoAnswer(
+                    f"{where}: {words(error)}; check url, proxy, ca_file and client_cert", lasting=True
+                ) from error
 
     def lane(self) -> Lane:
         """A new one. Whoever made it closes its adapter."""

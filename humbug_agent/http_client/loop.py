@@ -35,9 +35,12 @@ READ_BYTES = 16 * 1024
 
 
 class Question(NamedTuple):
-    """A request. ``headers`` are those that differ from one to the other, of the same names each time."""
+    """A request. ``headers`` are those that differ from one to the other, of the same names each time.
 
-    number: int
+    ``numbers`` are of what is asked with it, for who asks.
+    """
+
+    numbers: tuple[int, ...]
     body: bytes
     headers: Mapping[str, str]
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from io import BufferedReader, RawIOBase
-from ssl import SSLSocket, SSLWantReadError
+from ssl import SSLError, SSLSocket, SSLWantReadError
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -110,7 +110,10 @@ def begin(watch: Watch) -> None:
 
 
 def _unasked(sock: socket.socket, poll: select.poll) -> bytes | None:
-    """The beginning of what waits to be read there; blank: only its end does; None: nothing."""
+    """The beginning of what waits to be read there; blank: only its end does; None: nothing.
+
+    Raises SSLError: the other side says why it ends.
+    """
     if not poll.poll(0) and not (isinstance(sock, SSLSocket) and sock.pending()):
         return None
     patience = sock.gettimeout()
@@ -119,6 +122,8 @@ def _unasked(sock: socket.socket, poll: select.poll) -> bytes | None:
         return sock.recv(16)
     except NOTHING_YET:
         return None
+    except SSLError:
+        raise
     except OSError:
         return b""
     finally:
@@ -222,7 +227,10 @@ class Connection(HTTPConnection):
             return True
         if self.sock is None or self._answer is None or self._watch.common.apart:
             return False
-        behind = self._answer.reader.behind or _unasked(self.sock, self._poll)
+        try:
+            behind = self._answer.reader.behind or _unasked(self.sock, self._poll)
+        except SSLError:
+            behind = b""
         if behind is None:
             return True
         self._watch.doubted = self.doubt(behind)

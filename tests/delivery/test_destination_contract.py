@@ -1,16 +1,22 @@
-"""What every type of destination keeps, tried over each against a real receiver."""
+"""What every type of destination that is asked over HTTP keeps, tried over each against a real receiver."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
 
 import pytest
 
 from humbug_agent.cdr import Batch
 from humbug_agent.delivery.delivery import Delivery
-from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations.contract import Answer, DeliveryError, Destination, Later, Outcome, Refused
-from humbug_agent.flat import Flat, flatten
+from humbug_agent.destinations.contract import Batch as Together
+from humbug_agent.destinations.webhook.destination import Webhook
+from humbug_agent.destinations.webhook.settings import WebhookSettings
+from humbug_agent.flat import flatten
+from humbug_agent.ini import Section
+from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.outbox import queries
 from humbug_agent.outbox.outbox import Outbox
 from tests.kit.calls import call
@@ -19,6 +25,7 @@ from tests.kit.rude import Act, Rude
 Make = Callable[..., Destination]
 
 CALLS = 50
+NUMBERS = NumbersSettings(None, 9, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +41,21 @@ def does(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=DESTINATIONS)
+OVER_HTTP = ("humbug", "webhook")
+
+
+def a_webhook(url: str, **changes: Any) -> Destination:
+    section = {"url": url} | {name: str(value) for name, value in changes.items()}
+    return Webhook(WebhookSettings.read("webhook", Section("destination webhook", section, [])), UTC, NUMBERS)
+
+
+@pytest.fixture(params=OVER_HTTP)
 def there(request: pytest.FixtureRequest, does: str, humbug: Make) -> Iterator[There]:
-    kind = request.param
-    assert kind == "humbug", f"say here how a {kind} and its receiver are made"
     status = {"takes all": 200, "refuses all": 400, "is busy": 503, "is away": 200}[does]
     with Rude(lambda _: Act(status=status)) as server:
         url = "http://127.0.0.1:9/" if does == "is away" else server.url
-        destination = humbug(url, timeout=2, connections=4)
+        make = humbug if request.param == "humbug" else a_webhook
+        destination = make(url, timeout=2, connections=4)
         yield There(destination, lambda: len(server.requests))
         destination.close()
 
@@ -53,7 +67,7 @@ def sent(destination: Destination, numbers: Sequence[int]) -> dict[int, Outcome]
     while waiting or under_way:
         assert time.monotonic() < until, f"{len(came)} of {len(numbers)} came back"
         now = [waiting.pop(0) for _ in range(min(destination.connections - under_way, len(waiting)))]
-        destination.begin([(number, flatten(call(number))) for number in now])
+        destination.begin([[(number, flatten(call(number)))] for number in now])
         found = destination.collect(1.0)
         assert not came.keys() & dict(found).keys()
         assert len(found) == len(dict(found))
@@ -104,10 +118,10 @@ def test_a_fault_in_a_destination_costs_an_attempt_of_these_calls_and_no_more(
         destination = humbug(server.url, timeout=2, connections=4)
         begin = destination.begin
 
-        def faulty(calls: Sequence[tuple[int, Flat]]) -> None:
+        def faulty(batches: Sequence[Together]) -> None:
             if next(faults, False):
                 raise RuntimeError("nobody foresaw it")
-            begin(calls)
+            begin(batches)
 
         monkeypatch.setattr(destination, "begin", faulty)
         delivery, until = Delivery(destination), time.monotonic() + 30

@@ -375,7 +375,7 @@ def test_an_answer_that_came_while_the_process_stood_still_is_one(
 
         for rest in (*before, "0.2"):
             came.clear()
-            destination.begin([(number, flatten(call(number))) for number in range(8)])
+            destination.begin([[(number, flatten(call(number)))] for number in range(8)])
             assert server.stdout.readline() == "asked\n"
             if rest != "0":
                 # Whoever keeps the interpreter's lock stops all threads, as SIGSTOP does.

@@ -33,7 +33,7 @@ def collected(loop: Loop, count: int) -> list[int]:
     while len(found) < count:
         came = loop.collect(5)
         assert came
-        found += [one.question.number for one in came if one.question]
+        found += [number for one in came if one.question for number in one.question.numbers]
     return found
 
 
@@ -47,7 +47,7 @@ def answer(connection: socket.socket, number: int) -> None:
 
 
 def question(number: int) -> Question:
-    return Question(number, b"call=%d" % number, {})
+    return Question((number,), b"call=%d" % number, {})
 
 
 def test_a_connection_is_used_again_once_what_came_over_it_was_collected(server: socket.socket, loop: Loop) -> None:

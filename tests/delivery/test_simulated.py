@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -83,11 +83,15 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def scene(blank: Path, call: Call) -> Make:
-    """Makes a scene: the calls that wait, the receiver's phases, its connections, and how the clock is set."""
+    """Makes a scene: the calls that wait, the receiver's phases, its connections, how the clock is set, its batch."""
 
     @contextmanager
     def make(
-        calls: int, phases: Sequence[Phase], connections: int = 4, settings: Sequence[tuple[float, float]] = ()
+        calls: int,
+        phases: Sequence[Phase],
+        connections: int = 4,
+        settings: Sequence[tuple[float, float]] = (),
+        batch: int = 1,
     ) -> Iterator[Scene]:
         with TemporaryDirectory() as folder:
             path = Path(shutil.copy(blank, folder))
@@ -95,7 +99,7 @@ def scene(blank: Path, call: Call) -> Make:
                 # What is in doubt after a power cut is not what this is about.
                 outbox.db.conn.execute("PRAGMA synchronous = OFF")
                 clock = SimulatedClock(settings)
-                receiver = Receiver(clock, phases, connections)
+                receiver = Receiver(clock, phases, connections, batch)
                 outbox.accept("test", Batch([call(number) for number in range(1, calls + 1)], [], None), ["humbug"])
                 yield Scene(outbox, clock, receiver, Delivery(receiver, clock=clock))
 
@@ -171,6 +175,30 @@ def test_every_call_is_delivered_once_the_receiver_is_well_and_none_is_tried_too
         assert there.states() == {each: "dead" if each in refused else "sent" for each in range(1, calls + 1)}
         assert there.receiver.most <= connections
         check_gaps(there.tries)
+
+
+@settings(max_examples=50)
+@given(connections=st.integers(1, 4), batch=st.sampled_from((2, 5, 16, 17, 300)), bad=st.sets(st.integers(1, 300)))
+def test_of_batches_those_that_are_refused_are_dead_alone_and_all_others_arrive_soon(
+    scene: Make, connections: int, batch: int, bad: set[int]
+) -> None:
+    with scene(300, [Phase(EVER, "refuses", these=frozenset(bad))], connections, batch=batch) as there:
+        there.run(30.0)
+        assert there.states() == {each: "dead" if each in bad else "sent" for each in range(1, 301)}
+        tried = Counter(one.call for one in there.tries)
+        # A sixteenth each time: 300, 18, 1.
+        assert max(tried.values()) <= 4
+        assert there.receiver.most <= connections
+
+
+@settings(max_examples=50)
+@given(connections=st.integers(1, 4), batch=st.sampled_from((2, 16, 100)), bad=st.sets(st.integers(1, 300), max_size=9))
+def test_of_batches_those_that_fail_again_and_again_are_alone_in_the_end_and_hold_up_no_other(
+    scene: Make, connections: int, batch: int, bad: set[int]
+) -> None:
+    with scene(300, [Phase(EVER, "odd", these=frozenset(bad))], connections, batch=batch) as there:
+        there.run(240.0)
+        assert there.states() == {each: "waiting" if each in bad else "sent" for each in range(1, 301)}
 
 
 @settings(max_examples=50)

@@ -105,7 +105,7 @@ def test_once_it_said_more_than_it_was_asked_no_connection_that_is_kept_is_used(
         destination = humbug(server.url, timeout=60)
 
         def come(*numbers: int) -> dict[int, Any]:
-            destination.begin([(number, flatten(call(number))) for number in numbers])
+            destination.begin([[(number, flatten(call(number)))] for number in numbers])
             came: dict[int, Any] = {}
             until(lambda: came.update(destination.collect(0.1)) or len(came) == len(numbers), 10, "the answers")
             return came

@@ -35,7 +35,7 @@ class Sending(Humbug):
                 self.send(warm)
         with self._turn():
             number = self._numbers[record.identity] = len(self._numbers)
-            self.begin([(number, flatten(record))])
+            self.begin([[(number, flatten(record))]])
         while number not in self._outcomes:
             with self._turn():
                 self._outcomes |= dict(self.collect(0.02))

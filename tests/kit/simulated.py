@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 
 from humbug_agent.cdr import Record
 from humbug_agent.delivery.clock import Clock
-from humbug_agent.destinations.contract import Answer, Later, Misconfigured, Outcome, Preview, Refused
+from humbug_agent.destinations.contract import (
+    Answer,
+    Batch,
+    DeliveryError,
+    Later,
+    Misconfigured,
+    Outcome,
+    Preview,
+    Refused,
+)
 from humbug_agent.flat import Flat
 
 BEGAN = 1_800_000_000.0
@@ -29,13 +38,18 @@ class SimulatedClock(Clock):
 class Phase:
     """What the receiver does until ``end``: ``does`` is ok, busy, silent, refuses, locked or odd.
 
-    ``asks`` is the Retry-After of a busy one. An odd one is busy for every ``each``-th call only.
+    ``asks`` is the Retry-After of a busy one. An odd one is busy for every ``each``-th call only, one that
+    refuses does so for these; where there are ``these``, for them.
     """
 
     end: float
     does: str
     asks: float | None = None
     each: int = 1
+    these: frozenset[int] | None = None
+
+    def is_of(self, number: int) -> bool:
+        return number in self.these if self.these is not None else number % self.each == 0
 
 
 @dataclass
@@ -60,6 +74,7 @@ class Receiver:
     clock: SimulatedClock
     phases: Sequence[Phase]
     connections: int = 4
+    batch: int = 1
     name: str = "humbug"
     where: str = "here"
     latency: float = 0.05
@@ -68,35 +83,39 @@ class Receiver:
     """So many were under way at once."""
     probing: Callable[[], bool] = lambda: False
     """Whether what is sent now is a probe: only the delivery knows."""
-    _under_way: list[Try] = field(default_factory=list)
+    _under_way: list[list[Try]] = field(default_factory=list)
 
     def phase(self) -> Phase:
         return next(phase for phase in self.phases if self.clock.now < phase.end)
 
     def answer(self, call: Flat) -> Outcome:
         phase, number = self.phase(), int.from_bytes(call.identity, "big")
-        if phase.does == "busy" or (phase.does == "odd" and number % phase.each == 0):
+        if phase.does == "busy" or (phase.does == "odd" and phase.is_of(number)):
             return Later("answered 503", Answer(503), phase.asks)
         if phase.does == "silent":
             return Later("timed out")
         if phase.does == "locked":
             return Misconfigured("answered 401", Answer(401))
-        if phase.does == "refuses" and number % phase.each == 0:
+        if phase.does == "refuses" and phase.is_of(number):
             return Refused("answered 400", Answer(400))
         return Answer(200)
 
-    def begin(self, calls: Sequence[tuple[int, Flat]]) -> None:
+    def begin(self, batches: Sequence[Batch]) -> None:
         now = self.clock.now
-        begun = [Try(each, now, now + self.latency, self.answer(call), self.probing()) for each, call in calls]
-        self.tries += begun
-        self._under_way += begun
+        for batch in batches:
+            assert 0 < len(batch) <= self.batch
+            outcomes = [self.answer(flat) for _, flat in batch]
+            outcome = next((one for one in outcomes if isinstance(one, DeliveryError)), outcomes[0])
+            begun = [Try(each, now, now + self.latency, outcome, self.probing()) for each, _ in batch]
+            self.tries += begun
+            self._under_way.append(begun)
         self.most = max(self.most, len(self._under_way))
 
     def collect(self, wait: float) -> list[tuple[int, Outcome]]:
-        until = min([self.clock.now + wait, *(one.back for one in self._under_way)])
+        until = min([self.clock.now + wait, *(one.back for one, *_ in self._under_way)])
         self.clock.now = until
-        came = [one for one in self._under_way if one.back <= until]
-        self._under_way = [one for one in self._under_way if one.back > until]
+        came = [one for batch in self._under_way for one in batch if one.back <= until]
+        self._under_way = [batch for batch in self._under_way if batch[0].back > until]
         return [(one.call, one.outcome) for one in came]
 
     def doubted(self) -> list[int]:

@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 
 from humbug_agent import __version__
 from humbug_agent.cdr import Direction, Record
-from humbug_agent.destinations.contract import Answer, Later, Outcome, Preview, Refused, Unsendable
+from humbug_agent.destinations.contract import Answer, Batch, Later, Outcome, Preview, Refused, Unsendable
 from humbug_agent.destinations.http import Poster, judge
 from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.flat import CALL, Flat, flatten, shown, texts
@@ -40,7 +40,7 @@ class Humbug:
 
     def __init__(self, settings: HumbugSettings, zone: tzinfo, numbers: NumbersSettings) -> None:
         self.name = settings.name
-        self.connections = settings.connections
+        self.connections, self.batch = settings.connections, 1
         self._settings = settings
         self._zone = zone
         self._country = numbers.country
@@ -57,9 +57,9 @@ class Humbug:
         self.where = self._poster.place
         self._judged = lru_cache(SAME_ANSWERS)(self._judge)
 
-    def begin(self, calls: Sequence[tuple[int, Flat]]) -> None:
+    def begin(self, batches: Sequence[Batch]) -> None:
         now = self._now()
-        self._poster.begin(calls, lambda flat: self._request(flat, now))
+        self._poster.begin(batches, lambda flats: self._request(flats[0], now))
 
     def collect(self, wait: float) -> list[tuple[int, Outcome]]:
         return self._poster.collect(wait, self._judged)

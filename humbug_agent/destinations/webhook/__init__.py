@@ -1,0 +1,1 @@
+"""The destination type webhook: signed JSON to any URL."""
