@@ -144,11 +144,16 @@ def test_nobody_imports_from_a_home_but_who_lives_there() -> None:
                 assert path.is_relative_to(home) or not f"{name}.".startswith(f"{inside}."), f"{path} imports {name}"
 
 
-def test_sql_is_in_the_outbox_and_in_the_receivers_store() -> None:
+def test_sql_is_in_the_outbox_in_the_receivers_store_and_at_a_database_of_others() -> None:
+    """A type that is a database holds in its own home what it says to it."""
     for path in FILES:
-        at_home = path.parent.name == "outbox" or path == PACKAGE / "receiver/store.py"
+        at_home = path.parent.name in ("outbox", "postgresql") or path == PACKAGE / "receiver/store.py"
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-        asked = [call for call in calls if re.search(r"\.(execute|executemany|executescript)$", ast.unparse(call.func))]
+        asked = [
+            call
+            for call in calls
+            if re.search(r"\.(execute|executemany|executescript|send_query|send_query_params)$", ast.unparse(call.func))
+        ]
         assert at_home or not asked, f"{path}, line {asked[0].lineno}"
 
 

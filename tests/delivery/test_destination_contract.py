@@ -1,4 +1,4 @@
-"""What every type of destination keeps, tried over each against a real receiver."""
+"""What every type of destination that is asked over HTTP keeps, tried over each against a real receiver."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,6 @@ import pytest
 
 from humbug_agent.cdr import Batch
 from humbug_agent.delivery.delivery import Delivery
-from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations.contract import Answer, DeliveryError, Destination, Later, Outcome, Refused
 from humbug_agent.destinations.contract import Batch as Together
 from humbug_agent.flat import flatten
@@ -35,10 +34,11 @@ def does(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=DESTINATIONS)
-def there(request: pytest.FixtureRequest, does: str, humbug: Make) -> Iterator[There]:
-    kind = request.param
-    assert kind == "humbug", f"say here how a {kind} and its receiver are made"
+OVER_HTTP = ("humbug",)
+
+
+@pytest.fixture(params=OVER_HTTP)
+def there(does: str, humbug: Make) -> Iterator[There]:
     status = {"takes all": 200, "refuses all": 400, "is busy": 503, "is away": 200}[does]
     with Rude(lambda _: Act(status=status)) as server:
         url = "http://127.0.0.1:9/" if does == "is away" else server.url
