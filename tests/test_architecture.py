@@ -42,7 +42,7 @@ MAY_IMPORT = {
         "backoff", "board", "cdr", "flat", "host", "http_client", "http_server", "ini", "listening", "pbx_host",
         "scrub", "text", "words",
     },
-    "destinations": {"cdr", "flat", "http_client", "ini", "numbers", "scrub"},
+    "destinations": {"cdr", "flat", "http_client", "ini", "numbers", "scrub", "words"},
     # What a host needs: it knows both sides of the wire, and none of the types in particular.
     "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
     "receiver": {"http_server", "ini"},
@@ -165,6 +165,20 @@ def test_click_is_in_the_command_line_alone() -> None:
 def test_delivery_knows_no_destination_in_particular() -> None:
     found = {name for path in (PACKAGE / "delivery").glob("*.py") for name in imports(path)}
     assert {name for name in found if room(name) == "destinations"} == {"humbug_agent.destinations.contract"}
+
+
+def test_a_destination_loads_what_it_needs_where_something_is_sent_there() -> None:
+    """Who has none of that type has not installed it; and who has is to have no more than the rest of it costs."""
+    script = (
+        "import sys; from datetime import UTC; from humbug_agent import destinations as d; from humbug_agent.ini "
+        "import Section; from humbug_agent.numbers.settings import NumbersSettings as N\n"
+        "for kind in d.DESTINATIONS: d.make_destination(d.settings_of(kind).read('x', Section('x', {'api_key': 'x'}, "
+        "[])), UTC, N(None, 9, ''))\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "humbug_agent.destinations.nats.destination" in loaded
+    assert {"psycopg", "nats"} & set(loaded) == set()
 
 
 def test_status_loads_no_more_than_it_needs() -> None:

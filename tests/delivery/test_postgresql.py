@@ -1,5 +1,6 @@
 """What is PostgreSQL's own among destinations: its table, its refusals, its rights and its TLS, at a real server."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -261,3 +262,11 @@ def test_of_another_host_the_certificate_is_checked_and_less_is_warned_about() -
     assert warned(host="127.0.0.1", sslmode="disable") == []
     assert "unencrypted" in warned(host="db.example.org", sslmode="disable")[0]
     assert "verify-full" in warned(host="db.example.org", sslmode="require")[0]
+
+
+def test_without_psycopg_it_pauses_and_says_what_to_install(
+    server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.setitem(sys.modules, "psycopg.pq", None)
+    assert "pip install 'humbug-agent[postgresql]'" in failed(server, Misconfigured)

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import psycopg
 
+from tests.kit.nats_server import NatsServer
 from tests.kit.paths import TOP
 from tests.kit.postgresql_server import USER, PostgresqlServer
 from tests.kit.rude import Act, Request, Rude
@@ -216,4 +217,56 @@ class PostgresqlPlace(Place):
         self.server.ask(f'SET ROLE "{USER}"; {sql}')
 
 
-PLACES: dict[str, type[Place]] = {place.type: place for place in (HumbugPlace, PostgresqlPlace)}
+class NatsPlace(Place):
+    """A real server. What holds it up is SIGSTOP."""
+
+    type = "nats"
+    once = True
+    refuses_calls = False
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = NatsServer()
+        self._frozen: list[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.__exit__()
+
+    def lines(self, *, wrong: bool = False) -> str:
+        return self.server.lines(**({"password": "another"} if wrong else {})) + "pbx = here\ntimeout = 2\n"
+
+    def arrived(self) -> Sequence[str]:
+        if self._frozen is not None:
+            return self._frozen
+        return [str(event["data"]["uniqueid"]) for event in self.server.events()]
+
+    def away(self) -> None:
+        self.server.kill()
+
+    def back(self) -> None:
+        self.server.start()
+
+    def hold(self) -> None:
+        self.freeze()
+
+    def held(self) -> bool:
+        return self.server.is_waited_for()
+
+    def go_on(self) -> None:
+        self.thaw()
+
+    def freeze(self) -> None:
+        # While it is, nobody can ask.
+        self._frozen = list(self.arrived())
+        self.server.freeze()
+
+    def thaw(self) -> None:
+        self.server.thaw()
+        self._frozen = None
+
+
+PLACES: dict[str, type[Place]] = {place.type: place for place in (HumbugPlace, NatsPlace, PostgresqlPlace)}
