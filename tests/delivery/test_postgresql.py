@@ -210,6 +210,15 @@ def test_a_database_without_some_characters_refuses_the_calls_that_have_them(ser
     assert isinstance(only(server, call(2, clid="Zoë"), database="narrow"), Answer)
 
 
+def test_why_a_row_is_refused_quotes_nothing_of_it(server: PostgresqlServer) -> None:
+    only(server, call(1))
+    server.ask("ALTER TABLE cdr ADD CHECK (dst <> '+41440000002')")
+    said = failed(server, Refused, call(2))
+    assert "violates check constraint" in said
+    assert "+4144" not in said
+    assert "Desk" not in said
+
+
 def test_a_connection_that_the_server_ended_meanwhile_costs_no_call_an_attempt(server: PostgresqlServer) -> None:
     with closing(made(server)) as destination:
         assert isinstance(sent(destination, call(1))[0], Answer)

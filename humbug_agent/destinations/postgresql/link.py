@@ -201,9 +201,9 @@ def _failure(result: "PGresult") -> Failure:
     def field(which: DiagnosticField) -> str:
         return (result.error_field(which) or b"").decode("utf-8", "replace")
 
-    primary, detail = field(DiagnosticField.MESSAGE_PRIMARY), field(DiagnosticField.MESSAGE_DETAIL)
-    text = primary or result.error_message.decode("utf-8", "replace")
-    return Failure(field(DiagnosticField.SQLSTATE), f"{text} ({detail})" if detail else text)
+    # Its details quote the row, and with it numbers and names.
+    text = field(DiagnosticField.MESSAGE_PRIMARY) or result.error_message.decode("utf-8", "replace")
+    return Failure(field(DiagnosticField.SQLSTATE), text)
 
 
 def _text(result: "PGresult", row: int, column: int) -> str | None:
