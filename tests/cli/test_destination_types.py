@@ -41,7 +41,7 @@ def run(place: Place, tmp_path: Path) -> Run:
             f"[destination there]\ntype = {place.type}\n{place.lines(wrong=wrong)}"
         )
         command = [PROGRAM, "--config", str(ini), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
         said = done.stdout + done.stderr
         assert done.returncode == code, said
         for word in (nats_server.PASSWORD, postgresql_server.PASSWORD):
