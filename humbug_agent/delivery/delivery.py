@@ -202,7 +202,7 @@ class Delivery:
     def _next(self) -> list[Due]:
         """Some of what is ready that may go together: the first, and those behind it that failed as often."""
         first = self._ready.popleft()
-        most = 1 if first.test else max(1, self._destination.batch >> SMALLER_BITS * first.attempts)
+        most = 1 if first.test else max(1, self._destination.batch >> SMALLER_BITS * max(first.attempts, 0))
         if most == 1:
             return [first]
         batch, others = [first], list[Due]()
