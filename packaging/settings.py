@@ -26,10 +26,22 @@ from humbug_agent.sources import settings_of as source_settings
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "agent.ini.example"
 
+
+def kind_of(section: str, type_: str) -> str:
+    """What the page calls a type; that of a source and of a destination has its section's first word before it."""
+    return f"{section.partition(' ')[0]} {type_}" if type_ in SOURCES and type_ in DESTINATIONS else type_
+
+
 READERS: Mapping[str, Callable[[Section], Any]] = {
     "agent": AgentSettings.read,
-    **{name: lambda section, name=name: source_settings(name).read("name", section) for name in SOURCES},
-    **{name: lambda section, name=name: destination_settings(name).read("name", section) for name in DESTINATIONS},
+    **{
+        kind_of("source", name): lambda section, name=name: source_settings(name).read("name", section)
+        for name in SOURCES
+    },
+    **{
+        kind_of("destination", name): lambda section, name=name: destination_settings(name).read("name", section)
+        for name in DESTINATIONS
+    },
     "numbers": NumbersSettings.read,
     "status": StatusSettings.read,
 }
@@ -134,7 +146,7 @@ def in_example(text: str) -> Iterator[tuple[str, dict[str, str]]]:
     for section in re.split(r"^#?(?=\[.+\]$)", text, flags=re.MULTILINE)[1:]:
         title = section[1 : section.index("]")]
         found = dict(re.findall(r"^#?(\w+) =(?: (.+))?$", section, re.MULTILINE))
-        yield found.pop("type", title), found
+        yield kind_of(title, found.pop("type", title)), found
 
 
 def page() -> str:
@@ -153,7 +165,7 @@ def page() -> str:
 
 
 def title(kind: str) -> str:
-    return kind if kind in SOURCES or kind in DESTINATIONS else f"[{kind}]"
+    return f"[{kind}]" if kind in ("agent", "numbers", "status") else kind
 
 
 def table(settings: list[Setting]) -> str:
@@ -172,7 +184,7 @@ def table(settings: list[Setting]) -> str:
 def common(settings: list[Setting]) -> str:
     rows = ["| setting | of | what it is, and when to change it |", "| --- | --- | --- |"]
     for key, words in COMMON.items():
-        types = [f"[{one.kind}](#{one.kind})" for one in settings if one.common and one.key == key]
+        types = [f"[{one.kind}](#{one.kind.replace(' ', '-')})" for one in settings if one.common and one.key == key]
         rows.append(f"| `{key}` | {', '.join(types)} | {_cell(words.about)} |")
     return "\n".join(rows)
 

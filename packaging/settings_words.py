@@ -45,11 +45,15 @@ KINDS: Mapping[str, str] = {
     "boxis": "`[source NAME]` with `type = boxis`: a hosted PBX ([how](sources/hosted.md)).",
     "fusionpbx": "`[source NAME]` with `type = fusionpbx`: FusionPBX's billing API ([how](sources/hosted.md)).",
     "mysql": "`[source NAME]` with `type = mysql`: Asterisk's own database, as FreePBX has it ([how](mysql.md)).",
-    "postgresql": "`[source NAME]` with `type = postgresql`: FusionPBX's own database "
+    "source postgresql": "`[source NAME]` with `type = postgresql`: FusionPBX's own database "
     "([how](postgresql-source.md)). What is not said of the login is taken from `/etc/fusionpbx/config.conf`, where "
     "the daemon may read it.",
     "humbug": "`[destination NAME]` with `type = humbug`: Humbug's receiver, or one that speaks like it "
     "([how](destinations.md)).",
+    "webhook": "`[destination NAME]` with `type = webhook`: JSON by POST, signed ([how](webhook.md)).",
+    "destination postgresql": "`[destination NAME]` with `type = postgresql`: a table of PostgreSQL "
+    "([how](destinations/postgresql.md)).",
+    "nats": "`[destination NAME]` with `type = nats`: a stream of NATS JetStream ([how](destinations/nats.md)).",
     "numbers": "How telephone numbers are written that leave the agent.",
     "status": "The [live board](board.md), IPPS, `/metrics` and `/healthz`. Without this section there is no HTTP "
     "at all.",
@@ -297,7 +301,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         ),
         "timeout": Words("30", "How long one question may take.", "seconds"),
     },
-    "postgresql": {
+    "source postgresql": {
         "host": Words(
             "/var/run/postgresql",
             "Where PostgreSQL is: a host, or the directory of its Unix socket.",
@@ -319,6 +323,57 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
             "spare a PBX that is busy.",
             "rows",
         ),
+    },
+    "webhook": {
+        "url": Words("https://hooks.example.org/cdr", "Where the JSON goes. `https://` where it offers that."),
+        "secret": Words(
+            "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+            "Each request is signed with it, as Standard Webhooks says, so that the receiver knows whom it is from.",
+            may="`whsec_` and base64",
+        ),
+        "headers": Words(
+            "X-Tenant: zurich-1",
+            "Headers of your own, such as a token; more of them on the lines below, indented. None is shown anywhere.",
+            may="NAME: VALUE",
+        ),
+        "fields": Words(
+            "src, dst, start, billsec",
+            "What is said of a call. Fewer where the receiver need not know all.",
+            default="all there is",
+        ),
+        "batch": Words("100", "How many calls go in one request: from 2 on, the body is an array."),
+        "connections": Words("8", "How many requests are sent side by side."),
+        "client_cert": Words("/etc/humbug-agent/client.pem", "A client certificate, where the receiver asks for one."),
+        "client_key": Words("/etc/humbug-agent/client.key", "Its key, where the certificate's file does not hold it."),
+    },
+    "destination postgresql": {
+        "host": Words("db.example.org", "A host, or the folder of the server's Unix socket."),
+        "port": Words("5433", "The server's port."),
+        "database": Words("calls", "The database."),
+        "user": Words("pbx", "The user that the agent logs in as."),
+        "password": Words("a-long-word", "That user's password. Not needed where the server trusts the user's name."),
+        "sslmode": Words("verify-ca", "How TLS is used. Of another host the certificate is checked by default."),
+        "table": Words("billing.cdr", "TABLE or SCHEMA.TABLE."),
+        "create": Words("no", "Whether the agent makes the table, and adds the columns that it lacks."),
+        "pbx": Words("zurich-1", "What stands in the column `pbx`.", default="the name of this host"),
+        "batch": Words("1000", "Calls that are inserted at once, as one transaction."),
+        "timeout": Words("5", "For connecting, and for each insert.", unit="seconds"),
+    },
+    "nats": {
+        "url": Words(
+            "tls://nats.example.org:4222",
+            "`nats://HOST:PORT` or `tls://…`, parted by commas.",
+            default="this host's port 4222",
+        ),
+        "user": Words("pbx", "The user that the agent logs in as."),
+        "password": Words("a-long-word", "That user's password."),
+        "token": Words("a-long-word", "A token, instead of user and password."),
+        "stream": Words("CALLS", "The stream."),
+        "create": Words("no", "Whether the agent makes the stream where it is not there."),
+        "replicas": Words("3", "How many servers of a cluster keep a stream that the agent makes."),
+        "subject": Words("cdr.{pbx}.{id}", "Of each message. By `{id}` the server refuses what it has already."),
+        "pbx": Words("zurich-1", "What stands for `{pbx}`.", default="the name of this host"),
+        "timeout": Words("5", "For connecting, and for each acknowledgement.", unit="seconds"),
     },
     "humbug": {
         "url": Words("https://receiver.example.org/receiver.php", "The receiver. `https://` where it offers that."),

@@ -42,7 +42,7 @@ MAY_IMPORT = {
         "backoff", "board", "cdr", "flat", "host", "http_client", "http_server", "ini", "listening", "pbx_host",
         "scrub", "text", "words",
     },
-    "destinations": {"cdr", "flat", "http_client", "ini", "numbers", "scrub"},
+    "destinations": {"cdr", "flat", "http_client", "ini", "numbers", "scrub", "words"},
     # What a host needs: it knows both sides of the wire, and none of the types in particular.
     "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
     "receiver": {"http_server", "ini"},
@@ -155,7 +155,11 @@ def test_sql_is_in_the_outbox_in_the_receivers_store_and_in_the_homes_of_databas
     for path in FILES:
         at_home = path.parent in spoken or path == PACKAGE / "receiver/store.py"
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-        asked = [call for call in calls if re.search(r"\.(execute|executemany|executescript)$", ast.unparse(call.func))]
+        asked = [
+            call
+            for call in calls
+            if re.search(r"\.(execute|executemany|executescript|send_query|send_query_params)$", ast.unparse(call.func))
+        ]
         assert at_home or not asked, f"{path}, line {asked[0].lineno}"
 
 
@@ -167,6 +171,21 @@ def test_click_is_in_the_command_line_alone() -> None:
 def test_delivery_knows_no_destination_in_particular() -> None:
     found = {name for path in (PACKAGE / "delivery").glob("*.py") for name in imports(path)}
     assert {name for name in found if room(name) == "destinations"} == {"humbug_agent.destinations.contract"}
+
+
+def test_a_destination_loads_what_it_needs_where_something_is_sent_there() -> None:
+    """Who has none of that type has not installed it; and who has is to have no more than the rest of it costs."""
+    script = (
+        "import sys; from datetime import UTC; from humbug_agent import destinations as d; from humbug_agent.ini "
+        "import Section; from humbug_agent.numbers.settings import NumbersSettings as N\n"
+        "given = {'webhook': {'url': 'http://localhost/'}, 'humbug': {'api_key': 'x'}}\n"
+        "for kind in d.DESTINATIONS: d.make_destination(d.settings_of(kind).read('x', Section('x', given.get(kind, {}), "
+        "[])), UTC, N(None, 9, ''))\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "humbug_agent.destinations.nats.destination" in loaded
+    assert {"psycopg", "nats"} & set(loaded) == set()
 
 
 def test_status_loads_no_more_than_it_needs() -> None:

@@ -44,6 +44,12 @@ class Example:
     def kind(self) -> str:
         return self.settings.get("type", self.title)
 
+    @property
+    def heading(self) -> str:
+        """What docs/settings.md calls it; a type may be one of a source, and one of a destination."""
+        both = self.kind in sources.SOURCES and self.kind in destinations.DESTINATIONS
+        return f"{self.title.partition(' ')[0]} {self.kind}" if both else self.kind
+
     def make(self, **values: str) -> tuple[Any, list[str], set[str]]:
         """With these values only: the settings that come of it, the mistakes, and what was asked for."""
         makers: dict[str, Callable[[str, Section], Any]] = {

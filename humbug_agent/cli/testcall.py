@@ -13,7 +13,7 @@ from datetime import datetime, tzinfo
 from humbug_agent.cdr import CDR, Disposition, digest
 from humbug_agent.config import Config
 from humbug_agent.destinations.contract import Answer, Destination, Misconfigured, Outcome, Refused
-from humbug_agent.flat import flatten
+from humbug_agent.flat import TEST, flatten
 from humbug_agent.outbox import lock, testing
 from humbug_agent.outbox.lock import AgentError
 from humbug_agent.outbox.outbox import Outbox
@@ -112,7 +112,7 @@ def _directly(config: Config, destination: Destination, record: CDR, say: Say) -
     """By this command: what no daemon would take from the outbox must not wait there."""
     say("sending", f"to {destination.where}, by this command: no humbug-agent runs with {config.path}")
     began = time.monotonic()
-    destination.begin([[(0, flatten(record))]])
+    destination.begin([[(0, flatten(record)._replace(event=TEST))]])
     outcomes: list[tuple[int, Outcome]] = []
     # The destination's own timeout ends it.
     while not outcomes:
@@ -134,7 +134,7 @@ def _directly(config: Config, destination: Destination, record: CDR, say: Say) -
         uniqueid=record.uniqueid,
         parameters=destination.preview(record).parameters,
         accepted=None,
-        answered=_now(config) if answer.status is not None else None,
+        answered=_now(config) if answer.status is not None or not reason else None,
         status=answer.status,
         answer=answer.text,
         reason=reason,
@@ -228,7 +228,7 @@ class _Through:
             uniqueid=self._record.uniqueid,
             parameters=self._destination.preview(self._record).parameters,
             accepted=accepted,
-            answered=iso(found.tried, self._config.agent.timezone) if found and found.status is not None else None,
+            answered=iso(found.tried, self._config.agent.timezone) if found and (good or found.status) else None,
             status=found.status if found else None,
             answer=found.reply if found else "",
             reason=reason,
@@ -238,7 +238,8 @@ class _Through:
 
 def _say_answer(say: Say, answer: Answer, reason: str, took: float) -> None:
     if answer.status is None:
-        say("failed", f"after {took:.1f} s: {reason}")
+        # Not all that take calls have a status to say.
+        say("failed" if reason else "answered", f"after {took:.1f} s: {reason or answer.text}")
         return
     say("answered", f"{answer.status} after {took:.1f} s")
     if answer.text.strip():
@@ -253,8 +254,10 @@ def _advice(status: int | None, *, refused: bool, lasting: bool) -> str:
     ``refused``: for good, by status or by reject_pattern; ``lasting``: no call would get through.
     """
     if status is None:
+        if refused:
+            return "the receiver takes no such call: mend there what it says"
         if lasting:
-            return "mend the url, ca_file or proxy of the destination"
+            return "mend what that says: the address, credentials, ca_file or proxy of the destination, or the receiver"
         return "humbug-agent check tries the same address; look for a firewall or a proxy between here and there"
     if 200 <= status <= 299:
         return "compare the text with accept_pattern and reject_pattern of the destination"

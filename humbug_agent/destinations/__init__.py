@@ -9,7 +9,12 @@ from humbug_agent.destinations.contract import Destination
 from humbug_agent.destinations.settings import DestinationSettings
 from humbug_agent.numbers.settings import NumbersSettings
 
-DESTINATIONS = {"humbug": "humbug:Humbug", "webhook": "webhook:Webhook"}
+DESTINATIONS = {
+    "humbug": "humbug:Humbug",
+    "webhook": "webhook:Webhook",
+    "postgresql": "postgresql:Postgresql",
+    "nats": "nats:Nats",
+}
 """The type's word in agent.ini -> its folder in here, and its class in there: CLASS in destination.py sends calls, and
 CLASSSettings in settings.py reads agent.ini. The former is imported only where something is to be sent."""
 

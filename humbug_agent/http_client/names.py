@@ -32,7 +32,7 @@ def connect(
     give up. Raises TimeoutError then and when the time is over, gaierror where the name is not known, UnicodeError
     where it can't be one, and OSError.
     """
-    found = _look_up(host.strip("[]"), port, left, ended)
+    found = look_up(host.strip("[]"), port, left, ended)
     failed: OSError = TimeoutError()
     for number, (family, kind, protocol, _, where) in enumerate(found):
         # One that never answers leaves time for those behind it.
@@ -58,7 +58,8 @@ def connect(
     raise failed
 
 
-def _look_up(host: str, port: int, left: Callable[[], float], ended: Callable[[], bool]) -> Found:
+def look_up(host: str, port: int, left: Callable[[], float], ended: Callable[[], bool]) -> Found:
+    """The addresses of a host. Raises as `connect` does; whoever asks again after that waits for the same answer."""
     try:
         # For an address nobody need be asked.
         return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)

@@ -35,7 +35,11 @@ max_size_mb = 100000
 type = asterisk_csv
 path = {folder}/Master.csv
 
-[destination humbug]
+[destination there]
+{destination}
+"""
+
+HUMBUG = """\
 type = humbug
 url = {url}
 api_key = bench
@@ -153,12 +157,12 @@ def child(*arguments: str | Path) -> dict[str, Any]:
 
 
 class Site:
-    """A PBX of its own in ``folder``: Master.csv, outbox, agent.ini."""
+    """A PBX of its own in ``folder``: Master.csv, outbox, agent.ini with the lines of its ``destination``."""
 
-    def __init__(self, folder: Path, url: str, *, connections: int = 4) -> None:
+    def __init__(self, folder: Path, destination: str) -> None:
         folder.mkdir()
         self.csv, self.outbox, self.ini = folder / "Master.csv", folder / "outbox.db", folder / "agent.ini"
-        self.ini.write_text(INI.format(folder=folder, url=url, connections=connections))
+        self.ini.write_text(INI.format(folder=folder, destination=destination))
         self.ini.chmod(0o600)
         self.csv.touch()
         self.lines = 0

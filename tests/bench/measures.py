@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tests.bench import engines
 from tests.bench import peers as other_peers
-from tests.bench.lab import BenchError, Daemon, Receiver, Site, child, wait_for
+from tests.bench.lab import HUMBUG, BenchError, Daemon, Receiver, Site, child, wait_for
 
 ASTERISK_LINES = 3500
 """Lines a second: the most that Asterisk was seen to write on two cores."""
@@ -30,10 +31,23 @@ class Size:
     delivered: int
     followed: float
     sustained: float
+    drained: int
 
 
-QUICK = Size(rounds=1, read=4000, fast=1000, slow=1, backlog=50_000, delivered=1000, followed=2, sustained=1)
-FULL = Size(rounds=3, read=50_000, fast=20_000, slow=10, backlog=1_000_000, delivered=20_000, followed=15, sustained=20)
+QUICK = Size(
+    rounds=1, read=4000, fast=1000, slow=1, backlog=50_000, delivered=1000, followed=2, sustained=1, drained=2000
+)
+FULL = Size(
+    rounds=3,
+    read=50_000,
+    fast=20_000,
+    slow=10,
+    backlog=1_000_000,
+    delivered=20_000,
+    followed=15,
+    sustained=20,
+    drained=100_000,
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ class Bench:
     report: Report
 
     def site(self, name: str, *, connections: int = 4) -> Site:
-        return Site(self.folder / name, self.receiver.url, connections=connections)
+        return Site(self.folder / name, HUMBUG.format(url=self.receiver.url, connections=connections))
 
 
 def reading(bench: Bench) -> None:
@@ -289,6 +303,35 @@ def sustained(bench: Bench) -> None:
     report.add("sustained: peak memory of the daemon", peak, "MiB", at_most=80)
 
 
+def draining(bench: Bench) -> None:
+    """A backlog to each type of destination, one after the other: sending it, and nothing else."""
+    lines, receiver, report = bench.size.drained, bench.receiver, bench.report
+    humbug = bench.site("draining-humbug", connections=16)
+    receiver.reset()
+    rate, cpu = _drained(bench, "humbug", humbug)
+    report.count("drain: humbug", lines, humbug.sent(), receiver.stats())
+    for place in engines.present():
+        with place() as engine:
+            site = Site(bench.folder / f"draining-{engine.type}", f"type = {engine.type}\n{engine.lines()}")
+            own_rate, own_cpu = _drained(bench, engine.type, site, at_least=engine.at_least)
+            calls = engine.calls()
+        there = {"accepted": len(calls), "distinct": len(set(calls)), "duplicates": len(calls) - len(set(calls))}
+        report.count(f"drain: {engine.type}", lines, site.sent(), there)
+        report.ratio(f"drain: {engine.type}, ratio to humbug", own_rate / rate, worse="less")
+        report.ratio(f"drain: {engine.type}, CPU ratio to humbug", own_cpu / cpu, worse="more")
+
+
+def _drained(bench: Bench, name: str, site: Site, at_least: float | None = None) -> tuple[float, float]:
+    """Calls a second, and CPU seconds a call, of this program alone."""
+    site.grow(bench.size.drained)
+    child("read", site.ini)
+    sent = child("send", site.ini)
+    rate, cpu = sent["calls"] / sent["took"], sent["cpu"] / sent["calls"]
+    bench.report.add(f"drain: {name}", rate, "calls/s", at_least=at_least)
+    bench.report.add(f"drain: CPU per 1,000, {name}", cpu * 1000, "s")
+    return rate, cpu
+
+
 def _first_post(receiver: Receiver, daemon: Daemon) -> float:
     """Seconds; both clocks are CLOCK_MONOTONIC."""
     return float(receiver.stats()["first_ns"] - daemon.began) / 1e9
@@ -301,6 +344,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "backlog": backlog,
     "following": following,
     "sustained": sustained,
+    "draining": draining,
 }
 
 __all__ = ["ALL", "FULL", "QUICK", "Bench", "Count", "Measure", "Report"]

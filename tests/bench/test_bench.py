@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import engines
 from tests.bench.measures import Report
 from tests.bench.peers import present
 
 pytestmark = pytest.mark.alone
+
+DRAINED = ["humbug", *(place.type for place in engines.present())]
 
 MEASURES = {
     "read: into the outbox",
@@ -73,6 +76,9 @@ MEASURES = {
     "sustained: delivered so long after the end",
     "sustained: delivered meanwhile and after",
     "sustained: peak memory of the daemon",
+    *(f"drain: {name}" for name in DRAINED),
+    *(f"drain: CPU per 1,000, {name}" for name in DRAINED),
+    *(f"drain: {name}, {what} to humbug" for name in DRAINED[1:] for what in ("ratio", "CPU ratio")),
 }
 COUNTS = {
     "deliver: bare http.client, 0 ms",
@@ -83,6 +89,7 @@ COUNTS = {
     "follow: 20/s",
     "follow: 200/s",
     "sustained",
+    *(f"drain: {name}" for name in DRAINED),
 }
 
 

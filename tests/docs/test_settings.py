@@ -33,19 +33,20 @@ def test_the_page_is_made_of_the_code() -> None:
 
 def test_every_setting_stands_there() -> None:
     assert sorted((kind, key) for kind, key, _ in ROWS) == sorted(
-        (one.kind, key) for one in SECTIONS for key in one.settings.keys() - {"type"}
+        (one.heading, key) for one in SECTIONS for key in one.settings.keys() - {"type"}
     )
 
 
 @pytest.mark.parametrize(("kind", "key", "example"), ROWS, ids=[f"{kind}-{key}" for kind, key, _ in ROWS])
 def test_each_example_is_taken_and_is_not_the_default(tmp_path: Path, kind: str, key: str, example: str) -> None:
-    (section,) = [one for one in SECTIONS if one.kind == kind]
+    (section,) = [one for one in SECTIONS if one.heading == kind]
     assert example != section.settings[key]
     file = tmp_path / "file"
-    file.write_text("x\n")
+    file.write_text("whsec_eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4\n")
     # What needs a file here, or another setting beside it, has one.
     beside = {"listen": {"password": "x"}, "require_tls": {"certificate": str(file)}}
     beside["private_key"] = beside["require_tls"]
+    beside["client_key"] = {"client_cert": str(file)}
     value = str(file) if example.startswith("/etc/humbug-agent/") else example
     given = {**section.needed(), **beside.get(key, {}), key: value}
     given.pop(key.removesuffix("_file") if key.endswith("_file") and key != "ca_file" else "", None)

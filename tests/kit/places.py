@@ -4,14 +4,19 @@ Calls are those of `calls.call`, and are known there again by their UniqueIDs.
 """
 
 import base64
+import re
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import psycopg
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.kit.nats_server import NatsServer
+from tests.kit.paths import TOP
+from tests.kit.postgresql_server import USER, PostgresqlServer
 from tests.kit.rude import Act, Request, Rude
 
 KEY = b"the-key-that-signs-all-of-it"
@@ -67,6 +72,13 @@ class Place:
         raise NotImplementedError
 
     def go_on(self) -> None:
+        raise NotImplementedError
+
+    def freeze(self) -> None:
+        """Neither answer anything nor close anything, as a host does that hangs, until `thaw`."""
+        raise NotImplementedError
+
+    def thaw(self) -> None:
         raise NotImplementedError
 
 
@@ -165,5 +177,129 @@ class WebhookInBatches(WebhookPlace):
     batch = 25
 
 
-PLACES: dict[str, type[Place]] = {"humbug": HumbugPlace, "webhook": WebhookPlace, "webhook, batches": WebhookInBatches}
+class PostgresqlPlace(Place):
+    """A real server. What holds up an insert there is a lock on the table."""
+
+    type = "postgresql"
+    once = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = PostgresqlServer()
+        self._lock: psycopg.Connection[tuple[Any, ...]] | None = None
+
+    def __enter__(self) -> Self:
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.__exit__()
+
+    def lines(self, *, wrong: bool = False) -> str:
+        return (
+            self.server.lines(**({"password": "another"} if wrong else {})) + "pbx = here\ntimeout = 2\nbatch = 200\n"
+        )
+
+    def arrived(self) -> Sequence[str]:
+        there = self.server.ask("SELECT to_regclass('cdr')")[0][0]
+        return [uniqueid for (uniqueid,) in self.server.ask("SELECT uniqueid FROM cdr")] if there else []
+
+    def refuse(self, uniqueids: set[str]) -> None:
+        self._make()
+        names = ", ".join(f"'{each}'" for each in uniqueids)
+        self.server.ask(f"ALTER TABLE cdr ADD CHECK (uniqueid NOT IN ({names}))")
+
+    def away(self) -> None:
+        self.server.kill()
+
+    def back(self) -> None:
+        self.server.start()
+
+    def hold(self) -> None:
+        self._make()
+        self._lock = self.server.connect()
+        self._lock.execute("BEGIN")
+        self._lock.execute("LOCK TABLE cdr IN EXCLUSIVE MODE")
+
+    def held(self) -> bool:
+        return bool(self.server.ask("SELECT pid FROM pg_locks WHERE NOT granted"))
+
+    def go_on(self) -> None:
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def freeze(self) -> None:
+        self.server.freeze()
+
+    def thaw(self) -> None:
+        self.server.thaw()
+
+    def _make(self) -> None:
+        """As docs/destinations/postgresql.md has it."""
+        (sql,) = re.findall(
+            r"```sql\n(CREATE TABLE.*?)```", (TOP / "docs/destinations/postgresql.md").read_text(), re.S
+        )
+        self.server.ask(f'SET ROLE "{USER}"; {sql}')
+
+
+class NatsPlace(Place):
+    """A real server. What holds it up is SIGSTOP."""
+
+    type = "nats"
+    once = True
+    refuses_calls = False
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = NatsServer()
+        self._frozen: list[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.__exit__()
+
+    def lines(self, *, wrong: bool = False) -> str:
+        return self.server.lines(**({"password": "another"} if wrong else {})) + "pbx = here\ntimeout = 2\n"
+
+    def arrived(self) -> Sequence[str]:
+        if self._frozen is not None:
+            return self._frozen
+        return [str(event["data"]["uniqueid"]) for event in self.server.events()]
+
+    def away(self) -> None:
+        self.server.kill()
+
+    def back(self) -> None:
+        self.server.start()
+
+    def hold(self) -> None:
+        self.freeze()
+
+    def held(self) -> bool:
+        return self.server.is_waited_for()
+
+    def go_on(self) -> None:
+        self.thaw()
+
+    def freeze(self) -> None:
+        # While it is, nobody can ask.
+        self._frozen = list(self.arrived())
+        self.server.freeze()
+
+    def thaw(self) -> None:
+        self.server.thaw()
+        self._frozen = None
+
+
+PLACES: dict[str, type[Place]] = {
+    "humbug": HumbugPlace,
+    "webhook": WebhookPlace,
+    "webhook, batches": WebhookInBatches,
+    "postgresql": PostgresqlPlace,
+    "nats": NatsPlace,
+}
 """By the type, and what else is set."""

@@ -29,6 +29,11 @@ PIECES = {
     "', '.join((str(number) for number in ids))", "', '.join(map(str, calls))", "'FULL' if durable else 'NORMAL'",
     "CACHE_KILOBYTES", "PIECE", "latest",
     "WAL_LIMIT_BYTES", "CALL", "_FREE[told]", "how", "hour(time.time())", "schema.BUSY_SECONDS * 1000", "span", "today",
+    # Of a PostgreSQL table: its name, of letters and digits as agent.ini was read, its columns, a number of seconds.
+    "', '.join(added)", "LOCK", "arrays", "made", "schema", "self._quoted",
+    "self._settings.timeout * 1000", "self.name",
+    # An insert as it is shown to people, and sent to nobody.
+    "literals", "', '.join(shown)",
 }  # fmt: skip
 """What may stand within SQL. Each was looked at: nothing that others wrote is in it; values go as question marks."""
 

@@ -1,0 +1,65 @@
+"""A call or a notice as JSON, in the form that docs/webhook.schema.json has: the same wherever JSON goes."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any
+
+from humbug_agent.flat import CALL, OF_THE_RECORD, TEST, Flat, texts
+
+VERSION = 1
+"""Of the events' form. Whatever a receiver that knows an earlier one would misread makes it a higher one."""
+
+FIELDS = tuple(name for name in OF_THE_RECORD if name != "identity")
+"""What is said of a call, in this order. What identifies it stands beside them, as ``id``."""
+
+KINDS = {CALL: "call.ended", TEST: "call.test"}
+NOTICE = "pbx.notice"
+
+_TIMES = ("start", "answer", "end")
+
+
+def event(flat: Flat, zone: tzinfo, fields: Sequence[str] = FIELDS) -> dict[str, Any]:
+    """What it has in common with others of other types comes first. ``zone`` is that of times that don't say.
+
+    Raises ValueError, TypeError, OverflowError or OSError where it is none.
+    """
+    return {
+        "type": KINDS.get(flat.event, NOTICE),
+        "version": VERSION,
+        "id": flat.identity.hex(),
+        "timestamp": _time(flat.end, flat.end_offset, zone),
+        "data": data(flat, zone, fields),
+    }
+
+
+def data(flat: Flat, zone: tzinfo, fields: Sequence[str] = FIELDS) -> dict[str, Any]:
+    """The fields that were chosen; of a notice its event and what that says."""
+    if flat.is_notice():
+        return {"event": flat.event, "fields": texts(flat.extra)}
+    return {name: _value(flat, name, zone) for name in fields}
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def as_texts(flat: Flat, zone: tzinfo, fields: Sequence[str] = FIELDS) -> dict[str, str]:
+    """`data` for people: what is no text as JSON."""
+    return {
+        name: value if isinstance(value, str) else as_json(value) for name, value in data(flat, zone, fields).items()
+    }
+
+
+def _value(flat: Flat, name: str, zone: tzinfo) -> Any:
+    value = getattr(flat, name)
+    if name in _TIMES:
+        return None if value is None else _time(value, getattr(flat, f"{name}_offset"), zone)
+    if name == "extra":
+        return texts(value) if value else {}
+    return value
+
+
+def _time(seconds: float, offset: int | None, zone: tzinfo) -> str:
+    there = zone if offset is None else timezone(timedelta(seconds=offset))
+    return datetime.fromtimestamp(seconds, UTC).astimezone(there).isoformat()

@@ -1,0 +1,1 @@
+"""The destination type nats: a stream of NATS JetStream."""

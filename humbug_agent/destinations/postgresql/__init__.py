@@ -1,0 +1,1 @@
+"""The destination type postgresql: a table in a PostgreSQL database."""
