@@ -2,7 +2,7 @@
 
 import { body, byId, capped, element, keyed, marked, person, row, say, setAttribute, setForeign, setHidden, setText, table } from "./dom.js";
 import { troubleOf } from "./answer.js";
-import { UNKNOWN, clock, count, duration, several, visible } from "./words.js";
+import { UNKNOWN, age, clock, count, duration, several, visible } from "./words.js";
 
 const CALL_STATES = { ring: ["dialling", "dialling"], ringing: ["ringing", "ringing"] };
 const AGENT_KINDS = { idle: "free", ringing: "ringing", unavailable: "lost", invalid: "lost", unknown: "lost" };
@@ -100,14 +100,16 @@ function queuePart() {
   const name = element("h4", { class: "foreign" });
   const sums = element("p", { class: "sums" });
   const alarm = element("p", { class: "alarm" });
+  const figures = element("p", { class: "sums figures" });
   const waiting = list("waiting", "Waiting", [["", "place"], ["Waiting", "from"], ["For", "time"]], waitingRow);
   const connected = list("connected", "Connected", [["Connected", "from"], ["With", "to"], ["Waited", "waited"], ["For", "time"]], connectedRow);
   const agents = agentList();
   return {
-    node: element("section", { class: "queue" }, element("header", {}, name, alarm, sums), waiting.node, connected.node, agents.node),
+    node: element("section", { class: "queue" }, element("header", {}, name, alarm, sums, figures), waiting.node, connected.node, agents.node),
     update(queue) {
       setForeign(name, queue.name);
       setText(sums, sumsInWords(queue));
+      say(figures, queue.figures ? figuresInWords(queue.figures) : "");
       say(alarm, queue.waiting.length && !queue.free ? "No agent is free" : "");
       waiting.update(queue.waiting);
       connected.update(queue.connected);
@@ -120,6 +122,14 @@ function sumsInWords(queue) {
   const waits = queue.waiting.length ? `${count(queue.waiting.length)} waiting` : "nobody waits";
   const agents = queue.members.length ? `${queue.free} of ${several(queue.members.length, "agent")} free` : "no agents";
   return `${waits}, ${count(queue.connected.length)} connected, ${agents}`;
+}
+
+/** What the PBX has counted since it was started, or since its figures were reset. */
+export function figuresInWords(figures) {
+  const { completed, abandoned, service_level_percent: level, service_level_seconds: target } = figures;
+  const counted = `${count(completed)} answered, ${count(abandoned)} abandoned`;
+  const share = level === null ? "" : `, ${count(level)}\u00a0% within ${target}\u00a0s`;
+  return `${counted}${share}, hold ${duration(figures.hold_seconds)}, talk ${duration(figures.talk_seconds)}`;
 }
 
 function waitingRow() {
@@ -164,14 +174,27 @@ function agentList() {
 
 function agentItem() {
   const name = element("bdi", { class: "foreign called" });
-  const state = marked();
+  const detail = element("span", { class: "foreign detail" });
+  const [state, time] = [marked(), running()];
   return {
-    node: element("li", {}, name, state.node),
+    node: element("li", {}, name, time.node, state.node, detail),
     update(member) {
       setForeign(name, member.name || member.interface);
       state.update(...agentState(member));
+      setHidden(time.node, member.running === null);
+      if (member.running !== null) time.update(member.running, "");
+      setForeign(detail, agentInWords(member));
+      setHidden(detail, member.calls_taken === null);
     },
   };
+}
+
+/** What it has done since it came into the queue; the penalty only where it has one. */
+export function agentInWords(member) {
+  const last = member.last_call_seconds === null ? "" : `last ${age(member.last_call_seconds)} ago`;
+  const login = member.login_seconds === null ? "" : `here for ${age(member.login_seconds)}`;
+  const penalty = member.penalty ? `penalty ${member.penalty}` : "";
+  return [several(member.calls_taken ?? 0, "call"), last, login, penalty].filter(Boolean).join(", ");
 }
 
 function agentState(member) {

@@ -1,0 +1,163 @@
+"""What happens in a queue, told twice more: by the console of its Asterisk, and by the raw events, counted anew."""
+
+import re
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from tests.pbx.pbx_host import Pbx
+from tests.pbx.pbx_manager import Manager, Message
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_QUEUE = re.compile(
+    r"^(?P<queue>\S+) has (?P<waiting>\d+) calls .* \((?P<hold>\d+)s holdtime, (?P<talk>\d+)s talktime\), W:\d+, "
+    r"C:(?P<completed>\d+), A:(?P<abandoned>\d+), SL:(?P<level>[\d.]+)%, SL2:[\d.]+% within (?P<target>\d+)s$",
+    re.MULTILINE,
+)
+_MEMBER = re.compile(
+    r"^ +(?P<name>.+?) \((?P<interface>Local/\S+)\)(?P<rest>.*) has taken (?P<taken>no|\d+) calls(?P<more>.*)$",
+    re.MULTILINE,
+)
+_STATES = {"Not in use": "idle", "In use": "in use", "Ringing": "ringing", "Unavailable": "unavailable"}
+
+Values = dict[tuple[str, ...], object]
+"""A figure, such as ("queue", "completed") or ("Local/9801@agents/n", "calls_taken") -> its value."""
+
+Ages = dict[tuple[str, ...], float]
+"""The same for those that run: seconds."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What ``queue show`` says of one queue."""
+
+    values: Values
+    ages: Ages
+
+
+def console(pbx: Pbx, queue: str) -> Shown:
+    text = _COLOURS.sub("", pbx.cli(f"queue show {queue}"))
+    found = _QUEUE.search(text)
+    assert found, text
+    values: Values = {
+        ("queue", "waiting"): int(found["waiting"]),
+        ("queue", "completed"): int(found["completed"]),
+        ("queue", "abandoned"): int(found["abandoned"]),
+        ("queue", "hold_seconds"): int(found["hold"]),
+        ("queue", "talk_seconds"): int(found["talk"]),
+        ("queue", "service_level_percent"): float(found["level"]) if int(found["completed"]) else None,
+        ("queue", "service_level_seconds"): int(found["target"]),
+    }
+    waits = [_seconds(one) for one in re.findall(r"\(wait: ([\d:]+), prio", text)]
+    ages: Ages = {("queue", "longest_wait_seconds"): max(waits, default=0)}
+    for one in _MEMBER.finditer(text):
+        interface, rest = one["interface"], one["rest"] + one["more"]
+        state = re.search(r"\((Not in use|In use|Ringing|Unavailable)\)", rest)
+        paused = re.search(r"\(paused(?::(.*?))? was (\d+) secs ago\)", rest)
+        last = re.search(r"\(last was (\d+) secs ago\)", rest)
+        login = re.search(r"\(login was (\d+) secs ago\)", rest)
+        penalty = re.search(r"with penalty (\d+)", rest)
+        assert state, one[0]
+        assert login, one[0]
+        values |= {
+            (interface, "name"): one["name"],
+            (interface, "state"): _STATES[state[1]],
+            (interface, "paused"): paused is not None,
+            (interface, "calls_taken"): 0 if one["taken"] == "no" else int(one["taken"]),
+            (interface, "penalty"): int(penalty[1]) if penalty else 0,
+            **({(interface, "reason"): paused[1] or ""} if paused else {}),
+        }
+        ages[interface, "login_seconds"] = int(login[1])
+        if last:
+            ages[interface, "last_call_seconds"] = int(last[1])
+        if paused:
+            ages[interface, "last_pause_seconds"] = int(paused[2])
+    return Shown(values, ages)
+
+
+def _seconds(wait: str) -> int:
+    minutes, _, seconds = wait.rpartition(":")
+    return int(minutes) * 60 + int(seconds)
+
+
+@dataclass
+class Counted:
+    """One queue, by its events alone."""
+
+    target: int
+    waiting: list[str] = field(default_factory=list)
+    talking: dict[str, str] = field(default_factory=dict)
+    """Who talks: the caller's uniqueid -> the agent's channel."""
+
+    lengths: list[tuple[float, int]] = field(default_factory=list)
+    """How many waited, and from when on (monotonic)."""
+
+    joined: int = 0
+    connected: int = 0
+    completed: int = 0
+    abandoned: int = 0
+    unanswered: int = 0
+    transferred: int = 0
+    in_time: int = 0
+    taken: Counter[str] = field(default_factory=Counter)
+    pauses: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def level(self) -> float | None:
+        return round(100 * self.in_time / self.completed, 1) if self.completed else None
+
+    def hears(self, said: Message) -> None:
+        event, caller = said["Event"], said.get("Uniqueid", "")
+        if event == "QueueCallerJoin":
+            self.joined += 1
+            self.waiting.append(caller)
+            self.lengths.append((time.monotonic(), len(self.waiting)))
+        elif event == "QueueCallerLeave":
+            self.waiting.remove(caller)
+            self.lengths.append((time.monotonic(), len(self.waiting)))
+        elif event == "QueueCallerAbandon":
+            self.abandoned += 1
+        elif event == "AgentConnect":
+            self.connected += 1
+            self.talking[caller] = said["DestChannel"]
+        elif event == "AgentRingNoAnswer":
+            self.unanswered += 1
+        elif event == "AgentComplete":
+            self.completed += 1
+            self.transferred += said["Reason"] == "transfer"
+            self.in_time += int(said["HoldTime"]) <= self.target
+            self.taken[said["Interface"]] += 1
+            self.talking.pop(caller, None)
+        elif event == "QueueMemberPause":
+            self.pauses[said["Paused"]] += 1
+
+
+class Witness:
+    """Hears all of an Asterisk's events, in a thread of its own, and counts those of one queue."""
+
+    def __init__(self, pbx: Pbx, queue: str, target: int) -> None:
+        self.counted = Counted(target)
+        self._queue = queue
+        self._manager = Manager(pbx.ami_port, events=True, timeout=600)
+        self._thread = threading.Thread(target=self._listen, name="witness")
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                said = self._manager.message()
+                if said.get("Queue") == self._queue and "Event" in said:
+                    self.counted.hears(said)
+        except ConnectionError:
+            return
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._manager.hang_up()
+        self._thread.join()
+        self._manager.close()
