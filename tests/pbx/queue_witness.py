@@ -85,16 +85,18 @@ def _seconds(wait: str) -> int:
 
 @dataclass
 class Counted:
-    """One queue, by its events alone."""
+    """One queue, by its events alone.
+
+    ``history`` has every figure's value, and from when on (monotonic): between two questions to the console it may have
+    had others than the console says.
+    """
 
     target: int
     waiting: list[str] = field(default_factory=list)
     talking: dict[str, str] = field(default_factory=dict)
     """Who talks: the caller's uniqueid -> the agent's channel."""
 
-    lengths: list[tuple[float, int]] = field(default_factory=list)
-    """How many waited, and from when on (monotonic)."""
-
+    history: list[tuple[float, tuple[str, ...], object]] = field(default_factory=list)
     joined: int = 0
     connected: int = 0
     completed: int = 0
@@ -102,6 +104,8 @@ class Counted:
     unanswered: int = 0
     transferred: int = 0
     in_time: int = 0
+    hold: int = 0
+    talk: int = 0
     taken: Counter[str] = field(default_factory=Counter)
     pauses: Counter[str] = field(default_factory=Counter)
 
@@ -114,25 +118,48 @@ class Counted:
         if event == "QueueCallerJoin":
             self.joined += 1
             self.waiting.append(caller)
-            self.lengths.append((time.monotonic(), len(self.waiting)))
         elif event == "QueueCallerLeave":
             self.waiting.remove(caller)
-            self.lengths.append((time.monotonic(), len(self.waiting)))
         elif event == "QueueCallerAbandon":
             self.abandoned += 1
         elif event == "AgentConnect":
+            # The first one stands alone, each later one counts for a quarter. Source: app_queue.c, recalc_holdtime.
+            first = not (self.completed + self.abandoned)
+            self.hold = int(said["HoldTime"]) if first else (3 * self.hold + int(said["HoldTime"])) >> 2
             self.connected += 1
             self.talking[caller] = said["DestChannel"]
         elif event == "AgentRingNoAnswer":
             self.unanswered += 1
         elif event == "AgentComplete":
-            self.completed += 1
-            self.transferred += said["Reason"] == "transfer"
-            self.in_time += int(said["HoldTime"]) <= self.target
-            self.taken[said["Interface"]] += 1
-            self.talking.pop(caller, None)
+            self._complete(said)
         elif event == "QueueMemberPause":
             self.pauses[said["Paused"]] += 1
+        self._remember()
+
+    def _complete(self, said: Message) -> None:
+        talked = int(said["TalkTime"])
+        self.completed += 1
+        self.talk = talked if self.completed == 1 else (3 * self.talk + talked) >> 2
+        self.transferred += said["Reason"] == "transfer"
+        self.in_time += int(said["HoldTime"]) <= self.target
+        self.taken[said["Interface"]] += 1
+        self.talking.pop(said["Uniqueid"], None)
+        self.history.append((time.monotonic(), (said["Interface"], "calls_taken"), self.taken[said["Interface"]]))
+
+    def _remember(self) -> None:
+        now = time.monotonic()
+        self.history += [(now, ("queue", name), value) for name, value in self.figures().items()]
+
+    def figures(self) -> dict[str, object]:
+        """In the words of /status.json."""
+        return {
+            "waiting": len(self.waiting),
+            "completed": self.completed,
+            "abandoned": self.abandoned,
+            "hold_seconds": self.hold,
+            "talk_seconds": self.talk,
+            "service_level_percent": self.level,
+        }
 
 
 class Witness:
