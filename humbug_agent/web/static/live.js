@@ -71,7 +71,7 @@ function list(kind, caption, columns, create) {
   };
 }
 
-function running() {
+export function running() {
   const node = element("time", { class: "running" });
   return {
     node,
@@ -197,7 +197,7 @@ export function agentInWords(member) {
   return [several(member.calls_taken ?? 0, "call"), last, login, penalty].filter(Boolean).join(", ");
 }
 
-function agentState(member) {
+export function agentState(member) {
   if (!member.paused) return [AGENT_KINDS[member.state] ?? "busy", member.state];
   return ["paused", member.reason ? `paused: ${member.reason}` : "paused"];
 }

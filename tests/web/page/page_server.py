@@ -11,6 +11,8 @@ from importlib.resources import files
 from queue import SimpleQueue
 from typing import Any
 
+from humbug_agent.web.app import PAGES
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -109,7 +111,8 @@ def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
         timeout = 2
 
         def do_GET(self) -> None:
-            name = self.path.lstrip("/") or "index.html"
+            path = self.path.partition("?")[0]
+            name = next((page for page, there in PAGES.items() if there == path), path.lstrip("/"))
             if name == "status.json":
                 self._answer(server.code, "application/json", server.status())
                 server.told += 1

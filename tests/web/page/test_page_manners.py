@@ -70,14 +70,14 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page) -> No
         return [node.id || node.className || node.parentElement.id, style.outlineStyle, parseFloat(style.outlineWidth)];
     """
     reached = []
-    for _ in range(9):
+    for _ in range(10):
         page.browser.press("\ue004")
         name, outline, width = page.browser.run(where)
         reached.append(name)
         assert outline != "none", name
         assert width > 0
     tiles = [f"tile-{name}" for name in ("calls", "waiting", "longest", "unsent", "dead")]
-    assert reached == ["skip", *tiles, "calls", "queues", "agent"]
+    assert reached == ["skip", "wall", *tiles, "calls", "queues", "agent"]
 
     page.load()
     page.browser.press("\ue004")
