@@ -2,13 +2,20 @@
 
 import { body, byId, capped, element, keyed, marked, person, row, say, setAttribute, setForeign, setHidden, setText, table } from "./dom.js";
 import { troubleOf } from "./answer.js";
-import { UNKNOWN, age, clock, count, duration, several, visible } from "./words.js";
+import { isFiltered, isWanted, onFilter, showQueues } from "./filter.js";
+import { agentInWords, agentState, running } from "./people.js";
+import { UNKNOWN, clock, count, duration, several, visible } from "./words.js";
 
 const CALL_STATES = { ring: ["dialling", "dialling"], ringing: ["ringing", "ringing"] };
-const AGENT_KINDS = { idle: "free", ringing: "ringing", unavailable: "lost", invalid: "lost", unknown: "lost" };
+
+let shown = [[], ""];
+
+onFilter(() => showLive(...shown));
 
 /** `boards` is empty when nothing is known; `unknown` then says why. */
 export function showLive(boards, unknown) {
+  shown = [boards, unknown];
+  showQueues(boards.flatMap((board) => board.queues.map((queue) => queue.name)));
   for (const [part, create] of [["calls", callsOfBoard], ["queues", queuesOfBoard]]) {
     say(byId(`${part}-empty`), unknown);
     setAttribute(byId(part), "data-boards", boards.length > 1 ? "several" : "one");
@@ -40,9 +47,16 @@ function callsOfBoard() {
   const calls = list("calls", "Calls, the oldest first", [["From", "from"], ["To", "to"], ["State", "state"], ["For", "time"]], callRow);
   return {
     node: calls.node,
-    empty: (board) => (board.calls.length ? "" : "No calls now."),
-    update: (board) => calls.update(board.calls),
+    empty(board) {
+      if (wanted(board).length) return "";
+      return board.calls.length && isFiltered() ? "None of the calls." : "No calls now.";
+    },
+    update: (board) => calls.update(wanted(board)),
   };
+}
+
+function wanted(board) {
+  return board.calls.filter((call) => isWanted(call, callState(call)[1]));
 }
 
 function queuesOfBoard() {
@@ -67,18 +81,6 @@ function list(kind, caption, columns, create) {
       keyed(rows, shown, (item) => item.id, create);
       setHidden(node, !shown.length);
       say(more, left);
-    },
-  };
-}
-
-export function running() {
-  const node = element("time", { class: "running" });
-  return {
-    node,
-    update(seconds, since) {
-      setText(node, duration(seconds));
-      setAttribute(node, "datetime", `PT${Math.max(0, Math.floor(seconds))}S`);
-      setAttribute(node, "title", since ? `since ${clock(since)}` : "");
     },
   };
 }
@@ -187,17 +189,4 @@ function agentItem() {
       setHidden(detail, member.calls_taken === null);
     },
   };
-}
-
-/** What it has done since it came into the queue; the penalty only where it has one. */
-export function agentInWords(member) {
-  const last = member.last_call_seconds === null ? "" : `last ${age(member.last_call_seconds)} ago`;
-  const login = member.login_seconds === null ? "" : `here for ${age(member.login_seconds)}`;
-  const penalty = member.penalty ? `penalty ${member.penalty}` : "";
-  return [several(member.calls_taken ?? 0, "call"), last, login, penalty].filter(Boolean).join(", ");
-}
-
-export function agentState(member) {
-  if (!member.paused) return [AGENT_KINDS[member.state] ?? "busy", member.state];
-  return ["paused", member.reason ? `paused: ${member.reason}` : "paused"];
 }
