@@ -21,6 +21,7 @@ _MEMBER = re.compile(
     r"^ +(?P<name>.+?) \((?P<interface>Local/\S+)\)(?P<rest>.*) has taken (?P<taken>no|\d+) calls(?P<more>.*)$",
     re.MULTILINE,
 )
+_STATUS = {"0": "unknown", "1": "idle", "2": "in use", "5": "unavailable", "6": "ringing", "7": "in use, ringing"}
 _STATES = {"Not in use": "idle", "In use": "in use", "Ringing": "ringing", "Unavailable": "unavailable"}
 
 Values = dict[tuple[str, ...], object]
@@ -88,11 +89,13 @@ class Counted:
     """One queue, by its events alone.
 
     ``history`` has every figure's value, and from when on (monotonic): between two questions to the console it may have
-    had others than the console says.
+    had others than the console says. Of what runs it has since when, in seconds since the epoch.
     """
 
     target: int
-    waiting: list[str] = field(default_factory=list)
+    waiting: dict[str, float] = field(default_factory=dict)
+    """Since when, in seconds since the epoch."""
+
     talking: dict[str, str] = field(default_factory=dict)
     """Who talks: the caller's uniqueid -> the agent's channel."""
 
@@ -117,9 +120,9 @@ class Counted:
         event, caller = said["Event"], said.get("Uniqueid", "")
         if event == "QueueCallerJoin":
             self.joined += 1
-            self.waiting.append(caller)
+            self.waiting[caller] = time.time()
         elif event == "QueueCallerLeave":
-            self.waiting.remove(caller)
+            del self.waiting[caller]
         elif event == "QueueCallerAbandon":
             self.abandoned += 1
         elif event == "AgentConnect":
@@ -134,7 +137,21 @@ class Counted:
             self._complete(said)
         elif event == "QueueMemberPause":
             self.pauses[said["Paused"]] += 1
+        if event in ("QueueMemberPause", "QueueMemberStatus"):
+            self._member(said)
         self._remember()
+
+    def _member(self, said: Message) -> None:
+        now, interface = time.monotonic(), said["Interface"]
+        values: dict[str, object] = {
+            "state": _STATUS[said["Status"]],
+            "paused": said["Paused"] == "1",
+            "reason": said["PausedReason"],
+            "calls_taken": int(said["CallsTaken"]),
+            "last_call_seconds": float(said["LastCall"]),
+            "last_pause_seconds": float(said["LastPause"]),
+        }
+        self.history += [(now, (interface, name), value) for name, value in values.items()]
 
     def _complete(self, said: Message) -> None:
         talked = int(said["TalkTime"])
@@ -143,12 +160,15 @@ class Counted:
         self.transferred += said["Reason"] == "transfer"
         self.in_time += int(said["HoldTime"]) <= self.target
         self.taken[said["Interface"]] += 1
-        self.talking.pop(said["Uniqueid"], None)
+        # Of a caller who is gone by then Asterisk says nothing more.
+        self.talking.pop(said.get("Uniqueid", ""), None)
         self.history.append((time.monotonic(), (said["Interface"], "calls_taken"), self.taken[said["Interface"]]))
 
     def _remember(self) -> None:
         now = time.monotonic()
         self.history += [(now, ("queue", name), value) for name, value in self.figures().items()]
+        oldest = min(self.waiting.values(), default=time.time())
+        self.history.append((now, ("queue", "longest_wait_seconds"), oldest))
 
     def figures(self) -> dict[str, object]:
         """In the words of /status.json."""

@@ -7,6 +7,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -87,35 +88,47 @@ class Work:
             self._manager.action("QueuePause", Queue=QUEUE, Interface=one, Paused="false")
 
 
+@dataclass(frozen=True)
+class Look:
+    """What somebody said who was asked at ``began`` and had answered at ``ended`` (monotonic)."""
+
+    began: float
+    ended: float
+    shown: Shown
+
+    @classmethod
+    def of(cls, ask: Callable[[], Shown]) -> "Look":
+        began = time.monotonic()
+        shown = ask()
+        return cls(began, time.monotonic(), shown)
+
+
 def never_shown(
-    samples: Sequence[tuple[float, Shown]],
-    truth: Sequence[tuple[float, Shown]],
-    events: Sequence[tuple[float, tuple[str, ...], object]],
+    samples: Sequence[Look], truth: Sequence[Look], events: Sequence[tuple[float, tuple[str, ...], object]]
 ) -> list[str]:
     """What a board said, and neither the console nor the events did, in the last seconds before, nor right behind."""
     wrong = []
-    for at, said in samples:
-
-        def near(when: float, at: float = at) -> bool:
-            return at - BEHIND_SECONDS < when < at + 1.0
-
-        then = [shown for when, shown in truth if near(when)]
-        counted = [(figure, value) for when, figure, value in events if near(when)]
-        for figure, value in said.values.items():
-            values = [shown.values.get(figure) for shown in then] + [one for of, one in counted if of == figure]
+    epoch = time.time() - time.monotonic()
+    for said in samples:
+        first, last = said.began - BEHIND_SECONDS, said.ended + 1.0
+        then = [one.shown for one in truth if one.ended > first and one.began < last]
+        told = [(figure, value) for when, figure, value in events if first < when < last]
+        for figure, value in said.shown.values.items():
+            values = [shown.values.get(figure) for shown in then] + [one for of, one in told if of == figure]
             if value not in values:
                 wrong.append(f"{figure}: {value}, where the console and the events have {values}")
-        for figure, age in said.ages.items():
+        for figure, age in said.shown.ages.items():
             ages = [shown.ages[figure] for shown in then if figure in shown.ages]
+            ages += [epoch + said.ended - float(str(since)) for of, since in told if of == figure]
             if not any(abs(age - one) < BEHIND_SECONDS for one in ages):
-                wrong.append(f"{figure}: {age} s, where the console has {ages}")
+                wrong.append(f"{figure}: {age} s, where the console and the events have {ages}")
     return wrong
 
 
 def test_all_figures_are_those_of_the_console_and_of_the_raw_events(pbx: Callable[..., Pbx], host: Host) -> None:
     there, ipps = pbx(), Ipps(free_port())
-    samples: list[tuple[float, Shown]] = []
-    truth: list[tuple[float, Shown]] = []
+    samples: list[Look] = []
+    truth: list[Look] = []
     with (
         Daemon(host, there, user="board", more=ipps.status) as agent,
         Manager(there.ami_port) as manager,
@@ -130,8 +143,8 @@ def test_all_figures_are_those_of_the_console_and_of_the_raw_events(pbx: Callabl
             # As busy as a floor of twenty agents is, and no busier.
             time.sleep(STEP_SECONDS)
             work.goes_on()
-            truth.append((time.monotonic(), console(there, QUEUE)))
-            samples.append((time.monotonic(), board(ipps.board())))
+            truth.append(Look.of(lambda: console(there, QUEUE)))
+            samples.append(Look.of(lambda: board(ipps.board())))
         counted = witness.counted
         wait_until(lambda: not manager.channels(), 70, 0.2)
         wait_until(lambda: board(ipps.board()).values == console(there, QUEUE).values, BEHIND_SECONDS)
@@ -144,7 +157,7 @@ def test_all_figures_are_those_of_the_console_and_of_the_raw_events(pbx: Callabl
     assert counted.completed > counted.in_time
     assert counted.pauses["0"]
     assert counted.pauses["1"]
-    assert max(int(str(one.values["queue", "waiting"])) for _, one in samples) > 5
+    assert max(int(str(one.shown.values["queue", "waiting"])) for one in samples) > 5
     # A second reading of the raw events.
     values = final.values
     assert counted.completed == counted.connected
