@@ -50,6 +50,8 @@ MAY_IMPORT = {
     "config": {"destinations", "http_server", "ini", "numbers", "sources"},
     "status": {"config", "host", "ini", "outbox", "sources", "words"},
     "doctor": {"config", "destinations", "host", "ini", "outbox", "pbx_host", "setup", "sources", "status", "words"},
+    # Asks the sources anew, beside the daemon.
+    "reconcile": {"cdr", "config", "flat", "outbox", "sources", "words"},
     # The board and the outbox are shown, and only read.
     "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
@@ -58,7 +60,7 @@ MAY_IMPORT = {
     },
     "cli": {
         "cdr", "config", "daemon", "destinations", "doctor", "flat", "host", "http_server", "ini", "numbers",
-        "outbox", "pbx_host", "receiver", "scrub", "setup", "sources", "status", "text", "web", "words",
+        "outbox", "pbx_host", "receiver", "reconcile", "scrub", "setup", "sources", "status", "text", "web", "words",
     },
 }  # fmt: skip
 """Room -> the rooms that it imports, besides itself; each stands above all that it imports, so there is no circle.

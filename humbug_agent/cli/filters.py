@@ -98,6 +98,12 @@ def _time(name: str, said: str | None, zone: tzinfo) -> float | None:
         raise click.BadParameter(f"{said!r} is no time; known are {TIMES}", param_hint=f"--{name}") from None
 
 
+def day_since(said: str, zone: tzinfo) -> float:
+    """When the day began, in ``zone``, of the time that ``said`` means. Raises click.BadParameter."""
+    at = _time("since", said, zone) or 0.0
+    return moment(f"{datetime.fromtimestamp(at, UTC).astimezone(zone):%Y-%m-%d}", zone, at, last=False)
+
+
 def moment(said: str, zone: tzinfo, now: float, *, last: bool) -> float:
     """The time that ``said`` means on a clock of ``zone``; ``now`` and the result are seconds since the epoch.
 

@@ -319,6 +319,26 @@ def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]
         output.say(f"Not a call: {why_none}", err=True)
 
 
+@main.command()
+@click.option(
+    "--since", default="30d", show_default=True, metavar="TIME", help="From the beginning of the day of that time on."
+)
+@click.option("--source", "name", metavar="NAME", help="Only this [source NAME].")
+@click.option("--send", is_flag=True, help="Bring what is missing into the outbox, and so to the destinations.")
+@config_option
+@json_option
+def reconcile(since: str, name: str | None, send: bool, as_json: bool) -> None:
+    """Compare, day by day, what the PBX has, what the outbox has, and what each destination accepted.
+
+    Each source is asked once more for its calls. Sends nothing without --send, which brings in what is missing, each
+    call once, also while the daemon runs. Exit code 1 says that something is missing, was refused, or is a reject.
+    """
+    from humbug_agent.cli import reconciling
+
+    step_back()
+    sys.exit(reconciling.reconcile(configured(), since, name, send=send, as_json=as_json))
+
+
 @main.command("test-call")
 @click.option("--to", "name", metavar="NAME", help="The [destination NAME] to test; the first one of agent.ini.")
 @config_option

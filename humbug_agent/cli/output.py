@@ -16,10 +16,10 @@ from humbug_agent.words import iso
 
 
 def table(header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
-    """Columns as wide as their longest value; numbers to the right."""
+    """Columns as wide as their longest value; numbers, and a dash in the place of one, to the right."""
     rows = [[printable(str(value)) for value in line] for line in lines]
     widths = [max(_width(row[number]) for row in [list(header), *rows]) for number in range(len(header))]
-    numeric = [bool(rows) and all(_is_number(row[number]) for row in rows) for number in range(len(header))]
+    numeric = [_is_numeric([row[number] for row in rows]) for number in range(len(header))]
     click.secho(_line(header, widths, numeric), bold=True)
     for row in rows:
         click.echo(_line(row, widths, numeric))
@@ -217,6 +217,10 @@ def trail(
             for one in replayed
         ],
     }
+
+
+def _is_numeric(column: Sequence[str]) -> bool:
+    return any(map(_is_number, column)) and all(value == "-" or _is_number(value) for value in column)
 
 
 def _is_number(value: str) -> bool:

@@ -15,7 +15,6 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from humbug_agent import backoff
 from humbug_agent.config import Config, load
 from humbug_agent.daemon.housekeeping import begins_empty, keep_house_always, look_through, max_bytes, prepare
 from humbug_agent.daemon.kept import Kept
@@ -209,7 +208,7 @@ class Agent:
         """Runs a thread for each part until it is asked to stop, and ends them all. Returns what `run` does."""
         path, after = self._config.agent.outbox, None
         deliveries = [Delivery(destination) for destination in self._config.make_destinations()]
-        names = [delivery.name for delivery in deliveries]
+        names, connect = [delivery.name for delivery in deliveries], partial(Outbox, path)
         flood = Flood()
 
         def wake(brought: Brought) -> None:
@@ -219,7 +218,7 @@ class Agent:
             for delivery in deliveries:
                 delivery.wake(held)
 
-        threads = [self._thread(f"destination {d.name}", partial(self._deliver, d)) for d in deliveries]
+        threads = [self._thread(f"destination {d.name}", partial(d.run, connect)) for d in deliveries]
         sources = self._config.make_sources()
         self._kept.hand_on(sources)
         for source in sources:
@@ -305,20 +304,6 @@ class Agent:
     def _fail(self, reason: str) -> None:
         self._broken.append(reason)
         self.stop()
-
-    def _deliver(self, delivery: Delivery, stop: Stop) -> None:
-        trouble = ""
-        while not stop.is_set():
-            try:
-                with Outbox(self._config.agent.outbox) as outbox:
-                    delivery.run(outbox, stop)
-            except OutboxDamaged:
-                raise
-            except OutboxError as error:
-                if str(error) != trouble:
-                    trouble = str(error)
-                    log.error("%s; nothing is sent to %s meanwhile", trouble, delivery.name)
-                stop.wait(backoff.SOURCE.longest)
 
     def _watch_over(self, file: Held) -> Config | None:
         """Tells systemd that all is alive, and looks after the outbox, until it is asked to stop.

@@ -87,16 +87,22 @@ class Delivery:
         self._held = not_before
         self._destination.wake()
 
-    def run(self, outbox: Outbox, stop: threading.Event) -> None:
-        """Deliver until ``stop`` is set. Raises OutboxDamaged; other trouble with the outbox it waits out."""
+    def run(self, connect: Callable[[], Outbox], stop: threading.Event) -> None:
+        """Deliver until ``stop`` is set. Raises OutboxDamaged; other trouble with the outbox it waits out.
+
+        ``connect`` opens the outbox, and again after each trouble: a file that was opened while its disk was read-only
+        stays so for that connection, long after the disk is not.
+        """
         trouble = ""
         try:
             while not stop.is_set():
                 try:
-                    self.step(outbox, IDLE_SECONDS)
-                    if trouble:
-                        self._of_outbox(logging.INFO, f"outbox {outbox.path}: can be used again")
-                    trouble = ""
+                    with connect() as outbox:
+                        while not stop.is_set():
+                            self.step(outbox, IDLE_SECONDS)
+                            if trouble:
+                                self._of_outbox(logging.INFO, f"outbox {outbox.path}: can be used again")
+                            trouble = ""
                 except OutboxDamaged:
                     raise
                 except OutboxError as error:
@@ -105,7 +111,7 @@ class Delivery:
                         self._of_outbox(logging.ERROR, f"{trouble}; nothing is sent to {self.name} meanwhile")
                     stop.wait(OUTBOX_SECONDS)
         finally:
-            self._finish(outbox)
+            self._end(connect)
 
     def run_until_idle(self, outbox: Outbox, stop: threading.Event, progress: Callable[[int], None]) -> None:
         """Deliver until nothing is due any more; ``progress`` hears how many calls were dealt with."""
@@ -310,6 +316,15 @@ class Delivery:
 
     def _of_outbox(self, level: int, text: str) -> None:
         self._sayings.say("outbox", level, text, kind=text, calm=CALM_SECONDS)
+
+    def _end(self, connect: Callable[[], Outbox]) -> None:
+        try:
+            with connect() as outbox:
+                self._finish(outbox)
+        except OutboxError as error:
+            log.error("%s", error)
+            self._destination.close()
+            self._sayings.end()
 
     def _finish(self, outbox: Outbox) -> None:
         """Wait a little for the answers to what is under way, so that as few calls as can be stay in doubt."""

@@ -120,6 +120,10 @@ def forget_identities(work: Piecemeal, before: int) -> bool:
     Returns whether all of them were looked at.
     """
     now, at = hour(time.time()), b""
+    with work.outbox.transaction() as conn:
+        # Another number in the file's header.
+        latest = max(before, _remembered_from(conn))
+        conn.execute(f"PRAGMA application_id = {latest}")
 
     def piece(conn: sqlite3.Connection, rows: int) -> bool:
         nonlocal at
@@ -134,6 +138,17 @@ def forget_identities(work: Piecemeal, before: int) -> bool:
         return found is not None
 
     return work.run(piece)
+
+
+def remembered_from(outbox: Outbox) -> float:
+    """What is not known, and ended earlier (seconds since the epoch), may have been dropped, and forgotten since."""
+    with outbox.transaction(writes=False) as conn:
+        return max(_remembered_from(conn), hour(time.time()) - REMEMBERED_HOURS) * 3600.0
+
+
+def _remembered_from(conn: sqlite3.Connection) -> int:
+    """The hour before which no identity is remembered, 0 where none was forgotten."""
+    return int(conn.execute("PRAGMA application_id").fetchone()[0])
 
 
 def forget_old_identities(work: Piecemeal, now: float) -> None:

@@ -131,12 +131,12 @@ class Outbox:
             (at,) = conn.execute("SELECT CAST(at AS REAL) FROM cursors WHERE source = ?", (source,)).fetchone()
             return datetime.fromtimestamp(at if MOMENTS.start <= at < MOMENTS.stop else 0.0, UTC)
 
-    def accept(self, source: str, batch: Batch, destinations: Sequence[str]) -> int:
+    def accept(self, source: str, batch: Batch, destinations: Sequence[str], *, beside: bool = False) -> int:
         """Put a batch on disk, with its cursor, all or nothing. Returns how many of the calls were new.
 
         A call whose identity is known already, here or among the forgotten, adds nothing but that this source has
-        seen it, too. Raises OutboxFull
-        before anything is written when the file has reached its limit.
+        seen it, too. ``beside`` the source's own reading, of which nothing changes but what is counted. Raises
+        OutboxFull before anything is written when the file has reached its limit.
         """
         if self._max_bytes is not None and self.used_bytes() >= self._max_bytes:
             raise schema.OutboxFull(
@@ -158,6 +158,12 @@ class Outbox:
                 )
             unkept = self._keep(conn, source, now, batch.rejects) if batch.rejects else 0
             calls = int(conn.execute("SELECT count(*) FROM calls WHERE id > ?", (newest,)).fetchone()[0])
+            if beside:
+                sql = (
+                    "UPDATE cursors SET calls = calls + ?, rejects = rejects + ?, unkept = unkept + ? WHERE source = ?"
+                )
+                conn.execute(sql, (calls, len(batch.rejects), unkept, source))
+                return calls
             conn.execute(
                 "INSERT INTO cursors (source, cursor, at, calls, rejects, unkept) VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (source) DO UPDATE SET cursor = CASE excluded.cursor WHEN '' THEN cursor ELSE "

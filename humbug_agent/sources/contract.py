@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Generator, Iterable, Sequence, Set
+from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -27,6 +28,18 @@ class SourceError(Exception):
 
 class NothingYet(SourceError):
     """There is nothing to read so far, which may be as it should be: a new PBX has had no call."""
+
+
+class ToldOnce(SourceError):
+    """The calls of a span of time can't be asked for again: the text says why, with the source as its subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """From where to ask once more for calls. ``with_past``: also what a first start left out is told from there."""
+
+    cursor: str | None
+    with_past: bool = False
 
 
 class CursorError(SourceError):
@@ -92,6 +105,13 @@ class Source(Protocol):
 
         What that left out is never sent by it. None is a first start; ``cursor`` itself where nothing is told again.
         Raises CursorError.
+        """
+        ...
+
+    def again_from(self, cursor: str | None, moment: float) -> Anew:
+        """For whoever asks, beside the daemon, for all calls that ended at ``moment`` or since; some older may be told.
+
+        ``moment`` is in seconds since the epoch, ``cursor`` the daemon's. Raises ToldOnce, CursorError, OSError.
         """
         ...
 

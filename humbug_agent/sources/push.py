@@ -10,7 +10,7 @@ from typing import Generic, Protocol, Self, TypeVar
 from humbug_agent.cdr import Batch
 from humbug_agent.host.pbx_first import FLOOD_REST
 from humbug_agent.listening.inbox import Heard, Inbox
-from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.contract import Anew, SourceError, ToldOnce
 from humbug_agent.words import count
 
 REST_SECONDS = 0.05
@@ -21,6 +21,8 @@ FLOOD_EVENTS = 500
 
 LOOK_SECONDS = 0.5
 """How long at most a stop goes unnoticed."""
+
+TOLD_ONCE = "is told each call once, when it ends, and can't ask for it again"
 
 Listener = TypeVar("Listener")
 """What hears of a connection's events: AMI's, or the event socket's."""
@@ -193,6 +195,9 @@ class PushSource(ABC, Generic[Listener]):
     def again(self, cursor: str) -> str:
         # Each call is told once.
         return cursor
+
+    def again_from(self, cursor: str | None, moment: float) -> Anew:
+        raise ToldOnce(TOLD_ONCE)
 
     def unread(self, cursor: str | None) -> None:
         return None

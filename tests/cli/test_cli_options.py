@@ -38,6 +38,7 @@ READING = [
     ["outbox", "replay"],
     ["outbox", "purge", "1"],
     ["outbox", "export"],
+    ["reconcile"],
     ["test-call"],
     ["support"],
 ]

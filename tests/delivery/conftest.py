@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +156,7 @@ def running(tmp_path: Path) -> Run:
     @contextmanager
     def run(destination: Humbug) -> Iterator[Running]:
         delivery, stop = Delivery(destination), threading.Event()
-
-        def work() -> None:
-            with Outbox(tmp_path / "outbox.db") as own:
-                delivery.run(own, stop)
-
-        thread = threading.Thread(target=work)
+        thread = threading.Thread(target=delivery.run, args=(partial(Outbox, tmp_path / "outbox.db"), stop))
         thread.start()
         try:
             yield Running(delivery, stop, thread)

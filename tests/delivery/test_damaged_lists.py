@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,8 @@ def test_what_can_not_be_marked_is_sent_once(
                 delivery.step(own, 1.0)
             for _ in range(3):
                 delivery.step(own, 0.05)
-            stop.set()
-            delivery.run(own, stop)
+        stop.set()
+        delivery.run(partial(Outbox, tmp_path / "outbox.db"), stop)
         arrived = server.arrived()
     became = {200: "sent", 400: "dead", 500: "waiting"}[status]
     assert set(ask("SELECT state FROM deliveries")) == {became}

@@ -14,6 +14,7 @@ from humbug_agent import backoff
 from humbug_agent.delivery import delivery
 from humbug_agent.outbox.outbox import KEPT_FAILURES, Outbox
 from humbug_agent.outbox.queries import Filter, purge, replay
+from humbug_agent.outbox.schema import Connected
 from tests.kit.rude import Act, Request, Rude, never, until
 from tests.kit.sending import Ask, Filled, Make, Run
 
@@ -331,3 +332,36 @@ def test_refused_calls_and_a_receiver_that_comes_and_goes_are_said_once_and_coun
     assert sum("All calls are kept and tried again" in line for line in said) <= 2
     assert sum("takes calls again" in line for line in said) <= 2
     assert len(said) <= 6
+
+
+def test_an_outbox_that_was_opened_on_a_read_only_disk_is_opened_anew_once_the_disk_is_not(
+    outbox: Outbox, filled: Filled, humbug: Make, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite opens what it may not write for reading, and leaves it so for as long as the connection lives."""
+    monkeypatch.setattr(delivery, "OUTBOX_SECONDS", 0.05)
+    filled(3)
+    opened: list[Outbox] = []
+
+    def connect() -> Outbox:
+        found = Outbox(outbox.path)
+        if len(opened) < 2:
+            found.close()
+            # As it is after open() has failed with EROFS.
+            found.db = Connected(sqlite3.connect(f"file:{outbox.path}?mode=ro", uri=True))
+            found.db.conn.row_factory = sqlite3.Row
+        opened.append(found)
+        return found
+
+    with Rude(lambda _: Act()) as server:
+        stop = threading.Event()
+        sends = delivery.Delivery(humbug(server.url))
+        thread = threading.Thread(target=sends.run, args=(connect, stop))
+        thread.start()
+        try:
+            until(lambda: ask(STATES) == [("sent", 3)], 10, "all sent")
+        finally:
+            stop.set()
+            sends.wake()
+            thread.join(30)
+    assert not thread.is_alive()
+    assert len(opened) > 2

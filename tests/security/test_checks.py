@@ -15,6 +15,7 @@ SQL = re.compile(
 
 PIECES = {
     # Names of columns and tables, and marks for values, all of them written in this program.
+    "_COLUMNS", "_DAY", "_PLACES",
     "_DELIVERED", "_ENTRY", "by", "column", "counted", "counts", "gap", "key", "names", "numbers", "one", "order",
     "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "values", "when", "where",
     "', '.join(names)", "', '.join('?' * len(names))",
@@ -24,6 +25,7 @@ PIECES = {
     "rows.as_texts('source destination state reply error')",
     # Numbers, and a choice of two words.
     "', '.join((str(number) for number in ids))", "', '.join(map(str, calls))", "'FULL' if durable else 'NORMAL'",
+    "CACHE_KILOBYTES", "PIECE", "latest",
     "WAL_LIMIT_BYTES", "hour(time.time())", "schema.BUSY_SECONDS * 1000", "span", "today",
 }  # fmt: skip
 """What may stand within SQL. Each was looked at: nothing that others wrote is in it; values go as question marks."""

@@ -137,7 +137,10 @@ def test_no_secret_is_in_anything_that_is_written_or_told(tmp_path: Path) -> Non
                 told.append(said(tmp_path, words))
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(20) == 0
-            commands = (["check"], ["doctor"], ["doctor", "--json"], ["test-call", "--to", "encoded", "--json"])
+            commands = (
+                ["check"], ["doctor"], ["doctor", "--json"], ["test-call", "--to", "encoded", "--json"],
+                ["reconcile"], ["reconcile", "--json", "--send"],
+            )  # fmt: skip
             told += [said(tmp_path, words) for words in commands]
         finally:
             daemon.kill()

@@ -12,13 +12,16 @@ from pathlib import Path
 from threading import Event
 
 from humbug_agent.cdr import Batch, Reject, digest
-from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.contract import Anew, SourceError
 from humbug_agent.sources.files import position as positions
 from humbug_agent.sources.files.following import Visit, left_out
 from humbug_agent.sources.files.position import OpenFile, Position
 from humbug_agent.sources.files.rotation import Shelf
 
 log = logging.getLogger(__name__)
+
+CLOCKS_APART = 3600.0
+"""So many seconds may lie between the end of a call by the PBX's clock, and when it was written down by the disk's."""
 
 Take = Callable[[OpenFile, bytes, bool, bool], tuple[Batch, int]]
 """(file, what comes next in it, whether there is more behind, whether no more will ever come) -> a batch, and how many
@@ -56,6 +59,12 @@ class LogSource(ABC):
 
     def again(self, cursor: str) -> str | None:
         return cursor if self._start == "end" else None
+
+    def again_from(self, cursor: str | None, moment: float) -> Anew:
+        # What was last written to before that has no younger call in it.
+        before = moment - CLOCKS_APART
+        older = [self._shelf().known_as(one) for one in self._shelf().rotated() if one.written < before]
+        return Anew(positions.nowhere(before, older).dump(self._path), with_past=self._start == "end")
 
     def unread(self, cursor: str | None) -> int:
         position = positions.load(cursor, self._path)

@@ -9,6 +9,7 @@ from typing import Any
 
 from humbug_agent.cdr import CDR, Batch
 from humbug_agent.ini import Secret
+from humbug_agent.sources.contract import Anew
 from humbug_agent.sources.polling.client import Asker
 from humbug_agent.sources.polling.pace import left_out, poll
 from humbug_agent.sources.polling.progress import Progress, account, anew, remembered
@@ -80,6 +81,9 @@ class WindowedSource(HostedSource):
 
     def again(self, cursor: str) -> str | None:
         return anew(cursor, self._of)
+
+    def again_from(self, cursor: str | None, moment: float) -> Anew:
+        return Anew(self.windowed.again_from(remembered(cursor, self._of), moment))
 
     def unread(self, cursor: str | None) -> int:
         return self.windowed.unread(remembered(cursor, self._of))

@@ -73,6 +73,15 @@ class Windowed:
             yield Batch([], [], progress.dump(new))
             progress.reached |= new
 
+    def again_from(self, progress: Progress, moment: float) -> str:
+        """The cursor of who asks all tenants from ``moment`` on, but for what their first start left out."""
+        now = self._now()
+        anew = {}
+        for tenant in self._tenants:
+            begin = max(int(moment), self._reached(tenant, progress, now).since)
+            anew[tenant] = Reached(begin, begin, 0, (Sweep(int(now.surely)),) * len(SWEEPS))
+        return progress.dump(anew)
+
     def round(self, progress: Progress, every: float, stop: Event, *, follow: bool) -> Iterator[Batch]:
         """All there is until now. Raises SourceError once all tenants were tried, Stopped.
 

@@ -12,6 +12,7 @@ from threading import Event
 from urllib.parse import urlsplit, urlunsplit
 
 from humbug_agent.cdr import CDR, Batch, digest
+from humbug_agent.sources.contract import Anew
 from humbug_agent.sources.polling.pace import DAY, first, poll
 from humbug_agent.sources.polling.rows import ApiRow, ApiRows, in_words
 from humbug_agent.sources.polling.source import HostedSource
@@ -49,6 +50,11 @@ class While1(HostedSource):
     def again(self, cursor: str) -> str | None:
         found = reached(cursor, self._of)
         return ReachedId(found.since, found.since, found.since, 0).dump(self._of) if found else None
+
+    def again_from(self, cursor: str | None, moment: float) -> Anew:
+        found = reached(cursor, self._of)
+        begin = max(int(moment), found.since if found else self._since())
+        return Anew(ReachedId(begin, begin, begin, 0).dump(self._of))
 
     def unread(self, cursor: str | None) -> int:
         found = reached(cursor, self._of)

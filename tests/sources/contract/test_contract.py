@@ -353,13 +353,13 @@ class Torn(Outbox):
     pattern = ""
     calls = 0
 
-    def accept(self, source: str, batch: Batch, destinations: object) -> int:
+    def accept(self, source: str, batch: Batch, destinations: object, *, beside: bool = False) -> int:
         number = Torn.calls
         Torn.calls += 1
         what = self.pattern[number] if number < len(self.pattern) else "."
         if what == "b":
             raise OutboxError(f"failed before commit {number}")
-        new = super().accept(source, batch, TO)
+        new = super().accept(source, batch, TO, beside=beside)
         if what == "a":
             raise OutboxError(f"failed after commit {number}")
         return new

@@ -10,11 +10,12 @@ from threading import Event
 from typing import TYPE_CHECKING, Self
 
 from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
-from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.contract import Anew, SourceError, ToldOnce
 from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.http.postbox import Door, Postbox
 from humbug_agent.sources.freeswitch.http.settings import FreeswitchHttpSettings
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
+from humbug_agent.sources.push import TOLD_ONCE
 from humbug_agent.sources.zone_watch import ZoneWatch
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ class FreeswitchHttp:
     def again(self, cursor: str) -> str:
         # Each call is told once.
         return cursor
+
+    def again_from(self, cursor: str | None, moment: float) -> Anew:
+        raise ToldOnce(TOLD_ONCE)
 
     def parse(self, text: bytes) -> Batch:
         return self._batch([(text, "")])

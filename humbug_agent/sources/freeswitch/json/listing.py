@@ -153,6 +153,15 @@ def remembered(cursor: str | None, base: Path) -> Memory:
     return loaded(cursor, lambda found: _memory(found) if found.get("path") == os.fspath(base) else Memory())
 
 
+def older_known(base: Path, moment: float) -> Memory:
+    """As if all were handled that came before ``moment``, in seconds since the epoch. Raises OSError."""
+    with os.scandir(base) as entries:
+        rotated = [one.name for one in entries if ROTATED.fullmatch(one.name) and one.is_dir(follow_symlinks=False)]
+    mark = int(moment * 1e9) - SLACK_NS
+    # However many they are.
+    return Memory({sub: KnownDocuments((base / sub).stat().st_ino, mark, 2**62) for sub in ["", *rotated]})
+
+
 def _memory(found: dict[str, Any]) -> Memory:
     known = {sub: _known(sub, *said) for sub, said in found["known"].items()}
     return Memory(known, set(texts("owed", found["owed"])))

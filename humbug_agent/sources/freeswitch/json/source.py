@@ -11,7 +11,7 @@ from threading import Event
 
 from humbug_agent.cdr import CDR, Batch, OneRecord, Reject, digest
 from humbug_agent.host.codes import Code
-from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.contract import Anew, SourceError, ToldOnce
 from humbug_agent.sources.freeswitch.documents import leg
 from humbug_agent.sources.freeswitch.json import fusionpbx_import as fusionpbx
 from humbug_agent.sources.freeswitch.json.files import Read, Reader, Tidy
@@ -24,6 +24,7 @@ from humbug_agent.sources.freeswitch.json.listing import (
     Memory,
     Quiet,
     count_others,
+    older_known,
     remembered,
 )
 from humbug_agent.sources.freeswitch.json.settings import FreeswitchJsonSettings
@@ -65,6 +66,13 @@ class FreeswitchJson:
     def again(self, cursor: str) -> str | None:
         # What was moved or deleted is not there to be read again.
         return None if self._settings.after == "keep" else cursor
+
+    def again_from(self, cursor: str | None, moment: float) -> Anew:
+        if self._settings.after != "keep":
+            raise ToldOnce(
+                f"does not keep its documents (after = {self._settings.after}), so that they can't be read again"
+            )
+        return Anew(older_known(self._path, moment).dump(self._path))
 
     def parse(self, text: bytes) -> Batch:
         try:
