@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from humbug_agent.board.asterisk_list import Listing
+from humbug_agent.board.asterisk_list import Listing, Recount
 from humbug_agent.board.asterisk_words import agent, agent_name, channel, member, queue_call
 from humbug_agent.board.model import Board, QueueCall
 from humbug_agent.host.systemd import to_reload, unit
@@ -28,6 +28,10 @@ CONFIRM_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
 """How often everything is asked for, and how long the answer may take."""
 
+
+SETTLED_SECONDS, MOST_RECOUNTS = 0.2, 10
+"""How long after a call's event Asterisk has surely counted it, and of how many queues the figures are asked for at
+once, which is once a second at the most."""
 
 MANY, MANY_TIMES, CALM_SECONDS = 150, 4, 1.0
 """So many events in so many reads, one right behind the other, are more than can be followed without keeping Asterisk
@@ -52,6 +56,9 @@ class AsteriskFeeder:
         self._flooded = float("-inf")
         self._many = 0
         self._left: dict[str, QueueCall] = {}
+        # Queue -> when something happened there that changes its figures.
+        self._miscounted: dict[str, float] = {}
+        self._recounts: list[Recount] = []
         # A connection to an Asterisk that speaks otherwise, and its version of AMI.
         self._old = (0, "")
         # Since the last beat, and since the one before it.
@@ -71,10 +78,10 @@ class AsteriskFeeder:
         agents = {
             "QueueCallerJoin": self._join,
             "QueueCallerLeave": self._leave,
-            "QueueCallerAbandon": self._leave,
+            "QueueCallerAbandon": self._abandon,
             "AgentConnect": self._connect,
             "AgentComplete": self._complete,
-            "QueueMemberAdded": self._member,
+            "QueueMemberAdded": self._new_member,
             "QueueMemberStatus": self._member,
             "QueueMemberPause": self._member,
             "QueueMemberRemoved": self._no_member,
@@ -112,7 +119,11 @@ class AsteriskFeeder:
         if now - self._asked > CONFIRM_SECONDS and now - self._flooded > CALM_SECONDS:
             self._asked, self._open = now, True
             self._list = Listing(next(self._numbers), self._board, self._confirmed, self._has_gone, self._charset)
+            # It has all figures.
+            self._miscounted.clear()
             tell(self._list.question())
+        elif self._confirmed and now - self._flooded > CALM_SECONDS:
+            self._recount(now, tell)
 
     def heard(self, connection: int, blocks: Sequence[bytes]) -> None:
         if blocks[0].startswith(OLD_BANNER):
@@ -149,10 +160,24 @@ class AsteriskFeeder:
 
     def _begin_anew(self, message: str, trouble: str) -> None:
         self._open, self._asked, self._confirmed, self._deaf = False, float("-inf"), 0.0, ""
-        self._left.clear()
+        for known in (self._left, self._miscounted, self._recounts):
+            known.clear()
         self._board.away(message, trouble)
 
+    def _recount(self, now: float, tell: Callable[[bytes], None]) -> None:
+        due = list(self._miscounted)[:MOST_RECOUNTS]
+        for queue in due:
+            # What has just happened may not be counted yet: then it is asked for once more, behind the others.
+            at = self._miscounted.pop(queue)
+            if now - at < SETTLED_SECONDS:
+                self._miscounted[queue] = at
+        self._recounts = [Recount(next(self._numbers), queue, self._board, self._charset) for queue in due]
+        if due:
+            tell(b"".join(one.question() for one in self._recounts))
+
     def _answer(self, block: bytes) -> None:
+        for one in self._recounts:
+            one.take(block)
         self._list.take(block)
         if not (self._open and self._list.done):
             return
@@ -221,6 +246,10 @@ class AsteriskFeeder:
         self._board.leave(said("Uniqueid"))
         self._board.put_call(queue_call(said, known.entered if known and same else time.time()))
 
+    def _abandon(self, said: Headers) -> None:
+        self._miscounted[said("Queue")] = time.monotonic()
+        self._leave(said)
+
     def _leave(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
         known = self._board.call(uniqueid)
@@ -229,12 +258,14 @@ class AsteriskFeeder:
             self._board.leave(uniqueid)
 
     def _complete(self, said: Headers) -> None:
+        self._miscounted[said("Queue")] = time.monotonic()
         # Of a caller whom the agent has sent back into the queue it may come late.
         known = self._board.call(said("Uniqueid"))
         if known and known.connected and known.queue == said("Queue"):
             self._board.leave(known.uniqueid)
 
     def _connect(self, said: Headers) -> None:
+        self._miscounted[said("Queue")] = time.monotonic()
         uniqueid, now, waited = said("Uniqueid"), time.time(), said.whole("HoldTime")
         name = agent_name(self._board.members(), said("Queue"), said("Interface"), said("MemberName"))
         known = (self._board.call(uniqueid), self._left.pop(uniqueid, None))
@@ -243,6 +274,10 @@ class AsteriskFeeder:
 
     def _member(self, said: Headers) -> None:
         self._board.put_member(member(said))
+
+    def _new_member(self, said: Headers) -> None:
+        one = member(said)
+        self._board.put_member(replace(one, since=one.since or time.time()))
 
     def _no_member(self, said: Headers) -> None:
         self._board.drop_member(said("Queue"), said("Interface"))

@@ -11,13 +11,39 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-from humbug_agent.board.asterisk_words import agent_name, channel, member
-from humbug_agent.board.model import Board, Channel, Member, QueueCall
+from humbug_agent.board.asterisk_words import agent_name, channel, figures, member
+from humbug_agent.board.model import Board, Channel, Figures, Member, QueueCall
 from humbug_agent.listening.ami.headers import Headers, name
 from humbug_agent.listening.ami.protocol import TOLD
 
 SLACK_SECONDS = 3.0
 """Asterisk tells whole seconds, and events take their time."""
+
+
+class Recount:
+    """One question for the figures of a queue, and for its members' own: no event tells the first.
+
+    It is behind the events that Asterisk had written before, and is put on the board as it comes.
+    """
+
+    def __init__(self, number: int, queue: str, board: Board, charset: str) -> None:
+        self._id = f"{TOLD}{number}-figures"
+        self._queue = queue
+        self._board = board
+        self._charset = charset
+
+    def question(self) -> bytes:
+        return f"Action: QueueStatus\r\nActionID: {self._id}\r\nQueue: {self._queue}\r\n\r\n".encode()
+
+    def take(self, block: bytes) -> None:
+        """One message of the answer."""
+        said, event = Headers(block, self._charset), name(block)
+        if said("ActionID") != self._id:
+            return
+        if event == "QueueParams":
+            self._board.put_figures(said("Queue"), figures(said))
+        elif event == "QueueMember":
+            self._board.put_member(member(said))
 
 
 class Listing:
@@ -36,7 +62,7 @@ class Listing:
         self._asked = time.time()
         self._listed: dict[str, Headers] = {}
         self._entries: dict[str, Headers] = {}
-        self._queues: list[str] = []
+        self._queues: dict[str, Figures] = {}
         self._members: list[Member] = []
         self._channels_done = self._queues_done = False
         self._missed = ""
@@ -60,7 +86,7 @@ class Listing:
         if event == "CoreShowChannel":
             self._listed[said("Uniqueid")] = said
         elif event == "QueueParams":
-            self._queues.append(said("Queue"))
+            self._queues[said("Queue")] = figures(said)
         elif event == "QueueMember":
             self._members.append(member(said))
         elif event == "QueueEntry":
@@ -128,7 +154,8 @@ class Listing:
             if call.connected and call.uniqueid not in self._entries
         ]
         waiting = [self._waiting(said, now) for said in self._entries.values()]
-        self._board.replace(self._board.channels(), self._queues, [*waiting, *connected], self._members)
+        calls = [*waiting, *connected]
+        self._board.replace(self._board.channels(), self._queues, calls, self._members, self._queues)
 
     def _waiting(self, said: Headers, now: int) -> QueueCall:
         uniqueid = said("Uniqueid")

@@ -7,7 +7,7 @@ QueueEntry it is not.
 from collections.abc import Iterable
 
 from humbug_agent.board.device import device_names
-from humbug_agent.board.model import Channel, Member, QueueCall, State
+from humbug_agent.board.model import Channel, Figures, Member, QueueCall, State
 from humbug_agent.listening.ami.headers import Headers, number
 
 CALLED = ("AppDial", "AppDial2", "AppQueue")
@@ -73,14 +73,33 @@ def queue_call(said: Headers, entered: float) -> QueueCall:
 def member(said: Headers) -> Member:
     """A QueueMember of the list, which calls it Location, or a QueueMember… event."""
     interface, state_interface = said("Interface") or said("Location"), said("StateInterface")
+    paused, last_pause = said("Paused") == "1", _moment(said("LastPause"))
     return Member(
         queue=said("Queue"),
         interface=interface,
         name=_named(said("MemberName") or said("Name"), interface, state_interface),
         state=_MEMBER_STATES.get(said("Status"), "unknown"),
-        paused=said("Paused") == "1",
+        paused=paused,
         reason=said("PausedReason"),
         state_interface=state_interface,
+        penalty=said.whole("Penalty"),
+        taken=_count(said("CallsTaken")) if said("CallsTaken") else None,
+        last_call=_moment(said("LastCall")),
+        last_pause=last_pause,
+        login=_moment(said("LoginTime")),
+        since=last_pause if paused else 0.0,
+    )
+
+
+def figures(said: Headers) -> Figures:
+    """A QueueParams."""
+    return Figures(
+        completed=_count(said("Completed")),
+        abandoned=_count(said("Abandoned")),
+        hold=_count(said("Holdtime")),
+        talk=_count(said("TalkTime")),
+        level=_percent(said("ServicelevelPerf")),
+        target=said.whole("ServiceLevel"),
     )
 
 
@@ -120,6 +139,20 @@ def _extension(local: str) -> str:
 def agent(said: Headers) -> str:
     """TECHNOLOGY/RESOURCE of who takes a queue's call."""
     return device_names(said("DestChannel"))[0] or said("Interface")
+
+
+def _count(value: str) -> int:
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 11 else 0
+
+
+def _moment(value: str) -> float:
+    """Whole seconds since the epoch; 0 is none."""
+    return float(_count(value))
+
+
+def _percent(value: str) -> float:
+    whole, _, tenths = value.partition(".")
+    return min(_count(whole) + _count(tenths[:1]) / 10, 100.0)
 
 
 def _seconds(duration: str) -> int:

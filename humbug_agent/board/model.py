@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -97,7 +97,9 @@ class QueueCall:
 class Member:
     """A queue member; ``state`` is in words: idle, in use, ringing, unavailable, …
 
-    ``state_interface`` is whose state that is, where it is not the interface's own.
+    ``state_interface`` is whose state that is, where it is not the interface's own. ``taken`` counts the calls of this
+    queue that it has taken since ``login``, None where the PBX does not tell. ``last_call``, ``last_pause`` and
+    ``login`` are moments, 0 where there was none or it is not told.
     """
 
     queue: str
@@ -107,18 +109,48 @@ class Member:
     paused: bool = False
     reason: str = ""
     state_interface: str = ""
+    penalty: int = 0
+    taken: int | None = None
+    last_call: float = 0.0
+    last_pause: float = 0.0
+    login: float = 0.0
+    since: float = 0.0
+    """Since when it is as `shown`; 0 where that began before anybody listened."""
+
+    @property
+    def shown(self) -> str:
+        """In one word how it is: whoever is paused gets no calls, whatever the phone does."""
+        return "paused" if self.paused else self.state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What the PBX has counted of a queue, since it was started or these figures were reset there.
+
+    ``completed`` calls were answered and are over, ``abandoned`` ones left before anybody answered. ``hold`` and
+    ``talk`` are its averages, in whole seconds, in which later calls count more. ``level`` percent of the completed
+    calls were answered within ``target`` seconds; a ``target`` of 0 is none.
+    """
+
+    completed: int
+    abandoned: int
+    hold: int
+    talk: int
+    level: float
+    target: int
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
     """A queue with the callers who wait in it, or talk, and the members who take them.
 
-    ``calls`` as they stand in the queue, ``members`` by name.
+    ``calls`` as they stand in the queue, ``members`` by name. ``figures`` are None where the PBX tells none.
     """
 
     name: str
     calls: tuple[QueueCall, ...] = ()
     members: tuple[Member, ...] = ()
+    figures: Figures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +185,7 @@ class Board:
         self._channels: dict[str, Channel] = {}
         self._calls: dict[str, QueueCall] = {}
         self._members: dict[tuple[str, str], Member] = {}
+        self._figures: Mapping[str, Figures] = {}
         self._queues: frozenset[str] = frozenset()
         self._message, self._trouble = "not connected yet", ""
         self._confirmed = 0.0
@@ -198,7 +231,11 @@ class Board:
 
     def put_member(self, member: Member) -> None:
         with self._changing():
-            self._members[member.queue, member.interface] = member
+            self._members[member.queue, member.interface] = self._timed(member)
+
+    def put_figures(self, queue: str, figures: Figures) -> None:
+        with self._changing():
+            self._figures = {**self._figures, queue: figures}
 
     def drop_member(self, queue: str, interface: str) -> None:
         with self._changing():
@@ -211,20 +248,27 @@ class Board:
             self._calls = {call.uniqueid: call for call in calls}
 
     def replace(
-        self, channels: Iterable[Channel], queues: Iterable[str], calls: Iterable[QueueCall], members: Iterable[Member]
+        self,
+        channels: Iterable[Channel],
+        queues: Iterable[str],
+        calls: Iterable[QueueCall],
+        members: Iterable[Member],
+        figures: Mapping[str, Figures] = MappingProxyType({}),
     ) -> None:
-        """All of it anew, as the PBX just told it: from now on this is live. ``calls`` in the order of their queues."""
+        """All of it anew, as the PBX just told it: from now on this is live. ``calls`` in the order of their queues,
+        ``figures`` by queue.
+        """
         with self._changing():
             self._channels = {channel.uniqueid: channel for channel in channels}
             self._calls = {call.uniqueid: call for call in calls}
-            self._members = {(member.queue, member.interface): member for member in members}
-            self._queues = frozenset(queues)
+            self._members = {(member.queue, member.interface): self._timed(member) for member in members}
+            self._queues, self._figures = frozenset(queues), figures
             self._confirmed, self._message = time.time(), ""
 
     def away(self, message: str, trouble: str = "") -> None:
         """Nothing is known about now, for the reason in ``message`` and ``trouble``, until `replace` is called."""
         with self._changing():
-            self._channels, self._calls, self._members = {}, {}, {}
+            self._channels, self._calls, self._members, self._figures = {}, {}, {}, {}
             self._queues, self._message, self._trouble = frozenset(), message, trouble
 
     # For everybody.
@@ -242,6 +286,13 @@ class Board:
             self._changed = True
             yield
 
+    def _timed(self, member: Member) -> Member:
+        """With the moment at which it became as it is, where the PBX has not told it."""
+        known = self._members.get((member.queue, member.interface))
+        if member.since or known is None:
+            return member
+        return replace(member, since=known.since if known.shown == member.shown else time.time())
+
     def _look(self) -> View:
         if self._message:
             return View(self.name, self.over, False, self._message, self._confirmed, trouble=self._trouble)
@@ -257,7 +308,9 @@ class Board:
         for member in sorted(self._members.values(), key=lambda member: (member.name, member.interface)):
             members[member.queue].append(member)
         names = sorted(self._queues | calls.keys() | members.keys())
-        queues = {name: Queue(name, tuple(calls[name]), tuple(members[name])) for name in names}
+        queues = {
+            name: Queue(name, tuple(calls[name]), tuple(members[name]), self._figures.get(name)) for name in names
+        }
         of_devices = {device: tuple(channels) for device, channels in devices.items()}
         return View(
             self.name,

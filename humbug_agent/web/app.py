@@ -28,6 +28,9 @@ VIEW_SECONDS, STATUS_SECONDS = 0.05, 0.25
 AWAY = "ERROR: NOT CONNECTED TO THE PBX"
 """What IPPS has no words for: what was true a while ago must not be told as what is now."""
 
+PAGES = {"index.html": "/", "wall.html": "/wall"}
+"""The files that have another address than their name."""
+
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -110,10 +113,10 @@ class App:
 
 
 def _page() -> list[Route]:
-    """The page's own files, by their names; index.html is the page."""
+    """The pages and what belongs to them, by their names."""
     shipped = [file for file in files("humbug_agent.web").joinpath("static").iterdir() if file.is_file()]
     return [
-        Route("/" if file.name == "index.html" else f"/{file.name}", _file(file.read_bytes(), Path(file.name).suffix))
+        Route(PAGES.get(file.name, f"/{file.name}"), _file(file.read_bytes(), Path(file.name).suffix))
         for file in shipped
     ]
 

@@ -240,6 +240,51 @@ def _of_queues(boards: Sequence[tuple[str, Mapping[str, Sequence[Queue]]]], now:
         (((*of, state), number) for of, queues in each for state, number in _members(queues)),
     )
 
+    yield from _of_figures(each)
+
+
+def _of_figures(each: Sequence[tuple[tuple[str, str], Sequence[Queue]]]) -> Iterator[Metric]:
+    """Averages and shares of several queues are none."""
+    known = [(of, [queue.figures for queue in queues if queue.figures]) for of, queues in each]
+    alone = [(of, figures[0]) for of, figures in known if len(figures) == 1]
+    label = ["board", "queue"]
+    yield _counter(
+        "humbug_queue_completed_total",
+        "Calls of the queue that were answered and are over, since the PBX was started or its figures were reset.",
+        label,
+        ((of, sum(one.completed for one in figures)) for of, figures in known if figures),
+    )
+    yield _counter(
+        "humbug_queue_abandoned_total",
+        "Callers who left the queue before anybody answered, since the PBX was started or its figures were reset.",
+        label,
+        ((of, sum(one.abandoned for one in figures)) for of, figures in known if figures),
+    )
+    yield _gauge(
+        "humbug_queue_hold_seconds",
+        "The PBX's average of how long callers waited until they were answered; later ones count more.",
+        label,
+        ((of, one.hold) for of, one in alone),
+    )
+    yield _gauge(
+        "humbug_queue_talk_seconds",
+        "The PBX's average of how long answered callers talked; later ones count more.",
+        label,
+        ((of, one.talk) for of, one in alone),
+    )
+    yield _gauge(
+        "humbug_queue_service_level_ratio",
+        "Which share of the completed calls was answered within humbug_queue_service_level_seconds.",
+        label,
+        ((of, one.level / 100) for of, one in alone if one.completed and one.target),
+    )
+    yield _gauge(
+        "humbug_queue_service_level_seconds",
+        "Within how many seconds a call of this queue should be answered, as the PBX is told (servicelevel).",
+        label,
+        ((of, one.target) for of, one in alone if one.target),
+    )
+
 
 def _calls(queues: Sequence[Queue]) -> Iterable[tuple[str, int]]:
     connected = sum(call.connected for queue in queues for call in queue.calls)
@@ -253,7 +298,7 @@ def _longest_wait(queues: Sequence[Queue], now: float) -> float:
 
 def _members(queues: Sequence[Queue]) -> Iterable[tuple[str, int]]:
     members = [member for queue in queues for member in queue.members]
-    states = ("paused" if member.paused else member.state for member in members)
+    states = (member.shown for member in members)
     count = Counter(state if state in MEMBER_STATES else "unknown" for state in states)
     # That nobody is idle is what an alert asks for; a 0 of everything else would be a thousand lines.
     return {"idle": 0, **count}.items()

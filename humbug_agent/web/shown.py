@@ -1,9 +1,10 @@
 """Boards -> the `boards` of /status.json: what the page shows."""
 
+from collections import Counter
 from datetime import tzinfo
 from typing import Any
 
-from humbug_agent.board.model import Channel, Queue, QueueCall, State, View
+from humbug_agent.board.model import Channel, Figures, Member, Queue, QueueCall, State, View
 from humbug_agent.numbers.countries import country_name
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.words import iso
@@ -19,8 +20,29 @@ def board(view: View, numbers: NumbersSettings, zone: tzinfo, now: float) -> dic
         "trouble": view.trouble,
         "age_seconds": round(now - view.confirmed, 1) if view.confirmed else None,
         "channels": len(view.channels),
+        "totals": _totals(view, now),
         "calls": _calls(view, zone, now),
         "queues": [_queue(queue, numbers, zone, now) for queue in view.queues.values()],
+    }
+
+
+def _totals(view: View, now: float) -> dict[str, Any]:
+    """Over all queues. Whoever is in several of them is one agent, and answers with the same phone in all."""
+    queues = view.queues.values()
+    waits = [now - call.entered for queue in queues for call in queue.calls if not call.connected]
+    figures = [queue.figures for queue in queues if queue.figures]
+    agents: dict[str, Member] = {}
+    for one in (one for queue in queues for one in queue.members):
+        # Paused in one of them only, it takes calls in the others.
+        if one.interface not in agents or agents[one.interface].paused:
+            agents[one.interface] = one
+    return {
+        "waiting": len(waits),
+        "longest_wait_seconds": round(max(waits, default=0.0), 1),
+        "connected": sum(call.connected for queue in queues for call in queue.calls),
+        "completed": sum(one.completed for one in figures) if figures else None,
+        "abandoned": sum(one.abandoned for one in figures) if figures else None,
+        "agents": dict(sorted(Counter(one.shown for one in agents.values()).items())),
     }
 
 
@@ -83,17 +105,42 @@ def _queue(queue: Queue, numbers: NumbersSettings, zone: tzinfo, now: float) -> 
             for call in queue.calls
             if call.connected
         ],
-        "members": [
-            {
-                "name": one.name,
-                "interface": one.interface,
-                "state": one.state,
-                "paused": one.paused,
-                "reason": one.reason,
-            }
-            for one in queue.members
-        ],
+        "figures": _figures(queue.figures) if queue.figures else None,
+        "members": [_member(one, now) for one in queue.members],
     }
+
+
+def _figures(said: Figures) -> dict[str, Any]:
+    """A share of no calls, or of those within no time, is none."""
+    return {
+        "completed": said.completed,
+        "abandoned": said.abandoned,
+        "hold_seconds": said.hold,
+        "talk_seconds": said.talk,
+        "service_level_percent": said.level if said.completed and said.target else None,
+        "service_level_seconds": said.target or None,
+    }
+
+
+def _member(one: Member, now: float) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "interface": one.interface,
+        "state": one.state,
+        "paused": one.paused,
+        "reason": one.reason,
+        "state_seconds": _ago(one.since, now),
+        "penalty": one.penalty,
+        "calls_taken": one.taken,
+        "last_call_seconds": _ago(one.last_call, now),
+        "last_pause_seconds": _ago(one.last_pause, now),
+        "login_seconds": _ago(one.login, now),
+    }
+
+
+def _ago(moment: float, now: float) -> float | None:
+    """The PBX's clock may be ahead of ours."""
+    return round(max(now - moment, 0.0), 1) if moment else None
 
 
 def _caller(call: QueueCall, numbers: NumbersSettings, zone: tzinfo) -> dict[str, Any]:

@@ -36,10 +36,18 @@ function lookAtBoard(board, timed) {
     const waiting = queue.waiting.map(timed(`${board.name} waits ${queue.name}`));
     const connected = queue.connected.map(timed(`${board.name} talks ${queue.name}`));
     const free = queue.members.filter((member) => member.state === "idle" && !member.paused).length;
-    return { ...queue, waiting, connected, free, longest: longestOf(waiting) };
+    const members = queue.members.map((member) => lookAtMember(member, timed(`${board.name} agent ${queue.name}`)));
+    return { ...queue, waiting, connected, members, free, longest: longestOf(waiting) };
   });
   const calls = board.calls.map(timed(`${board.name} call`));
   return { ...board, calls, queues };
+}
+
+/** Since when it is as it is, is not known of what was so before the agent listened. */
+function lookAtMember(member, timed) {
+  if (member.state_seconds === null) return { ...member, running: null };
+  const shown = member.paused ? "paused" : member.state;
+  return timed({ ...member, id: member.interface, since: shown, seconds: member.state_seconds });
 }
 
 function longestOf(waiting) {

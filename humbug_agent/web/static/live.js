@@ -2,13 +2,20 @@
 
 import { body, byId, capped, element, keyed, marked, person, row, say, setAttribute, setForeign, setHidden, setText, table } from "./dom.js";
 import { troubleOf } from "./answer.js";
+import { isFiltered, isWanted, onFilter, showQueues } from "./filter.js";
+import { agentInWords, agentState, running } from "./people.js";
 import { UNKNOWN, clock, count, duration, several, visible } from "./words.js";
 
 const CALL_STATES = { ring: ["dialling", "dialling"], ringing: ["ringing", "ringing"] };
-const AGENT_KINDS = { idle: "free", ringing: "ringing", unavailable: "lost", invalid: "lost", unknown: "lost" };
+
+let shown = [[], ""];
+
+onFilter(() => showLive(...shown));
 
 /** `boards` is empty when nothing is known; `unknown` then says why. */
 export function showLive(boards, unknown) {
+  shown = [boards, unknown];
+  showQueues(boards.flatMap((board) => board.queues.map((queue) => queue.name)));
   for (const [part, create] of [["calls", callsOfBoard], ["queues", queuesOfBoard]]) {
     say(byId(`${part}-empty`), unknown);
     setAttribute(byId(part), "data-boards", boards.length > 1 ? "several" : "one");
@@ -40,9 +47,16 @@ function callsOfBoard() {
   const calls = list("calls", "Calls, the oldest first", [["From", "from"], ["To", "to"], ["State", "state"], ["For", "time"]], callRow);
   return {
     node: calls.node,
-    empty: (board) => (board.calls.length ? "" : "No calls now."),
-    update: (board) => calls.update(board.calls),
+    empty(board) {
+      if (wanted(board).length) return "";
+      return board.calls.length && isFiltered() ? "None of the calls." : "No calls now.";
+    },
+    update: (board) => calls.update(wanted(board)),
   };
+}
+
+function wanted(board) {
+  return board.calls.filter((call) => isWanted(call, callState(call)[1]));
 }
 
 function queuesOfBoard() {
@@ -71,18 +85,6 @@ function list(kind, caption, columns, create) {
   };
 }
 
-function running() {
-  const node = element("time", { class: "running" });
-  return {
-    node,
-    update(seconds, since) {
-      setText(node, duration(seconds));
-      setAttribute(node, "datetime", `PT${Math.max(0, Math.floor(seconds))}S`);
-      setAttribute(node, "title", since ? `since ${clock(since)}` : "");
-    },
-  };
-}
-
 function callRow() {
   const [from, to, state, time] = [person(), person(), marked(), running()];
   return {
@@ -100,14 +102,16 @@ function queuePart() {
   const name = element("h4", { class: "foreign" });
   const sums = element("p", { class: "sums" });
   const alarm = element("p", { class: "alarm" });
+  const figures = element("p", { class: "sums figures" });
   const waiting = list("waiting", "Waiting", [["", "place"], ["Waiting", "from"], ["For", "time"]], waitingRow);
   const connected = list("connected", "Connected", [["Connected", "from"], ["With", "to"], ["Waited", "waited"], ["For", "time"]], connectedRow);
   const agents = agentList();
   return {
-    node: element("section", { class: "queue" }, element("header", {}, name, alarm, sums), waiting.node, connected.node, agents.node),
+    node: element("section", { class: "queue" }, element("header", {}, name, alarm, sums, figures), waiting.node, connected.node, agents.node),
     update(queue) {
       setForeign(name, queue.name);
       setText(sums, sumsInWords(queue));
+      say(figures, queue.figures ? figuresInWords(queue.figures) : "");
       say(alarm, queue.waiting.length && !queue.free ? "No agent is free" : "");
       waiting.update(queue.waiting);
       connected.update(queue.connected);
@@ -120,6 +124,14 @@ function sumsInWords(queue) {
   const waits = queue.waiting.length ? `${count(queue.waiting.length)} waiting` : "nobody waits";
   const agents = queue.members.length ? `${queue.free} of ${several(queue.members.length, "agent")} free` : "no agents";
   return `${waits}, ${count(queue.connected.length)} connected, ${agents}`;
+}
+
+/** What the PBX has counted since it was started, or since its figures were reset. */
+export function figuresInWords(figures) {
+  const { completed, abandoned, service_level_percent: level, service_level_seconds: target } = figures;
+  const counted = `${count(completed)} answered, ${count(abandoned)} abandoned`;
+  const share = level === null ? "" : `, ${count(level)}\u00a0% within ${target}\u00a0s`;
+  return `${counted}${share}, hold ${duration(figures.hold_seconds)}, talk ${duration(figures.talk_seconds)}`;
 }
 
 function waitingRow() {
@@ -164,17 +176,17 @@ function agentList() {
 
 function agentItem() {
   const name = element("bdi", { class: "foreign called" });
-  const state = marked();
+  const detail = element("span", { class: "foreign detail" });
+  const [state, time] = [marked(), running()];
   return {
-    node: element("li", {}, name, state.node),
+    node: element("li", {}, name, time.node, state.node, detail),
     update(member) {
       setForeign(name, member.name || member.interface);
       state.update(...agentState(member));
+      setHidden(time.node, member.running === null);
+      if (member.running !== null) time.update(member.running, "");
+      setForeign(detail, agentInWords(member));
+      setHidden(detail, member.calls_taken === null);
     },
   };
-}
-
-function agentState(member) {
-  if (!member.paused) return [AGENT_KINDS[member.state] ?? "busy", member.state];
-  return ["paused", member.reason ? `paused: ${member.reason}` : "paused"];
 }

@@ -1,28 +1,18 @@
-// What is seen first: the verdict, the big numbers, the title of the tab.
+// What is seen first: the verdict, the title of the tab, the clock; and how a big number is made.
 
 import { byId, element, keyed, marked, say, setAttribute, setForeign, setText } from "./dom.js";
-import { callState } from "./live.js";
-import { UNKNOWN, age, bigCount, clock, count, duration, several } from "./words.js";
+import { UNKNOWN, clock, count, several } from "./words.js";
 
-const TILES = [
-  ["calls", "Calls now", "#calls"],
-  ["waiting", "Waiting in queues", "#queues"],
-  ["longest", "Longest wait", "#queues"],
-  ["unsent", "Deliveries waiting", "#agent"],
-  ["dead", "Dead deliveries", "#agent"],
-];
 const LONG = 6;
 const LONGEST = 8;
 
-const tiles = new Map(TILES.map(([id, label, target]) => [id, tile(id, label, target)]));
-byId("tiles").append(...[...tiles.values()].map((one) => one.node));
-
-function tile(id, label, target) {
+/** A big number with its label and a remark; it leads to `target`, if it has one. */
+export function tile(id, label, target = "") {
   const value = element("span", { class: "value" }, UNKNOWN);
   const note = element("span", { class: "note" });
   const words = element("span", { class: "label" }, label);
   return {
-    node: element("li", { id: `tile-${id}` }, element("a", { href: target }, words, value, note)),
+    node: element("li", { id: `tile-${id}` }, target ? element("a", { href: target }, words, value, note) : element("div", {}, words, value, note)),
     update(text, remark, kind) {
       setText(value, text);
       setForeign(note, remark);
@@ -30,42 +20,6 @@ function tile(id, label, target) {
       setAttribute(value, "data-kind", kind);
     },
   };
-}
-
-/** `sums` and `agent` are null when they are not known. */
-export function showTiles(sums, agent, unknown) {
-  if (sums) showLiveTiles(sums);
-  else for (const id of ["calls", "waiting", "longest"]) tiles.get(id).update(UNKNOWN, unknown, "none");
-  if (agent) showAgentTiles(agent);
-  else for (const id of ["unsent", "dead"]) tiles.get(id).update(UNKNOWN, "not known", "none");
-}
-
-const some = (number, kind = "some") => (number ? kind : "none");
-
-function showLiveTiles({ calls, waiting, queues, without, longest, missing, down }) {
-  const how = down ? "down" : "not live";
-  const lack = missing ? `without ${several(missing, `PBX that is ${how}`, `PBXs that are ${how}`)}` : "";
-  tiles.get("calls").update(bigCount(calls.length), lack || callsInWords(calls), some(calls.length));
-  const where = without.length ? `no agent free: ${without.map((queue) => queue.name).join(", ")}` : queues ? `in ${several(queues, "queue")}` : "no queues";
-  tiles.get("waiting").update(bigCount(waiting), where, some(waiting, without.length ? "warn" : "some"));
-  tiles.get("longest").update(longest ? duration(longest.longest) : "0:00", longest?.name ?? "nobody waits", some(longest));
-}
-
-function callsInWords(calls) {
-  const words = ["talking", "answered", "ringing", "dialling", "waiting"];
-  const states = calls.map((call) => callState(call)[1]);
-  const counted = words.map((word) => [states.filter((state) => state === word).length, word]);
-  return counted.filter(([number]) => number).map(([number, word]) => `${count(number)} ${word}`).join(", ") || "all is quiet";
-}
-
-function showAgentTiles(agent) {
-  const { waiting, sent, dead } = agent.deliveries;
-  const all = Object.values(agent.destinations);
-  const oldest = Math.max(-1, ...all.map((one) => one.oldest_waiting_seconds ?? -1));
-  const stuck = all.some((one) => one.waiting && one.state !== "ok");
-  const note = waiting && oldest >= 0 ? `oldest ${age(oldest)}, ${count(sent)} sent` : `${count(sent)} sent`;
-  tiles.get("unsent").update(bigCount(waiting), note, some(waiting, stuck ? "warn" : "some"));
-  tiles.get("dead").update(bigCount(dead), dead ? "refused for good, kept" : "none refused for good", some(dead, "bad"));
 }
 
 /** `troubles` are those of answer.js; none means that all is well. */

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from humbug_agent import __version__
-from humbug_agent.board.model import Board, Channel, Member, QueueCall, State, View
+from humbug_agent.board.model import Board, Channel, Figures, Member, QueueCall, State, View
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config
 from humbug_agent.outbox import queries
@@ -76,12 +76,19 @@ def with_hosted(found: Status) -> Status:
 
 
 def board(
-    queues: Sequence[str] = ("support",), calls: Sequence[QueueCall] = (), members: Sequence[Member] = ()
+    queues: Sequence[str] = ("support",),
+    calls: Sequence[QueueCall] = (),
+    members: Sequence[Member] = (),
+    figures: Mapping[str, Figures] | None = None,
 ) -> View:
     made = Board("ami")
     channels = [Channel(uniqueid=f"1.{n}", channel=f"SIP/{n}-1", state=state) for n, state in enumerate(State)]
-    made.replace(channels, queues, calls, members)
+    made.replace(channels, queues, calls, members, figures or {})
     return made.view()
+
+
+def counted(completed: int = 20, abandoned: int = 3, target: int = 30) -> Figures:
+    return Figures(completed=completed, abandoned=abandoned, hold=17, talk=184, level=82.5, target=target)
 
 
 def waiting(queue: str, seconds: float, number: int = 0) -> QueueCall:
@@ -121,7 +128,8 @@ def names(read: Mapping[Sample, float]) -> set[str]:
 @pytest.fixture
 def everything(config: Config, outbox: Outbox) -> dict[Sample, float]:
     """All numbers there are."""
-    view = board(calls=[waiting("support", 5), connected("support")], members=[member("support", "idle")])
+    calls = [waiting("support", 5), connected("support")]
+    view = board(calls=calls, members=[member("support", "idle")], figures={"support": counted()})
     return numbers(stands(config), "", [view])
 
 
@@ -265,11 +273,42 @@ def test_it_takes_no_time_worth_mentioning(config: Config, outbox: Outbox) -> No
     assert min(seconds() for _ in range(20)) < 0.005
 
 
+def test_what_the_pbx_counted_of_a_queue_is_told(everything: dict[Sample, float]) -> None:
+    told = {
+        name.removeprefix("humbug_queue_"): value
+        for (name, labels), value in everything.items()
+        if name.startswith("humbug_queue_") and labels == {("board", "ami"), ("queue", "support")}
+    }
+    del told["longest_wait_seconds"]
+    assert told == {
+        "completed_total": 20, "abandoned_total": 3, "hold_seconds": 17, "talk_seconds": 184,
+        "service_level_ratio": 0.825, "service_level_seconds": 30,
+    }  # fmt: skip
+
+
+def test_a_share_of_no_calls_or_of_no_target_has_no_sample() -> None:
+    figures = {"new": counted(completed=0), "free": counted(target=0)}
+    read = numbers(None, "", [board(("new", "free", "freeswitch"), figures=figures)])
+    assert of(read, "humbug_queue_completed_total", "ami", "new") == 0
+    assert of(read, "humbug_queue_completed_total", "ami", "freeswitch") is None
+    assert "humbug_queue_service_level_ratio" not in names(read)
+    assert of(read, "humbug_queue_service_level_seconds", "ami", "new") == 30
+    assert of(read, "humbug_queue_service_level_seconds", "ami", "free") is None
+
+
+def test_of_the_queues_that_are_summed_up_there_are_sums_and_no_averages() -> None:
+    queues = [f"q{number:03}" for number in range(MOST_QUEUES + 3)]
+    read = numbers(None, "", [board(queues, figures={queue: counted() for queue in queues})])
+    assert of(read, "humbug_queue_abandoned_total", "ami", OTHERS) == 9
+    assert of(read, "humbug_queue_hold_seconds", "ami", OTHERS) is None
+    assert of(read, "humbug_queue_hold_seconds", "ami", "q000") == 17
+
+
 def test_labels_are_those_that_have_an_end_and_names_are_as_prometheus_wants_them(
     config: Config, outbox: Outbox
 ) -> None:
     found = with_hosted(stands(config))
-    body, _ = metrics(found, "", [board(calls=[waiting("support", 1)])], {"humbug": (1, 2)})
+    body, _ = metrics(found, "", [board(figures={"support": counted()})], {"humbug": (1, 2)})
     for family in text_string_to_metric_families(body.decode()):
         assert family.name.startswith("humbug_")
         assert re.fullmatch(r"[A-Zm1].{10,}\.", family.documentation), family.documentation

@@ -33,13 +33,29 @@ def connected(ident: int, **fields: Any) -> Json:
     return usual | fields
 
 
-def member(name: str, interface: str, state: str, reason: str | None = None) -> Json:
-    return {"name": name, "interface": interface, "state": state, "paused": reason is not None, "reason": reason or ""}
+def member(name: str, interface: str, state: str, reason: str | None = None, **fields: Any) -> Json:
+    usual = {
+        "name": name, "interface": interface, "state": state, "paused": reason is not None, "reason": reason or "",
+        "state_seconds": 61.0, "penalty": 0, "calls_taken": 7, "last_call_seconds": 754.0, "last_pause_seconds": None,
+        "login_seconds": 11520.0,
+    }  # fmt: skip
+    return usual | fields
 
 
-def queue(name: str, waits: list[Json], talks: list[Json], members: list[Json]) -> Json:
+def figures(**fields: Any) -> Json:
+    usual = {
+        "completed": 128, "abandoned": 9, "hold_seconds": 17, "talk_seconds": 184, "service_level_percent": 82.5,
+        "service_level_seconds": 30,
+    }  # fmt: skip
+    return usual | fields
+
+
+def queue(name: str, waits: list[Json], talks: list[Json], members: list[Json], **fields: Any) -> Json:
     longest = max((one["seconds"] for one in waits), default=None)
-    return {"name": name, "longest_wait_seconds": longest, "waiting": waits, "connected": talks, "members": members}
+    return {
+        "name": name, "longest_wait_seconds": longest, "waiting": waits, "connected": talks, "figures": figures(),
+        "members": members, **fields,
+    }  # fmt: skip
 
 
 def board(name: str = "ami", calls: list[Json] | None = None, queues: list[Json] | None = None) -> Json:
@@ -126,15 +142,16 @@ def afternoon() -> Json:
                                 entered="2026-11-21T14:02:58+01:00")],
         [connected(1201)],
         [member("Anna Agent", "PJSIP/201", "in use"), member("Carla Rossi", "PJSIP/203", "idle", "lunch"),
-         member("Emil Huber", "PJSIP/205", "unavailable")],
+         member("Emil Huber", "PJSIP/205", "unavailable", state_seconds=None, calls_taken=None)],
     )  # fmt: skip
     sales = queue(
         "sales",
         [],
         [connected(1203, number="+442079460123", name="Lambeth Dental", country="United Kingdom", waited_seconds=18,
                    agent="PJSIP/202", agent_name="Bruno Keller", seconds=294.0)],
-        [member("Bruno Keller", "PJSIP/202", "in use"), member("Dora Frei", "PJSIP/204", "ringing"),
-         member("Finn Berger", "PJSIP/206", "idle")],
+        [member("Bruno Keller", "PJSIP/202", "in use"), member("Dora Frei", "PJSIP/204", "ringing", penalty=2),
+         member("Finn Berger", "PJSIP/206", "idle", calls_taken=0, last_call_seconds=None)],
+        figures=figures(completed=0, service_level_percent=None),
     )  # fmt: skip
     return status([board("ami", calls, [sales, support])])
 

@@ -11,13 +11,15 @@ from importlib.resources import files
 from queue import SimpleQueue
 from typing import Any
 
+from humbug_agent.web.app import PAGES
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 STATIC = {path.name: path for path in files("humbug_agent").joinpath("web/static").iterdir()}
-RUNNING = {"seconds", "longest_wait_seconds"}
+RUNNING = {"seconds", "longest_wait_seconds", "state_seconds"}
 
 
 class PageServer:
@@ -109,7 +111,8 @@ def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
         timeout = 2
 
         def do_GET(self) -> None:
-            name = self.path.lstrip("/") or "index.html"
+            path = self.path.partition("?")[0]
+            name = next((page for page, there in PAGES.items() if there == path), path.lstrip("/"))
             if name == "status.json":
                 self._answer(server.code, "application/json", server.status())
                 server.told += 1

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.web.page.page_data import afternoon, agent, board, call, destination, source, status
+from tests.web.page.page_data import afternoon, agent, board, call, destination, member, queue, source, status
 from tests.web.page.page_hostile import NAMES, hostile
 from tests.web.page.page_view import Page
 
@@ -48,6 +48,14 @@ def test_durations_go_on_and_never_back(page: Page) -> None:
     assert page.browser.run("return document.querySelector('.running').title") == "since 14:02:55"
 
 
+def test_how_long_an_agent_is_as_it_is_goes_on(page: Page) -> None:
+    one = member("Anna", "PJSIP/201", "idle", state_seconds=57.5)
+    page.open(status([board(queues=[queue("support", [], [], [one])])]))
+    page.until(lambda: seconds(page.text(".agents .running")) >= 59)
+    page.show(status([board(queues=[queue("support", [], [], [one | {"state": "in use", "state_seconds": 0.2}])])]))
+    assert seconds(page.text(".agents .running")) < 30
+
+
 def test_queues_say_who_waits_who_talks_and_who_could(page: Page) -> None:
     page.open(afternoon())
     assert page.number("waiting") == "2"
@@ -63,11 +71,17 @@ def test_queues_say_who_waits_who_talks_and_who_could(page: Page) -> None:
         ["Lambeth Dental / +442079460123 · United Kingdom", "Bruno Keller / PJSIP/202", "0:18"],
         ["+41442681234 / Switzerland", "Anna Agent / PJSIP/201", "0:03"],
     ]
-    agents = [text.replace("\n", ": ") for text in page.texts(".agents li")]
+    agents = [re.sub(r"\n1:0\d", "", text).replace("\n", ": ") for text in page.texts(".agents li")]
+    done = "7 calls, last 13 min ago, here for 3 h"
     assert agents == [
-        "Bruno Keller: in use", "Dora Frei: ringing", "Finn Berger: idle",
-        "Anna Agent: in use", "Carla Rossi: paused: lunch", "Emil Huber: unavailable",
+        f"Bruno Keller: in use: {done}", f"Dora Frei: ringing: {done}, penalty 2",
+        "Finn Berger: idle: 0 calls, here for 3 h", f"Anna Agent: in use: {done}",
+        f"Carla Rossi: paused: lunch: {done}", "Emil Huber: unavailable",
     ]  # fmt: skip
+    assert page.texts(".queue .figures") == [
+        "0 answered, 9 abandoned, hold 0:17, talk 3:04",
+        "128 answered, 9 abandoned, 82.5\u00a0% within 30\u00a0s, hold 0:17, talk 3:04",
+    ]
     # A caller who waits is a call too, and not one that talks.
     assert [row[2] for row in page.rows("calls")].count("waiting") == 2
 

@@ -60,7 +60,7 @@ def test_on_a_phone_a_table_is_still_a_table_to_a_screen_reader(page: Page) -> N
     assert roles.count("table") == tables
     assert roles.count("columnheader") == 4 + 3 + 2 * 4 + 6 + 6 + 4
     assert roles.count("rowheader") == 7 + 2 + 2 + 1 + 2 + 1
-    assert {"banner", "main", "navigation", "status"} <= set(roles)
+    assert {"banner", "main", "navigation", "search", "status"} <= set(roles)
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page) -> None:
@@ -70,14 +70,15 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page) -> No
         return [node.id || node.className || node.parentElement.id, style.outlineStyle, parseFloat(style.outlineWidth)];
     """
     reached = []
-    for _ in range(9):
+    for _ in range(13):
         page.browser.press("\ue004")
         name, outline, width = page.browser.run(where)
         reached.append(name)
         assert outline != "none", name
         assert width > 0
     tiles = [f"tile-{name}" for name in ("calls", "waiting", "longest", "unsent", "dead")]
-    assert reached == ["skip", *tiles, "calls", "queues", "agent"]
+    filters = [f"filter-{name}" for name in ("text", "state", "queue")]
+    assert reached == ["skip", "wall", *tiles, "calls", *filters, "queues", "agent"]
 
     page.load()
     page.browser.press("\ue004")
