@@ -47,14 +47,15 @@ MAY_IMPORT = {
     "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
     "receiver": {"http_server", "ini"},
     "delivery": {"backoff", "destinations", "outbox", "repeats"},
-    "config": {"destinations", "http_server", "ini", "numbers", "sources"},
+    "api": {"cdr", "flat", "http_server", "ini", "outbox", "words"},
+    "config": {"api", "destinations", "http_server", "ini", "numbers", "sources"},
     "status": {"config", "host", "ini", "outbox", "sources", "words"},
     "doctor": {"config", "destinations", "host", "ini", "outbox", "pbx_host", "setup", "sources", "status", "words"},
     # The board and the outbox are shown, and only read.
     "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
-        "backoff", "board", "cdr", "config", "delivery", "doctor", "flat", "host", "http_server", "ini", "outbox",
-        "repeats", "sources", "status", "text", "web", "words",
+        "api", "backoff", "board", "cdr", "config", "delivery", "doctor", "flat", "host", "http_server", "ini",
+        "outbox", "repeats", "sources", "status", "text", "web", "words",
     },
     "cli": {
         "cdr", "config", "daemon", "destinations", "doctor", "flat", "host", "http_server", "ini", "numbers",

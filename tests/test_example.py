@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from humbug_agent import config, destinations, sources
+from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import ConfigError, Section
 from humbug_agent.numbers.settings import NumbersSettings
@@ -50,6 +51,8 @@ class Example:
             "agent": lambda _, section: config.AgentSettings.read(section),
             "numbers": lambda _, section: NumbersSettings.read(section),
             "status": lambda _, section: StatusSettings.read(section),
+            "api": lambda _, section: ServedApiSettings.read(section, ()),
+            "api billing": ApiAccount.read,
             **{type_: sources.settings_of(type_).read for type_ in sources.SOURCES},
             **{type_: destinations.settings_of(type_).read for type_ in destinations.DESTINATIONS},
         }
@@ -92,7 +95,7 @@ every_section = pytest.mark.parametrize("example", SECTIONS, ids=lambda example:
 
 
 def test_all_sections_stand_there() -> None:
-    known = ["agent", *sources.SOURCES, *destinations.DESTINATIONS, "numbers", "status"]
+    known = ["agent", *sources.SOURCES, *destinations.DESTINATIONS, "numbers", "status", "api", "api billing"]
     assert sorted(example.kind for example in SECTIONS) == sorted(known)
 
 

@@ -15,8 +15,9 @@ SQL = re.compile(
 
 PIECES = {
     # Names of columns and tables, and marks for values, all of them written in this program.
-    "_DELIVERED", "_ENTRY", "by", "column", "counted", "counts", "gap", "key", "names", "numbers", "one", "order",
-    "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "values", "when", "where",
+    "DOMAIN", "_DELIVERED", "_ENTRY", "_GROUP", "by", "column", "counted", "counts", "gap", "key", "names", "numbers",
+    "one", "order", "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "values",
+    "when", "where",
     "', '.join(names)", "', '.join('?' * len(names))",
     # Functions that make SQL of such names.
     "known('answer')", "known('end')", "known('start')", "rows.as_texts('destination')", "rows.as_texts('source')",
