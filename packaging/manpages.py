@@ -1,10 +1,11 @@
 """The manual pages, made of what the program says of itself: a page for each command, and one for agent.ini.
 
-    python3 packaging/manpages.py FOLDER AGENT_INI_EXAMPLE      FOLDER as in MANPATH, with man1 and man5 in it
+    python3 packaging/manpages.py FOLDER      as in MANPATH, with man1 and man5 in it
 
 Source of the format: man(7). The dates are $SOURCE_DATE_EPOCH's.
 """
 
+import itertools
 import os
 import re
 import sys
@@ -13,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import settings
+import settings_words
 
 from humbug_agent import __version__
 from humbug_agent.cli.main import main
@@ -80,18 +83,30 @@ def pages(command: click.Command, ctx: click.Context) -> Iterator[tuple[str, str
             yield from pages(one, click.Context(one, info_name=name, parent=ctx))
 
 
-def settings(example: str) -> str:
-    """agent.ini.example as a page: it has all settings, each with its default and what it is for."""
+def plain(text: str) -> str:
+    """Without the marks of Markdown, and without the links that say only where to read on."""
+    text = re.sub(r" \(\[how\]\([^)]+\)\)", "", text)
+    return re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", text).replace("`", "")
+
+
+def ini() -> str:
+    """docs/settings.md as a page."""
     lines = [head("humbug-agent.ini", 5), ".SH NAME", "humbug\\-agent.ini \\- configuration of humbug\\-agent"]
-    lines += [".SH SYNOPSIS", ".I /etc/humbug\\-agent/agent.ini", ".SH DESCRIPTION", ".nf", roff(example.rstrip())]
-    return "\n".join([*lines, ".fi", ".SH SEE ALSO", ".BR humbug\\-agent (1)"]) + "\n"
+    lines += [".SH SYNOPSIS", ".I /etc/humbug\\-agent/agent.ini"]
+    lines += [".SH DESCRIPTION", *paragraphs(plain(settings_words.INTRO))]
+    for kind, each in itertools.groupby(settings.settings(), key=lambda one: one.kind):
+        lines += [f".SH {roff(settings.title(kind))}", roff(plain(settings_words.KINDS[kind]))]
+        for one in each:
+            lines += [".TP", f".B {one.key}", roff(plain(one.words.about)), ".br"]
+            lines += [roff(plain(f"{one.may}. Default: {one.default}. Example: {one.words.example}"))]
+    return "\n".join([*lines, ".SH SEE ALSO", ".BR humbug\\-agent (1)"]) + "\n"
 
 
 if __name__ == "__main__":
-    folder, example = map(Path, sys.argv[1:])
+    folder = Path(sys.argv[1])
     for section in ("man1", "man5"):
         (folder / section).mkdir(parents=True, exist_ok=True)
     top = click.Context(main, info_name="humbug-agent", **main.context_settings)
     for name, text in pages(main, top):
         (folder / "man1" / f"{name}.1").write_text(text)
-    (folder / "man5" / "humbug-agent.ini.5").write_text(settings(example.read_text()))
+    (folder / "man5" / "humbug-agent.ini.5").write_text(ini())

@@ -36,16 +36,6 @@ def test_each_command_is_one(path: Path) -> None:
 
 
 @page
-def test_each_link_leads_somewhere(path: Path) -> None:
-    for where, _, part in re.findall(r"\]\(([^)#]*)(#([^)]*))?\)", path.read_text()):
-        there = path.parent / where if where else path
-        assert there.exists(), where
-        headings = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
-        known = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-        assert not part or part in known, part
-
-
-@page
 def test_what_it_ends_with_is_what_init_says(path: Path) -> None:
     assert f"\n```\n{init.REACHED.format('humbug')}\n```\n" in path.read_text()
 

@@ -16,7 +16,7 @@ from tests.pbx.pbx_manager import Manager
 from tests.pbx.phones import burst, hundred_calls
 from tests.pbx.witness import Call, Witness, received, written
 
-README = TOP / "README.md"
+PAGE = TOP / "docs" / "sources" / "asterisk.md"
 
 
 def excused(told: list[tuple[float, Call]], away: list[tuple[float, float]]) -> Counter[Call]:
@@ -92,8 +92,8 @@ def test_three_thousand_calls_at_once_lose_nothing_and_ami_is_never_cut(pbx: Cal
     assert "ERROR" not in agent.log.read_text()
 
 
-def test_the_user_of_the_readme_suffices(pbx: Callable[..., Pbx], host: Host) -> None:
-    (user,) = re.findall(r"```ini\n(\[humbug\].*?)```", README.read_text(), re.DOTALL)
+def test_the_documented_user_suffices(pbx: Callable[..., Pbx], host: Host) -> None:
+    (user,) = re.findall(r"```ini\n(\[humbug\].*?)```", PAGE.read_text(), re.DOTALL)
     secret = re.search(r"secret = (.*)", user)
     assert secret
     there = pbx(manager_users=user.replace(secret[1], "humbug-secret") + LAB)

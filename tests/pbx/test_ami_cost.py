@@ -1,4 +1,4 @@
-"""What README's line leaves out of AMI, so that Asterisk is woken for calls alone."""
+"""What the documented line leaves out of AMI, so that Asterisk is woken for calls alone."""
 
 import re
 from collections import Counter
@@ -10,11 +10,11 @@ from tests.pbx.pbx_manager import Manager
 from tests.pbx.phones import burst
 
 CALLS = 50
-README = TOP / "README.md"
+PAGE = TOP / "docs" / "sources" / "asterisk.md"
 
 
 def general() -> str:
-    (found,) = re.findall(r"```ini\n\[general\]\n(disabledevents = .*\n)```", README.read_text())
+    (found,) = re.findall(r"```ini\n\[general\]\n(disabledevents = .*\n)```", PAGE.read_text())
     return str(found)
 
 

@@ -19,12 +19,10 @@ from tests.pbx.pbx_host import MANAGER_USERS, Pbx
 from tests.pbx.pbx_manager import Manager
 from tests.pbx.phones import Sipp, burst, call
 
-pytestmark = pytest.mark.alone
-
 SOON = 0.3
 """Seconds within which the board shows a change."""
 
-README = TOP / "README.md"
+PAGE = TOP / "docs" / "board.md"
 USERS = """
 [seeing]
 secret = humbug-secret
@@ -161,6 +159,7 @@ def gone(uniqueid: str, shown: Callable[[], list[str]]) -> Callable[[], bool]:
     return lambda: uniqueid not in shown()
 
 
+@pytest.mark.alone
 def test_both_interfaces_say_what_the_console_says(pbx: Callable[..., Pbx], host: Host, ipps: Ipps) -> None:
     there = pbx()
     with Daemon(host, there, user="board", more=ipps.status) as agent, Sipp(there) as phones:
@@ -213,6 +212,7 @@ def test_both_interfaces_say_what_the_console_says(pbx: Callable[..., Pbx], host
         agent.end()
 
 
+@pytest.mark.alone
 def test_a_burst_of_calls_leaves_no_ghost(pbx: Callable[..., Pbx], host: Host, ipps: Ipps) -> None:
     there = pbx()
     with Daemon(host, there, user="board", more=ipps.status) as agent:
@@ -305,6 +305,6 @@ def names(ipps: Ipps, queue: str) -> list[str]:
     return [one["name"] for one in found["members"]]
 
 
-def test_the_readme_names_the_rights_of_the_user_that_is_tested_here() -> None:
+def test_the_page_names_the_rights_of_the_user_that_is_tested_here() -> None:
     (rights,) = re.findall(r"\[board\]\nsecret = humbug-secret\n(read = .*)\n(write = .*)\n", MANAGER_USERS)
-    assert f"`{rights[0]}` and `{rights[1]}`" in README.read_text().replace("\n", " ")
+    assert f"`{rights[0]}` and `{rights[1]}`" in PAGE.read_text().replace("\n", " ")

@@ -247,7 +247,7 @@ class Follower:
         lacking = self._shelf.lacking()
         log.warning(
             "%s: %s. Neither it nor any rotated file beside it holds the %s bytes that had been read%s. Reading what "
-            "is there from its beginning; calls written just before may be missing. Rotate by renaming: see README",
+            "is there from its beginning; calls written just before may be missing. Rotate by renaming: docs/sources",
             self._path,
             seen,
             f"{position.offset:,}",

@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class CantUnpack(SourceError):
     """Nothing here can unpack the file; the text says which file, and what to install."""
 
 
-class _Anew:
+class _Anew(ABC):
     """A reader of what is packed in the file ``raw``, from its beginning on. Going back means to begin again."""
 
     def __init__(self, raw: io.FileIO) -> None:
@@ -44,9 +45,9 @@ class _Anew:
         self._raw.seek(0)
         self._at = 0
 
+    @abstractmethod
     def _more(self, size: int) -> bytes:
-        """Up to so many bytes; none at the end. Raises some of FAILURES."""
-        raise NotImplementedError
+        """Up to so many bytes; none at the end. Raises some of _BROKEN."""
 
     def read1(self, size: int) -> bytes:
         data = self._more(size)
@@ -62,8 +63,9 @@ class _Anew:
                 break
         return self._at
 
+    @abstractmethod
     def close(self) -> None:
-        pass
+        """Give back what unpacking takes."""
 
 
 class _Piped(_Anew):
@@ -112,6 +114,9 @@ class _Xz(_Anew):
                 raise EOFError("it ends in the midst of what is packed")
             data = self._stream.decompress(packed, size)
         return data
+
+    def close(self) -> None:
+        self._stream = None
 
     def _next_stream(self, packed: bytes, size: int) -> bytes:
         """What comes behind the end of one. What can't be unpacked there is no part of it."""

@@ -29,7 +29,11 @@ FEW = 50
 """Calls in a window. As long as there are no more the next one is wider: years are not asked for day by day."""
 
 OVERLAP = 50
-"""So many ids before the last one are asked for again: calls that end together may be written in another order."""
+"""So many of the newest calls are asked for again: calls that end together may be written in another order.
+
+They are counted, and not reckoned back from the highest id: a single row with an id that is far too high, well formed
+as it may be, must not have all calls passed over whose ids are below it.
+"""
 
 LONGEST_CALL = 4 * 3600
 """Seconds. A row without an end is waited for so long; an older one is none that will be a call."""
@@ -88,7 +92,7 @@ class Reading:
         self._of = of
         self._stop = stop
         self._width = DAY
-        self._highest = 0
+        self._newest = _Newest()
         self._held: int | None = None
         """The lowest id of a call that is not over."""
 
@@ -127,12 +131,13 @@ class Reading:
     def _look_for_newest(self) -> None:
         begin = self._now() - 2 * self._width
         ends = self._pages.ends(self._between(begin, self._now() + DAY), self._stop)
-        ids = [number for page in ends for number in page.ids]
+        # That page's lowest: its highest may be of a row that is alone up there.
+        ids = max((page.ids for page in ends), key=lambda ids: max(ids, default=0))
         # By the server's clock, which it has told now.
         now, before = self._now(), self._reached
         upto = max(before.since, min(before.upto, now) - DAY)
         until = now if ends[0].rows else max(upto, begin)
-        self._reached = ReachedId(before.since, upto, until, max(1, max(ids) - OVERLAP) if ids else 0)
+        self._reached = ReachedId(before.since, upto, until, min(ids, default=0))
 
     def _window(self) -> Iterator[Batch]:
         begin, until = self._reached.upto, self._reached.until
@@ -146,36 +151,37 @@ class Reading:
                 self._width = DAY
                 return
             rows += len(page.rows)
-            self._highest = max([self._highest, *page.ids])
+            self._newest.add(page.ids)
             yield from self._hand_over(page)
         self._width = min(self._width * 2, WIDEST) if rows <= FEW else min(self._width, DAY)
         known = self._reached.id
-        if not known and end == until and self._highest:
-            known = max(1, self._highest - OVERLAP)
+        if not known and end == until:
+            known = self._newest.lowest
         yield from self._reaches(replace(self._reached, upto=end, id=min(known, self._held or known)), end - begin)
 
     def _newer(self) -> Generator[Batch, None, bool]:
         """By ids. False when not even those known are there any more: a PBX set up anew begins its ids anew."""
         now, self._held = self._now(), None
         left = now - self._reached.upto
-        order, highest = _Order(), 0
+        order, newest = _Order(), _Newest()
         for page in self._pages.all({"from_id": self._reached.id}, self._stop):
-            highest = max([highest, *page.ids])
             cursor, size = None, 0
-            if on_disk := order.on_disk(page):
-                self._reached = self._told = replace(self._reached, id=self._from(on_disk))
+            if order.are_on_disk(page) and newest.are_enough:
+                self._reached = self._told = replace(self._reached, id=self._from(newest))
                 cursor, size = self._reached.dump(self._of), left // max(1, page.max_page - page.number + 1)
                 left -= size
+            newest.add(page.ids)
             yield from self._hand_over(page, cursor, size)
-        if not highest:
+        if not newest.lowest:
             self._reached = replace(self._reached, id=0)
             return False
-        yield from self._reaches(ReachedId(self._reached.since, now, now, self._from(highest)), left)
+        yield from self._reaches(ReachedId(self._reached.since, now, now, self._from(newest)), left)
         return True
 
-    def _from(self, last: int) -> int:
-        """Which id to ask from next, with all on disk up to the ``last``."""
-        return max(1, min(last - OVERLAP, self._held or last))
+    def _from(self, newest: "_Newest") -> int:
+        """Which id to ask from next, with all on disk up to the ``newest``."""
+        begin = newest.lowest if newest.are_enough else self._reached.id
+        return min(begin, self._held or begin)
 
     def _reaches(self, then: ReachedId, size: int) -> Iterator[Batch]:
         """``size`` is how many seconds of calls were read, to get there."""
@@ -213,6 +219,27 @@ class Reading:
         return int(max(time.time(), self._asker.now()))
 
 
+class _Newest:
+    """The highest of the ids that were seen, one more than are asked for again."""
+
+    def __init__(self) -> None:
+        self._ids: list[int] = []
+
+    def add(self, ids: list[int]) -> None:
+        # What comes twice is one call.
+        self._ids = sorted({*self._ids, *ids})[-OVERLAP - 1 :]
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether there are so many that a lone one far above the others is not taken for where the calls are."""
+        return len(self._ids) > OVERLAP
+
+    @property
+    def lowest(self) -> int:
+        """0 where none was seen."""
+        return self._ids[0] if self._ids else 0
+
+
 class _Order:
     """Finds out whether ids only grow from call to call: then those of the pages before are all there are."""
 
@@ -221,12 +248,12 @@ class _Order:
         self._row_count = 0
         self._grows = True
 
-    def on_disk(self, page: Page) -> int:
-        """The id up to which there is nothing on any page from this ``page`` on; 0 if that can't be told."""
+    def are_on_disk(self, page: Page) -> bool:
+        """Whether there surely is nothing on any page from this ``page`` on with an id of those before it."""
         grows = all(one < next_one for one, next_one in pairwise([self._last, *page.ids]))
         # Where calls are deleted, others move to a page that was read already.
         complete = len(page.ids) == len(page.rows) and page.row_count >= self._row_count
         self._grows = self._grows and grows and complete
-        before, self._last = self._last, page.ids[-1] if page.ids else self._last
+        self._last = page.ids[-1] if page.ids else self._last
         self._row_count = page.row_count
-        return before if self._grows else 0
+        return self._grows

@@ -106,6 +106,28 @@ def test_a_reading_may_be_given_up_after_any_batch_in_whichever_order_rows_come(
         assert {*reader.ids} == {*range(1, 321)}
 
 
+@pytest.mark.parametrize("absurd", [10**6, 10**15, 10**17])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("first", [0, 20, 99, 100, 250])
+def test_a_row_whose_id_is_far_too_high_hides_no_call_that_comes_after_it(
+    first: int, absurd: int, descending: bool
+) -> None:
+    with While1Server() as server:
+        server.descending = descending
+        if first:
+            server.spread(first, time.time() - 3600, time.time())
+        reader = Reader().once(a_source(server))
+        server.rows.append(row(absurd, time.time()))
+        source = a_source(server)
+        for more in range(6):
+            # As a server numbers them that has taken no notice of the odd one.
+            server.rows += [row(first + more * 30 + number, time.time()) for number in range(1, 31)]
+            reader.once(source)
+            # A new start goes on from the cursor alone.
+            reader.once(a_source(server))
+        assert {*reader.ids} == {*range(1, first + 181), absurd}
+
+
 def test_ids_that_are_written_in_another_order_are_not_missed() -> None:
     with While1Server() as server:
         server.spread(100, time.time() - 600, time.time() - 300)

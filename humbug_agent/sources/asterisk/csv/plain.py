@@ -2,17 +2,18 @@
 
 What is no plain record goes the careful way (records.py, record.py). A plain one becomes just what it would there, as
 a test with many of them shows: it is as cdr_csv writes it, with 16, 18 or 21 columns, all UTF-8, not so long that
-something may have been left out, and each of its times is of a day on which the zone's clock was never set.
+something may have been left out, and each of its times is of a day on which, and around which, the zone's clock was
+never set.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from json.encoder import encode_basestring
 
 from humbug_agent.cdr import Direction, Disposition
-from humbug_agent.flat import CALL, Flat
+from humbug_agent.flat import CALL, Flat, shown
 from humbug_agent.sources.asterisk.csv.layouts import COLUMNS, NO_ROOM, Row, Writer
 from humbug_agent.text import AUTO
 
@@ -89,25 +90,32 @@ class Plain(Row):
     def stamps(self) -> Stamps:
         return Stamps(self.columns[9], self.columns[11], self.columns[16] or "", self.columns[12])
 
-    def recognised(self) -> str:
-        """What makes its identity, as `cdr.digest` joins it."""
+    def recognised(self, *, utc: bool) -> str:
+        """What makes its identity, as `cdr.digest` joins it: with local times, also where its own are in ``utc``."""
         shared = self.columns[:16]
+        if utc:
+            answered = "" if self.answered is None else self._local(self.answered)
+            return "\0".join([*shared[:9], self._local(self.begun), answered, self._local(self.ended), *shared[12:]])
         return "\0".join(shared) if self.answered is not None else "\0".join([value or "" for value in shared])
 
-    def flat(self, identity: bytes) -> Flat:
-        """The call, as `flat.Calls` holds one."""
+    def _local(self, moment: float) -> str:
+        return shown(moment, self.offset, UTC)
+
+    def flat(self, identity: bytes, *, utc: bool) -> Flat:
+        """The call, as `flat.Calls` holds one; its stamps are in ``utc``, or else the zone's."""
         (
             account, src, dst, context, clid, channel, dstchannel, app, data, _, _, _, duration, billsec, disposition,
             amaflags, uniqueid, userfield, peeraccount, linkedid, sequence,
         ) = self.columns  # fmt: skip
         offset = self.offset
+        ahead = 0 if utc else offset
         answered = self.answered
         # As json.dumps says it.
         peer = f', "peeraccount": {encode_basestring(peeraccount)}' if peeraccount is not None else ""
         more = f'{peer}, "sequence": "{sequence}"' if peer else ""
         return Flat(
             identity, src, dst, context, clid, channel, dstchannel, app, data,
-            self.begun - offset, None if answered is None else answered - offset, self.ended - offset,
+            self.begun - ahead, None if answered is None else answered - ahead, self.ended - ahead,
             int(duration), int(billsec), disposition, _DIRECTION, account, uniqueid or "", userfield or "",
             linkedid or "", f'{{"amaflags": "{amaflags}"{more}}}', CALL,
             offset, None if answered is None else offset, offset,
@@ -172,7 +180,10 @@ class FastLane:
         return known[0] + _MINUTES[stamp[11:16]] + _SECONDS[stamp[17:]]
 
     def _day(self, day: str) -> tuple[float, int] | None:
-        """Its midnight if it were one in UTC, and the zone's offset all that day; None if the clock was set then."""
+        """Its midnight if it were one in UTC, and the zone's offset all that day, be it a day of UTC or of the zone.
+
+        None if the clock was set then.
+        """
         try:
             return self._days[day]
         except KeyError:
@@ -188,7 +199,8 @@ class FastLane:
             return None
         if begins.year not in _YEARS:
             return None
-        hours = [begins + timedelta(hours=hour) for hour in range(-1, 26)]
+        # The day of UTC reaches from fourteen hours before the zone's to fourteen behind it.
+        hours = [begins + timedelta(hours=hour) for hour in range(-15, 40)]
         offsets = {hour.replace(tzinfo=self._zone, fold=fold).utcoffset() for hour in hours for fold in (0, 1)}
         shift = offsets.pop()
         if offsets or shift is None or shift.microseconds:

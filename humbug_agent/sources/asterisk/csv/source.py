@@ -235,9 +235,11 @@ class AsteriskCsv(LogSource):
         rejects: list[Reject] = []
         for item, clock in zip(found, clocks, strict=True):
             at = offset + item.at
-            if type(item) is Plain and clock is Clock.LOCAL:
-                identity = counted.identity(blake2b(item.recognised().encode(), digest_size=16).digest(), at)
-                records.append(item.flat(identity))
+            utc = clock is Clock.UTC
+            if type(item) is Plain:
+                recognised = item.recognised(utc=utc).encode()
+                identity = counted.identity(blake2b(recognised, digest_size=16).digest(), at)
+                records.append(item.flat(identity, utc=utc))
                 continue
             reason = item.reason if isinstance(item, Junk) else ""
             if isinstance(item, Row):
@@ -245,7 +247,6 @@ class AsteriskCsv(LogSource):
                     with OneRecord():
                         columns = {name: carried(value, self._charset) for name, value in item.values.items()}
                         number = partial(counted.identity, offset=at)
-                        utc = clock is Clock.UTC
                         records.append(make_cdr(columns, self._zone, number, utc=utc, charset=self._charset))
                         continue
                 except ValueError as error:

@@ -156,7 +156,7 @@ class FreeswitchCsv(LogSource):
                 return f"has rows of template {' and '.join(sorted(names))}, and not of {wanted}"
         return (
             "has no row of a template that is known; set template to its text as it stands in cdr_csv.conf.xml, or see "
-            "README for a template to use"
+            "docs/sources/freeswitch.md for a template to use"
         )
 
     def _learn(self, rows: FileRows) -> None:

@@ -24,7 +24,7 @@ from humbug_agent.http_server.throttle import Throttle, hold_back
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 4.0
-"""For the commit. The module's own `timeout` that README tells is a second more."""
+"""For the commit. The module's own `timeout` that docs/sources/freeswitch.md tells is a second more."""
 
 MOST_WAITING, MOST_WAITING_BYTES = 2000, 64 * 1024 * 1024
 """Documents that may wait for the commit."""

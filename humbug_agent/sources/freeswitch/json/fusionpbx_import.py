@@ -22,7 +22,7 @@ FAILURES = ("xml", "sql", "size")
 ADVICE = (
     "FusionPBX's own import reads this directory and deletes what it has read: the two would take each other's calls. "
     "Let FreeSWITCH write documents for humbug-agent into a directory of their own (mod_json_cdr with log-dir), or use "
-    "freeswitch_http or freeswitch_csv: see README"
+    "freeswitch_http or freeswitch_csv: see docs/sources/freeswitch.md"
 )
 
 

@@ -111,10 +111,11 @@ def test_the_fast_lane_says_what_the_careful_way_says(
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_what_is_flat_is_the_same_call(zone: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("utc", [False, True])
+def test_what_is_flat_is_the_same_call(zone: str, utc: bool, tmp_path: Path) -> None:
     path = tmp_path / "Master.csv"
     path.write_bytes((DATA / "asterisk22" / "Master-full.csv").read_bytes())
-    source = AsteriskCsv(settings_of(path, utc=False), ZoneInfo(zone))
+    source = AsteriskCsv(settings_of(path, utc=utc), ZoneInfo(zone))
     found = next(batch.records for batch in source.read(None, Event(), follow=False) if batch.records)
     assert isinstance(found, Calls)
     assert sum(isinstance(one, tuple) for one in found.each) > 100, "the fast lane is hardly taken"

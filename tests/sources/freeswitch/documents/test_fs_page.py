@@ -1,4 +1,4 @@
-"""What README says to put into FreeSWITCH's files is XML, and what `check` prints."""
+"""What docs/sources/freeswitch.md says to put into FreeSWITCH's files is XML, and what `check` prints."""
 
 import re
 from datetime import UTC
@@ -11,9 +11,9 @@ from tests.kit.fs_posting import settings
 from tests.kit.ipps_host import free
 from tests.kit.paths import TOP
 
-README = (TOP / "README.md").read_text()
-BLOCKS = re.findall(r"^```xml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-INLINE = re.findall(r"`(<[^`]+/>)`", README)
+PAGE = (TOP / "docs" / "sources" / "freeswitch.md").read_text()
+BLOCKS = re.findall(r"^```xml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+INLINE = re.findall(r"`(<[^`]+/>)`", PAGE)
 
 
 @pytest.mark.parametrize("piece", [*BLOCKS, *INLINE], ids=range(len(BLOCKS + INLINE)))
@@ -35,11 +35,11 @@ def test_what_is_to_paste_for_posts_is_what_check_prints() -> None:
 def test_each_way_names_the_file_that_its_piece_belongs_into() -> None:
     for way, file, piece in (
         ("http", "json_cdr.conf.xml", 'name="url"'),
-        ("json", "the same file", 'name="log-dir"'),
+        ("json", "The same file", 'name="log-dir"'),
         ("csv", "cdr_csv.conf.xml", 'name="default-template" value="safe"'),
         ("esl", "event_socket.conf.xml", 'name="listen-ip" value="127.0.0.1"'),
     ):
-        (said,) = re.findall(rf"^\*freeswitch_{way}\*:(.*?)(?=^\*freeswitch_|^\*\*)", README, re.DOTALL | re.MULTILINE)
+        (said,) = re.findall(rf"^## freeswitch_{way}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
         assert file in said
         assert piece in said
-        assert re.search(r"fs_cli -x '(re)?load |the same file and module", said)
+        assert re.search(r"fs_cli -x '(re)?load |The same file and module", said)

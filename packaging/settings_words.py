@@ -1,0 +1,304 @@
+"""What each setting of agent.ini is, and when one would change it: words for settings.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """``example`` is a value that somebody may have, other than the default. ``unit`` stands behind a number's limits.
+
+    ``may`` and ``default`` are for where the code does not say it by itself.
+    """
+
+    example: str
+    about: str
+    unit: str = ""
+    may: str = ""
+    default: str = ""
+
+
+INTRO = """\
+`/etc/humbug-agent/agent.ini` needs one source and one destination with your key; all else has a default that suits
+most. [agent.ini.example](../agent.ini.example) has the same as a file to copy from, `humbug-agent check` tries what you
+wrote, and `humbug-agent reload` has the running daemon take it.
+
+A `;` or `#` inside a value belongs to the value; comments have lines of their own. Sections and settings that are not
+known are mistakes, and all mistakes are listed at once."""
+
+KINDS: Mapping[str, str] = {
+    "agent": "The daemon itself.",
+    "asterisk_csv": "`[source NAME]` with `type = asterisk_csv`: Asterisk's Master.csv ([how](sources/asterisk.md)).",
+    "asterisk_ami": "`[source NAME]` with `type = asterisk_ami`: Asterisk's manager interface "
+    "([how](sources/asterisk.md#ami-beside-it)).",
+    "freeswitch_csv": "`[source NAME]` with `type = freeswitch_csv`: mod_cdr_csv's file "
+    "([how](sources/freeswitch.md#freeswitch_csv)).",
+    "freeswitch_json": "`[source NAME]` with `type = freeswitch_json`: a directory of documents "
+    "([how](sources/freeswitch.md#freeswitch_json)).",
+    "freeswitch_http": "`[source NAME]` with `type = freeswitch_http`: documents that FreeSWITCH posts "
+    "([how](sources/freeswitch.md#freeswitch_http)).",
+    "freeswitch_esl": "`[source NAME]` with `type = freeswitch_esl`: FreeSWITCH's event socket "
+    "([how](sources/freeswitch.md#freeswitch_esl)).",
+    "while1": "`[source NAME]` with `type = while1`: a hosted PBX ([how](sources/hosted.md)). From `project_id` on "
+    "these are "
+    "the API's own filters, by its names: whoever sets none gets every call.",
+    "boxis": "`[source NAME]` with `type = boxis`: a hosted PBX ([how](sources/hosted.md)).",
+    "fusionpbx": "`[source NAME]` with `type = fusionpbx`: FusionPBX's billing API ([how](sources/hosted.md)).",
+    "humbug": "`[destination NAME]` with `type = humbug`: Humbug's receiver, or one that speaks like it "
+    "([how](destinations.md)).",
+    "numbers": "How telephone numbers are written that leave the agent.",
+    "status": "The [live board](board.md), IPPS, `/metrics` and `/healthz`. Without this section there is no HTTP "
+    "at all.",
+}
+"""What stands above each table."""
+
+FILTER = "Only calls that the API finds by this filter."
+
+COMMON: Mapping[str, Words] = {
+    "charset": Words(
+        "cp1251",
+        "How the PBX's text is encoded. `auto` is UTF-8, and Windows-1252 where it is not. Change it where names of "
+        "callers "
+        "come out wrong: to what phones and provider send. All sources of one PBX want the same.",
+    ),
+    "start": Words(
+        "end",
+        "What the first start does with the calls that are there already, rotated files included: `beginning` sends "
+        "them, "
+        "`end` begins with the next one. Change it before the first start, where Humbug has the old calls already.",
+    ),
+    "legs": Words(
+        "ab",
+        "Which legs of FreeSWITCH make a call: `a` is what a bill has, `b` what each called phone had, `ab` both. "
+        "Change it "
+        "where each phone that rang is to be a call of its own.",
+    ),
+    "drop_doubles": Words(
+        "no",
+        "`yes` leaves out what is only a part of another call: queue attempts, the far halves of loopbacks, phones "
+        "that "
+        "another one was faster than. Change it to see those, too.",
+    ),
+    "timezone": Words(
+        "Europe/Bucharest",
+        "The zone of this source's times, where it is not `[agent] timezone`, such as that of a PBX elsewhere.",
+        default="`[agent] timezone`",
+    ),
+    "since": Words(
+        "2026-01-01",
+        "Where the first start begins. Change it before the first start, to fetch older calls; they are fetched "
+        "piece by "
+        "piece.",
+        default="a day before",
+    ),
+    "poll_seconds": Words(
+        "300",
+        "From one question to the next. More of them spares the PBX's API, fewer bring calls sooner.",
+        "seconds",
+    ),
+    "timeout": Words(
+        "30",
+        "How long one request may take as a whole. Change it where a slow line or server needs longer.",
+        "seconds",
+    ),
+    "ca_file": Words(
+        "/etc/humbug-agent/ca.pem",
+        "A certificate authority of your own, as a PEM file, for a server whose certificate the system does not know. "
+        "Certificates are always checked.",
+    ),
+    "proxy": Words(
+        "http://proxy.example.org:3128",
+        "The HTTP proxy on the way there. The environment's is not used.",
+    ),
+}
+"""Settings that mean the same in several types."""
+
+WORDS: Mapping[str, Mapping[str, Words]] = {
+    "agent": {
+        "outbox": Words(
+            "/srv/humbug/outbox.db",
+            "The file in which calls wait until they are delivered, and are kept after that. Change it to have it on "
+            "another disk ([how](outbox.md#move-it)).",
+            may="a path from / on",
+        ),
+        "timezone": Words(
+            "Europe/Zurich",
+            "The PBX's time zone. Change it where this host, or the container that the agent runs in, has another one.",
+            default="the system's",
+        ),
+        "log_level": Words(
+            "debug",
+            "What is logged. `debug` while you look for something, `warning` where the log should be still.",
+        ),
+        "keep_days": Words(
+            "30",
+            "How long delivered calls are kept, for replay and export ([how](outbox.md#how-long-calls-are-kept)).",
+            "days",
+        ),
+        "max_size_mb": Words(
+            "8192",
+            "When the outbox holds that much, delivered calls go early, and when calls that wait fill it, reading "
+            "pauses. "
+            "More lets a long outage of the receiver pass.",
+            "MB",
+        ),
+    },
+    "asterisk_csv": {
+        "path": Words(
+            "/var/log/asterisk/cdr-custom/Master.csv",
+            "The log. Change it where `astlogdir` of asterisk.conf does, or where cdr_custom writes it.",
+            may="a path from / on",
+        ),
+        "utc": Words(
+            "yes",
+            "Whether its times are UTC (`usegmtime=yes` of cdr.conf). `auto` finds out by the uniqueids; change it "
+            "where "
+            "`check` says that it can't.",
+            may="`auto`, `yes`, `no`",
+        ),
+    },
+    "asterisk_ami": {
+        "host": Words("10.0.0.5", "Where Asterisk's AMI is. Off this host use `tls = yes`.", may="a host"),
+        "port": Words("5039", "AMI's port, as in manager.conf. With `tls = yes` the default is 5039."),
+        "username": Words("humbug", "The AMI user, a section of manager.conf."),
+        "secret": Words("a-long-random-word", "That user's secret."),
+        "tls": Words(
+            "yes", "`yes` for the port of manager.conf's `tlsbindaddr`. Change it where Asterisk is on another host."
+        ),
+        "events": Words(
+            "cdr, reload, shutdown",
+            "What is forwarded: calls, and these events of Asterisk; for others than `cdr` the AMI user needs "
+            "`read = cdr,system`.",
+        ),
+    },
+    "freeswitch_csv": {
+        "path": Words(
+            "/usr/local/freeswitch/log/cdr-csv/Master.csv",
+            "The log, or the directory that Master.csv is in. Change it where FreeSWITCH logs elsewhere.",
+            may="a path from / on",
+        ),
+        "template": Words(
+            "safe",
+            "Which columns it has: a stock template of mod_cdr_csv, or the text of one of your own as it stands in "
+            "cdr_csv.conf.xml. Change it where `check` says that it can't be told.",
+            may="`auto`, a template's name, or its text",
+        ),
+    },
+    "freeswitch_json": {
+        "path": Words(
+            "/usr/local/freeswitch/log/json_cdr",
+            "The modules' `log-dir` or `err-log-dir`. Never the one that FusionPBX imports from.",
+            may="a path from / on",
+        ),
+        "after": Words(
+            "delete",
+            "What becomes of a document once its call is safe; `move` puts it into done/ in there. Change it so "
+            "that the "
+            "directory does not grow; the daemon must be allowed to write there then.",
+        ),
+    },
+    "freeswitch_http": {
+        "listen": Words("127.0.0.1:8189", "Where FreeSWITCH posts to. Off this host only with a password."),
+        "username": Words(
+            "freeswitch", "The first part of the module's `cred`, before the colon.", may="a text without a colon"
+        ),
+        "password": Words(
+            "a-long-random-word", "The second part of it. Change it where others than this host may post."
+        ),
+    },
+    "freeswitch_esl": {
+        "host": Words(
+            "10.0.0.5", "Where the event socket is. It speaks no TLS: stay on this host where you can.", may="a host"
+        ),
+        "port": Words("8022", "Its port, `listen-port` of event_socket.conf.xml."),
+        "password": Words(
+            "a-long-random-word", "Its password, which lets everybody do anything on the PBX: change ClueCon."
+        ),
+    },
+    "while1": {
+        "url": Words("https://pbx.example.org/api/cdr", "The API's address."),
+        "token": Words("YOUR-TOKEN", "The token of the API, which goes as a Bearer."),
+        "api_key": Words("YOUR-KEY", "The key that requests are signed with."),
+        "format": Words("json", "How requests are written. Change it where the API asks for JSON."),
+        "project_id": Words("17", FILTER),
+        "user_id": Words("4, 5", FILTER),
+        "inbound_route_id": Words("2", FILTER),
+        "direction": Words("OUT", FILTER),
+        "call_status": Words("ANSWERED", FILTER),
+        "telephone_like": Words("0744", FILTER),
+        "telephone": Words("0744123456", FILTER),
+        "source": Words("1001", FILTER),
+        "destination": Words("0744123456", FILTER),
+        "hour_between": Words("8, 18", FILTER),
+        "uniqueid": Words("1700000000.42", FILTER),
+        "linkedid": Words("1700000000.42", FILTER),
+        "external_id": Words("order-7", FILTER),
+        "has_transcription": Words("yes", FILTER),
+        "has_monitor_file": Words("yes", FILTER),
+        "has_recording_file": Words("yes", FILTER),
+    },
+    "boxis": {
+        "url": Words(
+            "https://api.example.org/", "The API's address. Change it where your provider has one of its own."
+        ),
+        "username": Words("YOUR-USER", "The API's user."),
+        "user_key": Words("YOUR-KEY", "The key that requests are signed with."),
+        "tenants": Words("VOICE-12001-1, VOICE-12001-2", "Whose calls are asked for, as many as you like."),
+    },
+    "fusionpbx": {
+        "url": Words("https://pbx.example.org", "The program's address, without /api."),
+        "email": Words("billing@example.org", "Who logs in."),
+        "password": Words("YOUR-PASSWORD", "That user's password."),
+        "domains": Words("pbx.example.org, office.example.org", "Whose calls are asked for, as many as you like."),
+    },
+    "humbug": {
+        "url": Words("https://receiver.example.org/receiver.php", "The receiver. `https://` where it offers that."),
+        "api_key": Words("0123456789abcdef", "The key of your account at Humbug."),
+        "encryption_key": Words(
+            "fedcba9876543210",
+            "Set it and calls go encoded, if your account at Humbug is so. That is a disguise and no encryption.",
+        ),
+        "connections": Words(
+            "16",
+            "How many calls are sent side by side. At 50 ms to the receiver, 4 make 76 calls a second; more of them "
+            "where "
+            "that is too slow.",
+        ),
+        "accept_pattern": Words("^OK", "What an answer must contain, beside a good status, to count as accepted."),
+        "reject_pattern": Words(
+            "INVALID", "What in an answer makes a call a dead letter although the status was good."
+        ),
+        "value_escaping": Words(
+            "none",
+            "With `encryption_key`: `reserved` percent-encodes what would break the text apart, `& % + =`; `none` "
+            "sends values "
+            "as they are, like the vendor's sample. Change it where the receiver shows `%26` in names.",
+        ),
+    },
+    "numbers": {
+        "country": Words(
+            "CH", "The country of the PBX: its national numbers go as E.164. Without it only the + of +4144… is gone."
+        ),
+        "domestic_max_length": Words(
+            "10",
+            "For IPPS' queues: numbers of up to so many digits are domestic.",
+            "digits",
+        ),
+        "default_country": Words("Switzerland", "For IPPS' queues: the country that is shown for these."),
+    },
+    "status": {
+        "listen": Words("0.0.0.0:6494", "Where the page is. Beyond this host only with a password."),
+        "username": Words(
+            "admin", "Who may ask; without it and a password everybody on this host may.", may="a text without a colon"
+        ),
+        "password": Words("a-long-random-word", "That user's password."),
+        "certificate": Words(
+            "/etc/humbug-agent/page.pem", "A PEM file. With it the port speaks HTTPS as well as plain HTTP."
+        ),
+        "private_key": Words(
+            "/etc/humbug-agent/page.key", "A PEM file with its key, where that is not in the certificate's."
+        ),
+        "require_tls": Words("yes", "`yes` refuses plain HTTP, with `ERROR: SSL QUERY REQUIRED`. Needs a certificate."),
+    },
+}
+"""Section or type -> setting -> words."""

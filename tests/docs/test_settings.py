@@ -1,0 +1,67 @@
+"""docs/settings.md and humbug-agent.ini(5): made of the code, and each example in them is one that it takes."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kit.paths import TOP
+from tests.test_example import SECTIONS
+
+PAGE = (TOP / "docs" / "settings.md").read_text()
+MAKE = "python packaging/settings.py > docs/settings.md"
+
+
+def rows() -> Iterator[tuple[str, str, str]]:
+    """Of each table of a section: section, setting, example."""
+    for section in PAGE.split("\n## ")[1:-1]:
+        for key, example in re.findall(r"^\| `(\w+)` \|.*\| `(.+)` \|$", section, re.MULTILINE):
+            yield section.partition("\n")[0].strip("[]"), key, example
+
+
+ROWS = list(rows())
+
+
+def test_the_page_is_made_of_the_code() -> None:
+    done = subprocess.run([sys.executable, TOP / "packaging/settings.py"], capture_output=True, text=True, check=True)
+    assert done.stdout == PAGE, f"made anew by: {MAKE}"
+    assert MAKE in PAGE
+
+
+def test_every_setting_stands_there() -> None:
+    assert sorted((kind, key) for kind, key, _ in ROWS) == sorted(
+        (one.kind, key) for one in SECTIONS for key in one.settings.keys() - {"type"}
+    )
+
+
+@pytest.mark.parametrize(("kind", "key", "example"), ROWS, ids=[f"{kind}-{key}" for kind, key, _ in ROWS])
+def test_each_example_is_taken_and_is_not_the_default(tmp_path: Path, kind: str, key: str, example: str) -> None:
+    (section,) = [one for one in SECTIONS if one.kind == kind]
+    assert example != section.settings[key]
+    file = tmp_path / "file"
+    file.write_text("x\n")
+    # What needs a file here, or another setting beside it, has one.
+    beside = {"listen": {"password": "x"}, "require_tls": {"certificate": str(file)}}
+    beside["private_key"] = beside["require_tls"]
+    value = str(file) if example.startswith("/etc/humbug-agent/") else example
+    given = {**section.needed(), **beside.get(key, {}), key: value}
+    given.pop(key.removesuffix("_file") if key.endswith("_file") and key != "ca_file" else "", None)
+    _, mistakes, asked = section.make(**given)
+    assert mistakes == []
+    assert key in asked
+
+
+def test_the_man_page_has_them_all(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, TOP / "packaging/manpages.py", tmp_path], check=True)
+    page = (tmp_path / "man5" / "humbug-agent.ini.5").read_text()
+    sections = re.split(r"^\.SH ", page, flags=re.MULTILINE)
+    named = [
+        (section.partition("\n")[0].strip("[]"), key)
+        for section in sections
+        for key in re.findall(r"^\.TP\n\.B (\w+)$", section, re.MULTILINE)
+    ]
+    assert named == [(kind, key) for kind, key, _ in ROWS]
+    assert not re.search(r"`|\]\(", page)
