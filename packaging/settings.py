@@ -15,6 +15,7 @@ from typing import Any
 
 from settings_words import COMMON, INTRO, KINDS, WORDS, Words
 
+from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.config import AgentSettings
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations import settings_of as destination_settings
@@ -32,6 +33,8 @@ READERS: Mapping[str, Callable[[Section], Any]] = {
     **{name: lambda section, name=name: destination_settings(name).read("name", section) for name in DESTINATIONS},
     "numbers": NumbersSettings.read,
     "status": StatusSettings.read,
+    "api": lambda section: ServedApiSettings.read(section, ()),
+    "api billing": lambda section: ApiAccount.read("billing", section),
 }
 """The sections, by their title or type, in the order of the page."""
 

@@ -12,6 +12,7 @@ from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import ConfigError, Section
 from humbug_agent.numbers.settings import NumbersSettings
+from tests.kit.api_served import account
 from tests.kit.paths import TOP
 
 EXAMPLE = TOP / "agent.ini.example"
@@ -51,7 +52,7 @@ class Example:
             "agent": lambda _, section: config.AgentSettings.read(section),
             "numbers": lambda _, section: NumbersSettings.read(section),
             "status": lambda _, section: StatusSettings.read(section),
-            "api": lambda _, section: ServedApiSettings.read(section, ()),
+            "api": lambda _, section: ServedApiSettings.read(section, (account(),)),
             "api billing": ApiAccount.read,
             **{type_: sources.settings_of(type_).read for type_ in sources.SOURCES},
             **{type_: destinations.settings_of(type_).read for type_ in destinations.DESTINATIONS},

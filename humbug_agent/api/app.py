@@ -32,7 +32,7 @@ class Api:
         self._settings = settings
         self._cdr = cdr.Cdr(zone, keep_days, workers.ask)
         self._throttle = Throttle()
-        self._wrong = WrongGuesses("[api]", "token or api_hash")
+        self._wrong = WrongGuesses("[api]")
         too_large = f"a request has at most {MOST_BYTES} bytes"
         self._bodies = Bodies(MOST_BYTES, MOST_ARRIVING_BYTES, BODY_SECONDS, too_large)
 

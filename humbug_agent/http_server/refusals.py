@@ -55,8 +55,8 @@ class Refusal:
 class WrongGuesses:
     """Wrong passwords and keys, by the addresses that they came from, in the log of what ``label`` names."""
 
-    def __init__(self, label: str, what: str) -> None:
-        self._said = f"{label} wrong {what} from"
+    def __init__(self, label: str) -> None:
+        self._label = label
         self._wrong: dict[str, int] = {}
 
     def count(self, scope: Scope) -> None:
@@ -68,14 +68,15 @@ class WrongGuesses:
             self._wrong[address] += 1
             return
         self._wrong[address] = 0
-        log.warning("%s %s", self._said, address)
+        log.warning("%s wrong user, password or key from %s", self._label, address)
         asyncio.get_running_loop().call_later(LOG_SECONDS, self._tell, address)
 
     def _tell(self, address: str) -> None:
         if not (wrong := self._wrong.pop(address)):
             return
         self._wrong[address] = 0
-        log.warning("%s %s, %s in %g s", self._said, address, count(wrong, "time"), LOG_SECONDS)
+        times = count(wrong, "time")
+        log.warning("%s wrong user, password or key from %s, %s in %g s", self._label, address, times, LOG_SECONDS)
         asyncio.get_running_loop().call_later(LOG_SECONDS, self._tell, address)
 
 

@@ -39,7 +39,7 @@ class Guard:
         # A stranger's web page may give its own name this address, and then read in the visitor's browser what is here.
         self._only_local_names = is_loopback(settings.host) and not settings.guarded
         self._throttle = Throttle()
-        self._wrong = WrongGuesses("[status]", "user or password")
+        self._wrong = WrongGuesses("[status]")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):

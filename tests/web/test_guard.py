@@ -185,7 +185,7 @@ def test_10_000_wrong_passwords(
     assert right > 10
     # Who is right waits with those who are wrong.
     assert slowest < 3
-    told = re.compile(r"\[status\] wrong user or password from 127\.0\.0\.1(?:, ([\d,]+) times in 0\.5 s)?")
+    told = re.compile(r"\[status\] wrong user, password or key from 127\.0\.0\.1(?:, ([\d,]+) times in 0\.5 s)?")
 
     def counted() -> int:
         found = [told.fullmatch(record.getMessage()) for record in caplog.records]
