@@ -189,7 +189,7 @@ def test_who_must_have_a_password_does(caplog: pytest.LogCaptureFixture, monkeyp
         token = base64.b64encode("cdr:sésame:1".encode()).decode()
         assert outbox.post(numbered(3)[1], headers={"authorization": f"basic {token}"}) == 200
         assert outbox.numbers == [1, 3]
-    assert len([record for record in caplog.records if "wrong user, password or key" in record.message]) == 1
+    assert len([record for record in caplog.records if "wrong user or password" in record.message]) == 1
     assert "sésame" not in caplog.text
 
 
