@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.destinations import DESTINATIONS, make_destination
 from humbug_agent.destinations import settings_of as destination_settings
 from humbug_agent.destinations.contract import Destination
@@ -64,6 +65,7 @@ class Config:
     destinations: tuple[DestinationSettings, ...]
     numbers: NumbersSettings
     status: StatusSettings | None
+    api: ServedApiSettings | None
     warnings: tuple[str, ...]
     said: Secret
 
@@ -114,11 +116,10 @@ def _load(path: Path, found: dict[str, Section]) -> Config:
     parser = read(path, mistakes)
     sections: dict[str, dict[str, str]] = {title: dict(parser[title]) for title in parser.sections()}
     found |= {title: Section(title, values, mistakes) for title, values in sections.items()}
-    plain = {title: found.get(title, Section(title, {}, mistakes)) for title in ("agent", "numbers", "status")}
+    plain = {title: found.get(title, Section(title, {}, mistakes)) for title in ("agent", "numbers", "status", "api")}
     agent, numbers = AgentSettings.read(plain["agent"]), NumbersSettings.read(plain["numbers"])
     status = StatusSettings.read(plain["status"]) if "status" in sections else None
-    for section in plain.values():
-        section.finish()
+    accounts: list[ApiAccount] = []
     sources: list[SourceSettings] = []
     destinations: list[DestinationSettings] = []
     names = Counter((kind, name.strip()) for kind, _, name in (title.partition(" ") for title in sections))
@@ -135,9 +136,17 @@ def _load(path: Path, found: dict[str, Section]) -> Config:
             if type_ := _type(section, DESTINATIONS):
                 destinations.append(destination_settings(type_).read(name.strip(), section))
                 section.finish()
-        elif title not in plain and kind not in ("source", "destination"):
-            known = [*plain, "source NAME", "destination NAME"]
+        elif kind == "api" and title not in plain and _named(section, name):
+            accounts.append(ApiAccount.read(name.strip(), section))
+            section.finish()
+        elif title not in plain and kind not in ("source", "destination", "api"):
+            known = [*plain, "source NAME", "destination NAME", "api NAME"]
             mistakes.append(f"[{title}]: is not known{nearest(title, known)}; sections are {', '.join(known)}")
+    api = ServedApiSettings.read(plain["api"], accounts) if "api" in sections else None
+    if accounts and not api:
+        mistakes.append(f"[api {accounts[0].name}]: stands there without [api], which says where it may ask")
+    for section in plain.values():
+        section.finish()
     if not any(title.startswith("source ") for title in sections):
         mistakes.append("[source NAME]: is missing; at least one says where the calls come from")
     if not any(title.startswith("destination ") for title in sections):
@@ -146,7 +155,8 @@ def _load(path: Path, found: dict[str, Section]) -> Config:
         raise ConfigError([f"{path}: {mistake}" for mistake in mistakes])
     warnings = [*_comments(sections), *_quotes(sections), *_places(agent, sources)]
     warnings += _warnings(path, sources, destinations)
-    return Config(path, agent, tuple(sources), tuple(destinations), numbers, status, tuple(warnings), _said(sections))
+    parts = (tuple(sources), tuple(destinations), numbers, status, api)
+    return Config(path, agent, *parts, tuple(warnings), _said(sections))
 
 
 def _named(section: Section, name: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from settings_words import COMMON, INTRO, KINDS, WORDS, Words
 
+from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.config import AgentSettings
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations import settings_of as destination_settings
@@ -44,6 +45,8 @@ READERS: Mapping[str, Callable[[Section], Any]] = {
     },
     "numbers": NumbersSettings.read,
     "status": StatusSettings.read,
+    "api": lambda section: ServedApiSettings.read(section, ()),
+    "api billing": lambda section: ApiAccount.read("billing", section),
 }
 """The sections, by their title or type, in the order of the page."""
 
@@ -165,7 +168,7 @@ def page() -> str:
 
 
 def title(kind: str) -> str:
-    return f"[{kind}]" if kind in ("agent", "numbers", "status") else kind
+    return kind if kind.split()[-1] in {*SOURCES, *DESTINATIONS} else f"[{kind}]"
 
 
 def table(settings: list[Setting]) -> str:

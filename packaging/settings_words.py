@@ -57,6 +57,8 @@ KINDS: Mapping[str, str] = {
     "numbers": "How telephone numbers are written that leave the agent.",
     "status": "The [live board](board.md), IPPS, `/metrics` and `/healthz`. Without this section there is no HTTP "
     "at all.",
+    "api": "The [stored calls](api.md), for programs that ask for them. Without this section nobody can.",
+    "api billing": "Who may ask: any number of `[api NAME]`, each with keys of its own.",
 }
 """What stands above each table."""
 
@@ -423,6 +425,25 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
             "/etc/humbug-agent/page.key", "A PEM file with its key, where that is not in the certificate's."
         ),
         "require_tls": Words("yes", "`yes` refuses plain HTTP, with `ERROR: SSL QUERY REQUIRED`. Needs a certificate."),
+    },
+    "api": {
+        "listen": Words("0.0.0.0:6496", "Where calls may be asked for, always with keys."),
+        "cdr": Words("yes", "`yes` answers `/api/cdr`, as While1 Voice's cloud PBX does."),
+        "certificate": Words(
+            "/etc/humbug-agent/api.pem", "A PEM file. With it the port speaks HTTPS as well as plain HTTP."
+        ),
+        "private_key": Words(
+            "/etc/humbug-agent/api.key", "A PEM file with its key, where that is not in the certificate's."
+        ),
+        "require_tls": Words("yes", "`yes` refuses plain HTTP. Needs a certificate."),
+    },
+    "api billing": {
+        "tenants": Words(
+            "ACME, acme.example.org",
+            "Accountcodes, and domains of FreeSWITCH and FusionPBX: their calls are shown and no others. `*` is all.",
+        ),
+        "token": Words("a-long-random-word", "What this program sends as a Bearer."),
+        "api_key": Words("another-long-random-word", "What this program signs its requests with."),
     },
 }
 """Section or type -> setting -> words."""

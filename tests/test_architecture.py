@@ -47,7 +47,8 @@ MAY_IMPORT = {
     "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
     "receiver": {"http_server", "ini"},
     "delivery": {"backoff", "destinations", "outbox", "repeats", "words"},
-    "config": {"destinations", "http_server", "ini", "numbers", "sources"},
+    "api": {"cdr", "flat", "http_server", "ini", "outbox", "words"},
+    "config": {"api", "destinations", "http_server", "ini", "numbers", "sources"},
     "status": {"config", "host", "ini", "outbox", "sources", "words"},
     "doctor": {"config", "destinations", "host", "ini", "outbox", "pbx_host", "setup", "sources", "status", "words"},
     # Asks the sources anew, beside the daemon.
@@ -55,8 +56,8 @@ MAY_IMPORT = {
     # The board and the outbox are shown, and only read.
     "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
-        "backoff", "board", "cdr", "config", "delivery", "doctor", "flat", "host", "http_server", "ini", "outbox",
-        "repeats", "sources", "status", "text", "web", "words",
+        "api", "backoff", "board", "cdr", "config", "delivery", "doctor", "flat", "host", "http_server", "ini",
+        "outbox", "repeats", "sources", "status", "text", "web", "words",
     },
     "cli": {
         "cdr", "config", "daemon", "destinations", "doctor", "flat", "host", "http_server", "ini", "numbers",
@@ -179,8 +180,9 @@ def test_a_destination_loads_what_it_needs_where_something_is_sent_there() -> No
         "import sys; from datetime import UTC; from humbug_agent import destinations as d; from humbug_agent.ini "
         "import Section; from humbug_agent.numbers.settings import NumbersSettings as N\n"
         "given = {'webhook': {'url': 'http://localhost/'}, 'humbug': {'api_key': 'x'}}\n"
-        "for kind in d.DESTINATIONS: d.make_destination(d.settings_of(kind).read('x', Section('x', given.get(kind, {}), "
-        "[])), UTC, N(None, 9, ''))\n"
+        "for kind in d.DESTINATIONS:\n"
+        "    said = d.settings_of(kind).read('x', Section('x', given.get(kind, {}), []))\n"
+        "    d.make_destination(said, UTC, N(None, 9, ''))\n"
         "print(*sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from humbug_agent import config, destinations, sources
+from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import ConfigError, Section
 from humbug_agent.numbers.settings import NumbersSettings
+from tests.kit.api_served import account
 from tests.kit.paths import TOP
 
 EXAMPLE = TOP / "agent.ini.example"
@@ -56,12 +58,15 @@ class Example:
             "agent": lambda _, section: config.AgentSettings.read(section),
             "numbers": lambda _, section: NumbersSettings.read(section),
             "status": lambda _, section: StatusSettings.read(section),
+            "api": lambda _, section: ServedApiSettings.read(section, (account(),)),
+            "api billing": ApiAccount.read,
             "source": lambda name, section: sources.settings_of(self.kind).read(name, section),
             "destination": lambda name, section: destinations.settings_of(self.kind).read(name, section),
         }
         mistakes: list[str] = []
         heard = Heard(values)
-        return makers[self.title.partition(" ")[0]]("name", Section(self.title, heard, mistakes)), mistakes, heard.asked
+        maker = makers.get(self.title) or makers[self.title.partition(" ")[0]]
+        return maker("name", Section(self.title, heard, mistakes)), mistakes, heard.asked
 
     def needed(self) -> dict[str, str]:
         """What must be there, with something that will do."""
@@ -98,7 +103,7 @@ every_section = pytest.mark.parametrize("example", SECTIONS, ids=lambda example:
 
 
 def test_all_sections_stand_there() -> None:
-    known = ["agent", *sources.SOURCES, *destinations.DESTINATIONS, "numbers", "status"]
+    known = ["agent", *sources.SOURCES, *destinations.DESTINATIONS, "numbers", "status", "api", "api billing"]
     assert sorted(example.kind for example in SECTIONS) == sorted(known)
 
 

@@ -61,19 +61,22 @@ def check(path: Path) -> list[Finding]:
     in_use = list(_of_daemon(config, running))
     found += in_use
     sources = config.make_sources()
-    if config.status:
-        # A web server that most agents never need.
-        from humbug_agent.daemon import serving
-        from humbug_agent.http_server.sockets import WebError
+    with_password = ", with a password" if config.status and config.status.guarded else ", without a password"
+    for part, settings_, how in (("status", config.status, with_password), ("api", config.api, ", with keys")):
+        if settings_:
+            # A web server that most agents never need.
+            from humbug_agent.daemon import serving
+            from humbug_agent.http_server.sockets import WebError
 
-        serving.make_boards(sources)
-        with acting_as(user):
-            try:
-                serves = serving.check(config.status, _own(running))
-                not_yet = ", once the daemon has taken it" if any(one.level == "warn" for one in in_use) else ""
-                found.append(Finding("status", "ok", serves + not_yet))
-            except WebError as error:
-                found.append(Finding("status", "fail", str(error), _code(error, Code.PAGE)))
+            if part == "status":
+                serving.make_boards(sources)
+            with acting_as(user):
+                try:
+                    serves = serving.check(settings_, _own(running, part))
+                    not_yet = ", once the daemon has taken it" if any(one.level == "warn" for one in in_use) else ""
+                    found.append(Finding(part, "ok", serves + how + not_yet))
+                except WebError as error:
+                    found.append(Finding(part, "fail", str(error), _code(error, Code.PAGE)))
     for source, settings in zip(sources, config.sources, strict=True):
         # Asterisk's console tells root, and perhaps nobody else, what AMI's user may see.
         with acting_as(user if settings.reads else None):
@@ -147,17 +150,18 @@ def _of_daemon(config: Config, running: Running | None) -> Iterator[Finding]:
         yield Finding("daemon", "ok" if good else "warn", wrong or f"runs with this agent.ini, pid {running.pid}")
 
 
-def _own(running: Running | None) -> str:
+def _own(running: Running | None, part: str) -> str:
     """Where the running daemon listens; blank where it does not."""
     went = taken.read_back(running.outbox, running.pid) if running else None
     if not (running and went):
         return ""
     try:
         with Outbox(running.outbox) as outbox:
-            page = outbox.health().get("page")
+            stands = outbox.health().get("page" if part == "status" else part)
     except OutboxError:
         return ""
-    return went.page if page and page.state == "ok" else ""
+    where = went.page if part == "status" else went.api
+    return where if stands and stands.state == "ok" else ""
 
 
 def _tried(part: str, check: Callable[[], str]) -> Finding:

@@ -13,7 +13,7 @@ from humbug_agent.words import age, count
 
 def print_for_people(found: Overview) -> None:
     status, ini = found.status, found.agent_ini
-    outbox, page = status.outbox, status.page
+    outbox, page, api = status.outbox, status.page, status.api
     output.pairs(
         [
             ("agent", f"running, pid {status.pid}" if status.running else "not running"),
@@ -24,6 +24,7 @@ def print_for_people(found: Overview) -> None:
             ("deliveries", ", ".join(f"{number:,} {state}" for state, number in status.deliveries.items())),
             ("rejects", f"{status.rejects:,}"),
             *([("page", f"{page.where}, {page.state}")] if page else []),
+            *([("api", f"{api.where}, {api.state}")] if api else []),
             *((f"board {name}", one.state) for name, one in status.boards.items()),
         ]
     )
@@ -59,6 +60,8 @@ def print_for_people(found: Overview) -> None:
         click.echo(f"\n{finding.code}: {printable(finding.message)}")
     if page and page.message:
         click.echo(f"\n{_named('page', page)}")
+    if api and api.message:
+        click.echo(f"\n{_named('api', api)}")
     for kind, parts in (("board", status.boards), ("source", status.sources), ("destination", status.destinations)):
         for name, part in parts.items():
             if part.message:

@@ -13,12 +13,13 @@ from contextlib import ExitStack, closing, suppress
 from enum import Enum, auto
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
 
 from humbug_agent.config import Config, load
 from humbug_agent.daemon.housekeeping import begins_empty, keep_house_always, look_through, max_bytes, prepare
 from humbug_agent.daemon.kept import Kept
 from humbug_agent.daemon.life import Stop, spare_what_stays
+from humbug_agent.daemon.served import Served
+from humbug_agent.daemon.served import parts as served_parts
 from humbug_agent.daemon.supervisor import Brought, Supervisor, pump
 from humbug_agent.daemon.telling import in_one_line
 from humbug_agent.delivery.delivery import Delivery
@@ -30,13 +31,10 @@ from humbug_agent.outbox.lock import AgentError, Held, locked
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError
 from humbug_agent.repeats import Sayings, to
-from humbug_agent.sources.contract import Source, SourceError
+from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.readable import in_words
 from humbug_agent.status import taken
 from humbug_agent.status.coverage import Gaps
-
-if TYPE_CHECKING:
-    from humbug_agent.daemon.serving import Serving
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +225,7 @@ class Agent:
         self._write_down([thread.name for thread in threads])
         threads.append(self._thread("look through the outbox", partial(look_through, path)))
         threads.append(self._thread("house-keeping", partial(keep_house_always, self._config)))
-        serving = self._serving(sources, deliveries)
+        served = Served(self._config, sources, deliveries, self._kept)
         # Before the first of them says something.
         log.info("%s", self._doing())
         for thread in threads:
@@ -240,14 +238,12 @@ class Agent:
         finally:
             notify_reloading() if after else notify("STOPPING=1")
             another = after or (self._config if self._damages else None)
-            self._kept.stay(sources, self._config, another, lambda name: self._lacks(name, serving))
+            self._kept.stay(sources, self._config, another, lambda name: self._lacks(name, served))
             for stop in self._stops.values():
                 stop.set()
             for delivery in deliveries:
                 delivery.wake()
-            if serving:
-                serving.stop()
-                self._kept.stay_page(serving, self._config, another)
+            served.stop(another)
             deadline = time.monotonic() + STOP_SECONDS
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
@@ -257,30 +253,19 @@ class Agent:
             self._kept.end_others(sources, path)
         return after
 
-    def _lacks(self, source: str, serving: "Serving | None") -> bool:
+    def _lacks(self, source: str, served: Served) -> bool:
         """True where the PBX let the source log in without a right that its board needs.
 
         What was granted since takes a new login.
         """
-        return self._gaps.deaf(source) or bool(serving and serving.lacks_right(source))
+        return self._gaps.deaf(source) or served.lacks_right(source)
 
     def _write_down(self, parts: Sequence[str]) -> None:
         """What is read and delivered to from now on, for whoever asks. Raises OutboxError."""
         with Outbox(self._config.agent.outbox) as outbox:
-            for part in [*parts, *(["page"] if self._config.status else [])]:
+            for part in [*parts, *served_parts(self._config)]:
                 outbox.report(part, "starting")
             taken.write_down(outbox, self._taken)
-
-    def _serving(self, sources: Sequence[Source], deliveries: Sequence[Delivery]) -> "Serving | None":
-        if not self._config.status:
-            return None
-        # A web server that most agents never need.
-        from humbug_agent.daemon.serving import Serving
-
-        tallies = {delivery.name: delivery.tally for delivery in deliveries}
-        serving = Serving(self._config, sources, self._config.make_sources(), tallies, self._kept)
-        serving.start()
-        return serving
 
     def stop(self) -> None:
         """End `run` soon. Any thread may call it."""

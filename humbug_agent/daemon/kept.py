@@ -10,6 +10,7 @@ from humbug_agent.sources.contract import Holding, Source
 
 if TYPE_CHECKING:
     from humbug_agent.board.model import Board
+    from humbug_agent.daemon.api_serving import ApiServing
     from humbug_agent.daemon.serving import Serving
     from humbug_agent.http_server.server import Server
 
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 class Kept:
     """The connections, ports and boards that outlive a reload, and with which the next Agent goes on.
 
-    ``boards``, by the sources' names, are fed by connections that stay; ``page`` is the web server, if it stays.
+    ``boards``, by the sources' names, are fed by connections that stay; ``page`` and ``api`` are the
+    web servers of [status] and [api], if they stay.
     """
 
     def __init__(self) -> None:
         self._sources: dict[str, Holding] = {}
         self.boards: dict[str, Board] = {}
         self.page: Server | None = None
+        self.api: Server | None = None
 
     def hand_on(self, sources: Sequence[Source]) -> None:
         """To those of the next Agent, of which each has the settings of the one before it that stayed."""
@@ -38,7 +41,7 @@ class Kept:
 
         Those that are to be ``renewed``, by their names, do not.
         """
-        self._sources, self.boards, self.page = {}, {}, None
+        self._sources, self.boards, self.page, self.api = {}, {}, None, None
         wanted = {one.name: one.held_as(board=bool(after.status)) for one in after.sources} if after else {}
         for settings, source in zip(before.sources, sources, strict=True):
             same = wanted.get(settings.name) == settings.held_as(board=bool(before.status))
@@ -53,6 +56,13 @@ class Kept:
         else:
             serving.server.stop()
 
+    def stay_api(self, serving: "ApiServing", before: Config, after: Config | None) -> None:
+        """The same of [api]."""
+        if after and after.api and before.api and after.api.address == before.api.address:
+            self.api = serving.server
+        else:
+            serving.server.stop()
+
     def end_others(self, sources: Sequence[Source], outbox: Path) -> None:
         """Give back what those hold that do not stay."""
         for source in sources:
@@ -64,5 +74,6 @@ class Kept:
         for name, source in self._sources.items():
             let_go(name, source, outbox)
         self._sources.clear()
-        if self.page:
-            self.page.stop()
+        for server in (self.page, self.api):
+            if server:
+                server.stop()

@@ -7,20 +7,17 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from types import MappingProxyType
 
 from humbug_agent.board.asterisk import LACKS
 from humbug_agent.board.model import Board
 from humbug_agent.config import Config
 from humbug_agent.daemon.kept import Kept
+from humbug_agent.daemon.listener import Listener
 from humbug_agent.delivery.tally import Tally
 from humbug_agent.http_server.server import Server
-from humbug_agent.http_server.settings import StatusSettings
-from humbug_agent.http_server.sockets import WebError, listeners, tls_context
+from humbug_agent.http_server.sockets import Listen, WebError, listeners, tls_context
 from humbug_agent.ini import address
-from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.repeats import Sayings, to
 from humbug_agent.sources.contract import FeedsBoard, Source
 from humbug_agent.status.document import Status
@@ -30,11 +27,6 @@ from humbug_agent.web.facts import Facts
 from humbug_agent.web.guard import Guard
 
 log = logging.getLogger(__name__)
-
-AGAIN_SECONDS = 5.0
-
-LOOK_SECONDS = 0.5
-"""How often to look whether a board became live, or ceased to be."""
 
 LOOK_UP_SECONDS = 3.0
 """How long to wait for the end of a look into the outbox."""
@@ -52,7 +44,7 @@ def make_boards(sources: Sequence[Source], kept: Mapping[str, Board] = MappingPr
     return [kept.get(source.name) or source.feed_board() for source in feeding]
 
 
-def check(settings: StatusSettings, own: str) -> str:
+def check(settings: Listen, own: str) -> str:
     """A line about what was found. ``own``: where the running daemon listens already, or blank. Raises WebError."""
     tls = tls_context(settings)
     try:
@@ -64,7 +56,7 @@ def check(settings: StatusSettings, own: str) -> str:
         if not (taken and own and _overlap(address(own), (settings.host, settings.port))):
             raise
     speaks = "HTTPS and HTTP" if tls else "HTTP"
-    return f"{speaks} on {settings.where}, {'with' if settings.guarded else 'without'} a password"
+    return f"{speaks} on {settings.where}"
 
 
 def _overlap(one: tuple[str, int], other: tuple[str, int]) -> bool:
@@ -74,7 +66,7 @@ def _overlap(one: tuple[str, int], other: tuple[str, int]) -> bool:
     return one[1] == other[1] and bool(ours & theirs or (ours | theirs) & every)
 
 
-class Serving:
+class Serving(Listener):
     """The thread that serves [status]: it keeps the boards' states told, and the web server listening.
 
     ``sources`` are those that will be read, ``asked`` the same once more, for whoever asks how they stand.
@@ -92,10 +84,8 @@ class Serving:
         kept: Kept,
     ) -> None:
         assert config.status
-        self._outbox = config.agent.outbox
         self.boards = boards = make_boards(sources, kept.boards)
         self._not_live: dict[str, float] = {}
-        self._told: dict[str, tuple[str, str]] = {}
         self._sayings = Sayings(to(log))
         self._said: dict[str, str] = {}
         self._looking = threading.Lock()
@@ -106,20 +96,14 @@ class Serving:
                 return None if self._stop.is_set() else gather(config, asked, time.time(), os.getpid())
 
         facts = Facts(look)
-        self._where = config.status.where
         guard = Guard(App(config.agent.timezone, config.numbers, boards, facts, tallies).routes(), config.status)
-        self.server = kept.page or Server(guard, config.status)
-        self.server.serve(guard, config.status)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
+        server = kept.page or Server(guard, config.status)
+        server.serve(guard, config.status)
+        super().__init__(server, config.status, "page", config.agent.outbox)
 
     def stop(self) -> None:
         """The web server goes on, and tells of the outbox what it knows by now."""
-        self._stop.set()
-        self._thread.join()
+        super().stop()
         if self._looking.acquire(timeout=LOOK_UP_SECONDS):
             self._looking.release()
 
@@ -127,47 +111,23 @@ class Serving:
         """Whether this source's connection may not tell what its board needs."""
         return any(board.name == source and board.view().trouble == LACKS for board in self.boards)
 
-    def _run(self) -> None:
-        page, again = ("starting", ""), 0.0
-        while not self._stop.is_set():
-            if page[0] != "ok" and time.monotonic() >= again:
-                page, again = self._listen(said=page[1]), time.monotonic() + AGAIN_SECONDS
-            self._tell("page", *page)
-            for board in self.boards:
-                self._look(board)
-            self._sayings.tick()
-            self._stop.wait(LOOK_SECONDS)
-        self._sayings.end()
+    def _tick(self) -> None:
+        for board in self.boards:
+            self._look(board)
+        self._sayings.tick()
 
-    def _listen(self, said: str) -> tuple[str, str]:
-        """How the page stands then, and why. ``said``: why it could not be listened the last time."""
-        try:
-            self.server.start()
-        except WebError as error:
-            if str(error) != said:
-                log.error("[status] %s. Trying again; calls are delivered meanwhile", error)
-            return "failing", str(error)
-        log.info("[status] listening on %s", self._where)
-        return "ok", ""
+    def _end(self) -> None:
+        self._sayings.end()
 
     def _look(self, board: Board) -> None:
         view, now = board.view(), time.monotonic()
         if view.live:
             self._not_live.pop(board.name, None)
-            self._tell(f"board {board.name}", "ok", "")
+            self.tell(f"board {board.name}", "ok", "")
             self._said.pop(board.name, None)
         elif now - self._not_live.setdefault(board.name, now) > PATIENCE_SECONDS:
-            self._tell(f"board {board.name}", "failing", view.message)
+            self.tell(f"board {board.name}", "failing", view.message)
             # That the PBX can't be reached is said by the source whose connection it is.
             if view.trouble and self._said.get(board.name) != view.message:
                 self._said[board.name] = view.message
                 self._sayings.say(board.name, logging.WARNING, f"board {board.name}: {view.message}", kind=view.message)
-
-    def _tell(self, part: str, state: str, message: str) -> None:
-        """Once, for the other processes that ask."""
-        if self._told.get(part) == (state, message):
-            return
-        # Where the outbox can't be written, who brings calls there says so; this is told as soon as it can be.
-        with suppress(OutboxError), Outbox(self._outbox) as outbox:
-            outbox.report(part, state, message)
-            self._told[part] = (state, message)

@@ -281,9 +281,9 @@ KINDS: Mapping[Code, Kind] = {
     ),
     Code.PAGE: Kind(
         W,
-        "The page of [status] can't be served",
-        "Calls are delivered all the same; nobody sees the page, IPPS or the metrics.",
-        "Do what the finding says: its address, its certificate and its key stand in [status] of agent.ini.",
+        "[status] or [api] can't be served",
+        "Calls are delivered all the same; nobody sees the page, IPPS or the metrics, or can ask [api] for calls.",
+        "Do what the finding says: its address, its certificate and its key stand in that section of agent.ini.",
     ),
 }  # fmt: skip
 

@@ -66,7 +66,7 @@ class DestinationStatus(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageStatus(Part):
-    """The web server; ``where`` it listens."""
+    """A web server, of [status] or of [api]; ``where`` it listens."""
 
     where: str
 
@@ -115,6 +115,7 @@ class Status:
     sightings: Sequence[Sighting]
     destinations: Mapping[str, DestinationStatus]
     page: PageStatus | None
+    api: PageStatus | None
     boards: Mapping[str, Part]
     findings: Sequence[FindingStatus]
 

@@ -40,11 +40,12 @@ def gather(config: Config, sources: Sequence[Source], now: float, pid: int | Non
     """The status of the agent that agent.ini describes. ``pid`` is the running daemon's. Raises OutboxError."""
     names = [destination.name for destination in config.destinations]
     where = config.status.where if config.status else ""
+    api = config.api.where if config.api else ""
     # A daemon goes on without the file, and knows when it read it.
     changed = 0.0 if pid else config.path.stat().st_mtime
     agent = config.agent
     return gather_from(
-        agent.outbox, agent.timezone, agent.max_size_mb * 2**20, sources, names, where, changed, now, pid
+        agent.outbox, agent.timezone, agent.max_size_mb * 2**20, sources, names, where, changed, now, pid, api
     )
 
 
@@ -58,8 +59,9 @@ def gather_from(
     changed: float,
     now: float,
     pid: int | None,
+    api: str = "",
 ) -> Status:
-    """The same, of the outbox at ``path``. ``page`` is where agent.ini wants it, or blank, and
+    """The same, of the outbox at ``path``. ``page`` and ``api`` are where agent.ini wants them, or blank, and
     ``changed`` when it was written.
 
     A daemon that runs tells itself what it reads and serves. ``sources`` and ``destinations`` are agent.ini's: of them,
@@ -120,6 +122,7 @@ def gather_from(
             for name in _names([*destinations, *totals.deliveries], running, "destination")
         },
         page=_page((went.page if went else "") or page, _part(stands("page"), zone, now, Code.PAGE)),
+        api=_page((went.api if went else "") or api, _part(stands("api"), zone, now, Code.PAGE)),
         boards={name: _part(stands(f"board {name}"), zone, now, None) for name in _names([], running, "board")},
         findings=[
             FindingStatus(code=name, message=found.message, since=iso(found.since, zone))

@@ -29,7 +29,8 @@ SCRYPT_COST = 2**12
 class Taken:
     """What the running daemon took from agent.ini, and what it refused.
 
-    ``read`` and ``refused`` (0: never) are seconds since the epoch; ``page`` is where it listens, or blank.
+    ``read`` and ``refused`` (0: never) are seconds since the epoch; ``page`` and ``api`` are where it
+    listens, or blank.
 
     ``mistakes`` are those for which a later agent.ini was refused, at ``refused``. ``unit`` is systemd's, or blank.
     """
@@ -44,6 +45,7 @@ class Taken:
     unit: str
     refused: float = 0.0
     mistakes: Sequence[str] = ()
+    api: str = ""
 
     def is_of(self, config: Config) -> bool:
         """Whether agent.ini says now what was taken."""
@@ -61,8 +63,9 @@ class Taken:
 def taken_now(config: Config, pid: int, max_bytes: int) -> Taken:
     salt = secrets.token_hex(16)
     page = config.status.where if config.status else ""
+    api = config.api.where if config.api else ""
     path, digest = str(config.path.absolute()), _digest(config.said, salt)
-    return Taken(path, pid, time.time(), salt, digest, page, max_bytes, systemd.unit())
+    return Taken(path, pid, time.time(), salt, digest, page, max_bytes, systemd.unit(), api=api)
 
 
 def _digest(said: Secret, salt: str) -> str:

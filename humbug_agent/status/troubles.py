@@ -49,6 +49,8 @@ def troubles(status: Status) -> list[Trouble]:
         parts += _of_part(f"board {name}", board, Level.WARNING)
     if status.page:
         parts += _of_part("page", status.page, Level.WARNING)
+    if status.api:
+        parts += _of_part("api", status.api, Level.WARNING)
     parts += [Trouble(Level.WARNING, one.message, False, one.code) for one in status.findings]
     return sorted(parts, key=lambda trouble: (trouble.level, trouble.fails), reverse=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
-from humbug_agent.sources.while1.php import http_build_query
+from humbug_agent.http_server.php import http_build_query
 from tests.kit.pull_server import Asked, PullServer, Reply, as_json
 
 ZONE = ZoneInfo("Europe/Bucharest")

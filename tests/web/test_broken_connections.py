@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from humbug_agent.http_server import throttle
+from humbug_agent.http_server import refusals, throttle
 from humbug_agent.http_server.server import Server
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import Secret
 from humbug_agent.receiver import Receiver, Store
 from humbug_agent.sources.freeswitch.http.postbox import Door, Postbox
-from humbug_agent.web import guard
 from humbug_agent.web.guard import Guard
 from tests.kit.asking import Certified, until
 from tests.kit.breaking import WAYS, break_connections
@@ -61,7 +60,7 @@ def test_nothing_is_left_of_them(
     secure: bool,
 ) -> None:
     monkeypatch.setattr(throttle, "DELAY_SECONDS", 0.1)
-    monkeypatch.setattr(guard, "LOG_SECONDS", 0.1)
+    monkeypatch.setattr(refusals, "LOG_SECONDS", 0.1)
     # What is logged is kept for the test.
     caplog.set_level(logging.ERROR)
     with closing(Store(tmp_path / "calls.db")) as store:

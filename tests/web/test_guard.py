@@ -13,11 +13,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from humbug_agent.http_server import throttle
+from humbug_agent.http_server import refusals, throttle
 from humbug_agent.http_server.server import Server
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import Secret
-from humbug_agent.web import guard
 from humbug_agent.web.guard import Guard
 from tests.kit.asking import HEAD, Certified, ask, connect, curl, read, say, until
 
@@ -168,7 +167,7 @@ def test_guesses_of_those_who_do_not_wait_for_the_answer_are_as_slow(guarded: Gu
 def test_10_000_wrong_passwords(
     guarded: Guarded, delay: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(guard, "LOG_SECONDS", 0.5)
+    monkeypatch.setattr(refusals, "LOG_SECONDS", 0.5)
     server = guarded("boss", "pass")
     url = f"http://127.0.0.1:{server.port}/[1-10000]"
     arguments = ("-Z", "--parallel-max", "300", "-u", "boss:guess", "-o", "/dev/null", "-w", "%{http_code}\n", url)
@@ -186,7 +185,7 @@ def test_10_000_wrong_passwords(
     assert right > 10
     # Who is right waits with those who are wrong.
     assert slowest < 3
-    told = re.compile(r"\[status\] wrong user or password from 127\.0\.0\.1(?:, ([\d,]+) times in 0\.5 s)?")
+    told = re.compile(r"\[status\] wrong user, password or key from 127\.0\.0\.1(?:, ([\d,]+) times in 0\.5 s)?")
 
     def counted() -> int:
         found = [told.fullmatch(record.getMessage()) for record in caplog.records]
@@ -200,7 +199,7 @@ def test_10_000_wrong_passwords(
 def test_one_warning_an_address_and_no_more_addresses_than_fit(
     guarded: Guarded, delay: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(guard, "MOST_ADDRESSES", 3)
+    monkeypatch.setattr(refusals, "MOST_ADDRESSES", 3)
     server = guarded("boss", "secret-one")
     for number in (2, 2, 3, 4, 5, 6, 6):
         with connect(server, source=f"127.0.0.{number}") as sock:

@@ -10,10 +10,10 @@ from typing import Any
 
 from humbug_agent.cdr import digest
 from humbug_agent.http_client.client import Response
+from humbug_agent.http_server.php import Value, http_build_query
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.polling.client import Asker
 from humbug_agent.sources.polling.rows import ApiRow
-from humbug_agent.sources.while1.php import Value, http_build_query
 from humbug_agent.sources.while1.row import row_id
 from humbug_agent.sources.while1.settings import While1Settings
 

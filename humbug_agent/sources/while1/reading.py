@@ -14,12 +14,12 @@ from threading import Event
 from typing import Any
 
 from humbug_agent.cdr import MOMENTS, Batch
+from humbug_agent.http_server.php import Value
 from humbug_agent.sources.contract import loaded, whole
 from humbug_agent.sources.polling.client import Asker, TooMuch
 from humbug_agent.sources.polling.pace import DAY
 from humbug_agent.sources.polling.rows import ApiRow, ApiRows
 from humbug_agent.sources.while1.pages import Page, Pages
-from humbug_agent.sources.while1.php import Value
 from humbug_agent.sources.while1.row import row_id, when
 
 WIDEST, NARROWEST = 366 * DAY, DAY // 16

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from humbug_agent.http_server.php import http_build_query
 from humbug_agent.sources.while1.pages import signed
-from humbug_agent.sources.while1.php import http_build_query
 
 SETS = 1000
 PHP = """

@@ -1,0 +1,53 @@
+"""Stored calls in the words of an API, and an API's questions in those of the outbox."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from humbug_agent.cdr import MOMENTS, Damaged
+from humbug_agent.flat import Flat, is_call, shown, texts, whole
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A call of the outbox: its id there, its columns, and whatever else the PBX said. ``zone`` is the PBX's."""
+
+    id: int
+    flat: Flat
+    extra: Mapping[str, str]
+    zone: tzinfo
+
+    @property
+    def start(self) -> str:
+        """As the PBX's clock showed it, ``YYYY-MM-DD HH:MM:SS``."""
+        return shown(self.flat.start, self.flat.start_offset, self.zone)
+
+    @property
+    def end(self) -> str:
+        return shown(self.flat.end, self.flat.end_offset, self.zone)
+
+
+def stored(number: int, flat: Flat, zone: tzinfo) -> StoredCall | None:
+    """None where it is none any more: a disk, or somebody, has changed it since."""
+    if not is_call(flat) and isinstance(whole(flat), Damaged):
+        return None
+    return StoredCall(number, flat, texts(flat.extra) if flat.extra else {}, zone)
+
+
+def moment(text: str, zone: tzinfo, *, last: bool = False) -> float:
+    """Seconds since the epoch of a time on the PBX's clock; of one that it shows twice the first, or the ``last``.
+
+    A date is its midnight. Raises ValueError.
+    """
+    found = datetime.fromisoformat(text.strip())
+    seconds = (found if found.tzinfo else found.replace(tzinfo=zone, fold=int(last))).timestamp()
+    if int(seconds) not in MOMENTS:
+        raise ValueError(f"{text[:40]!r} is no time of a call")
+    return seconds
+
+
+def hours(seconds: int) -> str:
+    """``HH:MM:SS``."""
+    sign = "-" if seconds < 0 else ""
+    minutes, second = divmod(abs(seconds), 60)
+    return f"{sign}{minutes // 60:02}:{minutes % 60:02}:{second:02}"

@@ -1,0 +1,39 @@
+"""Serves what [api] asks for: stored calls, for who has the keys."""
+
+import logging
+import time
+
+from humbug_agent.api.app import Api
+from humbug_agent.api.workers import Workers
+from humbug_agent.config import Config
+from humbug_agent.daemon.listener import Listener
+from humbug_agent.http_server.server import Server
+from humbug_agent.outbox import asked
+from humbug_agent.outbox.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+
+class ApiServing(Listener):
+    """The thread of [api]. ``kept`` is the web server of the one before it, if that stays."""
+
+    def __init__(self, config: Config, kept: Server | None) -> None:
+        assert config.api
+        self._workers = Workers(config.agent.outbox)
+        self._needed = asked.BY_TENANT if config.api.by_tenant else frozenset[str]()
+        app = Api(config.api, config.agent.timezone, config.agent.keep_days, self._workers)
+        server = kept or Server(app, config.api)
+        server.serve(app, config.api)
+        super().__init__(server, config.api, "api", config.agent.outbox)
+
+    def stop(self) -> None:
+        """The web server goes on, and says that the calls can't be looked up until another one is there."""
+        super().stop()
+        self._workers.stop()
+
+    def _prepare(self) -> None:
+        began = time.monotonic()
+        with Outbox(self._outbox) as outbox:
+            made = asked.prepare(outbox, self._needed)
+        if made:
+            log.info("[api] made the indexes %s in %.1f s", ", ".join(made), time.monotonic() - began)

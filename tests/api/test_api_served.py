@@ -1,0 +1,226 @@
+"""[api] as a section of agent.ini: the daemon serves it, a reload changes it, and who has none pays nothing."""
+
+import json
+import signal
+import sqlite3
+import time
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import requests
+
+from humbug_agent.cdr import Batch
+from humbug_agent.config import Config, load
+from humbug_agent.ini import ConfigError
+from humbug_agent.outbox import asked
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.sources.while1.pages import signed
+from tests.kit.agent_ini import config_of
+from tests.kit.api_served import KEY, TOKEN, ServedApi, account, call
+from tests.kit.host import Host, wait_until
+from tests.kit.ipps_host import free
+from tests.kit.many_calls import fill
+from tests.kit.served import running
+
+ACCOUNT = f"[api billing]\ntenants = *\ntoken = {TOKEN}\napi_key = {KEY}\n"
+
+
+def read(folder: Path, more: str) -> Config:
+    return config_of(folder, more=more)
+
+
+def test_it_is_off_unless_it_is_there(tmp_path: Path) -> None:
+    assert read(tmp_path, "").api is None
+    found = read(tmp_path, f"[api]\ncdr = yes\n{ACCOUNT}").api
+    assert found is not None
+    assert (found.where, found.cdr, found.by_tenant) == ("127.0.0.1:6496", True, False)
+    assert TOKEN not in repr(found)
+    assert KEY not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("[api]\ncdr = yes\n", "[api] cdr: is on, and nobody may ask: at least one [api NAME] has the keys"),
+        (ACCOUNT, "[api billing]: stands there without [api]"),
+        ("[api]\n[api x]\n", "[api x] tenants: is missing"),
+        ("[api]\n[api x]\ntenants = *\n", "[api x] token: is missing; give token or token_file"),
+        (f"[api]\n{ACCOUNT.replace('*', '*, a')}", "[api billing] tenants: has *, which is all calls, beside others"),
+        (f"[api]\nrequire_tls = yes\n{ACCOUNT}", "[api] certificate: is missing; require_tls needs one"),
+        (f"[api]\ncrd = yes\n{ACCOUNT}", "[api] crd: is not known here; did you mean cdr?"),
+        (f"[api]\n{ACCOUNT}{ACCOUNT.replace('[api ', '[api  ')}", "[api billing] name: stands there twice"),
+    ],
+)
+def test_mistakes(tmp_path: Path, more: str, said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(tmp_path, more)
+    assert said in str(raised.value)
+
+
+class Served:
+    """A host whose daemon has [api]."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.port = free()
+        self.more()
+
+    def more(self, accounts: str = ACCOUNT, api: str = "cdr = yes") -> None:
+        self.host.configure(agent=f"[api]\nlisten = 127.0.0.1:{self.port}\n{api}\n{accounts}")
+
+    def ask(self, token: str = TOKEN, **filters: Any) -> requests.Response:
+        kind, body = signed({"page": 1, "filters": filters}, KEY, "form")
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": kind}
+        return requests.post(f"http://127.0.0.1:{self.port}/api/cdr", data=body, headers=headers, timeout=10)
+
+    def count(self) -> int:
+        """-1 where nobody answers, or not so."""
+        try:
+            return int(self.ask().json()["pagination"]["row_count"])
+        except (requests.RequestException, TypeError):
+            return -1
+
+
+def indexes(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as conn:
+        return {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE name LIKE 'api_%'")}
+
+
+def test_the_daemon_serves_it_and_a_reload_changes_who_may_ask(host: Host) -> None:
+    api = Served(host)
+    host.write("Master-full.csv")
+    with running(host) as daemon:
+        wait_until(lambda: api.count() > 100)
+        found = api.ask().json()
+        assert found["results"][0]["id"] == "1"
+        assert indexes(host.folder / "outbox.db") == set()
+        wait_until(lambda: host.status()["api"]["state"] == "ok")
+        checked = {one["part"]: one for one in host.json("check", code=None)}
+        assert checked["api"]["message"] == f"HTTP on 127.0.0.1:{api.port}, with keys"
+        # One that sees a tenant's calls alone takes indexes.
+        api.more(ACCOUNT.replace("*", "nobody"))
+        daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: api.count() == 0)
+        wait_until(lambda: indexes(host.folder / "outbox.db") == asked.BY_TENANT)
+        api.more(api="cdr = no")
+        daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: api.ask().status_code == 404)
+        host.configure()
+        daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: api.count() == -1)
+        wait_until(lambda: indexes(host.folder / "outbox.db") == set())
+    assert host.status()["api"] is None
+    assert TOKEN not in host.errors
+    assert KEY not in host.errors
+
+
+def test_a_port_that_is_taken_is_told_and_calls_are_delivered_meanwhile(host: Host) -> None:
+    import socket
+
+    api = Served(host)
+    with socket.create_server(("127.0.0.1", api.port)):
+        assert "another program has that port" in host.run("check", code=1)
+        host.write("Master-full.csv")
+        with running(host):
+            wait_until(lambda: host.status()["deliveries"]["sent"] > 100)
+            found = host.status()["api"]
+            assert found["state"] == "failing"
+            assert "another program has that port" in found["message"]
+
+
+MANY = 100_000
+
+
+def test_a_page_is_found_by_an_index_and_costs_the_same_wherever_it_stands(tmp_path: Path) -> None:
+    first = fill(tmp_path / "outbox.db", MANY)
+    with Outbox(tmp_path / "outbox.db") as outbox:
+        asked.prepare(outbox, asked.INDEXES)
+        day = asked.Wanted(since=first + 86400, until=first + 2 * 86400)
+        of_tenant = replace(day, tenants=("t1",))
+        for wanted, by in (
+            (asked.Wanted(), "COVERING INDEX"),
+            (day, "COVERING INDEX calls_start"),
+            (asked.Wanted(tenants=("t1",)), "INDEX api_accountcode"),
+            (of_tenant, "api_accountcode (accountcode=? AND start>? AND start<?)"),
+            (of_tenant, "api_domain (<expr>=? AND start>? AND start<?)"),
+            (asked.Wanted(uniqueids=("1.1",)), "calls_uniqueid (uniqueid=?)"),
+        ):
+            where, parameters = wanted.where()
+            plan = [
+                row["detail"]
+                for row in outbox.select(f"EXPLAIN QUERY PLAN SELECT id FROM calls WHERE {where}", *parameters)
+            ]
+            assert any(by in step for step in plan), plan
+            assert "SCAN calls" not in plan
+        views = asked.Views()
+        pages = {number: views.page(outbox, "x", asked.Wanted(), 0, number, 100) for number in (1, 500, 1000)}
+        assert [page.calls[0][0] for page in pages.values()] == [1, 49_901, 99_901]
+        assert {page.count for page in pages.values()} == {MANY}
+        # And one call more is not looked for among all of them.
+        outbox.accept("made", Batch([call(1)], [], None), [])
+        steps = 0
+
+        def step() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        # Nobody else sets one while this is asked.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asked, "_in_time", lambda outbox: nullcontext())
+            outbox.db.conn.set_progress_handler(step, 100)
+            page = views.page(outbox, "x", asked.Wanted(), 0, 1001, 100)
+        assert ([number for number, _ in page.calls], page.count) == ([MANY + 1], MANY + 1)
+        assert steps < 200, "of a hundred instructions each"
+
+
+@pytest.mark.slow
+def test_fifty_clients_page_through_while_calls_are_brought(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    fill(path, MANY)
+    seen: list[list[int]] = []
+    took: list[float] = []
+    with ServedApi(path, account()) as served:
+
+        def go() -> None:
+            ids: list[int] = []
+            with requests.Session() as session:
+                for page in range(1, 41):
+                    kind, body = signed({"page": page, "filters": {"from_id": 90_001}}, KEY, "json")
+                    began = time.monotonic()
+                    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind}
+                    answer = session.post(served.url, data=body, headers=headers, timeout=60)
+                    took.append(time.monotonic() - began)
+                    ids += [int(row["id"]) for row in json.loads(answer.content)["results"]]
+            seen.append(ids)
+
+        clients = [Thread(target=go) for _ in range(50)]
+        for client in clients:
+            client.start()
+        slowest = 0.0
+        with Outbox(path, durable=True) as outbox:
+            number = 0
+            while any(client.is_alive() for client in clients):
+                began = time.monotonic()
+                outbox.accept("made", Batch([call(number := number + 1)], [], None), ["humbug"])
+                slowest = max(slowest, time.monotonic() - began)
+        for client in clients:
+            client.join()
+    print(f"{len(took)} pages, {sorted(took)[len(took) // 2]:.3f} s in the middle, {max(took):.3f} s at most")
+    print(f"{number} calls brought meanwhile, {slowest:.3f} s at most")
+    assert seen == [list(range(90_001, 94_001))] * 50
+    assert number > 10
+    assert slowest < 5
+
+
+def test_the_sections_of_the_keys_are_read_from_files(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-a-file\n")
+    more = ACCOUNT.replace(f"token = {TOKEN}", f"token_file = {tmp_path}/token")
+    config_of(tmp_path, more=f"[api]\ncdr = yes\n{more}")
+    found = load(tmp_path / "agent.ini").api
+    assert found is not None
+    assert found.accounts["billing"].token.reveal() == "from-a-file"
