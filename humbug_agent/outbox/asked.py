@@ -21,9 +21,6 @@ from humbug_agent.outbox import rows
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
 
-PIECE = 500
-"""Calls that are read at once."""
-
 LONGEST_SECONDS = 10.0
 """What takes longer to find is not looked for: whoever asks is to ask for less."""
 
@@ -41,9 +38,8 @@ DOMAIN = "iif(json_valid(extra), json_extract(extra, '$.domain_name'), NULL)"
 INDEXES = {
     "api_accountcode": "CREATE INDEX api_accountcode ON calls (accountcode, start)",
     "api_domain": f"CREATE INDEX api_domain ON calls ({DOMAIN}, start) WHERE extra <> ''",
-    "api_end": 'CREATE INDEX api_end ON calls ("end")',
 }
-BY_TENANT, BY_END = frozenset({"api_accountcode", "api_domain"}), frozenset({"api_end"})
+BY_TENANT = frozenset(INDEXES)
 
 
 class TooLong(OutboxError):
@@ -55,18 +51,16 @@ class Wanted:
     """Which calls; what is None or empty does not matter. Times are seconds since the epoch.
 
     ``tenants`` are accountcodes and domains, one of which the call must have. ``since`` and ``until`` (not included)
-    are of the start, ``ended_since`` and ``ended_until`` (not included) of the end. ``number`` is the caller's or the
-    called number, ``part`` a part of either, ``src`` and ``dst`` a part of that one. ``hours`` are the first and the
-    last second of the day, by the PBX's clock, in which the call began; ``offset`` is how far that clock is from UTC
-    where a call does not say. ``said`` is what else the PBX must have said: a name, and its possible values; ``has``:
-    whether it said anything but nothing, 0 or no under one of these names.
+    are of the start. ``number`` is the caller's or the called number, ``part`` a part of either, ``src`` and ``dst`` a
+    part of that one. ``hours`` are the first and the last second of the day, by the PBX's clock, in which the call
+    began; ``offset`` is how far that clock is from UTC where a call does not say. ``said`` is what else the PBX must
+    have said: a name, and its possible values; ``has``: whether it said anything but nothing, 0 or no under one of
+    these names.
     """
 
     tenants: tuple[str, ...] | None = None
     since: float | None = None
     until: float | None = None
-    ended_since: float | None = None
-    ended_until: float | None = None
     directions: tuple[str, ...] = ()
     dispositions: tuple[str, ...] = ()
     number: str = ""
@@ -88,8 +82,6 @@ class Wanted:
         conditions: list[tuple[bool, str, list[object]]] = [
             (self.since is not None, "start >= ?", [self.since]),
             (self.until is not None, "start < ?", [self.until]),
-            (self.ended_since is not None, '"end" >= ?', [self.ended_since]),
-            (self.ended_until is not None, '"end" < ?', [self.ended_until]),
             (bool(self.directions), f"direction {among}", [json.dumps(self.directions)]),
             (bool(self.dispositions), f"disposition {among}", [json.dumps(self.dispositions)]),
             (bool(self.number), "? IN (src, dst)", [self.number]),
@@ -101,9 +93,7 @@ class Wanted:
         ]
         if self.tenants is not None:
             names = json.dumps(self.tenants)
-            # Of an hour's calls there are fewer than of a tenant's: "+" keeps to the index of the ends.
-            by = "" if self.ended_since is None else "+"
-            either = f"({by}accountcode {among} OR (extra <> '' AND {by}{DOMAIN} {among}))"
+            either = f"(accountcode {among} OR (extra <> '' AND {DOMAIN} {among}))"
             conditions.append((True, either, [names, names]))
         if self.hours:
             begin, end = self.hours
@@ -196,27 +186,10 @@ class Views:
                 self._views.popitem(last=False)
 
 
-def found(outbox: Outbox, wanted: Wanted, most: int) -> "array[int] | None":
-    """The ids of all these calls, in their order; None where there are more than ``most``.
-
-    Raises OutboxError, TooLong.
-    """
-    where, parameters = wanted.where()
-    with _in_time(outbox):
-        sql = f"SELECT id FROM calls WHERE {where} LIMIT ?"
-        ids = sorted(row["id"] for row in outbox.select(sql, *parameters, most + 1))
-    return array("q", ids) if len(ids) <= most else None
-
-
 def read(outbox: Outbox, ids: Sequence[int]) -> list[tuple[int, Flat]]:
     """The calls of these ids, in their order; those that are gone are left out. Raises OutboxError."""
     sql = f"SELECT id, {rows.COLUMNS} FROM calls WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
     return [(row[0], Flat._make(row[1:])) for row in map(tuple, outbox.select(sql, json.dumps(list(ids))))]
-
-
-def pieces(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    """As many as are read at once."""
-    return (ids[begin : begin + PIECE] for begin in range(0, len(ids), PIECE))
 
 
 def kept(outbox: Outbox) -> Kept | None:
