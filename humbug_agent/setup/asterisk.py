@@ -170,7 +170,7 @@ class AsteriskPlan:
         """
         text = self._plan.files.text(target) if before and before.file == target else None
         if before and text is not None:
-            lines = text.splitlines(keepends=True)
+            lines = re.split(r"(?<=\n)", text)
             found = re.fullmatch(r"(\s*[\w-]+\s*=>?[ \t]*)([^;\r\n]*?)(\s*(?:;.*)?\s*)", lines[before.line - 1])
             if found and found[2] == before.value:
                 lines[before.line - 1] = f"{found[1]}{value}{found[3]}"
