@@ -45,6 +45,11 @@ def init(path: Path, api_key: str | None, country: str | None, to: str | None, *
         plan = agent.make_plan(host, known, answers, agent.account())
     except ConfError as error:
         raise click.ClickException(f"{error}; the PBX refuses this file, so mend it first") from error
+    # What an earlier run wrote, and was ended before it told the PBX.
+    for proof in plan.proofs:
+        if service.fails(proof):
+            for command in proof.remedy:
+                plan.run(*command)
     commands = [*plan.commands, *service.starting(changed=not plan.empty)]
     needed = bool(commands) or not plan.empty
     _show(plan, commands)

@@ -10,7 +10,8 @@ class AgentIni:
     """The text of an agent.ini while it is edited."""
 
     def __init__(self, text: str) -> None:
-        self._lines = text.splitlines()
+        # By line feeds alone, as agent.ini is read: behind a form feed a comment goes on.
+        self._lines = text.removesuffix("\n").split("\n") if text else []
 
     @property
     def text(self) -> str:

@@ -47,7 +47,10 @@ class AsteriskPlan:
         folder = self._asterisk.at(found.path.parent)
         if folder.parent.exists() and not folder.exists():
             self._plan.folders.append(Folder(folder, owner_of(folder.parent)))
-        if not found.off or not self._load("cdr_csv"):
+        if not found.off:
+            self._prove_loaded("cdr_csv", "csv")
+            return
+        if not self._load("cdr_csv"):
             return
         section = self._asterisk.conf("cdr.conf").first("csv")
         if section is None or not section.settings:
@@ -59,7 +62,10 @@ class AsteriskPlan:
 
     def cdr_events(self) -> None:
         """Have AMI tell each call."""
-        if not self._asterisk.tells_cdrs() or self._asterisk.cdrs_off() or not self._load("cdr_manager"):
+        if not self._asterisk.tells_cdrs():
+            self._prove_loaded("cdr_manager", "cdr_manager")
+            return
+        if self._asterisk.cdrs_off() or not self._load("cdr_manager"):
             return
         sections = self._asterisk.conf("cdr_manager.conf").every("general")
         said = [one for section in sections for one in section.every("enabled")]
@@ -82,6 +88,12 @@ class AsteriskPlan:
             return None
         if not ami.enabled:
             self._enable(target)
+        known_now = ("asterisk", "-rx", f"manager show user {name}")
+        otherwise = (
+            f"Asterisk does not know the AMI user {name}: see what asterisk -rx 'manager reload' says in its log"
+        )
+        reload = (("asterisk", "-rx", "manager reload"),)
+        self._plan.proofs.append(Proof(known_now, rf"\s*username:\s*{re.escape(name)}\s*", otherwise, reload))
         user = ami.users.get(name)
         if user:
             secret = self._adjusted(target, user, read, write)
@@ -158,7 +170,7 @@ class AsteriskPlan:
         """
         text = self._plan.files.text(target) if before and before.file == target else None
         if before and text is not None:
-            lines = text.splitlines(keepends=True)
+            lines = re.split(r"(?<=\n)", text)
             found = re.fullmatch(r"(\s*[\w-]+\s*=>?[ \t]*)([^;\r\n]*?)(\s*(?:;.*)?\s*)", lines[before.line - 1])
             if found and found[2] == before.value:
                 lines[before.line - 1] = f"{found[1]}{value}{found[3]}"
@@ -173,10 +185,15 @@ class AsteriskPlan:
 
     def _reload(self, module: str, backend: str) -> None:
         """Have the running Asterisk write by it, whether it has it loaded or not."""
-        self._console(f"module load {module}.so")
-        self._console(f"module reload {module}.so")
+        for command in self._prove_loaded(module, backend).remedy:
+            self._plan.run(*command)
+
+    def _prove_loaded(self, module: str, backend: str) -> Proof:
         otherwise = f"Asterisk does not list {backend} in cdr show status: restart it when no call is up"
-        self._plan.proofs.append(Proof(("asterisk", "-rx", "cdr show status"), rf"\s*{backend}\s*", otherwise))
+        remedy = tuple(("asterisk", "-rx", f"module {verb} {module}.so") for verb in ("load", "reload"))
+        proof = Proof(("asterisk", "-rx", "cdr show status"), rf"\s*{backend}\s*", otherwise, remedy)
+        self._plan.proofs.append(proof)
+        return proof
 
     def _console(self, command: str) -> None:
         self._plan.run("asterisk", "-rx", command)

@@ -66,7 +66,8 @@ class Change:
             yield f"{name}: a secret of its own, {self.owner}"
             return
         before = f"{name} (new, {self.owner})" if self.before is None else name
-        old, new = (self.before or "").splitlines(), self.after.splitlines()
+        # By line feeds alone, as the PBX reads them: behind another line end a secret may go on.
+        old, new = (text.removesuffix("\n").split("\n") if text else [] for text in (self.before, self.after))
         for line in difflib.unified_diff(old, new, before, name, lineterm=""):
             yield hidden(line)
 

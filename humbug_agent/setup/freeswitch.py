@@ -46,12 +46,13 @@ def plan_freeswitch(plan: Plan, freeswitch: Freeswitch, profile: Profile) -> Non
         lines = before.rstrip(" \t")
         indent = before[len(lines) :]
         plan.files.put(modules, f'{lines}{indent}  <load module="{MODULE}"/>\n{indent}{end}{after}', near)
+    loaded_now = ("fs_cli", "-x", f"module_exists {MODULE}")
+    otherwise = f"FreeSWITCH has not loaded {MODULE}: see its log, or restart it when no call is up"
+    remedy = tuple(("fs_cli", "-x", f"{verb} {MODULE}") for verb in ("load", "reload"))
+    plan.proofs.append(Proof(loaded_now, r"\s*true\s*", otherwise, remedy))
     if plan.files.changes():
-        plan.run("fs_cli", "-x", f"load {MODULE}")
-        plan.run("fs_cli", "-x", f"reload {MODULE}")
-        loaded_now = ("fs_cli", "-x", f"module_exists {MODULE}")
-        otherwise = f"FreeSWITCH has not loaded {MODULE}: see its log, or restart it when no call is up"
-        plan.proofs.append(Proof(loaded_now, r"\s*true\s*", otherwise))
+        for command in remedy:
+            plan.run(*command)
 
 
 def _what_is_there(plan: Plan, freeswitch: Freeswitch) -> None:

@@ -22,6 +22,8 @@ class Proof:
     pattern: str
     otherwise: str
     """What to say, and to do, where it has not."""
+    remedy: tuple[tuple[str, ...], ...]
+    """The commands that have the PBX take it."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,15 @@ from tests.kit.paths import TOP
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "it can be")
 
+ASTERISK = """
+case "$2" in
+"cdr show status") echo cdr_manager; grep -q "load cdr_csv" {log} && echo "    csv" ;;
+"manager show user humbug") grep -q "manager reload" {log} && echo "  username: humbug" ;;
+*) echo "$2" >>{log} ;;
+esac
+exit 0
+"""
+
 FS_CLI = """echo "$*" >>{log}
 case "$*" in *module_exists*) echo true ;; esac"""
 
@@ -66,6 +75,8 @@ def test_a_freeswitch_posts_its_calls(of_kind: Callable[..., EtcHost], host: Hos
     ]
     assert "A test call reached the receiver" in said
     assert log.read_text().splitlines() == [
+        # Before, where the PBX may not have taken what is there; and afterwards.
+        "-x module_exists mod_json_cdr",
         "-x load mod_json_cdr",
         "-x reload mod_json_cdr",
         "-x module_exists mod_json_cdr",
@@ -73,6 +84,21 @@ def test_a_freeswitch_posts_its_calls(of_kind: Callable[..., EtcHost], host: Hos
     assert ("Left to you: FusionPBX writes modules.conf.xml itself" in said) == (kind == "fusionpbx")
     loads = 'module="mod_json_cdr"' in (there.etc / "freeswitch/autoload_configs/modules.conf.xml").read_text()
     assert loads == (kind == "freeswitch")
+
+
+def test_a_pbx_that_an_earlier_run_has_not_told_is_told(
+    of_kind: Callable[..., EtcHost], host: Host, tmp_path: Path
+) -> None:
+    """It wrote the files, and was ended before it ran the commands."""
+    there, log = of_kind("freepbx-17"), tmp_path / "asterisk.log"
+    there.run("init", "--apply", code=1, **answers(host))
+    # An Asterisk that goes by what it was told last.
+    there.program("asterisk", ASTERISK.format(log=log))
+    told = there.run("init", "--apply", code=1)
+    for words in ("module load cdr_csv.so", "module reload cdr_csv.so", "manager reload"):
+        assert f"ran      asterisk -rx '{words}'" in told
+    assert "failed " not in told
+    assert "Nothing to change" in there.run("init", "--apply", code=1)
 
 
 def test_a_container_has_root_for_its_user(of_kind: Callable[..., EtcHost], host: Host) -> None:

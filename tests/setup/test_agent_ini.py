@@ -50,3 +50,10 @@ def test_a_section_that_is_disabled_is_a_comment(tmp_path: Path) -> None:
     ini.disable("source a")
     assert ini.text == "# first\n#[source a]\n#type = x\n\n# words\n#k = 1\n[source b]\ntype = y\n"
     assert not ini.has("source a")
+
+
+def test_a_comment_goes_on_behind_what_only_python_takes_for_a_line_end() -> None:
+    text = "# one\x0ctwo\u2028three\n[numbers]\n"
+    ini = AgentIni(text)
+    ini.set("numbers", {"country": "CH"})
+    assert ini.text == f"{text}country = CH\n"

@@ -134,3 +134,14 @@ def test_a_file_that_is_a_secret_shows_nothing_of_itself(tmp_path: Path) -> None
     files = Files()
     files.put(tmp_path / "ami-secret", "hush\n", ME, secret=True)
     assert "hush" not in "\n".join(files.changes()[0].diff())
+
+
+def test_a_secret_is_hidden_whole_whatever_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "manager.conf"
+    path.write_text("[a]\nsecret = begin\x0cend\u2028last\n")
+    files = Files()
+    files.append(path, "[humbug]\n", ME)
+    (change,) = files.changes()
+    shown = "\n".join(change.diff())
+    assert "end" not in shown
+    assert "last" not in shown

@@ -280,3 +280,13 @@ def test_a_mod_json_cdr_that_posts_elsewhere_is_left_alone(tmp_path: Path) -> No
     assert [(source.type, str(source.reads)) for source in load(ini(root)).sources] == [
         ("freeswitch_json", "/var/log/freeswitch/json_cdr")
     ]
+
+
+def test_the_line_that_asterisk_counts_is_changed(tmp_path: Path) -> None:
+    root = planted("asterisk", tmp_path)
+    manager = root / "etc/asterisk/manager.conf"
+    manager.write_text("; a form feed\x0c\n[general]\nwebenabled = no\nenabled = no\nwritetimeout = 100\n")
+    done(root)
+    assert manager.read_text().startswith(
+        "; a form feed\x0c\n[general]\nwebenabled = no\nenabled = yes\nwritetimeout = 100\n"
+    )
