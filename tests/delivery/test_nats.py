@@ -1,6 +1,7 @@
 """What is NATS's own among destinations: its stream, its subjects, its refusals and its TLS, at a real server."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,6 +9,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import trustme
 from nats.js.api import StreamConfig
@@ -29,8 +31,11 @@ from humbug_agent.ini import Section
 from humbug_agent.numbers.settings import NumbersSettings
 from tests.kit.calls import START, call
 from tests.kit.nats_server import PASSWORD, USER, NatsServer
+from tests.kit.paths import TOP
 
 pytestmark = pytest.mark.slow
+
+SCHEMA = json.loads((TOP / "docs" / "webhook.schema.json").read_text())
 
 
 @pytest.fixture
@@ -95,6 +100,7 @@ def test_a_call_is_one_event_under_its_own_subject(server: NatsServer) -> None:
     one = call(1, direction=Direction.INBOUND, extra={"Zoë": "☎"})
     assert only(server, one) == Answer(None, "stored")
     (event,) = server.events()
+    jsonschema.validate(event, SCHEMA)
     assert (event["type"], event["version"], event["id"]) == ("call.ended", 1, one.identity.hex())
     assert event["data"]["extra"] == {"Zoë": "☎"}
     assert event["data"]["start"] == one.start.isoformat()
@@ -105,7 +111,9 @@ def test_a_call_is_one_event_under_its_own_subject(server: NatsServer) -> None:
 def test_a_notice_says_its_event(server: NatsServer) -> None:
     notice = Notice(identity=digest("notice"), event="Shutdown", at=START, fields={"Restart": "False"})
     assert isinstance(only(server, notice, subject="cdr.{pbx}.{event}.{id}"), Answer)
-    assert server.events()[0]["data"] == {"event": "Shutdown", "fields": {"Restart": "False"}}
+    (event,) = server.events()
+    jsonschema.validate(event, SCHEMA)
+    assert event["data"] == {"event": "Shutdown", "fields": {"Restart": "False"}}
     assert subjects(server) == [f"cdr.here.Shutdown.{notice.identity.hex()}"]
 
 

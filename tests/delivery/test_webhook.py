@@ -17,8 +17,9 @@ from standardwebhooks import WebhookVerificationError
 
 from humbug_agent.cdr import Notice, Record
 from humbug_agent.destinations.contract import Answer, DeliveryError, Later, Misconfigured, Outcome, Refused
+from humbug_agent.destinations.events import FIELDS
 from humbug_agent.destinations.webhook.destination import Webhook
-from humbug_agent.destinations.webhook.settings import FIELDS, WebhookSettings
+from humbug_agent.destinations.webhook.settings import WebhookSettings
 from humbug_agent.flat import TEST, Flat, flatten
 from humbug_agent.ini import Secret, Section
 from humbug_agent.numbers.settings import NumbersSettings
@@ -139,7 +140,8 @@ def test_only_the_fields_that_were_chosen_are_sent(webhook: Make) -> None:
 
 def test_a_time_shows_what_the_clock_of_the_pbx_showed(webhook: Make) -> None:
     flat = flatten(call(1))._replace(start=0.0, start_offset=3600)
-    assert webhook("http://127.0.0.1:9/").data(flat)["start"] == "1970-01-01T01:00:00+01:00"
+    said = valid(webhook("http://127.0.0.1:9/").body([flat]))
+    assert said["data"]["start"] == "1970-01-01T01:00:00+01:00"
 
 
 def test_one_that_can_not_be_said_is_dead_and_the_others_of_its_batch_go(webhook: Make) -> None:

@@ -6,27 +6,20 @@ Source of the headers and of the signature: https://www.standardwebhooks.com, "W
 
 import base64
 import hmac
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 
 from humbug_agent import __version__
 from humbug_agent.cdr import Record, digest
 from humbug_agent.destinations.contract import Answer, Batch, Misconfigured, Outcome, Preview, Unsendable
+from humbug_agent.destinations.events import FIELDS, as_json, as_texts, event
 from humbug_agent.destinations.http import Poster, judge
-from humbug_agent.destinations.webhook.settings import FIELDS, WebhookSettings
-from humbug_agent.flat import CALL, TEST, Flat, flatten, texts
+from humbug_agent.destinations.webhook.settings import WebhookSettings
+from humbug_agent.flat import Flat, flatten
 from humbug_agent.http_client.client import Response
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.scrub import LEAST, MASK
-
-VERSION = 1
-"""Of the events' form. Whatever a receiver that knows an earlier one would misread makes it a higher one."""
-
-KINDS = {CALL: "call.ended", TEST: "call.test"}
-NOTICE = "pbx.notice"
 
 
 class Webhook:
@@ -73,8 +66,7 @@ class Webhook:
             masked |= {
                 name: MASK if "signature" in name else value for name, value in self._signed([flat], b"").items()
             }
-        said = {name: value if isinstance(value, str) else _json(value) for name, value in self.data(flat).items()}
-        return Preview(masked | said, self.body([flat]).decode())
+        return Preview(masked | as_texts(flat, self._zone, self._fields), self.body([flat]).decode())
 
     def check(self) -> str:
         response = self._poster.get()
@@ -91,39 +83,8 @@ class Webhook:
 
     def body(self, flats: Sequence[Flat]) -> bytes:
         """UTF-8, and the same whenever the same calls are sent. Raises ValueError, TypeError, OverflowError."""
-        events = [self.event(flat) for flat in flats]
-        return _json(events[0] if self._settings.batch == 1 else events).encode()
-
-    def event(self, flat: Flat) -> dict[str, Any]:
-        """The call or the notice; what it has in common with others of other types comes first."""
-        return {
-            "type": KINDS.get(flat.event, NOTICE),
-            "version": VERSION,
-            "id": flat.identity.hex(),
-            "timestamp": self._time(flat.end, flat.end_offset),
-            "data": self.data(flat),
-        }
-
-    def data(self, flat: Flat) -> dict[str, Any]:
-        """What is said of it: the fields that were chosen, of a notice its event and what that says."""
-        if flat.is_notice():
-            return {"event": flat.event, "fields": texts(flat.extra)}
-        return {name: self._VALUES.get(name, _plain)(self, flat, name) for name in self._fields}
-
-    def _moment(self, flat: Flat, name: str) -> str | None:
-        seconds = getattr(flat, name)
-        return None if seconds is None else self._time(seconds, getattr(flat, f"{name}_offset"))
-
-    def _extra(self, flat: Flat, _: str) -> dict[str, str]:
-        return texts(flat.extra) if flat.extra else {}
-
-    _VALUES: Mapping[str, Callable[["Webhook", Flat, str], Any]] = {
-        "start": _moment, "answer": _moment, "end": _moment, "extra": _extra,
-    }  # fmt: skip
-
-    def _time(self, seconds: float, offset: int | None) -> str:
-        zone = self._zone if offset is None else timezone(timedelta(seconds=offset))
-        return datetime.fromtimestamp(seconds, UTC).astimezone(zone).isoformat()
+        events = [event(flat, self._zone, self._fields) for flat in flats]
+        return as_json(events[0] if self._settings.batch == 1 else events).encode()
 
     def _request(self, flats: Sequence[Flat]) -> tuple[bytes, Mapping[str, str]]:
         try:
@@ -147,14 +108,6 @@ class Webhook:
         if response.status == 410:
             raise Misconfigured(f"{place}: answered 410: it wants no more calls", Answer(410, said))
         return judge(response.status, said, response.retry_after, place, credentials="secret, headers and client_cert")
-
-
-def _plain(_: Webhook, flat: Flat, name: str) -> Any:
-    return getattr(flat, name)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _revealed(settings: WebhookSettings) -> list[str]:

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
+from humbug_agent.destinations.events import FIELDS
 from humbug_agent.destinations.settings import DestinationSettings
-from humbug_agent.flat import OF_THE_RECORD
 from humbug_agent.ini import Secret, Section, file, in_clear, nearest, url
-
-FIELDS = tuple(name for name in OF_THE_RECORD if name != "identity")
-"""What is said of a call, in this order. What identifies it stands beside them, as ``id``."""
 
 PREFIX = "whsec_"
 KEY_BYTES = range(24, 65)
