@@ -44,13 +44,14 @@ KINDS: Mapping[str, str] = {
     "the API's own filters, by its names: whoever sets none gets every call.",
     "boxis": "`[source NAME]` with `type = boxis`: a hosted PBX ([how](sources/hosted.md)).",
     "fusionpbx": "`[source NAME]` with `type = fusionpbx`: FusionPBX's billing API ([how](sources/hosted.md)).",
-    "mysql": "`[source NAME]` with `type = mysql`: Asterisk's own database, as FreePBX has it ([how](mysql.md)).",
+    "mysql": "`[source NAME]` with `type = mysql`: Asterisk's own database, as FreePBX has it "
+    "([how](sources/mysql.md)).",
     "source postgresql": "`[source NAME]` with `type = postgresql`: FusionPBX's own database "
-    "([how](postgresql-source.md)). What is not said of the login is taken from `/etc/fusionpbx/config.conf`, where "
+    "([how](sources/postgresql.md)). What is not said of the login is taken from `/etc/fusionpbx/config.conf`, where "
     "the daemon may read it.",
     "humbug": "`[destination NAME]` with `type = humbug`: Humbug's receiver, or one that speaks like it "
     "([how](destinations.md)).",
-    "webhook": "`[destination NAME]` with `type = webhook`: JSON by POST, signed ([how](webhook.md)).",
+    "webhook": "`[destination NAME]` with `type = webhook`: JSON by POST, signed ([how](destinations/webhook.md)).",
     "destination postgresql": "`[destination NAME]` with `type = postgresql`: a table of PostgreSQL "
     "([how](destinations/postgresql.md)).",
     "nats": "`[destination NAME]` with `type = nats`: a stream of NATS JetStream ([how](destinations/nats.md)).",

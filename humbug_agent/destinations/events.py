@@ -1,4 +1,4 @@
-"""A call or a notice as JSON, in the form that docs/webhook.schema.json has: the same wherever JSON goes."""
+"""A call or a notice as JSON, as docs/destinations/webhook.schema.json has it: the same wherever JSON goes."""
 
 import json
 from collections.abc import Sequence

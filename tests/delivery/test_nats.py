@@ -35,7 +35,7 @@ from tests.kit.paths import TOP
 
 pytestmark = pytest.mark.slow
 
-SCHEMA = json.loads((TOP / "docs" / "webhook.schema.json").read_text())
+SCHEMA = json.loads((TOP / "docs" / "destinations" / "webhook.schema.json").read_text())
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from tests.kit.rude import Act, Rude, until
 
 KEY = b"the-key-that-signs-all-of-it"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
-SCHEMA = json.loads((TOP / "docs/webhook.schema.json").read_text())
+SCHEMA = json.loads((TOP / "docs/destinations/webhook.schema.json").read_text())
 NOTICE = Notice(identity=b"n" * 16, event="Alarm", at=datetime(2026, 11, 20, tzinfo=UTC), fields={"Channel": "1"})
 
 Make = Callable[..., Webhook]

@@ -59,13 +59,13 @@ CREATE TABLE v_xml_cdr_json (
 CREATE INDEX v_xml_cdr_json_xml_cdr_uuid_fkey ON v_xml_cdr_json (xml_cdr_uuid);
 """
 INDEX = "CREATE INDEX CONCURRENTLY v_xml_cdr_insert_date ON v_xml_cdr (insert_date, xml_cdr_uuid)"
-"""What docs/postgresql-source.md has an admin add."""
+"""What docs/sources/postgresql.md has an admin add."""
 
 
 class FusionpbxDatabase(PostgresqlServer):
     """The database of ``OWNER``, and a user ``READER`` who may read the tables for calls.
 
-    ``indexed``: as docs/postgresql-source.md wants it.
+    ``indexed``: as docs/sources/postgresql.md wants it.
     """
 
     def __init__(self, *, indexed: bool = True) -> None:

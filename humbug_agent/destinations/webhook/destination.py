@@ -1,6 +1,7 @@
 """Any URL: JSON by POST, signed as Standard Webhooks says.
 
-The body is one event, or where ``batch`` is more than 1 an array of events, and docs/webhook.schema.json has its form.
+The body is one event, or where ``batch`` is more than 1 an array of events, in the form that
+docs/destinations/webhook.schema.json has.
 Source of the headers and of the signature: https://www.standardwebhooks.com, "Webhook headers" and "Signature scheme".
 """
 

@@ -26,8 +26,9 @@ TIMES = ("calldate", "start")
 """Columns without which a row is no call; of the times one, the first that is there."""
 
 _SAYS = {
-    1045: "user {user} is not let in; check user and password, or give it SELECT (docs/mysql.md)",
-    1698: "user {user} is not let in without a password; the daemon's user must be the database's (docs/mysql.md)",
+    1045: "user {user} is not let in; check user and password, or give it SELECT (docs/sources/mysql.md)",
+    1698: "user {user} is not let in without a password; the daemon's user must be the database's "
+    "(docs/sources/mysql.md)",
     1130: "this host is not let in; GRANT SELECT to user {user} from here",
     1044: "user {user} may not see the database; GRANT SELECT ON {place} TO it",
     1142: "user {user} may not read the table; GRANT SELECT ON {place} TO it",
