@@ -6,7 +6,7 @@ import os
 import pwd
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,10 @@ from humbug_agent.words import said
 HIDDEN = "********"
 
 _SECRET = re.compile(
-    r"""(?ix) ^ ([-+\s;#]* [\w-]* (?:secret|passw(?:or)?d|api_key|encryption_key|token|user_key|proxy)
-    \s* (?:=>?|\+=) \s*) (?! \s*$) .* $"""
+    r"""(?ix) ^ ([-+\s;#]* [\w-]* (?:secret|passw(?:or)?d|api_key|encryption_key|token|user_key|proxy|headers)
+    \s* (?:=>?|\+=) \s*) .* $"""
 )
+_IN_URL = re.compile(r"(://)[^/\s@]*@")
 _SECRET_XML = re.compile(r'(?i)(name="(?:password|cred)"\s+value=")[^"]*')
 
 
@@ -68,8 +69,10 @@ class Change:
         before = f"{name} (new, {self.owner})" if self.before is None else name
         # By line feeds alone, as the PBX reads them: behind another line end a secret may go on.
         old, new = (text.removesuffix("\n").split("\n") if text else [] for text in (self.before, self.after))
+        further = {*_further(old), *_further(new)}
         for line in difflib.unified_diff(old, new, before, name, lineterm=""):
-            yield hidden(line)
+            begin = len(line) - len(line[1:].lstrip())
+            yield line[:begin] + HIDDEN if line[1:] in further else hidden(line)
 
     def make(self, stamp: str) -> Path | None:
         """Change the file; a copy of what it was is beside it, named by ``stamp``, and returned.
@@ -149,7 +152,21 @@ class Files:
 
 def hidden(line: str) -> str:
     """A line of a configuration file or of its diff, without the secret that it may set."""
-    return _SECRET_XML.sub(rf"\1{HIDDEN}", _SECRET.sub(rf"\1{HIDDEN}", line))
+    if (found := _SECRET.match(line)) and line[found.end(1) :].strip():
+        return f"{found[1]}{HIDDEN}"
+    return _IN_URL.sub(rf"\1{HIDDEN}@", _SECRET_XML.sub(rf"\1{HIDDEN}", line))
+
+
+def _further(lines: Sequence[str]) -> Iterator[str]:
+    """The indented lines below one that sets a secret: to agent.ini's reader they belong to it."""
+    within = False
+    for line in lines:
+        if line[:1] in (" ", "\t") and line.strip():
+            if within:
+                yield line
+        # A comment between them ends nothing.
+        elif line.strip() and line[0] not in "#;":
+            within = _SECRET.match(line) is not None
 
 
 def _text(path: Path) -> str | None:

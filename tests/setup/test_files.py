@@ -124,6 +124,10 @@ def test_a_file_that_there_is_no_room_for_stays_as_it_was(tmp_path: Path) -> Non
         ("+secret_file = /etc/x", "+secret_file = /etc/x"),
         ("+secret =", "+secret ="),
         ("+read = cdr", "+read = cdr"),
+        ("+url = https://me:word@pbx.example.org/a@b", "+url = https://********@pbx.example.org/a@b"),
+        ("+url = https://word@pbx.example.org", "+url = https://********@pbx.example.org"),
+        ("+url = https://pbx.example.org/a@b", "+url = https://pbx.example.org/a@b"),
+        ("+headers = Authorization: Bearer word", "+headers = ********"),
     ],
 )
 def test_no_line_shows_a_secret(line: str, shown: str) -> None:
@@ -134,6 +138,17 @@ def test_a_file_that_is_a_secret_shows_nothing_of_itself(tmp_path: Path) -> None
     files = Files()
     files.put(tmp_path / "ami-secret", "hush\n", ME, secret=True)
     assert "hush" not in "\n".join(files.changes()[0].diff())
+
+
+def test_a_secret_that_goes_on_in_indented_lines_is_hidden_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "agent.ini"
+    path.write_text("[destination x]\napi_key =\n  word1\n\n# said\n\tword2\n")
+    files = Files()
+    files.append(path, "[source y]\npassword =\n   word3\nurl =\n   https://a\n", ME)
+    (change,) = files.changes()
+    shown = list(change.diff())
+    assert not [line for line in shown if "word" in line and "password" not in line]
+    assert {" \t********", "+   ********", "+   https://a"} <= {*shown}
 
 
 def test_a_secret_is_hidden_whole_whatever_is_in_it(tmp_path: Path) -> None:
