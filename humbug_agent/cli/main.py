@@ -409,7 +409,8 @@ def init(apply: bool, yes: bool, api_key: str | None, country: str | None, url: 
     from humbug_agent.cli.init import init as init_now
 
     ask = not yes and sys.stdin is not None and sys.stdin.isatty()
-    if not init_now(config_path(), api_key, country, url, apply=apply, ask=ask):
+    # The daemon looks for the files that stand in it from another folder.
+    if not init_now(config_path().absolute(), api_key, country, url, apply=apply, ask=ask):
         sys.exit(1)
 
 

@@ -47,6 +47,15 @@ def test_a_host_without_a_pbx_is_told_what_only_its_admin_can_do(of_kind: Callab
     assert there.snapshot() == before
 
 
+def test_an_agent_ini_that_is_named_from_here_names_its_secret_from_the_root(
+    of_kind: Callable[..., EtcHost], host: Host
+) -> None:
+    there = of_kind("asterisk")
+    said = there.run("--config", "etc/agent.ini", "init", **answers(host))
+    (named,) = [line for line in said.splitlines() if line.startswith("+secret_file")]
+    assert named.partition(" = ")[2].startswith("/")
+
+
 @pytest.mark.parametrize("example", [True, False])
 def test_a_hosted_pbx_is_asked_once_its_source_is_there(
     of_kind: Callable[..., EtcHost], host: Host, example: bool
