@@ -14,7 +14,7 @@ from humbug_agent.outbox.dropping import Piecemeal
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.repeats import Sayings, to
 from humbug_agent.sources.contract import CursorError
-from humbug_agent.words import clock, count
+from humbug_agent.words import clock, count, said
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ def look_through(path: Path, stop: threading.Event) -> None:
 
 
 def keep_house_always(config: Config, stop: threading.Event) -> None:
-    """Keep house once a minute, until ``stop``. Raises OutboxDamaged; other trouble with the outbox it waits out."""
+    """Keep house once a minute, until ``stop``. Raises OutboxDamaged; other trouble with files it waits out."""
     sayings, watch = Sayings(to(log)), Watch(config)
     while not stop.is_set():
         sayings.tick()
@@ -212,9 +212,9 @@ def keep_house_always(config: Config, stop: threading.Event) -> None:
             bring_in(config)
         except schema.OutboxDamaged:
             raise
-        except schema.OutboxError as error:
+        except (schema.OutboxError, OSError) as error:
             if not stop.is_set():
-                sayings.say("outbox", logging.ERROR, str(error), kind=str(error))
+                sayings.say("outbox", logging.ERROR, said(error), kind=said(error))
         stop.wait(KEEP_HOUSE_SECONDS)
 
 

@@ -113,24 +113,27 @@ class Delivery:
         stays so for that connection, long after the disk is not.
         """
         trouble = ""
+        outbox: Outbox | None = None
         try:
             while not stop.is_set():
                 try:
-                    with connect() as outbox:
-                        while not stop.is_set():
-                            self.step(outbox, IDLE_SECONDS)
-                            if trouble:
-                                self._of_outbox(logging.INFO, f"outbox {outbox.path}: can be used again")
-                            trouble = ""
+                    outbox = outbox or connect()
+                    self.step(outbox, IDLE_SECONDS)
+                    if trouble:
+                        self._of_outbox(logging.INFO, f"outbox {outbox.path}: can be used again")
+                    trouble = ""
                 except OutboxDamaged:
                     raise
                 except OutboxError as error:
                     if str(error) != trouble:
                         trouble = str(error)
                         self._of_outbox(logging.ERROR, f"{trouble}; nothing is sent to {self.name} meanwhile")
+                    if outbox:
+                        outbox.close()
+                        outbox = None
                     stop.wait(OUTBOX_SECONDS)
         finally:
-            self._end(connect)
+            self._end(outbox, connect)
 
     def run_until_idle(self, outbox: Outbox, stop: threading.Event, progress: Callable[[int], None]) -> None:
         """Deliver until nothing is due any more; ``progress`` hears how many calls were dealt with."""
@@ -359,14 +362,17 @@ class Delivery:
     def _of_outbox(self, level: int, text: str) -> None:
         self._sayings.say("outbox", level, text, kind=text, calm=CALM_SECONDS)
 
-    def _end(self, connect: Callable[[], Outbox]) -> None:
+    def _end(self, outbox: Outbox | None, connect: Callable[[], Outbox]) -> None:
+        """As `_finish`. What is open stays so until then: of a file that was taken away there is no other way to it."""
         try:
-            with connect() as outbox:
-                self._finish(outbox)
+            if outbox or self._under_way or self._unmarked:
+                with outbox or connect() as opened:
+                    self._finish(opened)
+                return
         except OutboxError as error:
             log.error("%s", error)
-            self._destination.close()
-            self._sayings.end()
+        self._destination.close()
+        self._sayings.end()
 
     def _finish(self, outbox: Outbox) -> None:
         """Wait a little for the answers to what is under way, so that as few calls as can be stay in doubt."""

@@ -51,9 +51,10 @@ def of_disks(config: Config) -> Iterator[Finding]:
     """Each disk once, by the first folder that is on it."""
     seen: set[int] = set()
     for folder in (config.agent.outbox.parent, *(one.reads for one in config.sources if one.reads)):
-        while not folder.is_dir() and folder != folder.parent:
-            folder = folder.parent
         try:
+            # A disk that fails, and a folder's rights, let nobody look.
+            while not folder.is_dir() and folder != folder.parent:
+                folder = folder.parent
             disk = folder.stat().st_dev
             short = _short(folder)
         except OSError:

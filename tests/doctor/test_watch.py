@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -139,3 +140,14 @@ def test_what_took_its_time_already_has_its_code_at_once(sick: SickHost, monkeyp
         outbox.doubt("master-csv", "its times are 9 h ahead of what the uniqueids and the clock say")
     sick.told_by("master-csv", range(5))
     assert codes(sick).keys() == {Code.DEAF, Code.ZONE}
+
+
+def test_a_log_that_nobody_may_look_for_costs_no_other_finding(sick: SickHost) -> None:
+    """As where the disk fails to say whether it is there: it ended the daemon once."""
+    sick.more("source far", "type = asterisk_csv", f"path = {sick.outbox.parent / ('x' * 300)}")
+    sick.daemon()
+    config = load(sick.ini)
+    with pytest.raises(OSError, match="too long"):
+        (config.sources[-1].reads or Path()).stat()
+    assert list(of_host.of_disks(config)) == list(of_host.of_disks(replace(config, sources=config.sources[:-1])))
+    look(sick, Watch(config))
