@@ -1,6 +1,6 @@
 """The figures of queues and agents against a real Asterisk, while it is busy with every way in which a call can go.
 
-A minute; HUMBUG_TEST_FIGURES_SECONDS=600 makes it ten.
+Half a minute; HUMBUG_TEST_FIGURES_SECONDS=600 makes it ten.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.pbx.pbx_manager import Manager
 from tests.pbx.queue_witness import Ages, Shown, Values, Witness, console
 from tests.pbx.test_board_on_pbx import Ipps, free_port
 
-SECONDS = int(os.environ.get("HUMBUG_TEST_FIGURES_SECONDS", "60"))
+SECONDS = int(os.environ.get("HUMBUG_TEST_FIGURES_SECONDS", "30"))
 pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(SECONDS + 120)]
 
 QUEUE, TARGET = "figures", 4
