@@ -12,9 +12,9 @@ from datetime import UTC, datetime, tzinfo
 from itertools import zip_longest
 from pathlib import Path
 
-from humbug_agent.cdr import MOMENTS, Batch, Damaged, Form, Reject
+from humbug_agent.cdr import MOMENTS, Batch, Damaged, Form
 from humbug_agent.flat import TEST, Flat, is_call, whole
-from humbug_agent.outbox import minutes, rows, schema, twins
+from humbug_agent.outbox import minutes, rejects, rows, schema, twins
 from humbug_agent.outbox.health import Health
 
 KEPT_FAILURES = 20
@@ -22,10 +22,6 @@ LOG_BYTES = 16 * 2**20
 """How large SQLite's log (the WAL) may grow while long work is done in pieces."""
 CLOCK_CHUNK = 10_000
 """Calls in one transaction, a tenth of a second: others wait for their turn to write."""
-REJECTS_BYTES = 32 * 2**20
-SHARE = 16
-"""The rejects of one source take up to so many bytes, and up to one part in sixteen of max_size_mb."""
-REJECT_BYTES = 400  # beside its text
 KNOWN_CHUNK = 500
 """Identities in one query; SQLite takes at most 32,766 parameters."""
 
@@ -117,6 +113,8 @@ class Outbox:
         except sqlite3.DatabaseError as error:
             raise schema.reported(error, self.path) from error
 
+    # What sources and the pump need.
+
     def cursor(self, source: str) -> str | None:
         found = self.select("SELECT CAST(cursor AS TEXT) AS cursor FROM cursors WHERE source = ?", source)
         return str(found[0]["cursor"]) if found else None
@@ -155,7 +153,7 @@ class Outbox:
                     "INSERT INTO deliveries (call, destination) SELECT id, ? FROM calls WHERE id > ?",
                     (destination, newest),
                 )
-            unkept = self._keep(conn, source, now, batch.rejects) if batch.rejects else 0
+            unkept = rejects.keep(conn, source, now, batch.rejects, self._max_bytes) if batch.rejects else 0
             calls = int(conn.execute("SELECT count(*) FROM calls WHERE id > ?", (newest,)).fetchone()[0])
             if beside:
                 sql = (
@@ -178,31 +176,9 @@ class Outbox:
         identities = [values[0] for values in found]
         if gone := self._among("forgotten", identities):
             found = [values for values in found if values[0] not in gone]
-        if batch.told:
+        if batch.told and twins.may_meet(conn, batch.told):
             return twins.meet(conn, source, batch.told, found, self._among("aliases", identities))
         return found
-
-    def _keep(self, conn: sqlite3.Connection, source: str, now: float, rejects: Sequence[Reject]) -> int:
-        """Keep them as far as there is room for those of one source. Returns how many were not."""
-        room = min(REJECTS_BYTES, (self._max_bytes or REJECTS_BYTES * SHARE) // SHARE)
-        room -= conn.execute(
-            "SELECT coalesce(sum(bytes + ?), 0) FROM rejects WHERE source = ?", (REJECT_BYTES, source)
-        ).fetchone()[0]
-        unkept = 0
-        for r in rejects:
-            known = "SELECT 1 FROM rejects WHERE key = ?1 UNION ALL SELECT 1 FROM forgotten WHERE identity = ?1"
-            if conn.execute(known, (r.key,)).fetchone():
-                continue
-            size = len(r.text) + REJECT_BYTES
-            if size > room:
-                unkept += 1
-                continue
-            room -= size
-            conn.execute(
-                "INSERT INTO rejects (key, source, at, place, reason, text) VALUES (?, ?, ?, ?, ?, ?)",
-                (r.key, source, now, rows.as_text(r.where), rows.as_text(r.reason), r.text),
-            )
-        return unkept
 
     def unkept(self, source: str) -> int:
         """How many records of it were not understood and, for want of room, not kept as rejects."""

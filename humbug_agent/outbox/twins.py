@@ -76,13 +76,16 @@ def _ascii(text: str) -> str:
     return text if text.isascii() else text[: next(at for at, one in enumerate(text) if not one.isascii())]
 
 
+def may_meet(conn: sqlite3.Connection, told: Form) -> bool:
+    """Whether what is told so can be a call by another identity: of lines and events, once a row has made a call."""
+    return told is Form.ROW or bool(conn.execute("SELECT 1 FROM aliases LIMIT 1").fetchone())
+
+
 def meet(conn: sqlite3.Connection, source: str, told: Form, flats: Sequence[Flat], known: set[bytes]) -> list[Flat]:
     """Within a transaction: those of ``flats`` that are no call of the outbox by another identity.
 
     Of the others it is written down that ``source`` has seen them, too. ``known`` are the aliases among theirs.
     """
-    if told is Form.WHOLE and not conn.execute("SELECT 1 FROM aliases LIMIT 1").fetchone():
-        return list(flats)
     left = []
     for flat in flats:
         if flat.identity not in known:

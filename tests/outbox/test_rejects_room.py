@@ -12,8 +12,9 @@ import pytest
 from humbug_agent.cdr import Batch, Reject
 from humbug_agent.daemon import housekeeping
 from humbug_agent.daemon.supervisor import pump
-from humbug_agent.outbox import outbox, queries
-from humbug_agent.outbox.outbox import REJECT_BYTES, SHARE, Outbox
+from humbug_agent.outbox import queries, rejects
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.rejects import REJECT_BYTES, SHARE
 from humbug_agent.repeats import Sayings, to
 from humbug_agent.sources.contract import Source
 from humbug_agent.status.document import SourceStatus
@@ -77,7 +78,7 @@ def test_what_is_known_counts_as_kept_and_a_purge_makes_room(box: Outbox) -> Non
 def test_it_is_said_once_and_status_says_it_until_they_are_purged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(outbox, "REJECTS_BYTES", 40 * REJECT_BYTES)
+    monkeypatch.setattr(rejects, "REJECTS_BYTES", 40 * REJECT_BYTES)
     log, config = tmp_path / "Master.csv", config_of(tmp_path)
     log.write_text("".join(f"no call {number}\n" for number in range(300)))
     sources = config.make_sources()
