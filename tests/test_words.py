@@ -105,7 +105,10 @@ def test_a_user_is_called_by_name() -> None:
         Path(folder).chmod(0o755)
         certificate = Path(folder) / "certificate.pem"
         certificate.touch(0o600)
-        settings = StatusSettings("127.0.0.1", 1, "", None, False, certificate, None)
+        settings = StatusSettings(
+            host="127.0.0.1", port=1, username="", password=None, require_tls=False, certificate=certificate,
+            private_key=None,
+        )  # fmt: skip
         with acting_as(User("nobody", nobody.pw_uid, nobody.pw_gid, ())), pytest.raises(WebError) as raised:
             tls_context(settings)
     assert str(raised.value) == f"can't read certificate {certificate}: Permission denied (as user nobody)"

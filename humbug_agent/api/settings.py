@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Self
 
-from humbug_agent.ini import Secret, Section, address, file, shown
+from humbug_agent.http_server.settings import Listening, read_listening
+from humbug_agent.ini import Secret, Section
 
 DEFAULT_LISTEN = "127.0.0.1:6496"
 ALL = "*"
@@ -36,30 +36,16 @@ class ApiAccount:
         )
 
 
-@dataclass(frozen=True)
-class ServedApiSettings:
-    """The section [api]. ``certificate`` and ``private_key`` are PEM files; the key may stand in the certificate's.
+@dataclass(frozen=True, kw_only=True)
+class ServedApiSettings(Listening):
+    """The section [api]: where calls may be asked for. ``accounts`` are by their names.
 
-    ``accounts`` are by their names. Nobody is answered without keys, wherever it listens.
+    Nobody is answered without keys, wherever it listens.
     """
 
     label: ClassVar[str] = "[api]"
-    host: str
-    port: int
     cdr: bool
-    require_tls: bool
-    certificate: Path | None
-    private_key: Path | None
     accounts: Mapping[str, ApiAccount]
-
-    @property
-    def address(self) -> tuple[str, int]:
-        return self.host, self.port
-
-    @property
-    def where(self) -> str:
-        """As messages name it."""
-        return shown(self.host, self.port)
 
     @property
     def by_tenant(self) -> bool:
@@ -68,20 +54,11 @@ class ServedApiSettings:
 
     @classmethod
     def read(cls, section: Section, accounts: Sequence[ApiAccount]) -> Self:
-        host, port = section.converted("listen", address, "HOST:PORT") or address(DEFAULT_LISTEN)
         settings = cls(
-            host=host,
-            port=port,
+            **vars(read_listening(section, DEFAULT_LISTEN)),
             cdr=section.flag("cdr", False),
-            require_tls=section.flag("require_tls", False),
-            certificate=section.converted("certificate", file, "a readable file"),
-            private_key=section.converted("private_key", file, "a readable file", private=True),
             accounts={one.name: one for one in accounts},
         )
         if settings.cdr and not accounts:
             section.wrong("cdr", "is on, and nobody may ask: at least one [api NAME] has the keys")
-        if settings.private_key and not section.text("certificate"):
-            section.wrong("certificate", "is missing; private_key needs one")
-        if settings.require_tls and not section.text("certificate"):
-            section.wrong("certificate", "is missing; require_tls needs one")
         return settings

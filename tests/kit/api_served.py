@@ -70,7 +70,9 @@ class ServedApi:
     def __init__(self, path: Path, *accounts: ApiAccount, **changes: Any) -> None:
         self.path = path
         named = {one.name: one for one in accounts or (account(),)}
-        settings = ServedApiSettings("127.0.0.1", 0, True, False, None, None, named)
+        settings = ServedApiSettings(
+            host="127.0.0.1", port=0, cdr=True, require_tls=False, certificate=None, private_key=None, accounts=named
+        )
         self._settings = replace(settings, **changes)
 
     def __enter__(self) -> Self:
