@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from humbug_agent.daemon.api_serving import ApiServing
     from humbug_agent.daemon.serving import Serving
     from humbug_agent.http_server.server import Server
+    from humbug_agent.http_server.settings import Listening
 
 
 class Kept:
@@ -51,17 +52,11 @@ class Kept:
     def stay_page(self, serving: "Serving", before: Config, after: Config | None) -> None:
         """The same of the page, which nobody serves any more; and of the boards."""
         self.boards = {board.name: board for board in serving.boards if board.name in self._sources}
-        if after and after.status and before.status and after.status.address == before.status.address:
-            self.page = serving.server
-        else:
-            serving.server.stop()
+        self.page = _stays(serving.server, before.status, after.status if after else None)
 
     def stay_api(self, serving: "ApiServing", before: Config, after: Config | None) -> None:
         """The same of [api]."""
-        if after and after.api and before.api and after.api.address == before.api.address:
-            self.api = serving.server
-        else:
-            serving.server.stop()
+        self.api = _stays(serving.server, before.api, after.api if after else None)
 
     def end_others(self, sources: Sequence[Source], outbox: Path) -> None:
         """Give back what those hold that do not stay."""
@@ -77,3 +72,11 @@ class Kept:
         for server in (self.page, self.api):
             if server:
                 server.stop()
+
+
+def _stays(server: "Server", before: "Listening | None", after: "Listening | None") -> "Server | None":
+    """The web server, if the next one is to be asked at the same address; else it stops."""
+    if before and after and before.address == after.address:
+        return server
+    server.stop()
+    return None
