@@ -1,4 +1,4 @@
-"""What [api] serves, as an ASGI application: who asks, whether they may, and how an answer goes back."""
+"""The ASGI application of [api]: it finds out who asks and whether they may, and sends back what is found."""
 
 import asyncio
 import logging

@@ -19,7 +19,7 @@ class StoredCall:
 
     @property
     def start(self) -> str:
-        """As the PBX's clock showed it, ``YYYY-MM-DD HH:MM:SS``."""
+        """When it began, as the PBX's clock showed it: ``YYYY-MM-DD HH:MM:SS``."""
         return shown(self.flat.start, self.flat.start_offset, self.zone)
 
     @property
@@ -47,7 +47,7 @@ def moment(text: str, zone: tzinfo, *, last: bool = False) -> float:
 
 
 def hours(seconds: int) -> str:
-    """``HH:MM:SS``."""
+    """A length in seconds as ``HH:MM:SS``; the hours may have more digits, and a minus before them."""
     sign = "-" if seconds < 0 else ""
     minutes, second = divmod(abs(seconds), 60)
     return f"{sign}{minutes // 60:02}:{minutes % 60:02}:{second:02}"

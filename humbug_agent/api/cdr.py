@@ -122,7 +122,7 @@ class Cdr:
         return json.dumps(said, separators=(",", ":")).encode()
 
     def _dropped(self, outbox: Outbox, wanted: Wanted, from_id: int) -> Iterator[str]:
-        """What is not there any more though it was asked for."""
+        """A message where the request also asks for calls that retention has dropped."""
         oldest = kept(outbox)
         if oldest and oldest.dropped and from_id < oldest.id and (wanted.since is None or wanted.since < oldest.start):
             began = in_words(oldest.start, self._zone)
@@ -181,7 +181,7 @@ def _page(said: object) -> int:
 
 
 def _wanted(filters: object, zone: tzinfo) -> tuple[Wanted, int]:
-    """What is asked for, and from which id on. Raises ValueError with the page's words for it."""
+    """Which calls the filters ask for, and from which id on. Raises ValueError, with the page's words for it."""
     if filters in (None, "", [], {}):
         return Wanted(), 0
     if not isinstance(filters, Mapping):

@@ -81,14 +81,14 @@ class WrongGuesses:
 
 
 def with_headers(send: Send) -> Send:
-    async def sendwith_headers(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
             cached = any(name == b"cache-control" for name, _ in headers)
             message = {**message, "headers": [*headers, *SECURITY, *(() if cached else (UNCACHED,))]}
         await send(message)
 
-    return sendwith_headers
+    return send_with_headers
 
 
 def header(scope: Scope, wanted: bytes) -> bytes | None:
