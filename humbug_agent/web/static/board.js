@@ -3,6 +3,7 @@
 import { showAgent } from "./agent.js";
 import { showLive } from "./live.js";
 import { lookAt, sumsOf, troubleOf, troublesOf } from "./answer.js";
+import "./marks.js";
 import { NO_BOARD, follow } from "./poll.js";
 import { showTiles } from "./tiles.js";
 import { showClock, showTitle, showVerdict } from "./top.js";

@@ -3,6 +3,7 @@
 import { byId, element, keyed, marked, person, say, setAttribute, setForeign, setHidden, setText } from "./dom.js";
 import { lookAt, troubleOf, troublesOf } from "./answer.js";
 import { agentState, running } from "./people.js";
+import "./marks.js";
 import { NO_BOARD, follow } from "./poll.js";
 import { showClock, showTitle, showVerdict, tile } from "./top.js";
 import { UNKNOWN, age, bigCount, count, duration, several } from "./words.js";

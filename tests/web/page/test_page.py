@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.web.page.page_data import afternoon, agent, board, call, destination, member, queue, source, status
 from tests.web.page.page_hostile import NAMES, hostile
 from tests.web.page.page_view import Page
@@ -163,3 +165,16 @@ def test_a_name_from_right_to_left_leaves_its_neighbours_alone(page: Page) -> No
     """)
     assert first == second
     assert page.rows("calls")[0][0] == "שלום עולם 123 / 101"
+
+
+@pytest.mark.parametrize("path", ["", "wall"])
+def test_every_mark_is_drawn(page: Page, path: str) -> None:
+    page.open(afternoon())
+    page.browser.go(f"{page.server.url}{path}")
+    page.until(lambda: page.texts(".marked"), "it has marks")
+    drawn = page.browser.run(
+        "return [...document.querySelectorAll('.marked')].filter((one) => one.offsetParent)"
+        ".map((one) => [one.querySelector('use').getAttribute('href'), one.querySelector('use').getBBox().width])"
+    )
+    assert drawn
+    assert not [name for name, width in drawn if width < 8]
