@@ -182,6 +182,33 @@ class Poster:
             return Later(f"{type(error).__name__}: {error}")
 
 
+class HttpDestination:
+    """What destinations that are asked over HTTP have in common: all but what they send, and how they judge an answer.
+
+    ``judge`` makes of a response the answer, or raises DeliveryError.
+    """
+
+    def __init__(self, poster: Poster, judge: Callable[[Response], Answer]) -> None:
+        self._poster = poster
+        self._judged = judge
+        self.where = poster.place
+
+    def collect(self, wait: float) -> list[tuple[int, Outcome]]:
+        return self._poster.collect(wait, self._judged)
+
+    def doubted(self) -> list[int]:
+        return self._poster.doubted()
+
+    def wake(self) -> None:
+        self._poster.wake()
+
+    def clock_off(self) -> float | None:
+        return self._poster.clock_off
+
+    def close(self) -> None:
+        self._poster.close()
+
+
 def judge(
     status: int, text: str, retry_after: float | None, where: str, *, credentials: str = "api_key and encryption_key"
 ) -> Answer:

@@ -14,8 +14,8 @@ from urllib.parse import quote_plus
 
 from humbug_agent import __version__
 from humbug_agent.cdr import Direction, Record
-from humbug_agent.destinations.contract import Answer, Batch, Later, Outcome, Preview, Refused, Unsendable
-from humbug_agent.destinations.http import Poster, judge
+from humbug_agent.destinations.contract import Answer, Batch, Later, Preview, Refused, Unsendable
+from humbug_agent.destinations.http import HttpDestination, Poster, judge
 from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.flat import CALL, Flat, flatten, shown, texts
 from humbug_agent.http_client.client import Response
@@ -32,7 +32,7 @@ SAME_ANSWERS = 16
 """So many answers are judged once: mostly all say the same."""
 
 
-class Humbug:
+class Humbug(HttpDestination):
     """Sends to the receiver that ``settings`` names.
 
     A call's times are what the PBX's clock showed; ``zone`` is that of ``event_time`` and of times that don't say.
@@ -44,7 +44,7 @@ class Humbug:
         self._settings = settings
         self._zone = zone
         self._country = numbers.country
-        self._poster = Poster(
+        poster = Poster(
             settings.url,
             name=settings.name,
             timeout=settings.timeout,
@@ -53,22 +53,11 @@ class Humbug:
             proxy=settings.proxy.reveal() if settings.proxy else None,
             secrets=[one.reveal() for one in (settings.api_key, settings.encryption_key) if one],
         )
-
-        self.where = self._poster.place
-        self._judged = lru_cache(SAME_ANSWERS)(self._judge)
+        super().__init__(poster, lru_cache(SAME_ANSWERS)(self._judge))
 
     def begin(self, batches: Sequence[Batch]) -> None:
         now = self._now()
         self._poster.begin(batches, lambda flats: self._request(flats[0], now))
-
-    def collect(self, wait: float) -> list[tuple[int, Outcome]]:
-        return self._poster.collect(wait, self._judged)
-
-    def doubted(self) -> list[int]:
-        return self._poster.doubted()
-
-    def wake(self) -> None:
-        self._poster.wake()
 
     def preview(self, record: Record) -> Preview:
         flat = flatten(record)
@@ -88,12 +77,6 @@ class Humbug:
         if response.status not in (405, 501):
             judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
         return f"{self._poster.place}: answers ({response.status}), {self._mode()}"
-
-    def clock_off(self) -> float | None:
-        return self._poster.clock_off
-
-    def close(self) -> None:
-        self._poster.close()
 
     def body(self, flat: Flat, event_time: str) -> str:
         """The exact form body, ASCII; ``event_time`` is local time, ``YYYY-MM-DD HH:MM:SS``."""

@@ -13,9 +13,9 @@ from datetime import tzinfo
 
 from humbug_agent import __version__
 from humbug_agent.cdr import Record, digest
-from humbug_agent.destinations.contract import Answer, Batch, Misconfigured, Outcome, Preview, Unsendable
+from humbug_agent.destinations.contract import Answer, Batch, Misconfigured, Preview, Unsendable
 from humbug_agent.destinations.events import FIELDS, as_json, as_texts, event
-from humbug_agent.destinations.http import Poster, judge
+from humbug_agent.destinations.http import HttpDestination, Poster, judge
 from humbug_agent.destinations.webhook.settings import WebhookSettings
 from humbug_agent.flat import Flat, flatten
 from humbug_agent.http_client.client import Response
@@ -23,7 +23,7 @@ from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.scrub import LEAST, MASK
 
 
-class Webhook:
+class Webhook(HttpDestination):
     """Sends to the URL that ``settings`` name. ``zone`` is that of times of which the PBX's clock is not known."""
 
     def __init__(self, settings: WebhookSettings, zone: tzinfo, _: NumbersSettings) -> None:
@@ -34,7 +34,7 @@ class Webhook:
         self._key = settings.key()
         self._fields = settings.fields or FIELDS
         headers = {name: value.reveal() for name, value in settings.headers}
-        self._poster = Poster(
+        poster = Poster(
             settings.url,
             name=settings.name,
             timeout=settings.timeout,
@@ -46,19 +46,10 @@ class Webhook:
             proxy=settings.proxy.reveal() if settings.proxy else None,
             secrets=[one for value in [*headers.values(), *_revealed(settings)] for one in _said_back(value)],
         )
-        self.where = self._poster.place
+        super().__init__(poster, self._judge)
 
     def begin(self, batches: Sequence[Batch]) -> None:
         self._poster.begin(batches, self._request)
-
-    def collect(self, wait: float) -> list[tuple[int, Outcome]]:
-        return self._poster.collect(wait, self._judge)
-
-    def doubted(self) -> list[int]:
-        return self._poster.doubted()
-
-    def wake(self) -> None:
-        self._poster.wake()
 
     def preview(self, record: Record) -> Preview:
         flat = flatten(record)
@@ -75,12 +66,6 @@ class Webhook:
             self._judge(response)
         signed = "signed" if self._key else "unsigned"
         return f"{self._poster.place}: answers ({response.status} to a GET, which is no POST), calls go {signed}"
-
-    def clock_off(self) -> float | None:
-        return self._poster.clock_off
-
-    def close(self) -> None:
-        self._poster.close()
 
     def body(self, flats: Sequence[Flat]) -> bytes:
         """UTF-8, and the same whenever the same calls are sent. Raises ValueError, TypeError, OverflowError."""
