@@ -73,16 +73,20 @@ def test_a_daemon_without_a_master_csv_yet_is_well_and_says_what_is_missing(host
 def test_a_missing_directory_is_in_the_log_and_waited_for(host: Host) -> None:
     host.master = host.folder / "cdr-csv" / "Master.csv"
     host.configure()
-    with host.daemon() as daemon:
+    log, waits = host.folder / "log", f"WARNING {host.master.parent}: no such directory; waiting for it"
+    with log.open("wb") as stderr, host.daemon(stderr) as daemon:
         try:
             wait_until(lambda: host.status()["sources"].get("master-csv", {}).get("state") == "ok")
+            # That it can be read is told before it waits for anything.
+            wait_until(lambda: waits in log.read_text())
             host.master.parent.mkdir()
             host.write()
             wait_until(lambda: host.store.count() == 126, 20)
-            log = ended(daemon)
+            daemon.terminate()
+            assert daemon.wait(10) == 0
         finally:
             daemon.kill()
-    assert f"WARNING {host.master.parent}: no such directory; waiting for it" in log
+    assert log.read_text().count(waits) == 1
 
 
 def test_a_source_that_can_not_be_read_is_said_once_and_read_when_it_can_be(host: Host) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -92,9 +93,12 @@ class PostgresqlServer:
     def kill(self) -> None:
         """With SIGKILL, all of it."""
         if self._process:
+            children = self._children()
             self._signal(signal.SIGKILL)
             self._process.wait(DEADLINE)
             self._process = None
+            # They hold its shared memory, without which no other one starts, until the kernel has ended each of them.
+            until(lambda: not any(map(_lives, children)), DEADLINE, "all of its processes are gone")
 
     def own(self, *names: str) -> None:
         """Give the server these files of its folder, for itself alone."""
@@ -126,7 +130,9 @@ class PostgresqlServer:
         # Each of its processes has a session of its own. The first one is stopped first, so that it starts no more.
         os.kill(self._process.pid, signal.SIGSTOP)
         for pid in [*self._children(), self._process.pid]:
-            os.kill(pid, number)
+            # One of a connection that was just closed may end by itself meanwhile.
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _children(self) -> list[int]:
         assert self._process
@@ -142,3 +148,11 @@ class PostgresqlServer:
             command, capture_output=True, text=True, user=self._user, group=self._group(), cwd=self.folder, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process is there and no mere entry that nobody has waited for yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
