@@ -36,7 +36,7 @@ def run_once(config: Config) -> int:
         try:
             sent, troubles = _read_and_deliver(config, stop)
         except OutboxDamaged as error:
-            housekeeping.prepare(config, str(error))
+            housekeeping.prepare(config, error.found)
             sent, troubles = _read_and_deliver(config, stop)
         with Outbox(config.agent.outbox) as outbox:
             totals, read = queries.totals(outbox), queries.read_so_far(outbox)

@@ -72,7 +72,7 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
                 damage, first, doubted = "", False, False
                 after = Agent(config, asked, kept).run()
             except OutboxDamaged as error:
-                after, damage, first, doubted = config, str(error), False, True
+                after, damage, first, doubted = config, error.found, False, True
                 damages = [at for at in damages if time.monotonic() - at < 3600] + [time.monotonic()]
                 if len(damages) > DAMAGES_AN_HOUR:
                     raise AgentError(
@@ -80,7 +80,11 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
                     ) from None
                 if len(damages) == 1:
                     # SQLite says the same where the disk could not read for a moment. What is there comes again.
-                    log.error("%s, unless it is sound when looked at again", error)
+                    log.error(
+                        "outbox %s: what was read of it makes no sense (%s); it is looked at again",
+                        config.agent.outbox,
+                        error.found,
+                    )
                     damage = ""
             if after is None:
                 return

@@ -34,7 +34,15 @@ class OutboxError(Exception):
 
 
 class OutboxDamaged(OutboxError):
-    """The file is no sound database; the daemon moves it aside and begins a new one with what can be read of it."""
+    """The file is no sound database; the daemon moves it aside and begins a new one with what can be read of it.
+
+    ``found`` is what was found wrong with it, in SQLite's words, which are the same where its disk could not read for
+    a moment.
+    """
+
+    def __init__(self, path: Path, found: str):
+        super().__init__(f"outbox {path}: damaged ({found}); the daemon moves it aside and reads the calls again")
+        self.found = found
 
 
 class OutboxFull(OutboxError):
@@ -151,7 +159,7 @@ def reported(error: sqlite3.DatabaseError, path: Path) -> OutboxError:
     # What we write breaks no rule of ours; where it does, an index lacks what its table has.
     broken = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
     if code & 0xFF in broken or _UNLIKE_OURS.match(str(error)):
-        return OutboxDamaged(f"outbox {path}: damaged ({error}); the daemon moves it aside and reads the calls again")
+        return OutboxDamaged(path, str(error))
     if code & 0xFF == sqlite3.SQLITE_FULL:
         return OutboxError(f"outbox {path}: its disk is full; free some space there, nothing is lost meanwhile")
     if code & 0xFF == sqlite3.SQLITE_BUSY:
@@ -228,7 +236,7 @@ def check(path: Path, *, briefly: bool = False) -> str | None:
             # There is damage that it does not see.
             connect(path, durable=False).close()
     except OutboxDamaged as error:
-        return str(error)
+        return error.found
     except UnicodeDecodeError as error:
         # A message of SQLite's that quotes what it read.
         return str(error)
@@ -258,7 +266,7 @@ def compare_indexes(path: Path, stop: threading.Event) -> None:
             raise reported(error, path) from error
         return
     if found != "ok" and not stop.is_set():
-        raise OutboxDamaged(f"outbox {path}: damaged ({found})")
+        raise OutboxDamaged(path, found)
 
 
 def written(path: Path) -> float:

@@ -51,11 +51,12 @@ def test_a_disk_that_does_not_read_for_a_while_is_no_damage(there: Front) -> Non
         assert agent.live(0.1) is None, agent.tail()
         return what in agent.log()
 
-    wait_until(lambda: says("damaged"))
+    wait_until(lambda: says("makes no sense"))
     # It is looked at again, which that keeps from being done, too.
     wait_until(lambda: says("disk I/O error. Trying again"), PATIENCE_SECONDS)
     assert agent.live(1) is None, agent.tail()
     lived_through_it(there)
+    assert "damaged" not in agent.log(), agent.tail()
 
 
 def test_an_outbox_that_nobody_can_look_for_is_not_taken_away(there: Front) -> None:

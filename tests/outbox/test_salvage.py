@@ -202,7 +202,7 @@ def test_of_a_large_outbox_a_start_looks_only_at_what_stays_small_and_the_rest_i
         assert len(outbox.take("humbug", 2 * CALLS, time.time())) == CALLS - SENT - 1
     with pytest.raises(OutboxDamaged) as found:
         schema.compare_indexes(path, threading.Event())
-    housekeeping.prepare(config, str(found.value), briefly=True)
+    housekeeping.prepare(config, found.value.found, briefly=True)
     with Outbox(path) as outbox:
         assert len(outbox.take("humbug", 2 * CALLS, time.time())) == CALLS - SENT - 1
         assert outbox.accept("csv-all", batch(*range(CALLS)), TO) == 0
