@@ -36,7 +36,7 @@ from humbug_agent.words import count
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
-"""How long at most nobody looks whether something became due: another process may have said replay."""
+"""How long nobody looks whether something became due, at most twice so long: another process may have said replay."""
 
 STOP_SECONDS = 5.0
 """How long a stop waits for the answers to what is under way."""
@@ -84,6 +84,8 @@ class Delivery:
         # As many as make full batches.
         self._fetches = range(max(FETCHED.start, destination.batch), max(FETCHED.stop, 2 * destination.batch))
         self._limit, self._more = self._fetches.start, False
+        # Something may be due that was not when it was looked last.
+        self._woken = True
         self._under_way: dict[int, tuple[Due, _Under]] = {}
         self._batches = 0
         self._put_back: dict[int, Due] = {}
@@ -104,6 +106,7 @@ class Delivery:
     def wake(self, not_before: float = 0.0) -> None:
         """There may be something new, to be sent at this monotonic time or later. Any thread may call it."""
         self._held = not_before
+        self._woken = True
         self._destination.wake()
 
     def run(self, connect: Callable[[], Outbox], stop: threading.Event) -> None:
@@ -150,6 +153,7 @@ class Delivery:
         """
         if not self._told[0]:
             cut_waits(outbox, self.name, self._now())
+            self._woken = True
             self.tally.remember(*outbox.sent_minutes(self.name))
             # The first thing to find out: what can't be written down must not be sent.
             self._tell(outbox)
@@ -174,7 +178,7 @@ class Delivery:
         offset = self._clock.time() - self._clock.monotonic()
         if abs(offset - self._offset) > SLEWED_SECONDS:
             move_waits(outbox, self.name, offset - self._offset)
-            self._offset = offset
+            self._offset, self._woken = offset, True
 
     def _may_send(self, outbox: Outbox) -> bool:
         """Whether something is due that may be sent soon. A destination that fails again and again ends the wait."""
@@ -232,7 +236,8 @@ class Delivery:
 
     def _fetch(self, outbox: Outbox) -> None:
         now = self._clock.monotonic()
-        if self._ready and not self._pace.probing and now - self._fetched < FRESH_SECONDS:
+        fresh = now - self._fetched < FRESH_SECONDS and not self._pace.probing
+        if fresh and (self._ready or not (self._more or self._woken or self._put_back)):
             return
         # As many as go while they are fresh: fewer where some are left of the last ones, more where none are.
         if self._ready:
@@ -240,11 +245,11 @@ class Delivery:
         elif self._more:
             self._limit = min(self._limit * 2, self._fetches.stop)
         self._ready.clear()
-        self._fetched = now
+        self._fetched, self._woken = now, False
         without = self._under_way.keys() | self._put_back.keys()
         self._ready.extend(self._whole(outbox, lambda: outbox.take(self.name, self._limit, self._now(), without)))
         self._more = len(self._ready) == self._limit
-        if not self._ready or len(self._put_back) > MOST_PUT_BACK:
+        if self._put_back and (not self._ready or len(self._put_back) > MOST_PUT_BACK):
             waiting = outbox.still_waiting(self.name, self._put_back)
             self._ready.extend(due for due in self._put_back.values() if due.id in waiting)
             self._put_back.clear()
@@ -285,6 +290,8 @@ class Delivery:
         if isinstance(outcome, Answer):
             self._passed(now)
             return _mark(due, "sent", now, outcome, "")
+        # It may be due at once.
+        self._woken = True
         if isinstance(outcome, Refused):
             self._passed(now)
             if under.size > 1:
@@ -334,7 +341,7 @@ class Delivery:
             self._unmarked = []
         if self._doubted:
             outbox.doubt_answers(self.name, self._doubted, self._now())
-            self._doubted = []
+            self._doubted, self._woken = [], True
         if self._put_off:
             outbox.put_off(self.name, self._put_off)
             self._put_off = {}

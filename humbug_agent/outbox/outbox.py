@@ -133,7 +133,7 @@ class Outbox:
         seen it, too. ``beside`` the source's own reading, of which nothing changes but what is counted. Raises
         OutboxFull before anything is written when the file has reached its limit.
         """
-        if self._max_bytes is not None and self.used_bytes() >= self._max_bytes:
+        if self._max_bytes is not None and self._reaches(self._max_bytes):
             raise schema.OutboxFull(
                 f"outbox {self.path}: max_size_mb = {self._max_bytes // 2**20} is reached; reading waits until calls "
                 "are delivered or purged (humbug-agent outbox purge), or the limit is raised"
@@ -371,6 +371,11 @@ class Outbox:
             "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
         )
         return int(found[0]["used"])
+
+    def _reaches(self, limit: int) -> bool:
+        """Whether the file holds so many bytes. Asked with each batch, so what costs a tenth comes first."""
+        ((pages,),), ((size,),) = (self.select(f"PRAGMA {one}") for one in ("page_count", "page_size"))
+        return int(pages * size) >= limit and self.used_bytes() >= limit
 
     def free_bytes(self) -> int:
         """The room that dropped calls left in the file."""

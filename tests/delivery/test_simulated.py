@@ -308,6 +308,26 @@ def test_a_call_that_always_fails_is_tried_every_five_minutes_at_last_and_others
         assert sum(seconds > 2.0 for seconds in late) < 8
 
 
+def test_behind_a_call_that_came_alone_the_outbox_is_asked_for_nothing(scene: Make, call: Call) -> None:
+    """To look whether there are more took as long as to find it, with each call that comes now and then."""
+    with scene(1, [Phase(EVER, "ok")]) as there:
+        asked: list[str] = []
+        there.run(0.06)
+        assert there.all_delivered()
+        there.outbox.db.conn.set_trace_callback(asked.append)
+        for _ in range(3):
+            there.delivery.step(there.outbox, 0.1)
+        assert asked == []
+        there.outbox.accept("test", Batch([call(2)], [], None), ["humbug"])
+        there.delivery.wake()
+        there.run(0.06)
+        assert there.all_delivered()
+        # Another process may have said replay: it is looked soon all the same.
+        asked.clear()
+        there.run(2 * IDLE_SECONDS)
+        assert asked != []
+
+
 def test_a_receiver_that_flaps_gets_each_call_once_and_loses_none(scene: Make) -> None:
     phases = [Phase(seconds, ("ok", "silent")[seconds // 10 % 2]) for seconds in range(10, 3600, 10)]
     with scene(2000, [*phases, Phase(EVER, "ok")]) as there:

@@ -58,8 +58,12 @@ class Position:
 
     def dump(self, log: Path) -> str:
         """The cursor of a reader of ``log``."""
-        said = {one.name: getattr(self, one.name) for one in fields(self)}
-        return json.dumps({"log": os.fspath(log), **said}, separators=(",", ":"))
+        return _JSON.encode({"log": os.fspath(log), **{name: getattr(self, name) for name in _NAMES}})
+
+
+_NAMES = [one.name for one in fields(Position)]
+_JSON = json.JSONEncoder(separators=(",", ":"))
+"""Both made once: each line that comes alone has a cursor of its own."""
 
 
 def load(cursor: str | None, log: Path) -> Position | None:
@@ -72,7 +76,7 @@ def load(cursor: str | None, log: Path) -> Position | None:
 
 def _position(said: dict[str, Any]) -> Position:
     """Raises ValueError where it is none that was ever dumped."""
-    found = Position(**{one.name: said[one.name] for one in fields(Position) if one.name in said})
+    found = Position(**{name: said[name] for name in _NAMES if name in said})
     for name in ("device", "inode", "born", "offset", "window"):
         whole(name, getattr(found, name), range(2**64))
     whole("offset", found.offset, range(found.window, 2**62))
@@ -239,7 +243,7 @@ class OpenFile:
         status = self.status()
         return status.st_ctime_ns == status.st_mtime_ns
 
-    def position(self, window: int, repeats: dict[str, int], last: str = "") -> Position:
+    def position(self, window: int, repeats: dict[str, int], last: str = "", clock: str = "") -> Position:
         return Position(
             device=self.key[0],
             inode=self.key[1],
@@ -252,6 +256,7 @@ class OpenFile:
             last=last,
             written=self._written,
             known=self.known,
+            clock=clock,
         )
 
     def holds(self, position: Position) -> bool:

@@ -182,11 +182,11 @@ class Counting:
             return told_by_times(self._here, self._made, alike=alike, alone=not opening)
         return Holds.ITS_OWN
 
-    def position(self, file: OpenFile) -> Position:
+    def position(self, file: OpenFile, clock: str) -> Position:
         """The position in the file that is being read. Behind a copy the count goes on as if there were none."""
         if self._is_gone_on_from(file):
-            return file.position(self.now.begins(file.offset), self.now.repeats(), self.now.last)
-        return file.position(file.offset, self._main.carried(self._behind), self._main.last)
+            return file.position(self.now.begins(file.offset), self.now.repeats(), self.now.last, clock)
+        return file.position(file.offset, self._main.carried(self._behind), self._main.last, clock)
 
     def reached(self, file: OpenFile, *, aside: bool) -> None:
         """How far the file has been read."""

@@ -206,7 +206,7 @@ class AsteriskCsv(LogSource):
         return replace(here, empty=visit.file.which)
 
     def _position(self, counting: Counting, file: OpenFile) -> Position:
-        return replace(counting.position(file), clock=self._clock.found)
+        return counting.position(file, self._clock.found)
 
     def _settled(
         self,
