@@ -15,6 +15,7 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
+from humbug_agent.board.settings import QueuesSettings, Thresholds
 from humbug_agent.destinations import DESTINATIONS, make_destination
 from humbug_agent.destinations import settings_of as destination_settings
 from humbug_agent.destinations.contract import Destination
@@ -64,6 +65,7 @@ class Config:
     sources: tuple[SourceSettings, ...]
     destinations: tuple[DestinationSettings, ...]
     numbers: NumbersSettings
+    queues: QueuesSettings
     status: StatusSettings | None
     api: ServedApiSettings | None
     warnings: tuple[str, ...]
@@ -116,17 +118,19 @@ def _load(path: Path, found: dict[str, Section]) -> Config:
     parser = read(path, mistakes)
     sections: dict[str, dict[str, str]] = {title: dict(parser[title]) for title in parser.sections()}
     found |= {title: Section(title, values, mistakes) for title, values in sections.items()}
-    plain = {title: found.get(title, Section(title, {}, mistakes)) for title in ("agent", "numbers", "status", "api")}
+    only = ("agent", "numbers", "queues", "status", "api")
+    plain = {title: found.get(title, Section(title, {}, mistakes)) for title in only}
     agent, numbers = AgentSettings.read(plain["agent"]), NumbersSettings.read(plain["numbers"])
+    usual, queues = Thresholds.read(plain["queues"]), dict[str, Thresholds]()
     status = StatusSettings.read(plain["status"]) if "status" in sections else None
     accounts: list[ApiAccount] = []
     sources: list[SourceSettings] = []
     destinations: list[DestinationSettings] = []
-    names = Counter((kind, name.strip()) for kind, _, name in (title.partition(" ") for title in sections))
+    names = Counter(_known_by(title) for title in sections)
     for title in sections:
         kind, _, name = title.partition(" ")
         section = found[title]
-        if names[kind, name.strip()] > 1:
+        if names[_known_by(title)] > 1:
             section.wrong("name", "stands there twice")
         if kind == "source" and _named(section, name):
             if type_ := _type(section, SOURCES):
@@ -139,8 +143,11 @@ def _load(path: Path, found: dict[str, Section]) -> Config:
         elif kind == "api" and title not in plain and _named(section, name):
             accounts.append(ApiAccount.read(name.strip(), section))
             section.finish()
+        elif kind == "queue" and name.strip():
+            queues[_known_by(title)[1]] = Thresholds.read(section, usual)
+            section.finish()
         elif title not in plain and kind not in ("source", "destination", "api"):
-            known = [*plain, "source NAME", "destination NAME", "api NAME"]
+            known = [*plain, "source NAME", "destination NAME", "api NAME", "queue NAME"]
             mistakes.append(f"[{title}]: is not known{nearest(title, known)}; sections are {', '.join(known)}")
     api = ServedApiSettings.read(plain["api"], accounts) if "api" in sections else None
     if accounts and not api:
@@ -155,8 +162,14 @@ def _load(path: Path, found: dict[str, Section]) -> Config:
         raise ConfigError([f"{path}: {mistake}" for mistake in mistakes])
     warnings = [*_comments(sections), *_quotes(sections), *_places(agent, sources)]
     warnings += _warnings(path, sources, destinations)
-    parts = (tuple(sources), tuple(destinations), numbers, status, api)
+    parts = (tuple(sources), tuple(destinations), numbers, QueuesSettings(usual=usual, named=queues), status, api)
     return Config(path, agent, *parts, tuple(warnings), _said(sections))
+
+
+def _known_by(title: str) -> tuple[str, str]:
+    """Kind and name, by which no other section may go. To the PBX a queue's name is the same in capital letters."""
+    kind, _, name = title.partition(" ")
+    return kind, name.strip().casefold() if kind == "queue" else name.strip()
 
 
 def _named(section: Section, name: str) -> bool:

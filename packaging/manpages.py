@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 import settings
-import settings_words
+import settings_kinds
 
 from humbug_agent import __version__
 from humbug_agent.cli.main import main
@@ -93,9 +93,9 @@ def ini() -> str:
     """docs/settings.md as a page."""
     lines = [head("humbug-agent.ini", 5), ".SH NAME", "humbug\\-agent.ini \\- configuration of humbug\\-agent"]
     lines += [".SH SYNOPSIS", ".I /etc/humbug\\-agent/agent.ini"]
-    lines += [".SH DESCRIPTION", *paragraphs(plain(settings_words.INTRO))]
+    lines += [".SH DESCRIPTION", *paragraphs(plain(settings_kinds.INTRO))]
     for kind, each in itertools.groupby(settings.settings(), key=lambda one: one.kind):
-        lines += [f".SH {roff(settings.title(kind))}", roff(plain(settings_words.KINDS[kind]))]
+        lines += [f".SH {roff(settings.title(kind))}", roff(plain(settings_kinds.KINDS[kind]))]
         for one in each:
             lines += [".TP", f".B {one.key}", roff(plain(one.words.about)), ".br"]
             lines += [roff(plain(f"{one.may}. Default: {one.default}. Example: {one.words.example}"))]

@@ -3,7 +3,7 @@
     python3 packaging/settings.py > docs/settings.md
 
 Each type of source and destination is read with a section that notes what is asked of it, and how: so the page can't
-name a setting that there is not, nor leave one out. The words are in settings_words.py beside this.
+name a setting that there is not, nor leave one out. The words are in settings_words.py and settings_kinds.py.
 """
 
 import re
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from settings_words import COMMON, INTRO, KINDS, WORDS, Words
+from settings_kinds import INTRO, KINDS
+from settings_words import COMMON, WORDS, Words
 
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
+from humbug_agent.board.settings import Thresholds
 from humbug_agent.config import AgentSettings
 from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations import settings_of as destination_settings
@@ -45,6 +47,8 @@ READERS: Mapping[str, Callable[[Section], Any]] = {
     },
     "numbers": NumbersSettings.read,
     "status": StatusSettings.read,
+    "queues": Thresholds.read,
+    "queue support": Thresholds.read,
     "api": lambda section: ServedApiSettings.read(section, ()),
     "api billing": lambda section: ApiAccount.read("billing", section),
 }

@@ -18,51 +18,6 @@ class Words:
     default: str = ""
 
 
-INTRO = """\
-`/etc/humbug-agent/agent.ini` needs one source and one destination with your key; all else has a default that suits
-most. [agent.ini.example](../agent.ini.example) has the same as a file to copy from, `humbug-agent check` tries what you
-wrote, and `humbug-agent reload` has the running daemon take it.
-
-A `;` or `#` inside a value belongs to the value; comments have lines of their own. Sections and settings that are not
-known are mistakes, and all mistakes are listed at once."""
-
-KINDS: Mapping[str, str] = {
-    "agent": "The daemon itself.",
-    "asterisk_csv": "`[source NAME]` with `type = asterisk_csv`: Asterisk's Master.csv ([how](sources/asterisk.md)).",
-    "asterisk_ami": "`[source NAME]` with `type = asterisk_ami`: Asterisk's manager interface "
-    "([how](sources/asterisk.md#ami-beside-it)).",
-    "freeswitch_csv": "`[source NAME]` with `type = freeswitch_csv`: mod_cdr_csv's file "
-    "([how](sources/freeswitch.md#freeswitch_csv)).",
-    "freeswitch_json": "`[source NAME]` with `type = freeswitch_json`: a directory of documents "
-    "([how](sources/freeswitch.md#freeswitch_json)).",
-    "freeswitch_http": "`[source NAME]` with `type = freeswitch_http`: documents that FreeSWITCH posts "
-    "([how](sources/freeswitch.md#freeswitch_http)).",
-    "freeswitch_esl": "`[source NAME]` with `type = freeswitch_esl`: FreeSWITCH's event socket "
-    "([how](sources/freeswitch.md#freeswitch_esl)).",
-    "while1": "`[source NAME]` with `type = while1`: a hosted PBX ([how](sources/hosted.md)). From `project_id` on "
-    "these are "
-    "the API's own filters, by its names: whoever sets none gets every call.",
-    "boxis": "`[source NAME]` with `type = boxis`: a hosted PBX ([how](sources/hosted.md)).",
-    "fusionpbx": "`[source NAME]` with `type = fusionpbx`: FusionPBX's billing API ([how](sources/hosted.md)).",
-    "mysql": "`[source NAME]` with `type = mysql`: Asterisk's own database, as FreePBX has it "
-    "([how](sources/mysql.md)).",
-    "source postgresql": "`[source NAME]` with `type = postgresql`: FusionPBX's own database "
-    "([how](sources/postgresql.md)). What is not said of the login is taken from `/etc/fusionpbx/config.conf`, where "
-    "the daemon may read it.",
-    "humbug": "`[destination NAME]` with `type = humbug`: Humbug's receiver, or one that speaks like it "
-    "([how](destinations.md)).",
-    "webhook": "`[destination NAME]` with `type = webhook`: JSON by POST, signed ([how](destinations/webhook.md)).",
-    "destination postgresql": "`[destination NAME]` with `type = postgresql`: a table of PostgreSQL "
-    "([how](destinations/postgresql.md)).",
-    "nats": "`[destination NAME]` with `type = nats`: a stream of NATS JetStream ([how](destinations/nats.md)).",
-    "numbers": "How telephone numbers are written that leave the agent.",
-    "status": "The [live board](board.md), IPPS, `/metrics` and `/healthz`. Without this section there is no HTTP "
-    "at all.",
-    "api": "The [stored calls](api.md), for programs that ask for them. Without this section nobody can.",
-    "api billing": "Who may ask: any number of `[api NAME]`, each with keys of its own.",
-}
-"""What stands above each table."""
-
 FILTER = "Only calls that the API finds by this filter."
 
 COMMON: Mapping[str, Words] = {
@@ -121,6 +76,16 @@ COMMON: Mapping[str, Words] = {
         "http://proxy.example.org:3128",
         "The HTTP proxy on the way there. The environment's is not used.",
     ),
+    "target": Words(
+        "80",
+        "Percent of the answered calls that should be answered within Asterisk's `servicelevel`. Less is a warning.",
+        "percent",
+        default="that of `[queues]`",
+    ),
+    "warn_waiting": Words("3", "So many callers who wait are a warning.", "callers", default="that of `[queues]`"),
+    "critical_waiting": Words("8", "So many callers who wait are critical.", "callers", default="that of `[queues]`"),
+    "warn_wait": Words("60", "So long a wait of one caller is a warning.", "seconds", default="that of `[queues]`"),
+    "critical_wait": Words("180", "So long a wait of one caller is critical.", "seconds", default="that of `[queues]`"),
 }
 """Settings that mean the same in several types."""
 
@@ -426,7 +391,14 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
             "/etc/humbug-agent/page.key", "A PEM file with its key, where that is not in the certificate's."
         ),
         "require_tls": Words("yes", "`yes` refuses plain HTTP, with `ERROR: SSL QUERY REQUIRED`. Needs a certificate."),
+        "sip_is_pjsip": Words(
+            "yes",
+            "For clients of IPPS that know SIP alone: `yes` has `SIP/4003` be `PJSIP/4003`, too, and calls agents at "
+            "PJSIP phones SIP's.",
+        ),
     },
+    "queues": {},
+    "queue support": {},
     "api": {
         "listen": Words("0.0.0.0:6496", "Where calls may be asked for, always with keys."),
         "cdr": Words("yes", "`yes` answers `/api/cdr`, as While1 Voice's cloud PBX does."),

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "numbers": {"ini"},
     "outbox": {"backoff", "cdr", "flat", "words"},
     "listening": {"backoff", "ini", "scrub", "text"},
-    "board": {"host", "listening", "text"},
+    "board": {"host", "ini", "listening", "text"},
     "pbx_host": set(),
     "sources": {
         "backoff", "board", "cdr", "flat", "host", "http_client", "http_server", "ini", "listening", "pbx_host",
@@ -48,13 +48,13 @@ MAY_IMPORT = {
     "receiver": {"http_server", "ini"},
     "delivery": {"backoff", "destinations", "outbox", "repeats", "words"},
     "api": {"cdr", "flat", "http_server", "ini", "outbox", "words"},
-    "config": {"api", "destinations", "http_server", "ini", "numbers", "sources"},
+    "config": {"api", "board", "destinations", "http_server", "ini", "numbers", "sources"},
     "status": {"config", "host", "ini", "outbox", "sources", "words"},
     "doctor": {"config", "destinations", "host", "ini", "outbox", "pbx_host", "setup", "sources", "status", "words"},
     # Asks the sources anew, beside the daemon.
     "reconcile": {"cdr", "config", "flat", "outbox", "sources", "words"},
     # The board and the outbox are shown, and only read.
-    "web": {"board", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
+    "web": {"board", "config", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
         "api", "backoff", "board", "cdr", "config", "delivery", "doctor", "flat", "host", "http_server", "ini",
         "outbox", "repeats", "sources", "status", "text", "web", "words",

@@ -9,6 +9,7 @@ import pytest
 
 from humbug_agent import config, destinations, sources
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
+from humbug_agent.board.settings import Thresholds
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import ConfigError, Section
 from humbug_agent.numbers.settings import NumbersSettings
@@ -58,6 +59,8 @@ class Example:
             "agent": lambda _, section: config.AgentSettings.read(section),
             "numbers": lambda _, section: NumbersSettings.read(section),
             "status": lambda _, section: StatusSettings.read(section),
+            "queues": lambda _, section: Thresholds.read(section),
+            "queue": lambda _, section: Thresholds.read(section),
             "api": lambda _, section: ServedApiSettings.read(section, (account(),)),
             "api billing": ApiAccount.read,
             "source": lambda name, section: sources.settings_of(self.kind).read(name, section),
@@ -103,7 +106,8 @@ every_section = pytest.mark.parametrize("example", SECTIONS, ids=lambda example:
 
 
 def test_all_sections_stand_there() -> None:
-    known = ["agent", *sources.SOURCES, *destinations.DESTINATIONS, "numbers", "status", "api", "api billing"]
+    known = ["agent", *sources.SOURCES, *destinations.DESTINATIONS, "numbers", "status", "queues", "queue support"]
+    known += ["api", "api billing"]
     assert sorted(example.kind for example in SECTIONS) == sorted(known)
 
 
@@ -172,9 +176,11 @@ def test_with_all_sections_uncommented_and_what_is_needed_put_in_it_is_the_same(
     everything = config.load(ini)
     named: dict[str, object] = {one.name: one for one in everything.sources}
     named |= {one.name: one for one in everything.destinations}
+    (support,) = everything.queues.named.values()
+    assert support == everything.queues.usual == Thresholds()
     for example in SECTIONS:
-        name = example.title.partition(" ")[2]
-        if name and "api_key" not in example.settings:
+        kind, _, name = example.title.partition(" ")
+        if name and kind != "queue" and "api_key" not in example.settings:
             alone, _, _ = example.make(**example.needed())
             assert vars(named[name]) | {"name": "name"} == vars(alone)
 

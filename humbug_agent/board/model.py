@@ -139,6 +139,11 @@ class Figures:
     level: float
     target: int
 
+    @property
+    def level_known(self) -> bool:
+        """A share of no calls, or of those within no time, is none."""
+        return bool(self.completed and self.target)
+
 
 @dataclass(frozen=True, slots=True)
 class Queue:
@@ -159,6 +164,7 @@ class View:
     a few words where it is something else than that the PBX can't be reached.
 
     ``confirmed`` is when the PBX was last asked for everything, 0 for never. ``over`` is what it tells it by.
+    ``devices`` are channels by each name that they can be asked for by, in small letters.
     """
 
     name: str
@@ -299,7 +305,7 @@ class Board:
         channels = tuple(sorted(self._channels.values(), key=lambda channel: (channel.since, channel.uniqueid)))
         devices: defaultdict[str, list[Channel]] = defaultdict(list)
         for channel in channels:
-            for name in device_names(channel.channel):
+            for name in {name.casefold() for name in device_names(channel.channel)}:
                 devices[name].append(channel)
         calls: defaultdict[str, list[QueueCall]] = defaultdict(list)
         for call in self._calls.values():

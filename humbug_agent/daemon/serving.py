@@ -96,7 +96,8 @@ class Serving(Listener):
                 return None if self._stop.is_set() else gather(config, asked, time.time(), os.getpid())
 
         facts = Facts(look)
-        guard = Guard(App(config.agent.timezone, config.numbers, boards, facts, tallies).routes(), config.status)
+        app = App(config, config.status, boards, facts, tallies)
+        guard = Guard(app.routes(), config.status)
         server = kept.page or Server(guard, config.status)
         server.serve(guard, config.status)
         super().__init__(server, config.status, "page", config.agent.outbox)

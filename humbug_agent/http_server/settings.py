@@ -43,6 +43,7 @@ class StatusSettings(Listening):
     label: ClassVar[str] = "[status]"
     username: str
     password: Secret | None
+    sip_is_pjsip: bool = False
 
     @property
     def guarded(self) -> bool:
@@ -54,6 +55,7 @@ class StatusSettings(Listening):
             **vars(read_listening(section, DEFAULT_LISTEN)),
             username=section.text("username"),
             password=section.secret("password"),
+            sip_is_pjsip=section.flag("sip_is_pjsip", False),
         )
         if not settings.password and not is_loopback(settings.host):
             section.wrong("password", f"is missing: with listen = {settings.where} others than this host can ask")

@@ -3,9 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import tzinfo
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -15,8 +15,10 @@ from starlette.routing import Route
 
 from humbug_agent import __version__
 from humbug_agent.board.model import Board, View
+from humbug_agent.config import Config
 from humbug_agent.delivery.tally import Tally
-from humbug_agent.numbers.settings import NumbersSettings
+from humbug_agent.http_server.bodies import Bodies, Gone, Refused
+from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.web import health, ipps, shown
 from humbug_agent.web.facts import Facts
 from humbug_agent.web.metrics import metrics
@@ -24,6 +26,9 @@ from humbug_agent.words import iso
 
 VIEW_SECONDS, STATUS_SECONDS = 0.05, 0.25
 """How old a view of the board may be, and /status.json as a whole: a thousand clients cost no more than one."""
+
+MOST_BYTES, MOST_ARRIVING_BYTES, BODY_SECONDS = 1 << 16, 1 << 20, 10.0
+"""Of a form that is posted to IPPS, of all that have come in part, and how long one may take."""
 
 AWAY = "ERROR: NOT CONNECTED TO THE PBX"
 """What IPPS has no words for: what was true a while ago must not be told as what is now."""
@@ -39,14 +44,17 @@ class App:
 
     def __init__(
         self,
-        zone: tzinfo,
-        numbers: NumbersSettings,
+        config: Config,
+        settings: StatusSettings,
         boards: Sequence[Board],
         facts: Facts,
         tallies: Mapping[str, Tally],
     ) -> None:
-        self._zone = zone
-        self._numbers = numbers
+        self._zone = config.agent.timezone
+        self._numbers = config.numbers
+        self._queues = config.queues
+        self._sip_is_pjsip = settings.sip_is_pjsip
+        self._bodies = Bodies(MOST_BYTES, MOST_ARRIVING_BYTES, BODY_SECONDS, "ERROR: TOO LONG")
         self._boards = boards
         self._facts = facts
         self._tallies = tallies
@@ -56,8 +64,8 @@ class App:
     def routes(self) -> Starlette:
         return Starlette(
             routes=[
-                Route("/ipps/channelinfo.php", self._channelinfo),
-                Route("/ipps/queueactive.php", self._queueactive),
+                Route("/ipps/channelinfo.php", self._channelinfo, methods=["GET", "POST"]),
+                Route("/ipps/queueactive.php", self._queueactive, methods=["GET", "POST"]),
                 Route("/status.json", self._status),
                 Route("/metrics", self._metrics),
                 Route("/healthz", self._healthz),
@@ -69,17 +77,31 @@ class App:
         return [board.view(VIEW_SECONDS) for board in self._boards]
 
     async def _channelinfo(self, request: Request) -> Response:
-        return self._ipps(lambda views: ipps.channelinfo(request.query_params, views))
+        return await self._ipps(request, lambda asked, views: ipps.channelinfo(asked, views, self._sip_is_pjsip))
 
     async def _queueactive(self, request: Request) -> Response:
-        return self._ipps(lambda views: ipps.queueactive(request.query_params, views, self._numbers, self._zone))
+        about = self._numbers, self._zone, self._sip_is_pjsip
+        return await self._ipps(request, lambda asked, views: ipps.queueactive(asked, views, *about))
 
-    def _ipps(self, body: Callable[[Sequence[View]], str]) -> Response:
+    async def _ipps(self, request: Request, body: Callable[[Mapping[str, str], Sequence[View]], str]) -> Response:
+        try:
+            asked = await self._asked(request)
+        except Refused as refused:
+            return PlainTextResponse(str(refused), refused.status, {"connection": "close"} if refused.late else None)
+        except Gone:
+            return Response()
         views = self._views()
-        said = body(views)
+        said = body(asked, views)
         if not said.startswith("ERROR:") and not (views and all(view.live for view in views)):
             return PlainTextResponse(AWAY, 503)
         return PlainTextResponse(said)
+
+    async def _asked(self, request: Request) -> Mapping[str, str]:
+        """The parameters: those of the address and, of a POST, of the form in its body. Raises Refused, Gone."""
+        if request.method != "POST":
+            return request.query_params
+        form = await self._bodies.read(dict(request.scope["headers"]), request.receive)
+        return {**request.query_params, **dict(parse_qsl(form.decode(errors="replace")))}
 
     async def _status(self, request: Request) -> Response:
         if time.monotonic() - self._told_at >= STATUS_SECONDS:
@@ -94,7 +116,7 @@ class App:
         said = {
             "now": iso(now, self._zone),
             "version": __version__,
-            "boards": [shown.board(view, self._numbers, self._zone, now) for view in views],
+            "boards": [shown.board(view, self._numbers, self._queues, self._zone, now) for view in views],
             "agent": {**about, "as_of": iso(found.at, self._zone), "error": found.error},
             "sent_per_minute": {name: tally.per_minute(now) for name, tally in self._tallies.items()},
         }
@@ -103,7 +125,7 @@ class App:
     async def _metrics(self, request: Request) -> Response:
         found, views = await self._facts.now(), self._views()
         counted = {name: (tally.delivered, tally.failed) for name, tally in self._tallies.items()}
-        body, kind = await run_in_threadpool(metrics, found.status, found.error, views, counted)
+        body, kind = await run_in_threadpool(metrics, found.status, found.error, views, counted, self._queues)
         return Response(body, headers={"content-type": kind})
 
     async def _healthz(self, request: Request) -> Response:

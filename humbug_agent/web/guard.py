@@ -16,6 +16,8 @@ from humbug_agent.ini import is_loopback
 _HOST = re.compile(r"(?:(?P<bare>[0-9A-Za-z.]+)|\[(?P<bracketed>[0-9A-Fa-f:.]+)\])(?::[0-9]{0,5})?")
 """Nothing but a name or an address, and a port: in what else stands there browsers may find another host."""
 
+IPPS = "/ipps/"
+
 CHALLENGE: Header = (b"www-authenticate", b'Basic realm="humbug-agent", charset="UTF-8"')
 
 NO_SUCH_METHOD = Refusal(405, "ERROR: METHOD NOT ALLOWED", (b"allow", b"GET, HEAD"))
@@ -28,7 +30,7 @@ UNKNOWN = Refusal(401, "ERROR: AUTHENTICATION FAILED", CHALLENGE)
 
 
 class Guard:
-    """Lets GET and HEAD through to ``app`` from whoever may ask, and puts security headers on every answer."""
+    """Lets GET, HEAD and IPPS' POST through to ``app`` from whoever may ask, and puts security headers on answers."""
 
     def __init__(self, app: ASGIApp, settings: StatusSettings) -> None:
         self._app = app
@@ -42,7 +44,10 @@ class Guard:
         self._wrong = WrongGuesses("[status]")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
+        # Some clients of IPPS post what they ask for; it changes nothing, as a GET.
+        if scope["method"] not in ("GET", "HEAD") and not (
+            scope["method"] == "POST" and scope["path"].startswith(IPPS)
+        ):
             await NO_SUCH_METHOD(send)
         elif self._require_tls and scope["scheme"] == "http":
             await TLS_NEEDED(send)

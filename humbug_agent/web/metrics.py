@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from humbug_agent import __version__
 from humbug_agent.board.model import Queue, State, View
+from humbug_agent.board.settings import NO_THRESHOLDS, QueuesSettings
 from humbug_agent.status.document import DestinationStatus, Part, SourceStatus, Status
 
 MOST_QUEUES = 200
@@ -29,7 +30,11 @@ Samples = Iterable[tuple[Sequence[str], float | None]]
 
 
 def metrics(
-    status: Status | None, error: str, views: Sequence[View], sent: Mapping[str, tuple[int, int]]
+    status: Status | None,
+    error: str,
+    views: Sequence[View],
+    sent: Mapping[str, tuple[int, int]],
+    thresholds: QueuesSettings = NO_THRESHOLDS,
 ) -> tuple[bytes, str]:
     """The body and its content type.
 
@@ -42,7 +47,7 @@ def metrics(
         _gauge("humbug_outbox_up", "1 while the outbox can be read, else 0.", [], [((), known is not None)]),
         *(_of_status(known) if known else ()),
         *_of_sent(sent),
-        *_of_boards(views, time.time()),
+        *_of_boards(views, thresholds, time.time()),
     ]
     return generate_latest(_Collected(families)), CONTENT_TYPE_PLAIN_0_0_4
 
@@ -182,7 +187,7 @@ def _of_sent(sent: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
     )
 
 
-def _of_boards(views: Sequence[View], now: float) -> Iterator[Metric]:
+def _of_boards(views: Sequence[View], thresholds: QueuesSettings, now: float) -> Iterator[Metric]:
     live = [view for view in views if view.live]
     yield _gauge(
         "humbug_board_live",
@@ -202,7 +207,7 @@ def _of_boards(views: Sequence[View], now: float) -> Iterator[Metric]:
         ["board", "state"],
         (sample for view in live for sample in _channels(view)),
     )
-    yield from _of_queues([(view.name, _queues(view)) for view in live], now)
+    yield from _of_queues([(view.name, _queues(view)) for view in live], thresholds, now)
 
 
 def _channels(view: View) -> Samples:
@@ -219,7 +224,9 @@ def _queues(view: View) -> dict[str, list[Queue]]:
     return found
 
 
-def _of_queues(boards: Sequence[tuple[str, Mapping[str, Sequence[Queue]]]], now: float) -> Iterator[Metric]:
+def _of_queues(
+    boards: Sequence[tuple[str, Mapping[str, Sequence[Queue]]]], thresholds: QueuesSettings, now: float
+) -> Iterator[Metric]:
     each = [((board, name), queues) for board, named in boards for name, queues in named.items()]
     yield _gauge(
         "humbug_queue_calls",
@@ -239,7 +246,12 @@ def _of_queues(boards: Sequence[tuple[str, Mapping[str, Sequence[Queue]]]], now:
         ["board", "queue", "state"],
         (((*of, state), number) for of, queues in each for state, number in _members(queues)),
     )
-
+    yield _gauge(
+        "humbug_queue_alarm",
+        "How a figure stands that agent.ini has a threshold for: 0 well, 1 a warning, 2 critical.",
+        ["board", "queue", "figure"],
+        (((*of, figure), severity) for of, queues in each for figure, severity in _alarms(queues, thresholds, now)),
+    )
     yield from _of_figures(each)
 
 
@@ -276,7 +288,7 @@ def _of_figures(each: Sequence[tuple[tuple[str, str], Sequence[Queue]]]) -> Iter
         "humbug_queue_service_level_ratio",
         "Which share of the completed calls was answered within humbug_queue_service_level_seconds.",
         label,
-        ((of, one.level / 100) for of, one in alone if one.completed and one.target),
+        ((of, one.level / 100) for of, one in alone if one.level_known),
     )
     yield _gauge(
         "humbug_queue_service_level_seconds",
@@ -294,6 +306,15 @@ def _calls(queues: Sequence[Queue]) -> Iterable[tuple[str, int]]:
 
 def _longest_wait(queues: Sequence[Queue], now: float) -> float:
     return max((now - call.entered for queue in queues for call in queue.calls if not call.connected), default=0.0)
+
+
+def _alarms(queues: Sequence[Queue], thresholds: QueuesSettings, now: float) -> Iterable[tuple[str, int]]:
+    """Of each figure the worst."""
+    found: dict[str, int] = {}
+    for queue in queues:
+        for figure, severity in thresholds.of(queue.name).judged(queue, now).items():
+            found[figure] = max(severity, found.get(figure, 0))
+    return found.items()
 
 
 def _members(queues: Sequence[Queue]) -> Iterable[tuple[str, int]]:

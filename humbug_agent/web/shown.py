@@ -1,16 +1,18 @@
 """Boards -> the `boards` of /status.json: what the page shows."""
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import tzinfo
 from typing import Any
 
 from humbug_agent.board.model import Channel, Figures, Member, Queue, QueueCall, State, View
+from humbug_agent.board.settings import QueuesSettings, Thresholds
 from humbug_agent.numbers.countries import country_name
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.words import iso
 
 
-def board(view: View, numbers: NumbersSettings, zone: tzinfo, now: float) -> dict[str, Any]:
+def board(view: View, numbers: NumbersSettings, thresholds: QueuesSettings, zone: tzinfo, now: float) -> dict[str, Any]:
     """``now`` in seconds since the epoch; times come out in ``zone``."""
     return {
         "name": view.name,
@@ -22,7 +24,7 @@ def board(view: View, numbers: NumbersSettings, zone: tzinfo, now: float) -> dic
         "channels": len(view.channels),
         "totals": _totals(view, now),
         "calls": _calls(view, zone, now),
-        "queues": [_queue(queue, numbers, zone, now) for queue in view.queues.values()],
+        "queues": [_queue(queue, numbers, thresholds.of(queue.name), zone, now) for queue in view.queues.values()],
     }
 
 
@@ -84,7 +86,7 @@ def _state(first: Channel, others: list[Channel], queued: bool) -> State:
     return State.UP if first.state is State.UP else State.RING
 
 
-def _queue(queue: Queue, numbers: NumbersSettings, zone: tzinfo, now: float) -> dict[str, Any]:
+def _queue(queue: Queue, numbers: NumbersSettings, thresholds: Thresholds, zone: tzinfo, now: float) -> dict[str, Any]:
     waiting = [call for call in queue.calls if not call.connected]
     return {
         "name": queue.name,
@@ -106,18 +108,18 @@ def _queue(queue: Queue, numbers: NumbersSettings, zone: tzinfo, now: float) -> 
             if call.connected
         ],
         "figures": _figures(queue.figures) if queue.figures else None,
+        "thresholds": asdict(thresholds),
         "members": [_member(one, now) for one in queue.members],
     }
 
 
 def _figures(said: Figures) -> dict[str, Any]:
-    """A share of no calls, or of those within no time, is none."""
     return {
         "completed": said.completed,
         "abandoned": said.abandoned,
         "hold_seconds": said.hold,
         "talk_seconds": said.talk,
-        "service_level_percent": said.level if said.completed and said.target else None,
+        "service_level_percent": said.level if said.level_known else None,
         "service_level_seconds": said.target or None,
     }
 

@@ -98,7 +98,7 @@ def test_it_knows_what_was_there_before_it_came(ami: AmiServer, pbx: Pbx) -> Non
         assert connected.name == 'Ann, "B" O\'C'
         assert abs(connected.entered - talker.born) < 3
         assert [one.name for one in view.queues["support"].members] == ["Anna Agent", "Bert Break"]
-        assert [len(view.devices[name]) for name in ("PJSIP/carrier", "PJSIP/201", "SIP/4003")] == [3, 1, 1]
+        assert [len(view.devices[name]) for name in ("pjsip/carrier", "pjsip/201", "sip/4003")] == [3, 1, 1]
         # It goes on from there.
         pbx.hang_up(talker)
         pbx.say()

@@ -164,7 +164,7 @@ def test_a_device_is_its_channel_without_what_counts_them(wire: Wire, channel: s
     wire.live()
     wire.hear(b"Event: Newchannel\r\nUniqueid: 1.1\r\nChannel: " + channel.encode())
     assert only(wire).device == device
-    assert list(wire.view.devices) == [device]
+    assert list(wire.view.devices) == [device.casefold()]
 
 
 # What none of them may do.

@@ -54,7 +54,7 @@ def test_a_view_can_not_be_changed(wire: Wire) -> None:
     for several in (view.queues, view.devices):
         with pytest.raises(TypeError):
             several["x"] = ()  # type: ignore[index]
-    assert isinstance(view.devices["SIP/1"], tuple)
+    assert isinstance(view.devices["sip/1"], tuple)
 
 
 def test_a_view_stays_as_it_was(wire: Wire) -> None:

@@ -51,7 +51,7 @@ def serving(folder: Path, boards: Sequence[Board], status: str = "", zone: str =
     config = load(ini)
     assert config.status
     facts = Facts(lambda: gather(config, config.make_sources(), time.time(), None))
-    app = App(config.agent.timezone, config.numbers, boards, facts, {}).routes()
+    app = App(config, config.status, boards, facts, {}).routes()
     server = Server(Guard(app, config.status), config.status)
     server.start()
     try:

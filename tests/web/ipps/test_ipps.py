@@ -92,7 +92,10 @@ def test_the_samples_of_the_page(ipps: Served) -> None:
         ("channel=DAHDI/i1/0441234567", "up,,,,1.4\n"),
         ("channel=IAX2/box&useid=1", "IAX2/box,up,,,,1.5\n"),
         ("channel=SIP%2F5011%2C%20SIP/4003,&useid=1", f"{SAMPLE_CHANNELS.splitlines()[1]}\nSIP/4003,down,,,,\n"),
-        ("channel=sip/5011", "down,,,,\n"),
+        # However it is written: the answer has the name that was asked for.
+        ("channel=sip/5011&useid=1", "sip/5011,ring,5007,John McManx,5007@default,1267042128.359\n"),
+        ("channel=local/9@AGENTS", "up,,,,1.3\n"),
+        ("channel=SIP/7", "down,,,,\n"),
         ("channel=%C3%BC%0A", "down,,,,\n"),
         ("channel=x%0D%0Ay&useid=1", "x  y,down,,,,\n"),
         ("channel=", "ERROR: NO CHANNEL SUPPLIED"),
@@ -108,6 +111,7 @@ def test_channels(ipps: Served, query: str, body: str) -> None:
     ("query", "body"),
     [
         ("queue_name=MC", "".join(line + "\n" for line in SAMPLE_CALLS.splitlines())),
+        ("queue_name=mc", "".join(line + "\n" for line in SAMPLE_CALLS.splitlines())),
         ("queue_name=nobody", ""),
         ("queue_name=nobody,none&res_cc=1", ""),
         ("queue_name=&res_cc=1", "ERROR: NO QUEUE NAME SUPPLIED"),
@@ -135,8 +139,33 @@ def test_several_queues_are_merged_by_the_time_of_entering(tmp_path: Path) -> No
         )
 
 
+def test_what_is_posted_is_asked(ipps: Served) -> None:
+    assert ipps.curl(CHANNELS, "--data", "channel=SIP/4002,SIP/5011") == f"{SAMPLE_CHANNELS}\n200"
+    assert ipps.curl(CHANNELS, "--data-urlencode", "channel=SIP/4002,SIP/5011") == f"{SAMPLE_CHANNELS}\n200"
+    assert ipps.curl(f"{QUEUES}?res_cc=1", "--data", "queue_name=MC") == f"{SAMPLE_CALLS}\n200"
+    assert ipps.curl(CHANNELS, "--data", "") == "ERROR: NO CHANNEL SUPPLIED\n200"
+    assert ipps.curl(CHANNELS, "--data", "channel=" + "x" * 70_000) == "ERROR: TOO LONG\n413"
+    assert ipps.curl("/status.json", "--data", "x=y") == "ERROR: METHOD NOT ALLOWED\n405"
+
+
+def test_a_client_of_sip_finds_phones_of_pjsip_where_it_may(tmp_path: Path) -> None:
+    there = busy()
+    there.put(channel("SIP/7-00000003", State.RINGING, "7", "", "", "1.6"))
+    there.put_call(QueueCall(uniqueid="2.1", queue="new", channel="", entered=0.0, agent="PJSIP/7", waited=2))
+    with serving(tmp_path, [there], "sip_is_pjsip = yes\n") as ipps:
+        both = "SIP/7,ringing,7,,,1.6\nSIP/7,up,7,Line  one  x,a b,1.1\nSIP/7,up,7,Line two,,1.2\n"
+        assert ipps.ask(f"{CHANNELS}?channel=SIP/7&useid=1") == both
+        assert ipps.ask(f"{CHANNELS}?channel=PJSIP/7").count("\n") == 2
+        assert ipps.ask(f"{QUEUES}?queue_name=new") == "2.1,,,CONNECTED,00:00:00,2,SIP/7\n"
+    with serving(tmp_path, [there]) as ipps:
+        assert ipps.ask(f"{CHANNELS}?channel=SIP/7") == "ringing,7,,,1.6\n"
+        assert ipps.ask(f"{QUEUES}?queue_name=new") == "2.1,,,CONNECTED,00:00:00,2,PJSIP/7\n"
+
+
 def test_with_basic_authentication(tmp_path: Path) -> None:
     with serving(tmp_path, [busy()], "username = myuser\npassword = pass\n") as ipps:
+        assert ipps.curl(CHANNELS, "--data", "channel=SIP/4003") == "ERROR: AUTHENTICATION FAILED\n401"
+        assert ipps.curl(CHANNELS, "--data", "channel=SIP/4003", user="myuser:pass") == "down,,,,\n\n200"
         path = f"{CHANNELS}?channel=SIP/4003,SIP/5011"
         good = f"SIP/4003,down,,,,\n{SAMPLE_CHANNELS.splitlines()[1]}\n\n200"
         assert ipps.curl(path, user="myuser:pass") == good

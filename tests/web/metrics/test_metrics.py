@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from humbug_agent import __version__
 from humbug_agent.board.model import Board, Channel, Figures, Member, QueueCall, State, View
+from humbug_agent.board.settings import QueuesSettings, Thresholds
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config
 from humbug_agent.outbox import queries
@@ -41,8 +42,13 @@ SHOWN = [(target["legendFormat"], target["expr"]) for panel in PANELS for target
 SHOWN += [(str(alert["annotations"]), alert["expr"]) for alert in ALERTS]
 PROMTOOL = shutil.which("promtool")
 
-LABELS = {"version", "source", "destination", "board", "queue", "state"}
+LABELS = {"version", "source", "destination", "board", "queue", "state", "figure"}
 GIVEN_BY_PROMETHEUS = {"instance", "job"}
+
+THRESHOLDS = QueuesSettings(
+    usual=Thresholds(target=80, warn_wait=60, critical_wait=120),
+    named={"sales": Thresholds(warn_waiting=2, critical_waiting=4)},
+)
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
@@ -104,10 +110,14 @@ def member(queue: str, state: str, *, paused: bool = False, number: int = 0) -> 
 
 
 def numbers(
-    found: Status | None, error: str = "", views: Sequence[View] = (), sent: Mapping[str, Any] | None = None
+    found: Status | None,
+    error: str = "",
+    views: Sequence[View] = (),
+    sent: Mapping[str, Any] | None = None,
+    thresholds: QueuesSettings = THRESHOLDS,
 ) -> dict[Sample, float]:
     """What Prometheus would read. No series is there twice."""
-    body, kind = metrics(found, error, views, sent or {"humbug": (31, 7)})
+    body, kind = metrics(found, error, views, sent or {"humbug": (31, 7)}, thresholds)
     assert kind == "text/plain; version=0.0.4; charset=utf-8"
     samples = [sample for family in text_string_to_metric_families(body.decode()) for sample in family.samples]
     read = {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
@@ -308,7 +318,7 @@ def test_labels_are_those_that_have_an_end_and_names_are_as_prometheus_wants_the
     config: Config, outbox: Outbox
 ) -> None:
     found = with_hosted(stands(config))
-    body, _ = metrics(found, "", [board(figures={"support": counted()})], {"humbug": (1, 2)})
+    body, _ = metrics(found, "", [board(figures={"support": counted()})], {"humbug": (1, 2)}, THRESHOLDS)
     for family in text_string_to_metric_families(body.decode()):
         assert family.name.startswith("humbug_")
         assert re.fullmatch(r"[A-Zm1].{10,}\.", family.documentation), family.documentation
@@ -414,6 +424,33 @@ def test_prometheus_takes_the_rules_and_the_queries(tmp_path: Path) -> None:
     command = [str(PROMTOOL), "check", "rules", "--lint-fatal", str(DATA / "prometheus-alerts.yml"), str(panels)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_figures_beyond_their_thresholds_are_told_as_alarms(config: Config, outbox: Outbox) -> None:
+    waits = [waiting("support", 61), waiting("late", 125, 1), *(waiting("Sales", 1, n) for n in (2, 3, 4))]
+    said = {
+        "support": counted(),
+        "late": replace(counted(), level=79.5),
+        "Sales": counted(),
+        "quiet": counted(completed=0),
+    }
+    view = board(queues=list(said), calls=waits, figures=said)
+    read = numbers(stands(config), "", [view])
+    found = {
+        (dict(labels)["queue"], dict(labels)["figure"]): value
+        for (name, labels), value in read.items()
+        if name == "humbug_queue_alarm"
+    }
+    assert found == {
+        ("support", "longest_wait"): 1,
+        ("support", "service_level"): 0,
+        ("late", "longest_wait"): 2,
+        ("late", "service_level"): 1,
+        # It has a section of its own in agent.ini, which [queues] stands behind no more.
+        ("Sales", "waiting"): 1,
+        # A share of no calls is none.
+        ("quiet", "longest_wait"): 0,
+    }
 
 
 # Alert -> what is otherwise than with a healthy agent for it to fire.
