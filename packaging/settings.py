@@ -3,7 +3,8 @@
     python3 packaging/settings.py > docs/settings.md
 
 Each type of source and destination is read with a section that notes what is asked of it, and how: so the page can't
-name a setting that there is not, nor leave one out. The words are in settings_words.py beside this.
+name a setting that there is not, nor leave one out. The words are beside this, in settings_words.py and
+settings_common.py.
 """
 
 import re
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from settings_words import COMMON, INTRO, KINDS, WORDS, Words
+from settings_common import COMMON, Words
+from settings_words import INTRO, KINDS, WORDS
 
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.config import AgentSettings

@@ -9,8 +9,12 @@ def e164(number: str, country: str | None) -> str:
     """``number`` as E.164 without its ``+`` when it is a full international number; else as it is.
 
     With ``country`` (ISO 3166, such as CH) national numbers of that country, and numbers behind its international
-    prefix, are made international too. An extension stays what it is.
+    prefix, are made international too. An extension stays what it is. Of a number that ends with ``x`` in the place of
+    digits that are hidden it is the same.
     """
+    if hidden := re.search(r"(?<=[0-9])x+$", number):
+        known = hidden.start()
+        return e164(number[:known] + "0" * len(hidden[0]), country)[: -len(hidden[0])] + hidden[0]
     if re.fullmatch(r"\+[0-9]{5,}", number):
         return number[1:]
     if country is None or not re.fullmatch(r"[0-9]{5,}", number):
