@@ -3,7 +3,8 @@
     python3 packaging/settings.py > docs/settings.md
 
 Each type of source and destination is read with a section that notes what is asked of it, and how: so the page can't
-name a setting that there is not, nor leave one out. The words are in settings_words.py and settings_kinds.py.
+name a setting that there is not, nor leave one out. The words are in settings_kinds.py, settings_common.py and
+settings_words.py.
 """
 
 import re
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from settings_common import COMMON, Words
 from settings_kinds import INTRO, KINDS
-from settings_words import COMMON, WORDS, Words
+from settings_words import WORDS
 
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.board.settings import Thresholds

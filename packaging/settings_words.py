@@ -1,93 +1,10 @@
 """What each setting of agent.ini is, and when one would change it: words for settings.py."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """``example`` is a value that somebody may have, other than the default. ``unit`` stands behind a number's limits.
-
-    ``may`` and ``default`` are for where the code does not say it by itself.
-    """
-
-    example: str
-    about: str
-    unit: str = ""
-    may: str = ""
-    default: str = ""
-
+from settings_common import Words
 
 FILTER = "Only calls that the API finds by this filter."
-
-COMMON: Mapping[str, Words] = {
-    "charset": Words(
-        "cp1251",
-        "How the PBX's text is encoded. `auto` is UTF-8, and Windows-1252 where it is not. Change it where names of "
-        "callers "
-        "come out wrong: to what phones and provider send. All sources of one PBX want the same.",
-    ),
-    "start": Words(
-        "end",
-        "What the first start does with the calls that are there already, rotated files included: `beginning` sends "
-        "them, "
-        "`end` begins with the next one. Change it before the first start, where Humbug has the old calls already.",
-    ),
-    "legs": Words(
-        "ab",
-        "Which legs of FreeSWITCH make a call: `a` is what a bill has, `b` what each called phone had, `ab` both. "
-        "Change it "
-        "where each phone that rang is to be a call of its own.",
-    ),
-    "drop_doubles": Words(
-        "no",
-        "`yes` leaves out what is only a part of another call: queue attempts, the far halves of loopbacks, phones "
-        "that "
-        "another one was faster than. Change it to see those, too.",
-    ),
-    "timezone": Words(
-        "Europe/Bucharest",
-        "The zone of this source's times, where it is not `[agent] timezone`, such as that of a PBX elsewhere.",
-        default="`[agent] timezone`",
-    ),
-    "since": Words(
-        "2026-01-01",
-        "Where the first start begins. Change it before the first start, to fetch older calls; they are fetched "
-        "piece by "
-        "piece.",
-        default="a day before",
-    ),
-    "poll_seconds": Words(
-        "300",
-        "From one question to the next. More of them spares the PBX's API, fewer bring calls sooner.",
-        "seconds",
-    ),
-    "timeout": Words(
-        "30",
-        "How long one request may take as a whole. Change it where a slow line or server needs longer.",
-        "seconds",
-    ),
-    "ca_file": Words(
-        "/etc/humbug-agent/ca.pem",
-        "A certificate authority of your own, as a PEM file, for a server whose certificate the system does not know. "
-        "Certificates are always checked.",
-    ),
-    "proxy": Words(
-        "http://proxy.example.org:3128",
-        "The HTTP proxy on the way there. The environment's is not used.",
-    ),
-    "target": Words(
-        "80",
-        "Percent of the answered calls that should be answered within Asterisk's `servicelevel`. Less is a warning.",
-        "percent",
-        default="that of `[queues]`",
-    ),
-    "warn_waiting": Words("3", "So many callers who wait are a warning.", "callers", default="that of `[queues]`"),
-    "critical_waiting": Words("8", "So many callers who wait are critical.", "callers", default="that of `[queues]`"),
-    "warn_wait": Words("60", "So long a wait of one caller is a warning.", "seconds", default="that of `[queues]`"),
-    "critical_wait": Words("180", "So long a wait of one caller is critical.", "seconds", default="that of `[queues]`"),
-}
-"""Settings that mean the same in several types."""
 
 WORDS: Mapping[str, Mapping[str, Words]] = {
     "agent": {

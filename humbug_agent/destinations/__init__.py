@@ -35,4 +35,8 @@ def make_destination(settings: DestinationSettings, zone: tzinfo, numbers: Numbe
     """The destination that ``settings`` describe; making one opens nothing. ``zone`` is [agent] timezone."""
     folder, _, name = DESTINATIONS[settings.type].partition(":")
     destination: Destination = resolve_name(f"{__name__}.{folder}.destination:{name}")(settings, zone, numbers)
-    return destination
+    if not settings.privacy.hides:
+        return destination
+    from humbug_agent.destinations.masking import Masked, Masking
+
+    return Masked(destination, Masking(settings.privacy, numbers.country))

@@ -1,9 +1,47 @@
 """What the settings of every type of destination answer, so that nobody asks of which type they are."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from humbug_agent.ini import Section
+from humbug_agent.ini import Secret, Section
+
+LAST_THREE, PSEUDONYM = "last 3", "pseudonym"
+SHORTEST_KEY = 16
+"""Characters. What is shorter can be guessed."""
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """What a destination is told of the people who telephone.
+
+    ``mask`` is how outside numbers are hidden, blank where they are not; ``names``: whether callers' names are told.
+    """
+
+    mask: str = ""
+    names: bool = True
+    key: Secret | None = None
+
+    @property
+    def hides(self) -> bool:
+        return bool(self.mask) or not self.names
+
+    @classmethod
+    def read(cls, section: Section) -> Self:
+        mask = section.choice("mask", ("no", LAST_THREE, PSEUDONYM), "no").removeprefix("no")
+        names, key = section.flag("names", True), section.secret("mask_key")
+        if key and len(key.reveal()) < SHORTEST_KEY:
+            section.wrong("mask_key", f"has fewer than {SHORTEST_KEY} characters, which can be guessed")
+        if (mask or not names) and not key and not section.text("mask_key_file"):
+            section.wrong(
+                "mask_key",
+                "must be given with mask and with names = no: from a call's id, which is a digest of it, whoever gets "
+                "the rest could compute what is hidden. openssl rand -hex 32 makes a key",
+            )
+        return cls(mask, names, key)
+
+
+ALL_TOLD = Privacy()
 
 
 class DestinationSettings(ABC):
@@ -14,6 +52,8 @@ class DestinationSettings(ABC):
 
     name: str
     """NAME of [destination NAME]."""
+
+    privacy: Privacy
 
     @classmethod
     @abstractmethod

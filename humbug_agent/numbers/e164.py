@@ -5,6 +5,7 @@ from functools import lru_cache
 
 _INTERNATIONAL = re.compile(r"\+[0-9]{5,}")
 _DIGITS = re.compile(r"[0-9]{5,}")
+_HIDDEN = re.compile(r"(?<=[0-9])x+$")
 
 
 @lru_cache(maxsize=8192)
@@ -12,8 +13,12 @@ def e164(number: str, country: str | None) -> str:
     """``number`` as E.164 without its ``+`` when it is a full international number; else as it is.
 
     With ``country`` (ISO 3166, such as CH) national numbers of that country, and numbers behind its international
-    prefix, are made international too. An extension stays what it is.
+    prefix, are made international too. An extension stays what it is. Of a number that ends with ``x`` in the place of
+    digits that are hidden it is the same.
     """
+    if hidden := _HIDDEN.search(number):
+        known = hidden.start()
+        return e164(number[:known] + "0" * len(hidden[0]), country)[: -len(hidden[0])] + hidden[0]
     if _INTERNATIONAL.fullmatch(number):
         return number[1:]
     if country is None or not _DIGITS.fullmatch(number):

@@ -8,8 +8,10 @@ import re
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote_to_bytes
 
 import psycopg
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -49,6 +51,10 @@ class Place:
 
     def arrived(self) -> Sequence[str]:
         """The UniqueIDs of the calls that it has taken, as often as they are there."""
+        raise NotImplementedError
+
+    def heard(self) -> bytes:
+        """All that it was told of calls, as it came."""
         raise NotImplementedError
 
     def refuse(self, uniqueids: set[str]) -> None:
@@ -111,6 +117,9 @@ class HttpPlace(Place):
     def arrived(self) -> Sequence[str]:
         return list(self._taken)
 
+    def heard(self) -> bytes:
+        return b"\n".join(repr(request.headers).encode() + request.body for request in self._server.requests)
+
     def refuse(self, uniqueids: set[str]) -> None:
         self._refused = uniqueids
 
@@ -153,6 +162,28 @@ class HumbugPlace(HttpPlace):
     def calls(self, request: Request) -> list[str] | None:
         form = request.form
         return [form["UniqueID"]] if form["gateway"] == "the-key" else None
+
+    def heard(self) -> bytes:
+        return unquote_to_bytes(super().heard().replace(b"+", b" "))
+
+
+class HumbugEncodedPlace(HumbugPlace):
+    """It takes what is XORed with its key."""
+
+    secret = b"the-key-that-disguises"
+
+    def lines(self, *, wrong: bool = False) -> str:
+        return super().lines(wrong=wrong) + f"encryption_key = {self.secret.decode()}\n"
+
+    def calls(self, request: Request) -> list[str] | None:
+        return re.findall("UniqueID=([^&]*)&", self._plain(request).decode())
+
+    def heard(self) -> bytes:
+        return super().heard() + b"\n".join(unquote_to_bytes(self._plain(one)) for one in self._server.requests)
+
+    def _plain(self, request: Request) -> bytes:
+        data = bytes.fromhex(request.form["data"])
+        return bytes(one ^ key for one, key in zip(data, cycle(self.secret), strict=False))
 
 
 class WebhookPlace(HttpPlace):
@@ -203,6 +234,9 @@ class PostgresqlPlace(Place):
     def arrived(self) -> Sequence[str]:
         there = self.server.ask("SELECT to_regclass('cdr')")[0][0]
         return [uniqueid for (uniqueid,) in self.server.ask("SELECT uniqueid FROM cdr")] if there else []
+
+    def heard(self) -> bytes:
+        return b"\n".join(row.encode() for (row,) in self.server.ask("SELECT cdr::text FROM cdr"))
 
     def refuse(self, uniqueids: set[str]) -> None:
         self._make()
@@ -269,6 +303,11 @@ class NatsPlace(Place):
         if self._frozen is not None:
             return self._frozen
         return [str(event["data"]["uniqueid"]) for event in self.server.events()]
+
+    def heard(self) -> bytes:
+        # JetStream's files hold each message as it came, with its subject and its headers.
+        stored = (self.server.folder / "stored").rglob("*.blk")
+        return b"\n".join(path.read_bytes() for path in stored)
 
     def away(self) -> None:
         self.server.kill()

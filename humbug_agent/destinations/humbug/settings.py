@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from humbug_agent.destinations.settings import DestinationSettings
+from humbug_agent.destinations.settings import ALL_TOLD, DestinationSettings, Privacy
 from humbug_agent.ini import Secret, Section, file, in_clear, pattern, url
 
 HUMBUG_URL = "http://api.humbuglabs.org/receiver.php"
@@ -28,6 +28,7 @@ class HumbugSettings(DestinationSettings):
     value_escaping: str
     ca_file: Path | None
     proxy: Secret | None
+    privacy: Privacy = ALL_TOLD
 
     def warnings(self) -> list[str]:
         if not (there := in_clear(self.url)):
@@ -54,4 +55,5 @@ class HumbugSettings(DestinationSettings):
             value_escaping=section.choice("value_escaping", ("reserved", "none"), "reserved"),
             ca_file=section.converted("ca_file", file, "a readable file"),
             proxy=Secret(proxy) if proxy else None,
+            privacy=Privacy.read(section),
         )

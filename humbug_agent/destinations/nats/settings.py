@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from humbug_agent.destinations.settings import DestinationSettings
+from humbug_agent.destinations.settings import ALL_TOLD, DestinationSettings, Privacy
 from humbug_agent.ini import Secret, Section, file, is_loopback
 from humbug_agent.ini import host as a_host
 
@@ -44,6 +44,7 @@ class NatsSettings(DestinationSettings):
     replicas: int
     pbx: str
     timeout: int
+    privacy: Privacy = ALL_TOLD
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -80,6 +81,7 @@ class NatsSettings(DestinationSettings):
             replicas=section.whole("replicas", 1, 1, 5),
             pbx=section.text("pbx"),
             timeout=section.whole("timeout", 20, 1, 600),
+            privacy=Privacy.read(section),
         )
 
 

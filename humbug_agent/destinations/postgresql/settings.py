@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from humbug_agent.destinations.settings import DestinationSettings
+from humbug_agent.destinations.settings import ALL_TOLD, DestinationSettings, Privacy
 from humbug_agent.ini import Secret, Section, file, is_loopback
 from humbug_agent.ini import host as a_host
 
@@ -36,6 +36,7 @@ class PostgresqlSettings(DestinationSettings):
     pbx: str
     batch: int
     timeout: int
+    privacy: Privacy = ALL_TOLD
 
     @property
     def is_near(self) -> bool:
@@ -68,6 +69,7 @@ class PostgresqlSettings(DestinationSettings):
             pbx=section.text("pbx"),
             batch=section.whole("batch", 500, 1, 10_000),
             timeout=section.whole("timeout", 20, 1, 600),
+            privacy=Privacy.read(section),
         )
 
 

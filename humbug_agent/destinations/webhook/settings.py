@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from humbug_agent.destinations.events import FIELDS
-from humbug_agent.destinations.settings import DestinationSettings
+from humbug_agent.destinations.settings import ALL_TOLD, DestinationSettings, Privacy
 from humbug_agent.ini import Secret, Section, file, in_clear, nearest, url
 
 PREFIX = "whsec_"
@@ -37,6 +37,7 @@ class WebhookSettings(DestinationSettings):
     client_key: Path | None
     ca_file: Path | None
     proxy: Secret | None
+    privacy: Privacy = ALL_TOLD
 
     def warnings(self) -> list[str]:
         if not (there := in_clear(self.url)):
@@ -80,6 +81,7 @@ class WebhookSettings(DestinationSettings):
             client_key=key,
             ca_file=section.converted("ca_file", file, "a readable file"),
             proxy=Secret(proxy) if proxy else None,
+            privacy=Privacy.read(section),
         )
 
 

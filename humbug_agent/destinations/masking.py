@@ -1,0 +1,201 @@
+"""Calls without what a destination is not told: outside numbers, or parts of them, and names, wherever they stand.
+
+The one place where that is done is before any destination makes its request of a call, whatever its type.
+"""
+
+import hmac
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+from humbug_agent.cdr import Direction, Record
+from humbug_agent.destinations.contract import Batch, Destination, Preview
+from humbug_agent.destinations.settings import PSEUDONYM, Privacy
+from humbug_agent.flat import Flat, flatten, made, texts
+from humbug_agent.numbers.outside import BETWEEN, LEAST, PARTING, PLAIN, canonical, core, is_outside
+
+HIDDEN, HIDDEN_DIGITS = "x", 3
+"""What stands in the place of each digit that is hidden. Source of the sign: ITU-T E.123."""
+
+NOBODYS = "+999"
+"""What pseudonyms begin with. Source: ITU-T E.164, which gives this code to nobody."""
+
+_TEXTS = (
+    "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata", "accountcode", "uniqueid",
+    "userfield", "linkedid",
+)  # fmt: skip
+
+_PIECES = re.compile(
+    r"(?P<made>"
+    # What a PBX has made up: a UUID, a uniqueid of Asterisk, the time in the name of a recording, and
+    # what ends the name of a channel.
+    r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])"
+    r"|(?<![\w.+])[0-9]{9,11}\.[0-9]+(?!\w)"
+    r"|(?<![0-9])20[0-9]{6}-[0-9]{6}(?![0-9])"
+    r"|(?<=\w)-[0-9a-f]{8}(?:;[12])?(?=$|[^\w-])"
+    r")"
+    # A number as people write it, in groups, which a + or a 0 gives away; and any other.
+    r"|(?P<parted>(?:\+|(?<![\w.:+-])0)(?![0-9]{6})(?:[ ./()]|-(?![0-9a-f]{8}(?:;|$))|[0-9]){5,}[0-9])"
+    r"|(?P<run>\+?[0-9]+)"
+)
+
+_NAMES_NAME = re.compile(r"(?:call|connect|cid).*name|cnam|display", re.IGNORECASE)
+"""What PBXs call that in which a caller's name is, beside the clid: CallerIDName, callee_id_name, sip_from_display."""
+
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+class _Known(NamedTuple):
+    """What is to be hidden of one call, in whatever form it stands there.
+
+    ``numbers`` by their cores; those with fewer digits than LEAST are ``short`` and stand by themselves.
+    """
+
+    numbers: Mapping[str, str]
+    short: frozenset[str]
+    names: re.Pattern[str] | None
+
+
+class Masking:
+    """Makes calls and notices that tell no more than ``privacy`` lets them. ``country`` is the PBX's, if it is said.
+
+    What is hidden can't be found again without the key, neither by trying all numbers nor by the call's identity, which
+    is a digest of all of it: it has another one, the same each time.
+    """
+
+    def __init__(self, privacy: Privacy, country: str | None) -> None:
+        self._mask, self._names = privacy.mask, privacy.names
+        self._key = (privacy.key.reveal() if privacy.key else "").encode("utf-8", "replace")
+        self._country = country
+        self._pseudonym = lru_cache(maxsize=8192)(self._made_pseudonym)
+
+    def __call__(self, flat: Flat) -> Flat:
+        extra = texts(flat.extra) if flat.extra else {}
+        said: dict[str, str] = {} if flat.is_notice() else {name: getattr(flat, name) for name in _TEXTS}
+        names = () if self._names else _take_names(said, extra)
+        known = self._known(flat, said, names)
+        clear: dict[str, Any] = {name: self._text(value, known) for name, value in said.items()}
+        if extra:
+            shown = {self._text(name, known): self._text(value, known) for name, value in extra.items()}
+            clear["extra"] = json.dumps(shown, ensure_ascii=False)
+        identity = hmac.digest(self._key, b"identity" + flat.identity, "sha256")[: len(flat.identity)]
+        return flat._replace(identity=identity, **clear)
+
+    def _known(self, flat: Flat, said: Mapping[str, str], names: Sequence[str]) -> _Known:
+        pattern = _pattern(names) if names else None
+        if not self._mask or not said:
+            return _Known({}, frozenset(), pattern)
+        caller = said["clid"].rpartition("<")[2].rstrip("> ")
+        # Who is outside by the PBX's own word is so with any number.
+        outside = [caller, flat.src] if flat.direction == Direction.INBOUND else []
+        outside += [flat.dst] if flat.direction == Direction.OUTBOUND else []
+        numbers: dict[str, str] = {}
+        short = set()
+        for number in {flat.src, flat.dst, caller}:
+            if _NUMBER.fullmatch(number) and (number in outside or is_outside(number, self._country)):
+                digits = core(number, self._country)
+                numbers[digits] = canonical(number, self._country)
+                if len(digits) < LEAST:
+                    short.add(number)
+                    del numbers[digits]
+        return _Known(numbers, frozenset(short), pattern)
+
+    def _text(self, text: str, known: _Known) -> str:
+        if known.names:
+            text = known.names.sub("", text)
+        if not self._mask:
+            return text
+        if not _DIGITS_OF_ONE.search(text):
+            return _RUN.sub(lambda found: self._piece(found, known), text) if known.short else text
+        text = _PIECES.sub(lambda found: self._piece(found, known), text)
+        for digits, number in known.numbers.items():
+            if len(digits) >= PLAIN and digits in text.translate(PARTING):
+                text = _parted(digits).sub(partial(self._parted, number), text)
+        return text
+
+    def _piece(self, found: re.Match[str], known: _Known) -> str:
+        piece = found[0]
+        inside = next((one for one in known.numbers if one in piece), "")
+        if found.lastgroup == "made":
+            # There fewer digits may be so by chance.
+            inside = inside if len(inside) >= PLAIN else ""
+            return self._hidden(piece, piece.find(inside) + len(inside), known.numbers[inside]) if inside else piece
+        if inside:
+            return self._hidden(piece, piece.find(inside) + len(inside), known.numbers[inside])
+        number = piece.translate(PARTING)
+        if number not in known.short and not is_outside(number, self._country):
+            return piece
+        # Where one ends that people have parted nobody knows: all that follows may be its end.
+        at = [at for at, one in enumerate(piece) if one in _DIGITS]
+        end = len(piece) if number == piece else at[:PLAIN][-1] + 1
+        return self._hidden(piece, end, canonical(number, self._country))
+
+    def _parted(self, number: str, found: re.Match[str]) -> str:
+        return self._hidden(found[0], found.end("core") - found.start(), number)
+
+    def _hidden(self, piece: str, end: int, number: str) -> str:
+        """What stands in the place of a piece of a text in which a number ends at ``end``."""
+        if self._mask == PSEUDONYM:
+            return self._pseudonym(number)
+        digits = [at for at in range(end) if piece[at] in _DIGITS]
+        left = digits[-HIDDEN_DIGITS] if len(digits) > HIDDEN_DIGITS else 0
+        return piece[:left] + re.sub("[0-9]", HIDDEN, piece[left:])
+
+    def _made_pseudonym(self, number: str) -> str:
+        made_of = hmac.digest(self._key, b"number" + number.encode(), "sha256")
+        return f"{NOBODYS}{int.from_bytes(made_of[:8], 'big') % 10**12:012}"
+
+
+_DIGITS = "0123456789"
+_DIGITS_OF_ONE = re.compile(rf"[0-9]{{{LEAST}}}|[0-9]{BETWEEN}[0-9]{BETWEEN}[0-9]{BETWEEN}[0-9]{BETWEEN}[0-9]")
+_RUN = re.compile(r"(?P<run>\+?[0-9]+)")
+_NUMBER = re.compile(r"\+?[0-9]{2,}")
+
+
+@lru_cache(maxsize=1024)
+def _parted(digits: str) -> re.Pattern[str]:
+    """These digits, whatever people put between them, with those before and behind that belong to them."""
+    return re.compile(rf"\+?(?:[0-9]{BETWEEN})*?(?P<core>{BETWEEN.join(digits)})[0-9]*")
+
+
+def _take_names(said: dict[str, str], extra: dict[str, str]) -> Sequence[str]:
+    """Takes the names out of where names stand, and returns them."""
+    found = []
+    if clid := said.get("clid"):
+        before, bracket, number = clid.rpartition("<")
+        name = (before if bracket else clid).strip(' "')
+        if bracket or _LETTER.search(name):
+            said["clid"] = bracket + number if bracket else ""
+            found.append(name)
+    for title, value in extra.items():
+        if _NAMES_NAME.search(title) and _LETTER.search(value):
+            extra[title] = ""
+            found.append(value.strip(' "'))
+    # What has no letter is a number, and not to be missing where numbers stand.
+    return [name for name in found if _LETTER.search(name)]
+
+
+def _pattern(names: Sequence[str]) -> re.Pattern[str]:
+    """These wherever they stand; one of a letter or two only as a word of its own."""
+    whole = [re.escape(name) if len(name) > 2 else rf"(?<!\w){re.escape(name)}(?!\w)" for name in names]
+    return re.compile("|".join(sorted(whole, key=len, reverse=True)), re.IGNORECASE)
+
+
+class Masked:
+    """A destination that is told less of each call; in all else it is the ``destination`` that it stands for."""
+
+    def __init__(self, destination: Destination, mask: Masking) -> None:
+        self.name, self.where = destination.name, destination.where
+        self.connections, self.batch = destination.connections, destination.batch
+        self._destination = destination
+        self._mask = mask
+        self.collect, self.doubted, self.wake = destination.collect, destination.doubted, destination.wake
+        self.check, self.clock_off, self.close = destination.check, destination.clock_off, destination.close
+
+    def begin(self, batches: Sequence[Batch]) -> None:
+        self._destination.begin([[(number, self._mask(flat)) for number, flat in batch] for batch in batches])
+
+    def preview(self, record: Record) -> Preview:
+        return self._destination.preview(made(self._mask(flatten(record))))

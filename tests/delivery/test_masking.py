@@ -1,0 +1,194 @@
+"""What a destination is not told stands in no field of what it gets, and what it is told is as it was."""
+
+from dataclasses import replace
+from datetime import UTC
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from humbug_agent.cdr import Direction, Notice
+from humbug_agent.destinations import make_destination, settings_of
+from humbug_agent.destinations.masking import Masked, Masking
+from humbug_agent.destinations.settings import Privacy
+from humbug_agent.flat import Flat, flatten, is_call
+from humbug_agent.ini import Secret, Section
+from humbug_agent.numbers.settings import NumbersSettings
+from tests.kit.calls import call
+from tests.kit.private_calls import COUNTRY, Private, private_calls, told
+
+KEY = Secret("a-key-that-nobody-knows")
+MASKS = ("last 3", "pseudonym")
+
+
+def masking(mask: str = "", *, names: bool = True, country: str | None = COUNTRY, key: Secret = KEY) -> Masking:
+    return Masking(Privacy(mask, names, key), country)
+
+
+def shown(flat: Flat) -> bytes:
+    return repr(flat).encode()
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@settings(max_examples=50)
+@given(private=private_calls())
+def test_neither_a_number_nor_a_name_is_in_any_field(mask: str, private: Private) -> None:
+    flat = flatten(private.cdr)
+    assert told(private, shown(flat))
+    hidden = masking(mask, names=False)(flat)
+    assert is_call(hidden) or "\\" in hidden.extra
+    assert not told(private, shown(hidden)), hidden
+    # What is no text is as it was.
+    kinds = [name for name, value in flat._asdict().items() if not isinstance(value, str | bytes)]
+    assert all(getattr(hidden, name) == getattr(flat, name) for name in [*kinds, "disposition", "direction", "event"])
+
+
+@settings(max_examples=50)
+@given(private_calls())
+def test_without_a_mask_numbers_stay_and_names_go(private: Private) -> None:
+    hidden = masking(names=False)(flatten(private.cdr))
+    assert (hidden.src, hidden.dst) == (private.cdr.src, private.cdr.dst)
+    assert not told(replace(private, numbers=frozenset()), shown(hidden))
+
+
+@settings(max_examples=50)
+@given(private_calls())
+def test_with_names_they_stay_and_numbers_go(private: Private) -> None:
+    hidden = masking("last 3")(flatten(private.cdr))
+    assert all(name in hidden.clid for name in private.names)
+    assert not told(replace(private, names=frozenset()), shown(hidden))
+
+
+@pytest.mark.parametrize(
+    ("text", "last_three"),
+    [
+        ("+49301234567", "+49301234xxx"),
+        ("0049301234567", "0049301234xxx"),
+        ("0301234567", "0301234xxx"),
+        ("2125551234", "2125551xxx"),
+        ("SIP/trunk/0441234567-0000000e", "SIP/trunk/0441234xxx-0000000e"),
+        ("Local/0441234567@ctx-00000012;2", "Local/0441234xxx@ctx-00000012;2"),
+        ("call +41 44 123 45 67", "call +41 44 xxx xx xx"),
+        # No outside numbers.
+        ("101", "101"),
+        ("204512", "204512"),
+        ("*97", "*97"),
+        ("PJSIP/101-00000012", "PJSIP/101-00000012"),
+        ("1795193882.12", "1795193882.12"),
+        ("3f2504e0-4f89-11d3-9a0c-030512345678", "3f2504e0-4f89-11d3-9a0c-030512345678"),
+        ("192.168.1.100", "192.168.1.100"),
+        ("2026-01-15 12:00:00", "2026-01-15 12:00:00"),
+        ("20260115-120000", "20260115-120000"),
+        ("1700000000123456", "1700000000123456"),
+        ("PJSIP/204,12", "PJSIP/204,12"),
+        ("", ""),
+    ],
+)
+def test_what_is_an_outside_number_and_what_is_none(text: str, last_three: str) -> None:
+    flat = flatten(call(1, dst="101", clid="", userfield=text, extra={"a": text}))
+    hidden = masking("last 3", country=None)(flat)
+    assert hidden.userfield == last_three
+    assert hidden == flat._replace(
+        identity=hidden.identity,
+        userfield=last_three,
+        extra=flat.extra.replace(text, last_three) if text else flat.extra,
+    )
+
+
+def test_by_the_direction_a_short_number_is_an_outside_one() -> None:
+    said = {"src": "4711", "dst": "4712", "clid": '"A" <4711>', "lastdata": "SIP/4711&SIP/4712&SIP/47123", "extra": {}}
+    for direction, wanted in (
+        (Direction.INBOUND, ("4xxx", "4712", '"A" <4xxx>', "SIP/4xxx&SIP/4712&SIP/47123")),
+        (Direction.OUTBOUND, ("4711", "4xxx", '"A" <4711>', "SIP/4711&SIP/4xxx&SIP/47123")),
+        (Direction.INTERNAL, ("4711", "4712", '"A" <4711>', "SIP/4711&SIP/4712&SIP/47123")),
+    ):
+        hidden = masking("last 3")(flatten(call(1, direction=direction, **said)))
+        assert (hidden.src, hidden.dst, hidden.clid, hidden.lastdata) == wanted
+
+
+def test_a_pseudonym_is_the_same_for_each_form_and_another_for_another_number_or_key() -> None:
+    def pseudonym(src: str, **changed: object) -> str:
+        return masking("pseudonym", **changed)(flatten(call(1, src=src, clid=""))).src  # type: ignore[arg-type]
+
+    one = pseudonym("+49301234567")
+    assert one.startswith("+999")
+    assert one[1:].isdigit()
+    assert len(one) == 16
+    assert {pseudonym(form) for form in ("0049301234567", "0301234567", "49301234567")} == {one}
+    assert pseudonym("0049301234567", country=None) == pseudonym("+49301234567", country=None) == one
+    assert (
+        len({one, pseudonym("+49301234568"), pseudonym("+41301234567"), pseudonym("+49301234567", key=Secret("x"))})
+        == 4
+    )
+
+
+def test_an_id_tells_nothing_of_what_is_hidden() -> None:
+    """Ours is a digest of the whole call: of one of which three digits are hidden, it would tell them."""
+    flat = flatten(call(1))
+    one, again, other = masking("last 3")(flat), masking("last 3")(flat), masking("last 3", key=Secret("x"))(flat)
+    assert one.identity == again.identity
+    assert len({flat.identity, one.identity, other.identity}) == 3
+    assert masking(names=False)(flat).identity != flat.identity
+
+
+def test_of_a_notice_it_is_the_same() -> None:
+    fields = {"CallerIDName": "Zoë Quendler", "Note": "Zoë Quendler, 0301234567", "Channel": "SIP/0301234567-0000000e"}
+    notice = Notice(identity=bytes(16), event="Alarm", at=call(1).start, fields=fields)
+    hidden = masking("last 3", names=False)(flatten(notice))
+    assert hidden.extra == '{"CallerIDName": "", "Note": ", 0301234xxx", "Channel": "SIP/0301234xxx-0000000e"}'
+    assert hidden.event == "Alarm"
+
+
+@pytest.mark.parametrize(
+    ("clid", "left"),
+    [
+        ('"Anna" <101>', "<101>"),
+        ("Anna <101>", "<101>"),
+        ("Anna", ""),
+        ("101", "101"),
+        ('"101" <101>', "<101>"),
+        ('"An <na" <101>', "<101>"),
+        ("", ""),
+    ],
+)
+def test_of_a_clid_the_number_is_left(clid: str, left: str) -> None:
+    assert masking(names=False)(flatten(call(1, src="101", clid=clid))).clid == left
+
+
+@given(st.text(max_size=30), st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=3))
+def test_whatever_a_call_says_it_can_be_hidden(text: str, extra: dict[str, str]) -> None:
+    cdr = call(1, clid=text, userfield=text, lastdata=text, extra=extra)
+    for mask in MASKS:
+        masking(mask, names=False)(flatten(cdr))
+
+
+def test_nothing_stands_between_a_destination_and_what_is_all_told() -> None:
+    said = {"api_key": "x"}
+    for more, wrapped in (({}, False), ({"names": "no", "mask_key": KEY.reveal()}, True)):
+        one = settings_of("humbug").read("x", Section("x", said | more, []))
+        made = make_destination(one, UTC, NumbersSettings(None, 9, ""))
+        assert isinstance(made, Masked) is wrapped
+        made.close()
+
+
+@pytest.mark.parametrize("kind", ["humbug", "webhook", "postgresql", "nats"])
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"mask": "last 3"}, "mask_key: must be given with mask"),
+        ({"names": "no"}, "mask_key: must be given with mask"),
+        ({"mask": "last 4", "mask_key": KEY.reveal()}, "mask: 'last 4' is not one of no, last 3, pseudonym"),
+        ({"mask": "pseudonym", "mask_key": "too-short"}, "mask_key: has fewer than 16 characters"),
+        ({"mask": "pseudonym", "mask_key_file": "/nowhere"}, "mask_key_file: the file that is set can't be read"),
+        ({"mask": "no", "names": "yes"}, ""),
+    ],
+)
+def test_mistakes(kind: str, given: dict[str, str], wrong: str) -> None:
+    mistakes: list[str] = []
+    settings_of(kind).read(
+        "x", Section("x", {"url": "nats://x" if kind == "nats" else "http://x", "api_key": "k"} | given, mistakes)
+    )
+    mistakes = [one for one in mistakes if "mask" in one]
+    assert len(mistakes) == bool(wrong)
+    assert wrong in "".join(mistakes)
+    assert "too-short" not in "".join(mistakes)
