@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.board.settings import QueuesSettings, Thresholds
-from humbug_agent.destinations import DESTINATIONS, make_destination
+from humbug_agent.destinations import DESTINATIONS, make_destination, own_key
 from humbug_agent.destinations import settings_of as destination_settings
 from humbug_agent.destinations.contract import Destination
 from humbug_agent.destinations.settings import DestinationSettings
@@ -77,7 +77,18 @@ class Config:
 
     def make_destinations(self) -> list[Destination]:
         """A destination for each [destination NAME], in their order; making one opens nothing."""
-        return [make_destination(one, self.agent.timezone, self.numbers) for one in self.destinations]
+        own = self.own_key
+        return [make_destination(one, self.agent.timezone, self.numbers, own) for one in self.destinations]
+
+    @property
+    def own_key(self) -> Path:
+        """The file with the host's key, for destinations that hide something and have no other."""
+        return self.agent.outbox.with_name(own_key.NAME)
+
+    def make_own_key(self) -> None:
+        """Where a destination needs it, and there is none. Raises OSError."""
+        if any(one.privacy.hides and not one.privacy.key for one in self.destinations):
+            own_key.make(self.own_key)
 
 
 def system_timezone() -> tzinfo:

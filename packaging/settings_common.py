@@ -82,9 +82,11 @@ COMMON: Mapping[str, Words] = {
     "names": Words("no", "`no` leaves out callers' names ([more](destinations.md#what-a-destination-is-not-told))."),
     "mask_key": Words(
         "a-long-random-word-of-your-own",
-        "Pseudonyms are made with it, and the ids of calls of which something is hidden: `mask` and `names = no` need "
-        "it. `openssl rand -hex 32` makes one. With another one, the same number and the same call get others.",
+        "Pseudonyms are made with it, and the ids of calls of which something is hidden. Change it where several PBXs "
+        "are to have the same pseudonyms: `openssl rand -hex 32` makes one. With another one, the same number and the "
+        "same call get others.",
         may="a secret of 16 characters or more",
+        default="one that the daemon makes, `mask-key` beside the outbox",
     ),
     "target": Words(
         "80",

@@ -177,12 +177,12 @@ def test_delivery_knows_no_destination_in_particular() -> None:
 def test_a_destination_loads_what_it_needs_where_something_is_sent_there() -> None:
     """Who has none of that type has not installed it; and who has is to have no more than the rest of it costs."""
     script = (
-        "import sys; from datetime import UTC; from humbug_agent import destinations as d; from humbug_agent.ini "
-        "import Section; from humbug_agent.numbers.settings import NumbersSettings as N\n"
+        "import sys; from datetime import UTC; from pathlib import Path; from humbug_agent import destinations as d\n"
+        "from humbug_agent.ini import Section; from humbug_agent.numbers.settings import NumbersSettings as N\n"
         "given = {'webhook': {'url': 'http://localhost/'}, 'humbug': {'api_key': 'x'}}\n"
         "for kind in d.DESTINATIONS:\n"
         "    said = d.settings_of(kind).read('x', Section('x', given.get(kind, {}), []))\n"
-        "    d.make_destination(said, UTC, N(None, 9, ''))\n"
+        "    d.make_destination(said, UTC, N(None, 9, ''), Path('mask-key'))\n"
         "print(*sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()

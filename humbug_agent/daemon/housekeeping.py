@@ -70,6 +70,12 @@ def prepare(config: Config, damage: str = "", *, briefly: bool = False) -> None:
                     name,
                 )
     try:
+        config.make_own_key()
+    except OSError as error:
+        raise schema.OutboxError(
+            f"{config.own_key}: {error.strerror}; there the daemon keeps the key of what mask and names hide"
+        ) from error
+    try:
         bring_in(config)
     except schema.OutboxDamaged:
         raise

@@ -31,12 +31,17 @@ def sample_of(kind: str) -> str:
     return (Path(__file__).parent / where / "sample.ini").read_text("utf-8")
 
 
-def make_destination(settings: DestinationSettings, zone: tzinfo, numbers: NumbersSettings) -> Destination:
-    """The destination that ``settings`` describe; making one opens nothing. ``zone`` is [agent] timezone."""
+def make_destination(
+    settings: DestinationSettings, zone: tzinfo, numbers: NumbersSettings, own_key: Path
+) -> Destination:
+    """The destination that ``settings`` describe; making one opens nothing. ``zone`` is [agent] timezone.
+
+    ``own_key`` is the file with the host's key, for one that hides something and has no other.
+    """
     folder, _, name = DESTINATIONS[settings.type].partition(":")
     destination: Destination = resolve_name(f"{__name__}.{folder}.destination:{name}")(settings, zone, numbers)
     if not settings.privacy.hides:
         return destination
     from humbug_agent.destinations.masking import Masked, Masking
 
-    return Masked(destination, Masking(settings.privacy, numbers.country))
+    return Masked(destination, Masking(settings.privacy, numbers.country, own_key))

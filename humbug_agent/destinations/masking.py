@@ -7,10 +7,12 @@ import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from humbug_agent.cdr import Direction, Record
+from humbug_agent.destinations import own_key
 from humbug_agent.destinations.contract import Batch, Destination, Preview
 from humbug_agent.destinations.settings import PSEUDONYM, Privacy
 from humbug_agent.flat import Flat, flatten, made, texts
@@ -62,14 +64,19 @@ class Masking:
     """Makes calls and notices that tell no more than ``privacy`` lets them. ``country`` is the PBX's, if it is said.
 
     What is hidden can't be found again without the key, neither by trying all numbers nor by the call's identity, which
-    is a digest of all of it: it has another one, the same each time.
+    is a digest of all of it: it has another one, the same each time. ``own`` is where the host's key is, for whom there
+    is no other. Raises OSError where that can't be read.
     """
 
-    def __init__(self, privacy: Privacy, country: str | None) -> None:
+    def __init__(self, privacy: Privacy, country: str | None, own: Path) -> None:
         self._mask, self._names = privacy.mask, privacy.names
-        self._key = (privacy.key.reveal() if privacy.key else "").encode("utf-8", "replace")
+        self._said, self._own = privacy.key, own
         self._country = country
         self._pseudonym = lru_cache(maxsize=8192)(self._made_pseudonym)
+
+    @cached_property
+    def _key(self) -> bytes:
+        return (self._said.reveal() if self._said else own_key.read(self._own)).encode("utf-8", "replace")
 
     def __call__(self, flat: Flat) -> Flat:
         extra = texts(flat.extra) if flat.extra else {}

@@ -16,6 +16,7 @@ class Privacy:
     """What a destination is told of the people who telephone.
 
     ``mask`` is how outside numbers are hidden, blank where they are not; ``names``: whether callers' names are told.
+    Without a ``key`` the host's own is used (own_key.py).
     """
 
     mask: str = ""
@@ -32,12 +33,6 @@ class Privacy:
         names, key = section.flag("names", True), section.secret("mask_key")
         if key and len(key.reveal()) < SHORTEST_KEY:
             section.wrong("mask_key", f"has fewer than {SHORTEST_KEY} characters, which can be guessed")
-        if (mask or not names) and not key and not section.text("mask_key_file"):
-            section.wrong(
-                "mask_key",
-                "must be given with mask and with names = no: from a call's id, which is a digest of it, whoever gets "
-                "the rest could compute what is hidden. openssl rand -hex 32 makes a key",
-            )
         return cls(mask, names, key)
 
 

@@ -2,18 +2,22 @@
 
 from dataclasses import replace
 from datetime import UTC
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import Direction, Notice
-from humbug_agent.destinations import make_destination, settings_of
+from humbug_agent.config import load
+from humbug_agent.daemon import housekeeping
+from humbug_agent.destinations import make_destination, own_key, settings_of
 from humbug_agent.destinations.masking import Masked, Masking
 from humbug_agent.destinations.settings import Privacy
 from humbug_agent.flat import Flat, flatten, is_call
 from humbug_agent.ini import Secret, Section
 from humbug_agent.numbers.settings import NumbersSettings
+from humbug_agent.outbox.schema import OutboxError
 from tests.kit.calls import call
 from tests.kit.private_calls import COUNTRY, Private, private_calls, told
 
@@ -22,7 +26,7 @@ MASKS = ("last 3", "pseudonym")
 
 
 def masking(mask: str = "", *, names: bool = True, country: str | None = COUNTRY, key: Secret = KEY) -> Masking:
-    return Masking(Privacy(mask, names, key), country)
+    return Masking(Privacy(mask, names, key), country, Path("not-asked-for"))
 
 
 def shown(flat: Flat) -> bytes:
@@ -166,7 +170,7 @@ def test_nothing_stands_between_a_destination_and_what_is_all_told() -> None:
     said = {"api_key": "x"}
     for more, wrapped in (({}, False), ({"names": "no", "mask_key": KEY.reveal()}, True)):
         one = settings_of("humbug").read("x", Section("x", said | more, []))
-        made = make_destination(one, UTC, NumbersSettings(None, 9, ""))
+        made = make_destination(one, UTC, NumbersSettings(None, 9, ""), Path("not-asked-for"))
         assert isinstance(made, Masked) is wrapped
         made.close()
 
@@ -175,8 +179,8 @@ def test_nothing_stands_between_a_destination_and_what_is_all_told() -> None:
 @pytest.mark.parametrize(
     ("given", "wrong"),
     [
-        ({"mask": "last 3"}, "mask_key: must be given with mask"),
-        ({"names": "no"}, "mask_key: must be given with mask"),
+        ({"mask": "last 3"}, ""),
+        ({"names": "no"}, ""),
         ({"mask": "last 4", "mask_key": KEY.reveal()}, "mask: 'last 4' is not one of no, last 3, pseudonym"),
         ({"mask": "pseudonym", "mask_key": "too-short"}, "mask_key: has fewer than 16 characters"),
         ({"mask": "pseudonym", "mask_key_file": "/nowhere"}, "mask_key_file: the file that is set can't be read"),
@@ -192,3 +196,37 @@ def test_mistakes(kind: str, given: dict[str, str], wrong: str) -> None:
     assert len(mistakes) == bool(wrong)
     assert wrong in "".join(mistakes)
     assert "too-short" not in "".join(mistakes)
+
+
+def test_without_a_key_of_its_own_there_is_one_that_stays(tmp_path: Path) -> None:
+    path = tmp_path / own_key.NAME
+    flat = flatten(call(1, src="+41441234567"))
+    privacy = Privacy("pseudonym")
+    # What is shown before the daemon's first start leaves nothing behind.
+    assert Masking(privacy, None, path)(flat).src.startswith("+999")
+    assert not path.exists()
+    own_key.make(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = Masking(privacy, None, path)(flat)
+    own_key.make(path)
+    assert Masking(privacy, None, path)(flat) == before != flat
+    assert [one.name for one in tmp_path.iterdir()] == [own_key.NAME]
+    own_key.make(tmp_path / "another")
+    assert Masking(privacy, None, tmp_path / "another")(flat).src != before.src
+
+
+@pytest.mark.parametrize("said", ["mask = last 3", "names = no"])
+def test_the_daemon_makes_the_hosts_key(tmp_path: Path, said: str) -> None:
+    ini = tmp_path / "agent.ini"
+    ini.touch(0o600)
+    ini.write_text(
+        f"[agent]\noutbox = {tmp_path}/outbox.db\n[source csv]\ntype = asterisk_csv\npath = {tmp_path}/Master.csv\n"
+        f"[destination x]\ntype = humbug\napi_key = x\nurl = http://localhost:1/\n{said}\n"
+    )
+    config = load(ini)
+    housekeeping.prepare(config)
+    assert config.own_key.exists()
+    config.own_key.unlink()
+    (tmp_path / f".{own_key.NAME}").mkdir()
+    with pytest.raises(OutboxError, match=r"mask-key: Is a directory; there the daemon keeps the key"):
+        housekeeping.prepare(config)

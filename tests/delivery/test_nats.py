@@ -50,7 +50,7 @@ def made(server: NatsServer, **changes: str) -> Destination:
     section = Section("destination there", values | {"timeout": "3"} | changes, found)
     settings = settings_of("nats").read("there", section)
     assert not found
-    return make_destination(settings, UTC, NumbersSettings(None, 9, ""))
+    return make_destination(settings, UTC, NumbersSettings(None, 9, ""), Path("not-asked-for"))
 
 
 def sent(destination: Destination, record: CDR | Notice) -> Outcome:

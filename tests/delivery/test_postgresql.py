@@ -48,7 +48,7 @@ def made(server: PostgresqlServer, **changes: str) -> Destination:
     found: list[str] = []
     settings = settings_of("postgresql").read("there", Section("destination there", values | changes, found))
     assert not found
-    return make_destination(settings, START.tzinfo, NumbersSettings(None, 9, ""))  # type: ignore[arg-type]
+    return make_destination(settings, START.tzinfo, NumbersSettings(None, 9, ""), Path("not-asked-for"))  # type: ignore[arg-type]
 
 
 def sent(destination: Destination, *records: CDR | Notice) -> list[Outcome]:
