@@ -51,6 +51,8 @@ class Ask(Enum):
 
     STOP = auto()
     RELOAD = auto()
+    LOOK = auto()
+    """At what a thread has come to. It asks nothing of another Agent than that thread's."""
 
 
 def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Config], None]) -> None:
@@ -183,6 +185,7 @@ class Agent:
         self._config = config
         self._asked = asked
         self._kept = kept
+        self._is_to_stop = False
         self._stops: dict[str, Stop] = {}
         self._hanging: list[str] = []
         self._broken: list[str] = []
@@ -212,7 +215,7 @@ class Agent:
                     put_back(held)
         if self._broken:
             raise AgentError(self._broken[0])
-        if self._damages:
+        if self._damages and not self._is_to_stop:
             raise self._damages[0]
         return after
 
@@ -284,10 +287,6 @@ class Agent:
                 outbox.report(part, "starting")
             taken.write_down(outbox, self._taken)
 
-    def stop(self) -> None:
-        """End `run` soon. Any thread may call it."""
-        self._asked.put(Ask.STOP)
-
     def _thread(self, name: str, work: Callable[[Stop], None]) -> threading.Thread:
         stop = self._stops[name] = Stop()
 
@@ -296,7 +295,7 @@ class Agent:
                 work(stop)
             except OutboxDamaged as error:
                 self._damages.append(error)
-                self.stop()
+                self._asked.put(Ask.LOOK)
             except Exception as error:
                 log.exception("%s: stopped by a fault of this program", name)
                 self._fail(f"{name}: {type(error).__name__}: {error}")
@@ -305,7 +304,7 @@ class Agent:
 
     def _fail(self, reason: str) -> None:
         self._broken.append(reason)
-        self.stop()
+        self._asked.put(Ask.LOOK)
 
     def _watch_over(self, file: Held) -> Config | None:
         """Tells systemd that all is alive, and looks after the outbox, until it is asked to stop.
@@ -315,6 +314,8 @@ class Agent:
         next_look = time.monotonic() + LOOK_SECONDS
         sayings = Sayings(to(log))
         while Ask.STOP not in (asked := next_asked(self._asked)):
+            if self._damages or self._broken:
+                return None
             if not self._something_hangs():
                 notify("WATCHDOG=1")
             if Ask.RELOAD in asked:
@@ -341,6 +342,7 @@ class Agent:
             except OutboxError as error:
                 # Ending now would forget which calls were sent and could not be marked.
                 sayings.say("outbox", logging.ERROR, str(error), kind=str(error))
+        self._is_to_stop = True
         return None
 
     def _something_hangs(self) -> bool:
