@@ -51,6 +51,8 @@ class Ask(Enum):
 
     STOP = auto()
     RELOAD = auto()
+    LOOK = auto()
+    """At what a thread has come to. It asks nothing of another Agent than that thread's."""
 
 
 def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Config], None]) -> None:
@@ -61,18 +63,20 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
     held, kept = ExitStack(), Kept()
     lock = held.enter_context(locked(config.agent.outbox, config.path))
     damages: list[float] = []
-    damage, first, doubted = "", True, False
+    damage, trouble, first, doubted = "", "", True, False
     try:
         while True:
             try:
                 if first:
                     prepare(config, briefly=True)
-                elif not _prepared(config, asked, damage, briefly=not doubted):
+                elif not _prepared(config, asked, damage, trouble, briefly=not doubted):
                     return
-                damage, first, doubted = "", False, False
-                after = Agent(config, asked, kept).run()
+                damage, doubted = "", False
+                agent = Agent(config, asked, kept)
+                after = agent.run()
+                trouble, first = "", False
             except OutboxDamaged as error:
-                after, damage, first, doubted = config, error.found, False, True
+                after, damage, trouble, first, doubted = config, error.found, "", False, True
                 damages = [at for at in damages if time.monotonic() - at < 3600] + [time.monotonic()]
                 if len(damages) > DAMAGES_AN_HOUR:
                     raise AgentError(
@@ -86,6 +90,10 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
                         error.found,
                     )
                     damage = ""
+            except OutboxError as error:
+                if first or agent.has_begun:
+                    raise
+                after, trouble = config, str(error)
             if after is None:
                 return
             if after.agent.outbox != config.agent.outbox or not lock.is_there():
@@ -101,31 +109,33 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
         held.close()
 
 
-def _prepared(config: Config, asked: SimpleQueue[Ask], damage: str, *, briefly: bool) -> bool:
+def _prepared(config: Config, asked: SimpleQueue[Ask], damage: str, trouble: str, *, briefly: bool) -> bool:
     """The outbox for the next Agent, as soon as its disk lets it be. False: asked to stop before that.
 
-    The first Agent needn't wait: systemd tries it again. To end later would cut what is connected. Raises
-    OutboxDamaged.
+    ``trouble`` is why the last one could not begin. The first Agent needn't wait: systemd tries it again. To end later
+    would cut what is connected. Raises OutboxDamaged.
     """
-    trouble, reload = "", False
+    said, reload = "", False
     while True:
+        if trouble:
+            if trouble != said:
+                said = trouble
+                log.error("%s. Trying again", trouble)
+            notify("WATCHDOG=1")
+            asks = next_asked(asked)
+            if Ask.STOP in asks:
+                return False
+            reload = reload or Ask.RELOAD in asks
         try:
             prepare(config, damage, briefly=briefly)
         except OutboxDamaged:
             raise
         except OutboxError as error:
-            if str(error) != trouble:
-                trouble = str(error)
-                log.error("%s. Trying again", trouble)
+            trouble = str(error)
         else:
             if reload:
                 asked.put(Ask.RELOAD)
             return True
-        notify("WATCHDOG=1")
-        asks = next_asked(asked)
-        if Ask.STOP in asks:
-            return False
-        reload = reload or Ask.RELOAD in asks
 
 
 def next_asked(asked: SimpleQueue[Ask]) -> set[Ask]:
@@ -166,13 +176,16 @@ def put_back(held: Outbox) -> None:
 class Agent:
     """The daemon, for one reading of agent.ini; whoever runs it has the outbox locked, and prepared.
 
-    ``asked`` outlives it: what is asked between two agents is for the next one. So does what is ``kept``.
+    ``asked`` outlives it: what is asked between two agents is for the next one. So does what is ``kept``. Until it
+    ``has_begun`` it has taken nothing of that, and another one may try.
     """
 
     def __init__(self, config: Config, asked: SimpleQueue[Ask], kept: Kept) -> None:
+        self.has_begun = False
         self._config = config
         self._asked = asked
         self._kept = kept
+        self._is_to_stop = False
         self._stops: dict[str, Stop] = {}
         self._hanging: list[str] = []
         self._broken: list[str] = []
@@ -202,13 +215,15 @@ class Agent:
                     put_back(held)
         if self._broken:
             raise AgentError(self._broken[0])
-        if self._damages:
+        if self._damages and not self._is_to_stop:
             raise self._damages[0]
         return after
 
     def _work(self, file: Held) -> Config | None:
         """Runs a thread for each part until it is asked to stop, and ends them all. Returns what `run` does."""
         path, after = self._config.agent.outbox, None
+        self._write_down()
+        self.has_begun = True
         deliveries = [Delivery(destination) for destination in self._config.make_destinations()]
         names, connect = [delivery.name for delivery in deliveries], partial(Outbox, path)
         flood = Flood()
@@ -226,7 +241,6 @@ class Agent:
         for source in sources:
             supervisor = Supervisor(source, path, max_bytes(self._config), wake, self._gaps.outage)
             threads.append(self._thread(f"source {source.name}", partial(supervisor.run, names)))
-        self._write_down([thread.name for thread in threads])
         threads.append(self._thread("look through the outbox", partial(look_through, path)))
         threads.append(self._thread("house-keeping", partial(keep_house_always, self._config)))
         served = Served(self._config, sources, deliveries, self._kept)
@@ -264,16 +278,14 @@ class Agent:
         """
         return self._gaps.deaf(source) or served.lacks_right(source)
 
-    def _write_down(self, parts: Sequence[str]) -> None:
+    def _write_down(self) -> None:
         """What is read and delivered to from now on, for whoever asks. Raises OutboxError."""
+        destinations, sources = self._config.destinations, self._config.sources
+        parts = [*(f"destination {one.name}" for one in destinations), *(f"source {one.name}" for one in sources)]
         with Outbox(self._config.agent.outbox) as outbox:
             for part in [*parts, *served_parts(self._config)]:
                 outbox.report(part, "starting")
             taken.write_down(outbox, self._taken)
-
-    def stop(self) -> None:
-        """End `run` soon. Any thread may call it."""
-        self._asked.put(Ask.STOP)
 
     def _thread(self, name: str, work: Callable[[Stop], None]) -> threading.Thread:
         stop = self._stops[name] = Stop()
@@ -283,7 +295,7 @@ class Agent:
                 work(stop)
             except OutboxDamaged as error:
                 self._damages.append(error)
-                self.stop()
+                self._asked.put(Ask.LOOK)
             except Exception as error:
                 log.exception("%s: stopped by a fault of this program", name)
                 self._fail(f"{name}: {type(error).__name__}: {error}")
@@ -292,7 +304,7 @@ class Agent:
 
     def _fail(self, reason: str) -> None:
         self._broken.append(reason)
-        self.stop()
+        self._asked.put(Ask.LOOK)
 
     def _watch_over(self, file: Held) -> Config | None:
         """Tells systemd that all is alive, and looks after the outbox, until it is asked to stop.
@@ -302,6 +314,8 @@ class Agent:
         next_look = time.monotonic() + LOOK_SECONDS
         sayings = Sayings(to(log))
         while Ask.STOP not in (asked := next_asked(self._asked)):
+            if self._damages or self._broken:
+                return None
             if not self._something_hangs():
                 notify("WATCHDOG=1")
             if Ask.RELOAD in asked:
@@ -328,6 +342,7 @@ class Agent:
             except OutboxError as error:
                 # Ending now would forget which calls were sent and could not be marked.
                 sayings.say("outbox", logging.ERROR, str(error), kind=str(error))
+        self._is_to_stop = True
         return None
 
     def _something_hangs(self) -> bool:

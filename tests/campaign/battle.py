@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,13 +84,17 @@ def drain(there: Field) -> None:
     """A kind receiver, and an agent that may live: until nothing waits and nothing is unread."""
     there.receiver.listen(True)
     there.receiver.be(KIND)
-    agent = there.agent
-    agent.start()
-    there.receiver.await_request(agent.life, 3)
-    received, deadline = 0, time.monotonic() + DRAIN_SECONDS
-    while (now := there.received()) < len(there.master.written) and time.monotonic() < deadline:
-        if now > received:
-            received, deadline = now, time.monotonic() + DRAIN_SECONDS
+    there.agent.start()
+    there.receiver.await_request(there.agent.life, 3)
+    let_arrive(there.agent, there.received, len(there.master.written))
+
+
+def let_arrive(agent: Mortal, received: Callable[[], int], calls: int) -> None:
+    """An agent that has begun, and that nothing hinders any more: until so many calls have come, or none comes."""
+    before, deadline = 0, time.monotonic() + DRAIN_SECONDS
+    while (now := received()) < calls and time.monotonic() < deadline:
+        if now > before:
+            before, deadline = now, time.monotonic() + DRAIN_SECONDS
         # What was put off for its failures need not be waited for.
         agent.ask("outbox", "replay", "--state", "waiting")
         assert agent.live(1.0) is None, agent.tail()
@@ -99,41 +103,52 @@ def drain(there: Field) -> None:
 
 def tell(receiver: RudeReceiver, agent: Mortal, *, calls: int, lost: int, again: Doubled, **more: object) -> None:
     """Print how it went; seeds.py makes a table of such lines."""
-    deeds, test = receiver.deeds(), os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].partition(" (")[0]
+    deeds = receiver.deeds()
     found = {
-        "test": test,
-        "calls": calls,
-        "lost": lost,
-        "killed": len(agent.killed),
-        "lives": agent.life,
         "requests": len(receiver.requests),
         "answered badly": sum(deeds.values()) - deeds["take"] - deeds["slow"],
         "repeated": again.repeats,
         "repeated for no reason": len(again.wrong),
         **more,
     }
-    print(json.dumps(found), dict(deeds), f"connections {len(receiver.connections)}, refusals {receiver.refusals}")
+    tell_of(agent, calls=calls, lost=lost, **found)
+    print(dict(deeds), f"connections {len(receiver.connections)}, refusals {receiver.refusals}")
+
+
+def tell_of(agent: Mortal, **found: object) -> None:
+    test = os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].partition(" (")[0]
+    print(json.dumps({"test": test, "killed": len(agent.killed), "lives": agent.life, **found}))
 
 
 def check_end(there: Field, verdict: Verdict) -> None:
     """What a campaign must end with, after SIGTERM."""
-    agent = there.agent
-    found = agent.ask("status")
-    states = Counter(entry["state"] for entry in agent.ask("outbox", "list"))
-    again, deeds = verdict.doubled, there.receiver.deeds()
+    agent, calls = there.agent, len(there.master.written)
     files = there.master.rotations + 1
-    tell(there.receiver, agent, calls=len(there.master.written), lost=len(verdict.missing), again=again, files=files)
-    assert "Traceback" not in agent.log(), agent.tail()
-    assert "damaged" not in agent.log(), agent.tail()
+    tell(there.receiver, agent, calls=calls, lost=len(verdict.missing), again=verdict.doubled, files=files)
+    check_verdict(there.receiver, agent, verdict)
+    check_agent(agent, calls)
+
+
+def check_verdict(receiver: RudeReceiver, agent: Mortal, verdict: Verdict, batch: int = 1) -> None:
+    """With so many calls at most in one request."""
+    again, deeds = verdict.doubled, receiver.deeds()
     assert verdict.missing == [], agent.tail()
     assert verdict.surplus == [], agent.tail()
     assert again.wrong == [], "\n".join(again.wrong)
-    assert max(again.by_kill.values(), default=0) <= CONNECTIONS
+    assert max(again.by_kill.values(), default=0) <= CONNECTIONS * batch
     lost = sum(deeds[did] for did in LOSING)
-    assert again.in_doubt <= lost + len(agent.killed) * CONNECTIONS
+    assert again.in_doubt <= (lost + len(agent.killed) * CONNECTIONS) * batch
+
+
+def check_agent(agent: Mortal, calls: int) -> None:
+    """What it has of so many calls, all of them sent, once it has ended."""
+    found = agent.ask("status")
+    states = Counter(entry["state"] for entry in agent.ask("outbox", "list"))
+    assert "Traceback" not in agent.log(), agent.tail()
+    assert "damaged" not in agent.log(), agent.tail()
     assert found["rejects"] == 0
-    assert found["calls"] == len(there.master.written)
-    assert states == {"sent": len(there.master.written)}
+    assert found["calls"] == calls
+    assert states == {"sent": calls}
     assert agent.integrity() == "ok"
 
 

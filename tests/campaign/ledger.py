@@ -60,8 +60,8 @@ def doubled(
     last = {id(connection.requests[-1]) for connection in receiver.connections if connection.requests}
     accepted = defaultdict(list)
     for request in receiver.requests:
-        if request.accepted:
-            accepted[request.key].append(request)
+        for key in request.keys:
+            accepted[key].append(request)
     repeats, by_cut, by_socket, wrong, by_kill = 0, 0, 0, [], Counter[int]()
     for key, arrivals in accepted.items():
         repeats += len(arrivals) - 1

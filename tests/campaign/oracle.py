@@ -4,6 +4,7 @@ Source of the format: the vendor's page. The parameters are form-encoded; with `
 ``name=value&`` each, XORed with the repeating key, two hex digits a byte.
 """
 
+from collections.abc import Mapping
 from itertools import cycle
 from urllib.parse import parse_qsl, unquote
 
@@ -23,8 +24,9 @@ class Oracle:
         self._api_key = api_key
         self._encryption_key = encryption_key.encode()
 
-    def take(self, key: str, body: bytes) -> None:
-        """Keep the call of this request. Raises ValueError when it is none, or another one than came by this key."""
+    def take(self, headers: Mapping[str, str], body: bytes) -> tuple[str]:
+        """Keep the call of this request; its key. Raises ValueError when it is none, or was another one before."""
+        key = headers["idempotency-key"]
         form = dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict"))
         call = self._decoded(form) if self._encryption_key else form
         if (call["gateway"], form["gateway"]) != (self._api_key, self._api_key):
@@ -35,6 +37,7 @@ class Oracle:
         if self.calls.setdefault(key, fields) != fields:
             raise ValueError(f"{key} was {self.calls[key]}, and is now {fields}")
         self.arrivals += 1
+        return (key,)
 
     def _decoded(self, form: dict[str, str]) -> dict[str, str]:
         mixed = bytes.fromhex(form["data"])

@@ -11,11 +11,9 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
-
-from tests.campaign.oracle import Oracle
+from typing import Any, Protocol, Self
 
 KIND = {"take": 1.0}
 REFUSED = {"400": 1.0}
@@ -45,16 +43,15 @@ _LARGE = 2 * 2**20
 
 @dataclass(slots=True)
 class Request:
-    """``accepted``: the receiver keeps the call. ``told``: the status line went to the agent as a whole, then."""
+    """``keys``: the calls that the receiver kept of it. ``told``: the status line went to the agent wholly, then."""
 
     number: int
     life: int
     connection: int
     index: int
-    key: str
     did: str
     at: float
-    accepted: bool = False
+    keys: Sequence[str] = ()
     told: float | None = None
 
 
@@ -64,13 +61,24 @@ class Connection:
     requests: list[Request] = field(default_factory=list)
 
 
+class Keeps(Protocol):
+    """Whoever reads requests: ``calls`` by their keys, and in ``arrivals`` how many came, repeats among them."""
+
+    calls: dict[str, dict[str, str]]
+    arrivals: int
+
+    def take(self, headers: Mapping[str, str], body: bytes) -> Sequence[str]:
+        """Keep the calls in it; their keys. Raises ValueError or KeyError where that can't be right."""
+        ...
+
+
 class RudeReceiver:
     """Keeps the calls in ``oracle``. On a free port of loopback for as long as a ``with`` block.
 
     `be` changes its manners at any time.
     """
 
-    def __init__(self, oracle: Oracle, seed: int) -> None:
+    def __init__(self, oracle: Keeps, seed: int) -> None:
         self.oracle = oracle
         self._rng = random.Random(seed)
         self._manners: Mapping[str, float] = KIND
@@ -188,7 +196,7 @@ class RudeReceiver:
         first = await reader.readexactly(1)
         did = self._rng.choices(list(self._manners), list(self._manners.values()))[0]
         if did == "unread":
-            self._note(connection, "", -1, did)
+            self._note(connection, -1, did)
             return False
         head = first + await reader.readuntil(b"\r\n\r\n")
         headers = {
@@ -198,7 +206,7 @@ class RudeReceiver:
         length = int(headers["content-length"])
         body = await reader.readexactly(length // 2 if did == "reset" else length)
         life = int(head.split(b" ", 2)[1].rpartition(b"/")[2])
-        request = self._note(connection, headers["idempotency-key"], life, did)
+        request = self._note(connection, life, did)
         if did == "dropped":
             return False
         if did == "reset":
@@ -208,10 +216,9 @@ class RudeReceiver:
             await asyncio.sleep(self._rng.uniform(0.02, 0.4))
         if did in TAKEN:
             try:
-                self.oracle.take(request.key, body)
+                request.keys = self.oracle.take(headers, body)
             except (ValueError, KeyError) as error:
                 self.faults.append(f"{error!r}: {body[:500]!r}")
-            request.accepted = True
             answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
         else:
             answer = self._answer(did)
@@ -243,9 +250,9 @@ class RudeReceiver:
         await writer.drain()
         return True
 
-    def _note(self, connection: Connection, key: str, life: int, did: str) -> Request:
+    def _note(self, connection: Connection, life: int, did: str) -> Request:
         index = len(connection.requests)
-        request = Request(len(self.requests), life, connection.number, index, key, did, time.monotonic())
+        request = Request(len(self.requests), life, connection.number, index, did, time.monotonic())
         connection.requests.append(request)
         with self._news:
             self.requests.append(request)

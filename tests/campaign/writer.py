@@ -33,7 +33,7 @@ _EPOCH = 1795188800
 _FIRST = datetime(2026, 11, 20, 16, 33, 20)
 """The same moment in Zurich: no record begins before its channel was made."""
 
-_ZONE = ZoneInfo("Europe/Zurich")
+ZONE = ZoneInfo("Europe/Zurich")
 """Where the agent of a campaign is, and its PBX."""
 _NAMES = ("Desk 101", "Müller & Söhne", 'Jörg "Joe" Huber', "山田 太郎", "50% off; a=b+c", "O'Neill, Pat", "")
 _USERFIELDS = (
@@ -92,7 +92,7 @@ class Calls:
 
 def _shown(moment: int) -> str:
     """What the PBX's clock on the wall shows then."""
-    return str(datetime.fromtimestamp(moment, _ZONE).replace(tzinfo=None))
+    return str(datetime.fromtimestamp(moment, ZONE).replace(tzinfo=None))
 
 
 def _quoted(text: str) -> str:

@@ -29,8 +29,8 @@ def test_an_outbox_whose_directory_is_missing_is_said_once(
     )
     config = load(ini)
     prepare(config)
-    running = agent.Agent(config, SimpleQueue(), Kept())
-    thread = threading.Thread(target=running.run)
+    asked = SimpleQueue[agent.Ask]()
+    thread = threading.Thread(target=agent.Agent(config, asked, Kept()).run)
     thread.start()
     try:
         wait_until(lambda: len(looks) > 5)
@@ -46,6 +46,6 @@ def test_an_outbox_whose_directory_is_missing_is_said_once(
     finally:
         folder.unlink()
         (tmp_path / "away").rename(folder)
-        running.stop()
+        asked.put(agent.Ask.STOP)
         thread.join(20)
     assert not thread.is_alive()

@@ -70,14 +70,14 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd
 @contextmanager
 def running(config: Config) -> Iterator[None]:
     prepare(config)
-    one = agent.Agent(config, SimpleQueue(), Kept())
-    thread = threading.Thread(target=one.run)
+    asked = SimpleQueue[agent.Ask]()
+    thread = threading.Thread(target=agent.Agent(config, asked, Kept()).run)
     with locked(config.agent.outbox, config.path):
         thread.start()
         try:
             yield
         finally:
-            one.stop()
+            asked.put(agent.Ask.STOP)
             thread.join(20)
             assert not thread.is_alive()
 

@@ -164,6 +164,50 @@ def test_damage_that_no_start_sees_is_mended_while_it_runs(kept: Host) -> None:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@contextmanager
+def failing_on_damage(kept: Host, *sources: str) -> Iterator[subprocess.Popen[bytes]]:
+    """These sources fail, and come upon damage when they are tried again. The daemon does nothing until SIGCONT."""
+    (kept.folder / "no-log").mkdir()
+    with kept.ini.open("a") as ini:
+        ini.writelines(f"[source {name}]\ntype = asterisk_csv\npath = {kept.folder}/no-log\n" for name in sources)
+    path = state(kept) / "outbox.db"
+    with running(kept) as daemon:
+        kept.write()
+        wait_until(lambda: kept.store.count() == 126)
+        wait_until(lambda: all(f"source {name}" in said(kept) for name in sources))
+        with closing(sqlite3.connect(path)) as db:
+            wait_until(lambda: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+            ((size,), (page,)) = (
+                db.execute(sql).fetchone()
+                for sql in (
+                    "PRAGMA page_size",
+                    "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_cursors_1'",
+                )
+            )
+        daemon.send_signal(signal.SIGSTOP)
+        with path.open("r+b") as file:
+            file.seek((page - 1) * size)
+            file.write(os.urandom(size))
+        yield daemon
+
+
+def test_damage_that_two_come_upon_one_after_the_other_ends_no_daemon(kept: Host) -> None:
+    # Each is tried at a time of its own, and once more when the first one has ended all threads.
+    with failing_on_damage(kept, "one", "other") as daemon:
+        daemon.send_signal(signal.SIGCONT)
+        wait_until(lambda: "Moved to" in said(kept))
+        kept.write()
+        wait_until(lambda: kept.store.count() == 252)
+        assert kept.status()["pid"] == daemon.pid
+
+
+def test_who_comes_upon_damage_at_the_last_try_ends_all_the_same(kept: Host) -> None:
+    with failing_on_damage(kept, "one") as daemon:
+        daemon.terminate()
+        daemon.send_signal(signal.SIGCONT)
+        assert daemon.wait(15) == 0
+
+
 @pytest.fixture
 def nobodys() -> Iterator[tuple[Path, User]]:
     """An outbox in a folder of the user nobody, and beside it ``copy``, which is root's."""
