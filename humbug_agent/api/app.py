@@ -13,7 +13,7 @@ from humbug_agent.api.workers import Workers
 from humbug_agent.http_server.bodies import Bodies, Gone, Refused
 from humbug_agent.http_server.refusals import Refusal, WrongGuesses, with_headers
 from humbug_agent.http_server.throttle import Throttle, hold_back
-from humbug_agent.outbox.schema import OutboxError
+from humbug_agent.stored.contract import StoreError
 
 MOST_BYTES, MOST_ARRIVING_BYTES, BODY_SECONDS = 1 << 16, 4 << 20, 10.0
 """Of one request, which has a few hundred bytes; and of all that have come in part."""
@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 class Api:
     """The ASGI application."""
 
-    def __init__(self, settings: ServedApiSettings, zone: tzinfo, keep_days: int, workers: Workers) -> None:
+    def __init__(self, settings: ServedApiSettings, zone: tzinfo, retention: str, workers: Workers) -> None:
         self._settings = settings
-        self._cdr = cdr.Cdr(zone, keep_days, workers.ask)
+        self._cdr = cdr.Cdr(zone, retention, workers.ask)
         self._throttle = Throttle()
         self._wrong = WrongGuesses("[api]")
         too_large = f"a request has at most {MOST_BYTES} bytes"
@@ -74,7 +74,7 @@ class Api:
             return 200, await asyncio.wrap_future(self._cdr.answer(account, asked.parameters))
         except ValueError as error:
             return 200, cdr.failed(str(error))
-        except OutboxError as error:
+        except StoreError as error:
             log.error("[api] %s", error)
             return 503, cdr.failed("The calls can't be looked up now, or not within the time; ask for a shorter time")
 

@@ -19,8 +19,7 @@ from humbug_agent.api.calls import StoredCall, hours, moment, stored
 from humbug_agent.api.settings import ApiAccount
 from humbug_agent.cdr import Direction, Disposition
 from humbug_agent.http_server.php import http_build_query, parse_str
-from humbug_agent.outbox.asked import Views, Wanted, kept
-from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.stored.contract import Store, Wanted
 from humbug_agent.words import moment as in_words
 
 PATH = "/api/cdr"
@@ -83,31 +82,33 @@ def who(asked: Asked, accounts: Mapping[str, ApiAccount]) -> ApiAccount | None:
 
 
 class Cdr:
-    """Answers those who may ask. ``look`` has a job done with the outbox; ``keep_days`` is what retention goes by."""
+    """Answers those who may ask. ``look`` has a job done with the store, ``retention`` the setting by which it drops.
+
+    Times are shown in ``zone`` where a call does not say how the PBX's clock stood.
+    """
 
     def __init__(
-        self, zone: tzinfo, keep_days: int, look: Callable[[Callable[[Outbox], bytes]], "Future[bytes]"]
+        self, zone: tzinfo, retention: str, look: Callable[[Callable[[Store], bytes]], "Future[bytes]"]
     ) -> None:
         self._zone = zone
-        self._keep_days = keep_days
+        self._retention = retention
         self._look = look
-        self._views = Views()
 
     def answer(self, account: ApiAccount, parameters: Parameters) -> "Future[bytes]":
-        """The answer's body. Raises ValueError, with what is wrong; OutboxError, also in the Future."""
+        """The answer's body. Raises ValueError, with what is wrong; StoreError, also in the Future."""
         number = _page(parameters.get("page"))
         wanted, from_id = _wanted(parameters.get("filters"), self._zone)
         wanted = replace(wanted, tenants=account.tenants)
         return self._look(partial(self._found, account.name, wanted, from_id, number))
 
-    def _found(self, name: str, wanted: Wanted, from_id: int, number: int, outbox: Outbox) -> bytes:
-        page = self._views.page(outbox, name, wanted, from_id, number, PAGE_SIZE)
-        results, messages = [], [*self._dropped(outbox, wanted, from_id)]
+    def _found(self, name: str, wanted: Wanted, from_id: int, number: int, store: Store) -> bytes:
+        page = store.page(name, wanted, from_id, number, PAGE_SIZE)
+        results, messages = [], [*self._dropped(store, wanted, from_id)]
         for call, flat in page.calls:
             if found := stored(call, flat, self._zone):
                 results.append(row(found))
             else:
-                messages.append(f"Call {call} is damaged in the outbox and left out")
+                messages.append(f"Call {call} is damaged in the store and left out")
         said = {
             "has_error": False,
             "messages": messages,
@@ -121,13 +122,13 @@ class Cdr:
         }
         return json.dumps(said, separators=(",", ":")).encode()
 
-    def _dropped(self, outbox: Outbox, wanted: Wanted, from_id: int) -> Iterator[str]:
+    def _dropped(self, store: Store, wanted: Wanted, from_id: int) -> Iterator[str]:
         """A message where the request also asks for calls that retention has dropped."""
-        oldest = kept(outbox)
+        oldest = store.kept()
         if oldest and oldest.dropped and from_id < oldest.id and (wanted.since is None or wanted.since < oldest.start):
             began = in_words(oldest.start, self._zone)
-            days = f"keep_days = {self._keep_days}"
-            yield f"Calls with ids before {oldest.id} are not kept any more ({days}); the oldest began {began}"
+            gone = f"Calls with ids before {oldest.id} are not kept any more"
+            yield f"{gone} ({self._retention}); the oldest began {began}"
 
 
 def failed(message: str) -> bytes:

@@ -16,9 +16,11 @@ import requests
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
 from humbug_agent.ini import ConfigError
-from humbug_agent.outbox import asked
+from humbug_agent.outbox import asked, pages
 from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.pages import Views
 from humbug_agent.sources.while1.pages import signed
+from humbug_agent.stored.contract import Wanted
 from tests.kit.agent_ini import config_of
 from tests.kit.api_served import KEY, TOKEN, ServedApi, account, call
 from tests.kit.host import Host, wait_until
@@ -87,7 +89,10 @@ class Served:
 
 def indexes(path: Path) -> set[str]:
     with closing(sqlite3.connect(path)) as conn:
-        return {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE name LIKE 'api_%'")}
+        return {
+            name
+            for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE 'api_%'")
+        }
 
 
 def test_the_daemon_serves_it_and_a_reload_changes_who_may_ask(host: Host) -> None:
@@ -139,27 +144,27 @@ def test_a_page_is_found_by_an_index_and_costs_the_same_wherever_it_stands(tmp_p
     first = fill(tmp_path / "outbox.db", MANY)
     with Outbox(tmp_path / "outbox.db") as outbox:
         asked.prepare(outbox, asked.INDEXES)
-        day = asked.Wanted(since=first + 86400, until=first + 2 * 86400)
+        day = Wanted(since=first + 86400, until=first + 2 * 86400)
         of_tenant = replace(day, tenants=("t1",))
         for wanted, by in (
-            (asked.Wanted(), "COVERING INDEX"),
+            (Wanted(), "COVERING INDEX"),
             (day, "COVERING INDEX calls_start"),
-            (asked.Wanted(tenants=("t1",)), "INDEX api_accountcode"),
+            (Wanted(tenants=("t1",)), "INDEX api_accountcode"),
             (of_tenant, "api_accountcode (accountcode=? AND start>? AND start<?)"),
             (of_tenant, "api_domain (<expr>=? AND start>? AND start<?)"),
-            (asked.Wanted(uniqueids=("1.1",)), "calls_uniqueid (uniqueid=?)"),
+            (Wanted(uniqueids=("1.1",)), "calls_uniqueid (uniqueid=?)"),
         ):
-            where, parameters = wanted.where()
+            condition, parameters = asked.where(wanted)
             plan = [
                 row["detail"]
-                for row in outbox.select(f"EXPLAIN QUERY PLAN SELECT id FROM calls WHERE {where}", *parameters)
+                for row in outbox.select(f"EXPLAIN QUERY PLAN SELECT id FROM calls WHERE {condition}", *parameters)
             ]
             assert any(by in step for step in plan), plan
             assert "SCAN calls" not in plan
-        views = asked.Views()
-        pages = {number: views.page(outbox, "x", asked.Wanted(), 0, number, 100) for number in (1, 500, 1000)}
-        assert [page.calls[0][0] for page in pages.values()] == [1, 49_901, 99_901]
-        assert {page.count for page in pages.values()} == {MANY}
+        views = Views()
+        told = {number: views.page(outbox, "x", Wanted(), 0, number, 100) for number in (1, 500, 1000)}
+        assert [page.calls[0][0] for page in told.values()] == [1, 49_901, 99_901]
+        assert {page.count for page in told.values()} == {MANY}
         # And one call more is not looked for among all of them.
         outbox.accept("made", Batch([call(1)], [], None), [])
         steps = 0
@@ -171,9 +176,9 @@ def test_a_page_is_found_by_an_index_and_costs_the_same_wherever_it_stands(tmp_p
 
         # Nobody else sets one while this is asked.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(asked, "_in_time", lambda outbox: nullcontext())
+            patch.setattr(pages, "in_time", lambda outbox: nullcontext())
             outbox.db.conn.set_progress_handler(step, 100)
-            page = views.page(outbox, "x", asked.Wanted(), 0, 1001, 100)
+            page = views.page(outbox, "x", Wanted(), 0, 1001, 100)
         assert ([number for number, _ in page.calls], page.count) == ([MANY + 1], MANY + 1)
         assert steps < 200, "of a hundred instructions each"
 

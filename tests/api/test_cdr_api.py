@@ -297,7 +297,7 @@ def test_a_damaged_call_is_left_out_and_named(tmp_path: Path) -> None:
     with ServedApi(path) as served:
         answer = served.ask({})
     assert [row["id"] for row in answer["results"]] == ["1", "3"]
-    assert answer["messages"] == ["Call 2 is damaged in the outbox and left out"]
+    assert answer["messages"] == ["Call 2 is damaged in the store and left out"]
 
 
 def test_other_paths_and_methods(filled: ServedApi) -> None:

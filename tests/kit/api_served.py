@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -18,7 +19,9 @@ from humbug_agent.cdr import CDR, Batch, Direction, Disposition, digest
 from humbug_agent.http_server.server import Server
 from humbug_agent.ini import Secret
 from humbug_agent.outbox import asked
+from humbug_agent.outbox.as_store import OutboxStore
 from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.pages import Views
 from humbug_agent.sources.while1.pages import signed
 
 ZONE = ZoneInfo("Europe/Bucharest")
@@ -79,9 +82,9 @@ class ServedApi:
         with Outbox(self.path) as outbox:
             asked.prepare(outbox, asked.BY_TENANT if self._settings.by_tenant else ())
         self._held = ExitStack()
-        workers = Workers(self.path)
+        workers = Workers(partial(OutboxStore, self.path, Views()))
         self._held.callback(workers.stop)
-        server = Server(Api(self._settings, ZONE, 90, workers), self._settings)
+        server = Server(Api(self._settings, ZONE, "keep_days = 90", workers), self._settings)
         server.start()
         self._held.callback(server.stop)
         self.url = f"http://127.0.0.1:{server.port}/api/cdr"
