@@ -61,7 +61,7 @@ MAY_IMPORT = {
         "outbox", "repeats", "sources", "status", "text", "web", "words",
     },
     "cli": {
-        "cdr", "config", "daemon", "destinations", "doctor", "flat", "host", "http_server", "ini", "numbers",
+        "api", "cdr", "config", "daemon", "destinations", "doctor", "flat", "host", "http_server", "ini", "numbers",
         "outbox", "pbx_host", "receiver", "reconcile", "scrub", "setup", "sources", "status", "text", "web", "words",
     },
 }  # fmt: skip

@@ -23,6 +23,12 @@ class StoredCall:
         return shown(self.flat.start, self.flat.start_offset, self.zone)
 
     @property
+    def answer(self) -> str | None:
+        """None: nobody answered."""
+        flat = self.flat
+        return None if flat.answer is None else shown(flat.answer, flat.answer_offset, self.zone)
+
+    @property
     def end(self) -> str:
         return shown(self.flat.end, self.flat.end_offset, self.zone)
 

@@ -1,5 +1,6 @@
 """Threads that look into the store for those who ask, and for nobody else: who brings calls and delivers has others."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -31,14 +32,14 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def ask(self, job: Callable[[Store], T]) -> "Future[T]":
-        """Raises StoreError, in the Future as here, also where it has been stopped."""
+    async def look(self, job: Callable[[Store], T]) -> T:
+        """What the job returns. It raises what the job raises, and StoreError where all has been stopped."""
         future: Future[T] = Future()
         with self._lock:
             if self._stopped:
-                raise StoreError("the calls are let go of: this host's humbug-agent is stopping, or starting anew")
+                raise StoreError("the calls are let go of: this program is stopping, or starting anew")
             self._jobs.put((job, future))
-        return future
+        return await asyncio.wrap_future(future)
 
     def stop(self) -> None:
         """What waits is answered first: by then the time that it may take is over."""

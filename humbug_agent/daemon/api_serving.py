@@ -23,7 +23,7 @@ class ApiServing(Listener):
     def __init__(self, config: Config, kept: Server | None) -> None:
         assert config.api
         self._workers = Workers(partial(OutboxStore, config.agent.outbox, Views()))
-        self._needed = asked.BY_TENANT if config.api.by_tenant else frozenset[str]()
+        self._needed = asked.needed(by_start=config.api.by_tenant, by_end=config.api.call_range)
         app = Api(config.api, config.agent.timezone, f"keep_days = {config.agent.keep_days}", self._workers)
         server = kept or Server(app, config.api)
         server.serve(app, config.api)

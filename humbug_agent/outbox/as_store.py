@@ -29,6 +29,9 @@ class OutboxStore:
     def token(self, number: int) -> Token | None:
         return tokens.token(self._outbox, number)
 
+    def use_token(self, number: int) -> None:
+        tokens.use(self._outbox, number)
+
     def add_token(self, account: str, digest: bytes) -> int:
         return tokens.add(self._outbox, account, digest)
 

@@ -35,8 +35,8 @@ INDEXES = {
     "api_accountcode_end": "CREATE INDEX api_accountcode_end ON calls (accountcode, end)",
     "api_domain_end": f"CREATE INDEX api_domain_end ON calls ({DOMAIN}, end) WHERE extra <> ''",
 }
-BY_TENANT = frozenset({"api_accountcode", "api_domain"})
-BY_TENANT_AND_END = frozenset({"api_accountcode_end", "api_domain_end"})
+BY_START = frozenset({"api_accountcode", "api_domain"})
+BY_END = frozenset({"api_accountcode_end", "api_domain_end"})
 
 
 class TooLong(OutboxError):
@@ -120,6 +120,11 @@ def kept(outbox: Outbox) -> Kept | None:
     )
     row = outbox.select(sql)[0]
     return None if row["id"] is None else Kept(row["id"], row["start"], bool(row["dropped"]) and row["id"] > 1)
+
+
+def needed(*, by_start: bool, by_end: bool) -> frozenset[str]:
+    """The indexes for who asks for the calls of tenants, by their starts, or by their ends."""
+    return (BY_START if by_start else frozenset()) | (BY_END if by_end else frozenset())
 
 
 def prepare(outbox: Outbox, needed: Collection[str]) -> list[str]:

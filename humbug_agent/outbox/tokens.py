@@ -1,32 +1,26 @@
 """Tokens by which programs ask an API: whose each is, and the digest of its secret."""
 
 import time
-from contextlib import suppress
 
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.stored.contract import Token
 
 MOST = 1000
 """Of one account: who logs in for each question gets another one each time. The oldest ones go."""
 
-USED_SECONDS = 3600
-"""When a token was used is written down at most so often: what is asked mostly needs no write."""
-
 _TOKENS = "SELECT id, account, digest, made, used FROM tokens"
 
 
 def token(outbox: Outbox, number: int) -> Token | None:
-    """The token of that number, which is used now. Raises OutboxError."""
+    """Raises OutboxError."""
     found = [Token(*row) for row in outbox.select(f"{_TOKENS} WHERE id = ?", number)]
-    if not found:
-        return None
-    now = time.time()
-    if found[0].used is None or abs(now - found[0].used) >= USED_SECONDS:
-        # A disk that is full keeps nobody from asking.
-        with suppress(OutboxError), outbox.transaction() as conn:
-            conn.execute("UPDATE tokens SET used = ? WHERE id = ?", (now, number))
-    return found[0]
+    return found[0] if found else None
+
+
+def use(outbox: Outbox, number: int) -> None:
+    """It was used just now. Raises OutboxError."""
+    with outbox.transaction() as conn:
+        conn.execute("UPDATE tokens SET used = ? WHERE id = ?", (time.time(), number))
 
 
 def tokens(outbox: Outbox) -> list[Token]:

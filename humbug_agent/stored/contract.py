@@ -102,7 +102,10 @@ class Store(Protocol):
         """None where no call is."""
 
     def token(self, number: int) -> Token | None:
-        """The token of that number, which is used now."""
+        """None where there is none of that number, or no more."""
+
+    def use_token(self, number: int) -> None:
+        """It was used just now, by somebody who has its secret."""
 
     def add_token(self, account: str, digest: bytes) -> int:
         """Returns its number, which no other one ever gets."""
