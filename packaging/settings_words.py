@@ -319,6 +319,10 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
     "api": {
         "listen": Words("0.0.0.0:6496", "Where calls may be asked for, always with keys."),
         "cdr": Words("yes", "`yes` answers `/api/cdr`, as While1 Voice's cloud PBX does."),
+        "getcdr": Words("yes", "`yes` answers getCDR at `/`, as BOXIS does."),
+        "call_range": Words(
+            "yes", "`yes` answers `/api/login`, `/api/calls` and `/api/call_range`, as FusionPBX's billing API does."
+        ),
         "certificate": Words(
             "/etc/humbug-agent/api.pem", "A PEM file. With it the port speaks HTTPS as well as plain HTTP."
         ),
@@ -329,11 +333,16 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
     },
     "api billing": {
         "tenants": Words(
-            "ACME, acme.example.org",
-            "Accountcodes, and domains of FreeSWITCH and FusionPBX: their calls are shown and no others. `*` is all.",
+            "ACME, VOICE-29001-1=acme.example.org",
+            "Accountcodes, and domains of FreeSWITCH and FusionPBX: their calls are shown and no others. `*` is all. "
+            "`NAME=TENANT` is one that is asked for by another name.",
         ),
-        "token": Words("a-long-random-word", "What this program sends as a Bearer."),
-        "api_key": Words("another-long-random-word", "What this program signs its requests with."),
+        "token": Words("a-long-random-word", "For `cdr`: what this program sends as a Bearer."),
+        "api_key": Words("another-long-random-word", "For `cdr`: what this program signs its requests with."),
+        "username": Words("billing@example.org", "For `getcdr`: who this program says it is."),
+        "user_key": Words("a-long-random-word", "For `getcdr`: what goes into its authcode."),
+        "email": Words("billing@example.org", "For `call_range`: who logs in."),
+        "password": Words("a-long-random-word", "For `call_range`: that user's password."),
     },
 }
 """Section or type -> setting -> words."""

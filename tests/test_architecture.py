@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "http_client": {"backoff", "words"},
     "http_server": {"host", "ini", "words"},
     "numbers": {"ini"},
-    "outbox": {"backoff", "cdr", "flat", "words"},
+    "stored": {"flat"},
+    "outbox": {"backoff", "cdr", "flat", "stored", "words"},
     "listening": {"backoff", "ini", "scrub", "text"},
     "board": {"host", "ini", "listening", "text"},
     "pbx_host": set(),
@@ -47,7 +48,7 @@ MAY_IMPORT = {
     "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
     "receiver": {"http_server", "ini"},
     "delivery": {"backoff", "destinations", "outbox", "repeats", "words"},
-    "api": {"cdr", "flat", "http_server", "ini", "outbox", "words"},
+    "api": {"cdr", "flat", "http_server", "ini", "stored", "words"},
     "config": {"api", "board", "destinations", "http_server", "ini", "numbers", "sources"},
     "status": {"config", "host", "ini", "outbox", "sources", "words"},
     "doctor": {"config", "destinations", "host", "ini", "outbox", "pbx_host", "setup", "sources", "status", "words"},
@@ -60,7 +61,7 @@ MAY_IMPORT = {
         "outbox", "repeats", "sources", "status", "text", "web", "words",
     },
     "cli": {
-        "cdr", "config", "daemon", "destinations", "doctor", "flat", "host", "http_server", "ini", "numbers",
+        "api", "cdr", "config", "daemon", "destinations", "doctor", "flat", "host", "http_server", "ini", "numbers",
         "outbox", "pbx_host", "receiver", "reconcile", "scrub", "setup", "sources", "status", "text", "web", "words",
     },
 }  # fmt: skip

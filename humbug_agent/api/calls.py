@@ -1,4 +1,4 @@
-"""Stored calls in the words of an API, and an API's questions in those of the outbox."""
+"""Stored calls in the words of an API, and an API's questions in those of a store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from humbug_agent.flat import Flat, is_call, shown, texts, whole
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A call of the outbox: its id there, its columns, and whatever else the PBX said. ``zone`` is the PBX's."""
+    """A call of a store: its id there, its columns, and whatever else the PBX said. ``zone`` is the PBX's."""
 
     id: int
     flat: Flat
@@ -21,6 +21,12 @@ class StoredCall:
     def start(self) -> str:
         """When it began, as the PBX's clock showed it: ``YYYY-MM-DD HH:MM:SS``."""
         return shown(self.flat.start, self.flat.start_offset, self.zone)
+
+    @property
+    def answer(self) -> str | None:
+        """None: nobody answered."""
+        flat = self.flat
+        return None if flat.answer is None else shown(flat.answer, flat.answer_offset, self.zone)
 
     @property
     def end(self) -> str:

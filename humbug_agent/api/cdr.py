@@ -4,23 +4,22 @@ Source: API - Call Detail Records, the vendor's page. What it leaves open is in 
 """
 
 import hashlib
-import hmac
 import json
+import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import partial
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, ClassVar
 
 from humbug_agent.api.calls import StoredCall, hours, moment, stored
+from humbug_agent.api.exchange import Answer, Guard, Request, bearer, revealed, same
 from humbug_agent.api.settings import ApiAccount
+from humbug_agent.api.workers import Workers
 from humbug_agent.cdr import Direction, Disposition
 from humbug_agent.http_server.php import http_build_query, parse_str
-from humbug_agent.outbox.asked import Views, Wanted, kept
-from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.stored.contract import Store, StoreError, Wanted
 from humbug_agent.words import moment as in_words
 
 PATH = "/api/cdr"
@@ -30,6 +29,8 @@ LONGEST_TEXT = 200
 """Characters of a filter's value, and values of one filter."""
 
 Parameters = Mapping[str, Any]
+
+log = logging.getLogger(__name__)
 
 _DIRECTIONS = {"IN": Direction.INBOUND.value, "OUT": Direction.OUTBOUND.value}
 _SHOWN = {value: word for word, value in _DIRECTIONS.items()}
@@ -56,58 +57,81 @@ class Asked:
     parameters: Parameters
 
 
-def read(target: str, headers: Mapping[bytes, bytes], body: bytes) -> Asked:
+def read(request: Request) -> Asked:
     """The page has clients name text/xml what is a form: the body itself tells what it is. Raises ValueError."""
-    if body.lstrip()[:1] == b"{":
-        found = json.loads(body, parse_float=str, parse_constant=str)
+    if request.body.lstrip()[:1] == b"{":
+        found = json.loads(request.body, parse_float=str, parse_constant=str)
         parameters = found if isinstance(found, dict) else {}
     else:
-        parameters = parse_str(body.decode("latin-1") if body else urlsplit(target).query)
-    kind, _, token = headers.get(b"authorization", b"").decode("latin-1").strip().partition(" ")
+        parameters = parse_str(request.body.decode("latin-1") if request.body else request.query)
     signature = parameters.pop("api_hash", "")
-    return Asked(
-        token.strip() if kind.lower() == "bearer" else "", signature if isinstance(signature, str) else "", parameters
-    )
+    return Asked(bearer(request), signature if isinstance(signature, str) else "", parameters)
 
 
-def who(asked: Asked, accounts: Mapping[str, ApiAccount]) -> ApiAccount | None:
+def who(asked: Asked, accounts: Sequence[ApiAccount]) -> ApiAccount | None:
     """Whose token and key these are. How long it takes tells neither. Raises ValueError where it can't be signed."""
     found = None
     query = http_build_query(asked.parameters)
-    for account in accounts.values():
-        signed = hashlib.md5((query + account.api_key.reveal()).encode(), usedforsecurity=False).hexdigest()
-        right = hmac.compare_digest(asked.token.encode(), account.token.reveal().encode())
-        right &= hmac.compare_digest(asked.signature.lower().encode(), signed.encode())
+    for account in accounts:
+        signed = hashlib.md5((query + revealed(account.api_key)).encode(), usedforsecurity=False).hexdigest()
+        right = same(asked.token, revealed(account.token))
+        right &= same(asked.signature.lower(), signed)
         found = account if right else found
     return found
 
 
 class Cdr:
-    """Answers those who may ask. ``look`` has a job done with the outbox; ``keep_days`` is what retention goes by."""
+    """The API /api/cdr, for those of the ``accounts``. ``retention`` is the setting by which the store drops calls.
+
+    Times are shown in ``zone`` where a call does not say how the PBX's clock stood.
+    """
+
+    paths: ClassVar[Mapping[str, tuple[str, ...]]] = {PATH: ("GET", "POST")}
 
     def __init__(
-        self, zone: tzinfo, keep_days: int, look: Callable[[Callable[[Outbox], bytes]], "Future[bytes]"]
+        self, accounts: Sequence[ApiAccount], zone: tzinfo, retention: str, workers: Workers, guard: Guard
     ) -> None:
+        self._accounts = accounts
         self._zone = zone
-        self._keep_days = keep_days
-        self._look = look
-        self._views = Views()
+        self._retention = retention
+        self._workers = workers
+        self._guard = guard
 
-    def answer(self, account: ApiAccount, parameters: Parameters) -> "Future[bytes]":
-        """The answer's body. Raises ValueError, with what is wrong; OutboxError, also in the Future."""
-        number = _page(parameters.get("page"))
-        wanted, from_id = _wanted(parameters.get("filters"), self._zone)
-        wanted = replace(wanted, tenants=account.tenants)
-        return self._look(partial(self._found, account.name, wanted, from_id, number))
+    async def answer(self, request: Request) -> Answer:
+        async with self._guard.turn(request):
+            try:
+                asked = read(request)
+                account = who(asked, self._accounts)
+            except (ValueError, RecursionError, TypeError):
+                return self.failed(400, "Invalid request: neither a form nor a JSON object")
+            if account is None:
+                await self._guard.wrong(request)
+                return self.failed(401, "Authentication failed: check the token and api_hash")
+        try:
+            number = _page(asked.parameters.get("page"))
+            wanted, from_id = _wanted(asked.parameters.get("filters"), self._zone)
+        except ValueError as error:
+            return self.failed(200, str(error))
+        wanted = replace(wanted, tenants=account.seen)
+        try:
+            return Answer(200, await self._workers.look(partial(self._found, account.name, wanted, from_id, number)))
+        except StoreError as error:
+            log.error("[api] %s", error)
+            return self.failed(503, "The calls can't be looked up now, or not within the time; ask for a shorter time")
 
-    def _found(self, name: str, wanted: Wanted, from_id: int, number: int, outbox: Outbox) -> bytes:
-        page = self._views.page(outbox, name, wanted, from_id, number, PAGE_SIZE)
-        results, messages = [], [*self._dropped(outbox, wanted, from_id)]
+    def failed(self, status: int, why: str) -> Answer:
+        """The page's answer in case of an error."""
+        said = {"has_error": True, "messages": [why], "pagination": [], "results": []}
+        return Answer(status, json.dumps(said).encode())
+
+    def _found(self, name: str, wanted: Wanted, from_id: int, number: int, store: Store) -> bytes:
+        page = store.page(name, wanted, from_id, number, PAGE_SIZE)
+        results, messages = [], [*self._dropped(store, wanted, from_id)]
         for call, flat in page.calls:
             if found := stored(call, flat, self._zone):
                 results.append(row(found))
             else:
-                messages.append(f"Call {call} is damaged in the outbox and left out")
+                messages.append(f"Call {call} is damaged in the store and left out")
         said = {
             "has_error": False,
             "messages": messages,
@@ -121,18 +145,13 @@ class Cdr:
         }
         return json.dumps(said, separators=(",", ":")).encode()
 
-    def _dropped(self, outbox: Outbox, wanted: Wanted, from_id: int) -> Iterator[str]:
+    def _dropped(self, store: Store, wanted: Wanted, from_id: int) -> Iterator[str]:
         """A message where the request also asks for calls that retention has dropped."""
-        oldest = kept(outbox)
+        oldest = store.kept()
         if oldest and oldest.dropped and from_id < oldest.id and (wanted.since is None or wanted.since < oldest.start):
             began = in_words(oldest.start, self._zone)
-            days = f"keep_days = {self._keep_days}"
-            yield f"Calls with ids before {oldest.id} are not kept any more ({days}); the oldest began {began}"
-
-
-def failed(message: str) -> bytes:
-    """The page's answer in case of an error."""
-    return json.dumps({"has_error": True, "messages": [message], "pagination": [], "results": []}).encode()
+            gone = f"Calls with ids before {oldest.id} are not kept any more"
+            yield f"{gone} ({self._retention}); the oldest began {began}"
 
 
 def row(call: StoredCall) -> dict[str, Any]:

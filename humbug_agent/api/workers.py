@@ -1,28 +1,30 @@
-"""Threads that look into the outbox for those who ask, and for nobody else: delivery has its own."""
+"""Threads that look into the store for those who ask, and for nobody else: who brings calls and delivers has others."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import ExitStack, closing
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.outbox.schema import OutboxError
+from humbug_agent.stored.contract import Store, StoreError
 
 T = TypeVar("T")
-Job = tuple[Callable[[Outbox], Any], "Future[Any]"]
+Job = tuple[Callable[[Store], Any], "Future[Any]"]
 
 THREADS = 2
 """One may look for long, and the others are answered."""
 
 
 class Workers:
-    """A few threads, each with an outbox of its own from its first job on. `stop` closes them all."""
+    """A few threads, each with a store of its own, which ``opening`` makes, from its first job on.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    `stop` closes them all.
+    """
+
+    def __init__(self, opening: Callable[[], Store]) -> None:
+        self._opening = opening
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._stopped = False
         self._lock = threading.Lock()
@@ -30,14 +32,14 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def ask(self, job: Callable[[Outbox], T]) -> "Future[T]":
-        """Raises OutboxError, in the Future as here, also where it has been stopped."""
+    async def look(self, job: Callable[[Store], T]) -> T:
+        """What the job returns. It raises what the job raises, and StoreError where all has been stopped."""
         future: Future[T] = Future()
         with self._lock:
             if self._stopped:
-                raise OutboxError(f"outbox {self._path}: is let go of")
+                raise StoreError("the calls are let go of: this program is stopping, or starting anew")
             self._jobs.put((job, future))
-        return future
+        return await asyncio.wrap_future(future)
 
     def stop(self) -> None:
         """What waits is answered first: by then the time that it may take is over."""
@@ -50,13 +52,13 @@ class Workers:
 
     def _work(self) -> None:
         with ExitStack() as held:
-            outbox: Outbox | None = None
+            store: Store | None = None
             while job := self._jobs.get():
                 asked, future = job
                 if not future.set_running_or_notify_cancel():
                     continue
                 try:
-                    outbox = outbox or held.enter_context(Outbox(self._path))
-                    future.set_result(asked(outbox))
+                    store = store or held.enter_context(closing(self._opening()))
+                    future.set_result(asked(store))
                 except Exception as error:  # noqa: BLE001 # raised where it is waited for
                     future.set_exception(error)

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from humbug_agent import __version__
+from humbug_agent.cli.api import api
 from humbug_agent.cli.common import charset_of, config_option, config_path, configured, json_option, left_out
 from humbug_agent.cli.outbox import outbox
 from humbug_agent.cli.receiver import receiver
@@ -423,5 +424,6 @@ def demo(keep: bool) -> None:
     run_demo(keep)
 
 
+main.add_command(api)
 main.add_command(outbox)
 main.add_command(receiver)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 
 from humbug_agent.api.app import Api
 from humbug_agent.api.workers import Workers
@@ -9,7 +10,9 @@ from humbug_agent.config import Config
 from humbug_agent.daemon.listener import Listener
 from humbug_agent.http_server.server import Server
 from humbug_agent.outbox import asked
+from humbug_agent.outbox.as_store import OutboxStore
 from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.pages import Views
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +22,9 @@ class ApiServing(Listener):
 
     def __init__(self, config: Config, kept: Server | None) -> None:
         assert config.api
-        self._workers = Workers(config.agent.outbox)
-        self._needed = asked.BY_TENANT if config.api.by_tenant else frozenset[str]()
-        app = Api(config.api, config.agent.timezone, config.agent.keep_days, self._workers)
+        self._workers = Workers(partial(OutboxStore, config.agent.outbox, Views()))
+        self._needed = asked.needed(by_start=config.api.by_tenant, by_end=config.api.call_range)
+        app = Api(config.api, config.agent.timezone, f"keep_days = {config.agent.keep_days}", self._workers)
         server = kept or Server(app, config.api)
         server.serve(app, config.api)
         super().__init__(server, config.api, "api", config.agent.outbox)

@@ -214,3 +214,15 @@ def m008_aliases(db: Database) -> None:
     # The other identities that a call is known by (`twins`).
     db.conn.execute("CREATE TABLE aliases (identity BLOB PRIMARY KEY, call INTEGER NOT NULL) WITHOUT ROWID")
     db.conn.execute("CREATE INDEX aliases_call ON aliases (call)")
+
+
+@migrations()
+def m009_api_tokens(db: Database) -> None:
+    # Of who logged in to the API; the secret itself is nowhere. A number is never given to another token.
+    db.conn.execute(
+        """CREATE TABLE tokens (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, digest BLOB NOT NULL, made REAL NOT NULL,
+            used REAL
+        )"""
+    )
+    db.conn.execute("CREATE INDEX tokens_account ON tokens (account)")

@@ -15,10 +15,12 @@ import requests
 
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
-from humbug_agent.ini import ConfigError
-from humbug_agent.outbox import asked
+from humbug_agent.ini import ConfigError, Secret
+from humbug_agent.outbox import asked, pages
 from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.pages import Views
 from humbug_agent.sources.while1.pages import signed
+from humbug_agent.stored.contract import Wanted
 from tests.kit.agent_ini import config_of
 from tests.kit.api_served import KEY, TOKEN, ServedApi, account, call
 from tests.kit.host import Host, wait_until
@@ -27,6 +29,7 @@ from tests.kit.many_calls import fill
 from tests.kit.served import running
 
 ACCOUNT = f"[api billing]\ntenants = *\ntoken = {TOKEN}\napi_key = {KEY}\n"
+BILLING = "[api billing]\ntenants = *\nemail = a@b.example\npassword = secret\n"
 
 
 def read(folder: Path, more: str) -> Config:
@@ -45,10 +48,23 @@ def test_it_is_off_unless_it_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("[api]\ncdr = yes\n", "[api] cdr: is on, and nobody may ask: at least one [api NAME] has the keys"),
+        ("[api]\ncdr = yes\n", "[api] cdr: is on, and nobody may ask: at least one [api NAME] has token and api_key"),
+        (
+            f"[api]\ngetcdr = yes\n{ACCOUNT}",
+            "[api] getcdr: is on, and nobody may ask: at least one [api NAME] has username",
+        ),
+        (f"[api]\n{ACCOUNT}email = a@b.example\n", "[api billing] password: is missing; email is of no use alone"),
+        (f"[api]\n{ACCOUNT.replace('*', 'a, =b')}", "[api billing] tenants: '=b' is neither a tenant nor NAME=TENANT"),
+        (
+            f"[api]\ncall_range = yes\n{BILLING}{BILLING.replace('billing', 'other')}",
+            "[api] call_range: can't tell who asks: two of the [api NAME] have email = a@b.example",
+        ),
         (ACCOUNT, "[api billing]: stands there without [api]"),
         ("[api]\n[api x]\n", "[api x] tenants: is missing"),
-        ("[api]\n[api x]\ntenants = *\n", "[api x] token: is missing; give token or token_file"),
+        (
+            "[api]\n[api x]\ntenants = *\n",
+            "[api] cdr, getcdr, call_range: [api x] has the keys of none of them; give it token and api_key, or",
+        ),
         (f"[api]\n{ACCOUNT.replace('*', '*, a')}", "[api billing] tenants: has *, which is all calls, beside others"),
         (f"[api]\nrequire_tls = yes\n{ACCOUNT}", "[api] certificate: is missing; require_tls needs one"),
         (f"[api]\ncrd = yes\n{ACCOUNT}", "[api] crd: is not known here; did you mean cdr?"),
@@ -59,6 +75,19 @@ def test_mistakes(tmp_path: Path, more: str, said: str) -> None:
     with pytest.raises(ConfigError) as raised:
         read(tmp_path, more)
     assert said in str(raised.value)
+
+
+def test_a_tenant_may_be_asked_for_by_another_name(tmp_path: Path) -> None:
+    more = f"[api]\n{ACCOUNT.replace('*', 'VOICE-1=a, VOICE-1 = b.example, c')}"
+    found = read(tmp_path, more).api
+    assert found
+    account = found.accounts["billing"]
+    assert account.tenants == {"VOICE-1": ("a", "b.example"), "c": ("c",)}
+    assert account.seen == ("a", "b.example", "c")
+    assert [account.of(one) for one in ("VOICE-1", "a", "c", "")] == [("a", "b.example"), (), ("c",), ()]
+    every = read(tmp_path, f"[api]\n{ACCOUNT}").api
+    assert every
+    assert (every.accounts["billing"].seen, every.accounts["billing"].of("a")) == (None, ("a",))
 
 
 class Served:
@@ -87,7 +116,10 @@ class Served:
 
 def indexes(path: Path) -> set[str]:
     with closing(sqlite3.connect(path)) as conn:
-        return {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE name LIKE 'api_%'")}
+        return {
+            name
+            for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE 'api_%'")
+        }
 
 
 def test_the_daemon_serves_it_and_a_reload_changes_who_may_ask(host: Host) -> None:
@@ -105,7 +137,7 @@ def test_the_daemon_serves_it_and_a_reload_changes_who_may_ask(host: Host) -> No
         api.more(ACCOUNT.replace("*", "nobody"))
         daemon.send_signal(signal.SIGHUP)
         wait_until(lambda: api.count() == 0)
-        wait_until(lambda: indexes(host.folder / "outbox.db") == asked.BY_TENANT)
+        wait_until(lambda: indexes(host.folder / "outbox.db") == asked.BY_START)
         api.more(api="cdr = no")
         daemon.send_signal(signal.SIGHUP)
         wait_until(lambda: api.ask().status_code == 404)
@@ -116,6 +148,38 @@ def test_the_daemon_serves_it_and_a_reload_changes_who_may_ask(host: Host) -> No
     assert host.status()["api"] is None
     assert TOKEN not in host.errors
     assert KEY not in host.errors
+
+
+def test_tokens_are_made_listed_and_revoked_while_the_daemon_runs(host: Host) -> None:
+    api = Served(host)
+    api.more(BILLING, "call_range = yes")
+    host.write("Master-full.csv")
+    where = f"http://127.0.0.1:{api.port}/api/calls"
+
+    def status(token: str) -> int:
+        return requests.get(
+            where, {"domain_name": "x"}, headers={"Authorization": f"Bearer {token}"}, timeout=10
+        ).status_code
+
+    with running(host):
+        wait_until(lambda: host.status()["deliveries"]["sent"] > 100)
+        host.run("api", "tokens", "add", "other", code=2)
+        assert "those that have are billing" in host.errors
+        wait_until(lambda: indexes(host.folder / "outbox.db") == asked.BY_END)
+        token = host.run("api", "tokens", "add", "billing").strip()
+        other = host.json("api", "tokens", "add", "billing")["token"]
+        assert (status(token), status(other)) == (200, 200)
+        listed = host.json("api", "tokens", "list")
+        assert [(one["id"], one["account"]) for one in listed] == [(1, "billing"), (2, "billing")]
+        assert all(one["used"] for one in listed)
+        for secret in (token, other):
+            assert secret.partition("|")[2] not in host.run("api", "tokens", "list") + host.errors
+        host.run("api", "tokens", "revoke", "1")
+        assert (status(token), status(other)) == (401, 200)
+        host.run("api", "tokens", "revoke", "1", code=1)
+        host.run("api", "tokens", "revoke", "--account", "billing")
+        assert status(other) == 401
+        assert host.json("api", "tokens", "list") == []
 
 
 def test_a_port_that_is_taken_is_told_and_calls_are_delivered_meanwhile(host: Host) -> None:
@@ -139,27 +203,27 @@ def test_a_page_is_found_by_an_index_and_costs_the_same_wherever_it_stands(tmp_p
     first = fill(tmp_path / "outbox.db", MANY)
     with Outbox(tmp_path / "outbox.db") as outbox:
         asked.prepare(outbox, asked.INDEXES)
-        day = asked.Wanted(since=first + 86400, until=first + 2 * 86400)
+        day = Wanted(since=first + 86400, until=first + 2 * 86400)
         of_tenant = replace(day, tenants=("t1",))
         for wanted, by in (
-            (asked.Wanted(), "COVERING INDEX"),
+            (Wanted(), "COVERING INDEX"),
             (day, "COVERING INDEX calls_start"),
-            (asked.Wanted(tenants=("t1",)), "INDEX api_accountcode"),
+            (Wanted(tenants=("t1",)), "INDEX api_accountcode"),
             (of_tenant, "api_accountcode (accountcode=? AND start>? AND start<?)"),
             (of_tenant, "api_domain (<expr>=? AND start>? AND start<?)"),
-            (asked.Wanted(uniqueids=("1.1",)), "calls_uniqueid (uniqueid=?)"),
+            (Wanted(uniqueids=("1.1",)), "calls_uniqueid (uniqueid=?)"),
         ):
-            where, parameters = wanted.where()
+            condition, parameters = asked.where(wanted)
             plan = [
                 row["detail"]
-                for row in outbox.select(f"EXPLAIN QUERY PLAN SELECT id FROM calls WHERE {where}", *parameters)
+                for row in outbox.select(f"EXPLAIN QUERY PLAN SELECT id FROM calls WHERE {condition}", *parameters)
             ]
             assert any(by in step for step in plan), plan
             assert "SCAN calls" not in plan
-        views = asked.Views()
-        pages = {number: views.page(outbox, "x", asked.Wanted(), 0, number, 100) for number in (1, 500, 1000)}
-        assert [page.calls[0][0] for page in pages.values()] == [1, 49_901, 99_901]
-        assert {page.count for page in pages.values()} == {MANY}
+        views = Views()
+        told = {number: views.page(outbox, "x", Wanted(), 0, number, 100) for number in (1, 500, 1000)}
+        assert [page.calls[0][0] for page in told.values()] == [1, 49_901, 99_901]
+        assert {page.count for page in told.values()} == {MANY}
         # And one call more is not looked for among all of them.
         outbox.accept("made", Batch([call(1)], [], None), [])
         steps = 0
@@ -171,9 +235,9 @@ def test_a_page_is_found_by_an_index_and_costs_the_same_wherever_it_stands(tmp_p
 
         # Nobody else sets one while this is asked.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(asked, "_in_time", lambda outbox: nullcontext())
+            patch.setattr(pages, "in_time", lambda outbox: nullcontext())
             outbox.db.conn.set_progress_handler(step, 100)
-            page = views.page(outbox, "x", asked.Wanted(), 0, 1001, 100)
+            page = views.page(outbox, "x", Wanted(), 0, 1001, 100)
         assert ([number for number, _ in page.calls], page.count) == ([MANY + 1], MANY + 1)
         assert steps < 200, "of a hundred instructions each"
 
@@ -223,4 +287,4 @@ def test_the_sections_of_the_keys_are_read_from_files(tmp_path: Path) -> None:
     config_of(tmp_path, more=f"[api]\ncdr = yes\n{more}")
     found = load(tmp_path / "agent.ini").api
     assert found is not None
-    assert found.accounts["billing"].token.reveal() == "from-a-file"
+    assert found.accounts["billing"].token == Secret("from-a-file")

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 import sqlite3
 import subprocess
 import threading
@@ -16,14 +14,15 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from humbug_agent.api.exchange import revealed
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition
-from humbug_agent.http_server import throttle
 from humbug_agent.http_server.php import http_build_query, parse_str
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.queries import Filter, purge
 from humbug_agent.sources.polling.rows import ApiRow
 from humbug_agent.sources.while1.row import call as of_row
 from tests.kit.api_served import KEY, TOKEN, ZONE, ServedApi, account, call, store
+from tests.kit.php import php
 from tests.kit.while1_server import SAMPLE
 
 CALLS = 240
@@ -42,20 +41,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApi]:
     store(path, [call(number) for number in range(1, CALLS + 1)])
     with ServedApi(path, account(), account("one", "t1"), account("two", "t2", "acme.example")) as served:
         yield served
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "DELAY_SECONDS", 0.01)
-
-
-def php(script: str, *arguments: str) -> str:
-    program = shutil.which("php")
-    if not program:
-        assert not os.environ.get("HUMBUG_TEST_PHP_REQUIRED"), "no php here; tests/sources/polling/prepare installs it"
-        pytest.skip("no php here; tests/sources/polling/prepare installs it")
-    done = subprocess.run([program, "-n", "-r", script, *arguments], capture_output=True, text=True, check=True)
-    return done.stdout
 
 
 def test_the_row_of_the_page_comes_out_as_it_stands_there(tmp_path: Path) -> None:
@@ -297,7 +282,7 @@ def test_a_damaged_call_is_left_out_and_named(tmp_path: Path) -> None:
     with ServedApi(path) as served:
         answer = served.ask({})
     assert [row["id"] for row in answer["results"]] == ["1", "3"]
-    assert answer["messages"] == ["Call 2 is damaged in the outbox and left out"]
+    assert answer["messages"] == ["Call 2 is damaged in the store and left out"]
 
 
 def test_other_paths_and_methods(filled: ServedApi) -> None:
@@ -331,9 +316,9 @@ def test_no_question_makes_it_fail_or_shows_another_tenants_call(
     except UnicodeEncodeError:
         query = ""
     who = account("one")
-    signature = hashlib.md5((query + who.api_key.reveal()).encode(), usedforsecurity=False).hexdigest()
+    signature = hashlib.md5((query + revealed(who.api_key)).encode(), usedforsecurity=False).hexdigest()
     body = json.dumps({"page": page, "filters": filters, "more": more, "api_hash": signature})
-    answer = filled.post(body.encode(), who.token.reveal())
+    answer = filled.post(body.encode(), revealed(who.token))
     assert answer.status_code in (200, 400), answer.text
     found = answer.json()
     assert found["has_error"] == bool(found["pagination"] == [])

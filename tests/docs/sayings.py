@@ -12,7 +12,7 @@ LEVELS = ("warning", "error", "critical", "exception")
 MONITORED = ("status/troubles.py", "status/overview.py", "web/health.py")
 """What `status`, `status --nagios` and /healthz say, sentence by sentence."""
 
-RAISED = ("OutboxError", "OutboxFull", "OutboxDamaged", "SpillError", "WebError", "CantUnpack")
+RAISED = ("StoreError", "OutboxError", "OutboxFull", "OutboxDamaged", "SpillError", "WebError", "CantUnpack")
 
 
 def text(node: ast.expr) -> str:

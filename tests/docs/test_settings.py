@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from humbug_agent.api.settings import KEYS
 from tests.kit.paths import TOP
 from tests.test_example import SECTIONS
 
@@ -47,6 +48,8 @@ def test_each_example_is_taken_and_is_not_the_default(tmp_path: Path, kind: str,
     beside = {"listen": {"password": "x"}, "require_tls": {"certificate": str(file)}}
     beside["private_key"] = beside["require_tls"]
     beside["client_key"] = {"client_cert": str(file)}
+    for one, other in KEYS.values():
+        beside |= {one: {other: "x"}, f"{one}_file": {other: "x"}, other: {one: "x"}, f"{other}_file": {one: "x"}}
     value = str(file) if example.startswith("/etc/humbug-agent/") else example
     given = {**section.needed(), **beside.get(key, {}), key: value}
     given.pop(key.removesuffix("_file") if key.endswith("_file") and key != "ca_file" else "", None)

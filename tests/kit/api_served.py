@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -12,23 +13,36 @@ from zoneinfo import ZoneInfo
 import requests
 
 from humbug_agent.api.app import Api
+from humbug_agent.api.exchange import revealed
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.api.workers import Workers
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition, digest
 from humbug_agent.http_server.server import Server
 from humbug_agent.ini import Secret
 from humbug_agent.outbox import asked
+from humbug_agent.outbox.as_store import OutboxStore
 from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.pages import Views
 from humbug_agent.sources.while1.pages import signed
 
 ZONE = ZoneInfo("Europe/Bucharest")
 TOKEN, KEY = "your_api_token", "your_api_key"
+EMAIL, USER_KEY, PASSWORD = "your@mail.com", "1234567890", "Pass/word 1&2"
 
 
 def account(name: str = "all", *tenants: str) -> ApiAccount:
     """Its keys are the page's own for ``all``, which sees all calls; else they have the name before them."""
     own = "" if name == "all" else f"{name}-"
-    return ApiAccount(name, tenants or None, Secret(f"{own}{TOKEN}"), Secret(f"{own}{KEY}"))
+    return ApiAccount(
+        name,
+        {tenant: (tenant,) for tenant in tenants} or None,
+        token=Secret(f"{own}{TOKEN}"),
+        api_key=Secret(f"{own}{KEY}"),
+        username=f"{own}{EMAIL}",
+        user_key=Secret(f"{own}{USER_KEY}"),
+        email=f"{own}{EMAIL}",
+        password=Secret(f"{own}{PASSWORD}"),
+    )
 
 
 def call(number: int, **changes: Any) -> CDR:
@@ -70,21 +84,21 @@ class ServedApi:
     def __init__(self, path: Path, *accounts: ApiAccount, **changes: Any) -> None:
         self.path = path
         named = {one.name: one for one in accounts or (account(),)}
-        settings = ServedApiSettings(
-            host="127.0.0.1", port=0, cdr=True, require_tls=False, certificate=None, private_key=None, accounts=named
-        )
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "certificate": None, "private_key": None}
+        settings = ServedApiSettings(**where, require_tls=False, cdr=True, getcdr=True, call_range=True, accounts=named)
         self._settings = replace(settings, **changes)
 
     def __enter__(self) -> Self:
         with Outbox(self.path) as outbox:
-            asked.prepare(outbox, asked.BY_TENANT if self._settings.by_tenant else ())
+            asked.prepare(outbox, asked.INDEXES)
         self._held = ExitStack()
-        workers = Workers(self.path)
+        workers = Workers(partial(OutboxStore, self.path, Views()))
         self._held.callback(workers.stop)
-        server = Server(Api(self._settings, ZONE, 90, workers), self._settings)
+        server = Server(Api(self._settings, ZONE, "keep_days = 90", workers), self._settings)
         server.start()
         self._held.callback(server.stop)
-        self.url = f"http://127.0.0.1:{server.port}/api/cdr"
+        self.where = f"http://127.0.0.1:{server.port}"
+        self.url = f"{self.where}/api/cdr"
         self._session = self._held.enter_context(requests.Session())
         return self
 
@@ -98,8 +112,8 @@ class ServedApi:
     def ask(self, filters: Mapping[str, Any], page: int = 1, name: str = "all", form: str = "json") -> dict[str, Any]:
         """The answer to a question that is rightly signed."""
         who = account(name)
-        kind, body = signed({"page": page, "filters": dict(filters)}, who.api_key.reveal(), form)
-        answer = self.post(body, who.token.reveal(), **{"Content-Type": kind})
+        kind, body = signed({"page": page, "filters": dict(filters)}, revealed(who.api_key), form)
+        answer = self.post(body, revealed(who.token), **{"Content-Type": kind})
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = json.loads(answer.content)
         return found

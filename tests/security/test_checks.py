@@ -15,10 +15,10 @@ SQL = re.compile(
 
 PIECES = {
     # Names of columns and tables, and marks for values, all of them written in this program.
-    "DOMAIN", "_COLUMNS", "_DAY", "_GROUP", "_PLACES", "order",
+    "DOMAIN", "_COLUMNS", "_DAY", "_GROUP", "_PLACES", "_TOKENS", "condition", "moment", "order",
     "_DELIVERED", "_ENTRY", "by", "column", "columns", "counted", "counts", "gap", "key", "names", "numbers", "one",
     "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "values", "when", "where",
-    "', '.join(names)", "', '.join('?' * len(names))",
+    "' UNION '.join(pieces)", "', '.join(names)", "', '.join('?' * len(names))",
     # Functions that make SQL of such names.
     "known('answer')", "known('end')", "known('start')", "rows.as_texts('destination')", "rows.as_texts('source')",
     "rows.as_texts('destination reply error')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",

@@ -27,7 +27,7 @@ _DIRECTION = re.compile(r"\[(inbound|outbound|internal)\]")
 
 _FIELDS = {
     "uniqueid", "start", "answer", "end", "clid", "src", "dst", "dcontext", "channel", "dstchannel", "lastapp",
-    "lastdata", "duration", "billsec", "disposition", "accountcode", "userfield", "linkedid",
+    "lastdata", "duration", "billsec", "disposition", "accountcode", "userfield", "linkedid", "direction",
 }  # fmt: skip
 """Those with a field of their own; the others go to ``extra``."""
 
@@ -103,7 +103,11 @@ class Boxis(WindowedSource):
         stamps = {name: "" if stamp == NEVER else stamp for name, stamp in stamps.items()}
         start, answer, end = times({**stamps, "uniqueid": uniqueid}, self.zone, duration, billsec)
         userfield = row.text("userfield")
-        direction = _DIRECTION.search(userfield)
+        tag = _DIRECTION.search(userfield)
+        # humbug-agent's own getCDR says it beside, where the PBX's userfield says another one, or nothing.
+        said = row.text("direction") or (tag[1] if tag else Direction.UNKNOWN)
+        if "direction" in row and userfield == f"[{said}]":
+            userfield = ""
         return CDR(
             identity=digest("boxis", uniqueid, sequence),
             src=row.text("src"),
@@ -120,7 +124,7 @@ class Boxis(WindowedSource):
             duration=duration,
             billsec=billsec,
             disposition=Disposition(row.text("disposition")),
-            direction=Direction(direction[1]) if direction else Direction.UNKNOWN,
+            direction=Direction(said),
             accountcode=row.text("accountcode"),
             uniqueid=uniqueid,
             userfield=userfield,

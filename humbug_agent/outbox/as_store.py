@@ -1,0 +1,42 @@
+"""The outbox as a store that an API asks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from humbug_agent.flat import Flat
+from humbug_agent.outbox import asked, tokens
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.pages import Views
+from humbug_agent.stored.contract import Kept, Page, Token, Wanted
+
+
+class OutboxStore:
+    """A `Store`. ``views`` are those of all threads that ask this outbox."""
+
+    def __init__(self, path: Path, views: Views) -> None:
+        self._outbox = Outbox(path)
+        self._views = views
+
+    def page(self, who: str, wanted: Wanted, from_id: int, number: int, size: int) -> Page:
+        return self._views.page(self._outbox, who, wanted, from_id, number, size)
+
+    def after(self, wanted: Wanted, last: tuple[int, Flat] | None, most: int) -> Sequence[tuple[int, Flat]]:
+        return asked.after(self._outbox, wanted, last, most)
+
+    def kept(self) -> Kept | None:
+        return asked.kept(self._outbox)
+
+    def token(self, number: int) -> Token | None:
+        return tokens.token(self._outbox, number)
+
+    def use_token(self, number: int) -> None:
+        tokens.use(self._outbox, number)
+
+    def add_token(self, account: str, digest: bytes) -> int:
+        return tokens.add(self._outbox, account, digest)
+
+    def drop_tokens(self, account: str) -> None:
+        tokens.drop_all(self._outbox, account)
+
+    def close(self) -> None:
+        self._outbox.close()
