@@ -6,14 +6,13 @@ What is not known has no sample: a 0 would be a statement.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 
 from humbug_agent import __version__
 from humbug_agent.board.model import Queue, State, View
 from humbug_agent.board.settings import NO_THRESHOLDS, QueuesSettings
+from humbug_agent.http_server.prometheus import Samples, counter, exposition, gauge
 from humbug_agent.status.document import DestinationStatus, Part, SourceStatus, Status
 
 MOST_QUEUES = 200
@@ -24,9 +23,6 @@ MEMBER_STATES = frozenset(
     ("idle", "in use", "in use, ringing", "ringing", "busy", "on hold", "unavailable", "invalid", "paused")
 )
 """What is none of these counts as unknown: a feeder's words must not make series without end."""
-
-Samples = Iterable[tuple[Sequence[str], float | None]]
-"""Label values and a value; None is left out."""
 
 
 def metrics(
@@ -43,48 +39,23 @@ def metrics(
     """
     known = None if error else status
     families = [
-        _gauge("humbug_info", "The agent's version.", ["version"], [((__version__,), 1)]),
-        _gauge("humbug_outbox_up", "1 while the outbox can be read, else 0.", [], [((), known is not None)]),
+        gauge("humbug_info", "The agent's version.", ["version"], [((__version__,), 1)]),
+        gauge("humbug_outbox_up", "1 while the outbox can be read, else 0.", [], [((), known is not None)]),
         *(_of_status(known) if known else ()),
         *_of_sent(sent),
         *_of_boards(views, thresholds, time.time()),
     ]
-    return generate_latest(_Collected(families)), CONTENT_TYPE_PLAIN_0_0_4
-
-
-@dataclass(frozen=True, slots=True)
-class _Collected:
-    """The metrics of one answer, in the form in which prometheus_client takes them."""
-
-    families: Sequence[Metric]
-
-    def collect(self) -> Iterable[Metric]:
-        return self.families
-
-
-def _gauge(name: str, text: str, labels: Sequence[str], samples: Samples) -> Metric:
-    return _filled(GaugeMetricFamily(name, text, labels=labels), samples)
-
-
-def _counter(name: str, text: str, labels: Sequence[str], samples: Samples) -> Metric:
-    return _filled(CounterMetricFamily(name, text, labels=labels), samples)
-
-
-def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -> Metric:
-    for labels, value in samples:
-        if value is not None:
-            family.add_metric(labels, value)
-    return family
+    return exposition(families)
 
 
 def _of_status(status: Status) -> Iterator[Metric]:
-    yield _gauge(
+    yield gauge(
         "humbug_outbox_bytes",
         "What the outbox holds, delivered calls that are kept for replay included.",
         [],
         [((), status.outbox.used_bytes)],
     )
-    yield _gauge("humbug_outbox_max_bytes", "max_size_mb: then reading pauses.", [], [((), status.outbox.max_bytes)])
+    yield gauge("humbug_outbox_max_bytes", "max_size_mb: then reading pauses.", [], [((), status.outbox.max_bytes)])
     yield from _of_sources(status.sources)
     yield from _of_destinations(status.destinations)
 
@@ -94,44 +65,44 @@ def _of_sources(sources: Mapping[str, SourceStatus]) -> Iterator[Metric]:
         return (((name,), number(one)) for name, one in sources.items())
 
     label = ["source"]
-    yield _gauge(
+    yield gauge(
         "humbug_source_up",
         "1 while the source is read, else 0.",
         label,
         (((n,), _up(one)) for n, one in sources.items()),
     )
     # Counted at the source, since the outbox was made: calls that are dropped from the outbox stay counted.
-    yield _counter(
+    yield counter(
         "humbug_calls_total",
         "Calls that the source was the first to bring since the outbox was made; events that it forwards count, too.",
         label,
         each(lambda one: one.calls),
     )
-    yield _counter(
+    yield counter(
         "humbug_rejects_total",
         "Records not understood since the outbox was made; they are kept as rejects. Read again, they count again.",
         label,
         each(lambda one: one.rejects_ever),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_rejects",
         "Records not understood that are kept now: without those that were replayed or purged.",
         label,
         each(lambda one: one.rejects),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_source_unread_bytes",
         "What the PBX has written and the agent has not read.",
         label,
         each(lambda one: one.unread_bytes),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_source_unread_seconds",
         "Of a hosted PBX: the time whose calls it was not asked for yet. It is a lot at first, and then next to none.",
         label,
         each(lambda one: one.unread_seconds),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_source_last_read_age_seconds",
         "Since the last call was read; it grows when nobody calls, too.",
         label,
@@ -141,14 +112,14 @@ def _of_sources(sources: Mapping[str, SourceStatus]) -> Iterator[Metric]:
 
 def _of_destinations(destinations: Mapping[str, DestinationStatus]) -> Iterator[Metric]:
     label = ["destination"]
-    yield _gauge(
+    yield gauge(
         "humbug_destination_up",
         "1 while the destination takes calls, 0 while it fails or is paused.",
         label,
         (((name,), _up(one)) for name, one in destinations.items()),
     )
     # Gauges: sent calls are dropped after keep_days, dead ones by hand, and a replay makes both wait again.
-    yield _gauge(
+    yield gauge(
         "humbug_deliveries",
         "Deliveries in the outbox now: waiting, sent (kept for replay) or dead (refused for good).",
         [*label, "state"],
@@ -158,7 +129,7 @@ def _of_destinations(destinations: Mapping[str, DestinationStatus]) -> Iterator[
             for state, number in (("waiting", one.waiting), ("sent", one.sent), ("dead", one.dead))
         ),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_oldest_waiting_seconds",
         "How long the oldest call that is not delivered has waited, 0 when none waits.",
         label,
@@ -173,13 +144,13 @@ def _up(part: Part) -> bool | None:
 
 def _of_sent(sent: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
     label = ["destination"]
-    yield _counter(
+    yield counter(
         "humbug_delivered_total",
         "Calls delivered since the agent was started.",
         label,
         (((name,), delivered) for name, (delivered, _) in sent.items()),
     )
-    yield _counter(
+    yield counter(
         "humbug_delivery_attempts_failed_total",
         "Attempts to deliver a call that failed since the agent was started; the call is tried again, or is dead.",
         label,
@@ -189,19 +160,19 @@ def _of_sent(sent: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
 
 def _of_boards(views: Sequence[View], thresholds: QueuesSettings, now: float) -> Iterator[Metric]:
     live = [view for view in views if view.live]
-    yield _gauge(
+    yield gauge(
         "humbug_board_live",
         "1 while the PBX tells its channels and queues, else 0.",
         ["board"],
         (((view.name,), view.live) for view in views),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_board_confirmed_age_seconds",
         "Since the PBX was last asked for all channels and queues; what happens in between it tells by itself.",
         ["board"],
         (((view.name,), now - view.confirmed) for view in views if view.confirmed),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_channels",
         "Channels of the PBX now: ring is the caller's before the answer, ringing the called one's.",
         ["board", "state"],
@@ -228,25 +199,25 @@ def _of_queues(
     boards: Sequence[tuple[str, Mapping[str, Sequence[Queue]]]], thresholds: QueuesSettings, now: float
 ) -> Iterator[Metric]:
     each = [((board, name), queues) for board, named in boards for name, queues in named.items()]
-    yield _gauge(
+    yield gauge(
         "humbug_queue_calls",
         "Callers in the queue now, by whether they wait or are connected to a member.",
         ["board", "queue", "state"],
         (((*of, state), number) for of, queues in each for state, number in _calls(queues)),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_queue_longest_wait_seconds",
         "How long the caller who has waited longest has waited, 0 when none waits.",
         ["board", "queue"],
         ((of, _longest_wait(queues, now)) for of, queues in each),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_queue_members",
         "Members of the queue by the state of their device, or paused; all states but idle only while some are in it.",
         ["board", "queue", "state"],
         (((*of, state), number) for of, queues in each for state, number in _members(queues)),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_queue_alarm",
         "How a figure stands that agent.ini has a threshold for: 0 well, 1 a warning, 2 critical.",
         ["board", "queue", "figure"],
@@ -260,37 +231,37 @@ def _of_figures(each: Sequence[tuple[tuple[str, str], Sequence[Queue]]]) -> Iter
     known = [(of, [queue.figures for queue in queues if queue.figures]) for of, queues in each]
     alone = [(of, figures[0]) for of, figures in known if len(figures) == 1]
     label = ["board", "queue"]
-    yield _counter(
+    yield counter(
         "humbug_queue_completed_total",
         "Calls of the queue that were answered and are over, since the PBX was started or its figures were reset.",
         label,
         ((of, sum(one.completed for one in figures)) for of, figures in known if figures),
     )
-    yield _counter(
+    yield counter(
         "humbug_queue_abandoned_total",
         "Callers who left the queue before anybody answered, since the PBX was started or its figures were reset.",
         label,
         ((of, sum(one.abandoned for one in figures)) for of, figures in known if figures),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_queue_hold_seconds",
         "The PBX's average of how long callers waited until they were answered; later ones count more.",
         label,
         ((of, one.hold) for of, one in alone),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_queue_talk_seconds",
         "The PBX's average of how long answered callers talked; later ones count more.",
         label,
         ((of, one.talk) for of, one in alone),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_queue_service_level_ratio",
         "Which share of the completed calls was answered within humbug_queue_service_level_seconds.",
         label,
         ((of, one.level / 100) for of, one in alone if one.level_known),
     )
-    yield _gauge(
+    yield gauge(
         "humbug_queue_service_level_seconds",
         "Within how many seconds a call of this queue should be answered, as the PBX is told (servicelevel).",
         label,
