@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "host": set(),
     "http_client": {"backoff", "words"},
     "http_server": {"host", "ini", "words"},
+    "libpq": {"ini"},
     "numbers": {"ini"},
     "stored": {"flat"},
     "outbox": {"backoff", "cdr", "flat", "stored", "words"},
@@ -43,7 +44,7 @@ MAY_IMPORT = {
         "backoff", "board", "cdr", "flat", "host", "http_client", "http_server", "ini", "listening", "pbx_host",
         "scrub", "text", "words",
     },
-    "destinations": {"cdr", "flat", "http_client", "ini", "numbers", "scrub", "words"},
+    "destinations": {"cdr", "flat", "http_client", "ini", "libpq", "numbers", "scrub", "words"},
     # What a host needs: it knows both sides of the wire, and none of the types in particular.
     "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
     "receiver": {"http_server", "ini"},

@@ -7,7 +7,6 @@ import select
 import socket
 import time
 from collections.abc import Generator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from humbug_agent import __version__
@@ -15,6 +14,7 @@ from humbug_agent.destinations.contract import DeliveryError, Later, Misconfigur
 from humbug_agent.destinations.postgresql.failures import Failure, of_connecting, of_statement
 from humbug_agent.destinations.postgresql.settings import PostgresqlSettings
 from humbug_agent.http_client import names
+from humbug_agent.libpq.trust import authorities
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EXTRA = "needs psycopg and libpq: pip install 'humbug-agent[postgresql]'"
-
-SYSTEM_CAS = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-"""Where systems keep the authorities that they trust; libpq would look in the home of the user alone."""
 
 
 class Wants(NamedTuple):
@@ -165,7 +157,6 @@ def _addresses(settings: PostgresqlSettings, where: str, until: float) -> Steps[
 def _conninfo(address: str, settings: PostgresqlSettings) -> str:
     from psycopg.conninfo import make_conninfo
 
-    authority = settings.ca_file or next((one for one in map(Path, SYSTEM_CAS) if one.is_file()), None)
     return make_conninfo(
         host=settings.host,
         hostaddr=address or None,
@@ -174,7 +165,7 @@ def _conninfo(address: str, settings: PostgresqlSettings) -> str:
         user=settings.user,
         password=settings.password.reveal() if settings.password else None,
         sslmode=settings.sslmode,
-        sslrootcert=str(authority) if authority and settings.sslmode.startswith("verify-") else None,
+        sslrootcert=authorities(settings.sslmode, settings.ca_file),
         # Asking for a ticket would wait.
         gssencmode="disable",
         client_encoding="UTF8",

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from humbug_agent.destinations.settings import ALL_TOLD, DestinationSettings, Privacy
-from humbug_agent.ini import Secret, Section, file, is_loopback
+from humbug_agent.ini import Secret, Section, file
 from humbug_agent.ini import host as a_host
+from humbug_agent.libpq.trust import WHOLE_CHECK, is_near
 
 SSL_MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 """In libpq's words, from none to all that can be checked."""
-
-WHOLE_CHECK = "verify-full"
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class PostgresqlSettings(DestinationSettings):
 
     @property
     def is_near(self) -> bool:
-        """Whether the server is on this host: nobody can listen in between."""
-        return self.host.startswith("/") or is_loopback(self.host)
+        """Whether the server is on this host."""
+        return is_near(self.host)
 
     def warnings(self) -> list[str]:
         if self.is_near or self.sslmode.startswith("verify-"):
@@ -54,7 +53,6 @@ class PostgresqlSettings(DestinationSettings):
     @classmethod
     def read(cls, name: str, section: Section) -> Self:
         where = section.converted("host", _host, "a host, or the folder of a Unix socket") or "/var/run/postgresql"
-        near = where.startswith("/") or is_loopback(where)
         return cls(
             name=name,
             host=where,
@@ -62,7 +60,7 @@ class PostgresqlSettings(DestinationSettings):
             database=section.text("database", "cdr"),
             user=section.text("user", "humbug-agent"),
             password=section.secret("password"),
-            sslmode=section.choice("sslmode", SSL_MODES, "prefer" if near else WHOLE_CHECK),
+            sslmode=section.choice("sslmode", SSL_MODES, "prefer" if is_near(where) else WHOLE_CHECK),
             ca_file=section.converted("ca_file", file, "a readable file"),
             table=section.converted("table", _table, "TABLE or SCHEMA.TABLE") or ("cdr",),
             create=section.flag("create", True),

@@ -1,0 +1,1 @@
+"""What all who reach a PostgreSQL server over libpq go by: whom it trusts."""
