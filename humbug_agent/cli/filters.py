@@ -48,7 +48,7 @@ def chosen(config: "Config", options: dict[str, Any], ids: tuple[int, ...] = ())
 
     _check_destination(config, options["destination"])
     zone = config.agent.timezone
-    since, until = (_time(name, options[name], zone) for name in ("since", "until"))
+    since, until = (seconds_of(name, options[name], zone) for name in ("since", "until"))
     plain = {name: options[name] for name in ("state", "destination", "uniqueid", "number")}
     return Filter(**plain, ids=ids, since=since, until=until)
 
@@ -89,7 +89,7 @@ def _check_destination(config: "Config", name: str | None) -> None:
         raise click.BadParameter(f"{name!r} is not known; there are {', '.join(known)}", param_hint="--destination")
 
 
-def _time(name: str, said: str | None, zone: tzinfo) -> float | None:
+def seconds_of(name: str, said: str | None, zone: tzinfo) -> float | None:
     if said is None:
         return None
     try:
@@ -100,7 +100,7 @@ def _time(name: str, said: str | None, zone: tzinfo) -> float | None:
 
 def day_since(said: str, zone: tzinfo) -> float:
     """When the day began, in ``zone``, of the time that ``said`` means. Raises click.BadParameter."""
-    at = _time("since", said, zone) or 0.0
+    at = seconds_of("since", said, zone) or 0.0
     return moment(f"{datetime.fromtimestamp(at, UTC).astimezone(zone):%Y-%m-%d}", zone, at, last=False)
 
 

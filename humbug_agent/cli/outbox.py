@@ -1,19 +1,17 @@
 """`humbug-agent outbox …`: what was read, what became of it, and making it right."""
 
-import csv
-import os
-import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import tzinfo
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from humbug_agent.cdr import Damaged
 from humbug_agent.cli.common import charset_of, config_option, configured, json_option, left_out, open_outbox
+from humbug_agent.cli.exporting import export_options, write_calls
 from humbug_agent.cli.filters import chosen, filters, ids_of, only_rejects
-from humbug_agent.text import printable, text
+from humbug_agent.text import text
 from humbug_agent.words import count as counted
 from humbug_agent.words import moment
 
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
     from humbug_agent.config import Config
     from humbug_agent.outbox.outbox import Outbox
     from humbug_agent.outbox.queries import Filter
-
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""With one of these begins what a spreadsheet takes for more than text."""
 
 SHOWN = 50
 TITLES = {"deliveries": "delivery", "failures": "failure", "replays": "before a replay"}
@@ -264,66 +259,17 @@ def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
 
 @outbox.command()
 @filters(rejected=False)
-@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
-@click.option(
-    "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="A file; else standard output."
-)
+@export_options
 @config_option
 def export(form: str, output: str, **options: Any) -> None:
     """All fields of the calls, as CSV with a header or as JSON, an object a line."""
-    config = configured()
-    wanted = chosen(config, options)
-    with open_outbox(config) as box:
-        try:
-            # Closed in here: only then it is sure that all of it was written.
-            with _opened(output) as file:
-                _export(box, wanted, config.agent.timezone, form, file)
-        except OSError as error:
-            if output != "-":
-                error.filename = output
-            raise
-
-
-def _export(box: "Outbox", wanted: "Filter", zone: tzinfo, form: str, file: IO[str]) -> None:
-    import json
-
-    from humbug_agent.cli import output
+    from humbug_agent.cli.output import entry, record
     from humbug_agent.outbox import queries
 
-    shown: Callable[[str], str] = printable if file.isatty() else str
-    writer = csv.DictWriter(file, EXPORTED, lineterminator="\n", extrasaction="ignore")
-    begun = False
-    bar = click.progressbar(
-        queries.entries(box, wanted),
-        length=queries.count(box, wanted),
-        label="Exporting",
-        file=sys.stderr,
-        hidden=not sys.stderr.isatty() or file.isatty(),
-        update_min_steps=1000,
-    )
-    with bar as entries:
-        for entry in entries:
-            line = output.entry(entry, zone) | output.record(entry.record, zone)
-            if form == "json":
-                file.write(output.json_text(line) + "\n")
-                continue
-            if not begun:
-                begun = True
-                writer.writeheader()
-            extra = line.get("extra", line.get("fields", ""))
-            said = line | {"extra": extra if isinstance(extra, str) else json.dumps(extra, ensure_ascii=False)}
-            writer.writerow({name: shown(_harmless(str(value))) for name, value in said.items() if value is not None})
-    file.flush()
-
-
-def _opened(output: str) -> IO[str]:
-    """A file is its owner's alone: who called whom is nobody else's business."""
-    if output == "-":
-        return click.open_file(output, "w", encoding="utf-8")
-    return open(output, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
-
-
-def _harmless(cell: str) -> str:
-    """What a spreadsheet would run, in a caller's name say, is text for it with an apostrophe before; numbers stay."""
-    runs = cell.startswith(FORMULAS) and not re.fullmatch(r"[+-][0-9]+", cell)
-    return f"'{cell}" if runs else cell
+    config = configured()
+    wanted, zone = chosen(config, options), config.agent.timezone
+    with open_outbox(config) as box:
+        lines = (entry(one, zone) | record(one.record, zone) for one in queries.entries(box, wanted))
+        if form == "csv":
+            lines = (line | {"extra": line.get("extra", line.get("fields", ""))} for line in lines)
+        write_calls(lines, EXPORTED, form, output, queries.count(box, wanted))

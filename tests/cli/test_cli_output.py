@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from humbug_agent.cdr import Batch
-from humbug_agent.cli import outbox as cli_outbox
+from humbug_agent.cli import exporting
 from humbug_agent.outbox.outbox import Mark, Outbox
 from tests.kit.calls import batch, reject
 from tests.kit.host import PROGRAM, RECORDED, Host
@@ -138,12 +138,12 @@ def test_an_export_is_its_owners_alone(full: Host) -> None:
     "cell", ["=1+1", "@SUM(1)", "+cmd|' /C calc'!A0", "-2+3", "\t=1", "\r=1", "+4179 123", "+", "-"]
 )
 def test_what_a_spreadsheet_would_run_is_text_for_it(cell: str) -> None:
-    assert cli_outbox._harmless(cell) == f"'{cell}"
+    assert exporting._harmless(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["+41791234567", "-5", "", "a=b", "'=1", "SIP/4003-00000001", "1+1"])
 def test_what_it_would_not_run_stays_as_it_is(cell: str) -> None:
-    assert cli_outbox._harmless(cell) == cell
+    assert exporting._harmless(cell) == cell
 
 
 def test_an_export_that_grows_too_large_is_no_success(full: Host) -> None:

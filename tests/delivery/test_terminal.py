@@ -12,13 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from humbug_agent.cdr import Batch, Notice, Reject
-from humbug_agent.cli.main import main, set_up_logging
-from humbug_agent.cli.outbox import _export
+from humbug_agent.cli.log import set_up_logging
+from humbug_agent.cli.main import main
 from humbug_agent.cli.support import bundle
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import agent, housekeeping
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.outbox.queries import Filter
 from humbug_agent.sources.contract import SourceError
 from tests.kit.agent_ini import config_of
 from tests.kit.calls import call
@@ -128,8 +127,8 @@ def test_an_export_is_exact_in_a_file_and_harmless_on_a_terminal(kept: Config) -
         assert EVIL in file.read()
     ours, theirs = os.openpty()
     with os.fdopen(ours, "rb") as screen, os.fdopen(theirs, "w", encoding="utf-8") as terminal:
-        with Outbox(kept.agent.outbox) as outbox:
-            _export(outbox, Filter(ids=(1,)), kept.agent.timezone, "csv", terminal)
+        words = ["outbox", "export", "--uniqueid", f"1.1{EVIL}", "--output", os.ttyname(terminal.fileno())]
+        assert runner.invoke(main, ["--config", str(kept.path), *words]).exit_code == 0
         shown = b""
         while shown.count(b"\n") < 2:
             shown += os.read(screen.fileno(), 65536)
