@@ -61,7 +61,7 @@ class WrongGuesses:
 
     def count(self, scope: Scope) -> None:
         """The first one is told at once, those that follow when the time has passed."""
-        address = scope["client"][0].removeprefix("::ffff:") if scope["client"] else OTHERS
+        address = client(scope)
         if address not in self._wrong and len(self._wrong) >= MOST_ADDRESSES:
             address = OTHERS
         if address in self._wrong:
@@ -89,6 +89,11 @@ def with_headers(send: Send) -> Send:
         await send(message)
 
     return send_with_headers
+
+
+def client(scope: Scope) -> str:
+    """The address from which it is asked."""
+    return str(scope["client"][0]).removeprefix("::ffff:") if scope["client"] else OTHERS
 
 
 def header(scope: Scope, wanted: bytes) -> bytes | None:

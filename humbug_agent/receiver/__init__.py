@@ -1,6 +1,6 @@
-"""The embedded receiver, which speaks Humbug's protocol.
+"""The embedded receiver, which speaks Humbug's protocol: a collector for one PBX or many.
 
-Tests, the demo and anyone without an account send to it, and it is fit to be somebody's own collector.
+Tests, the demo and anyone without an account send to it.
 """
 
 from humbug_agent.receiver.app import MOST_BYTES, Misbehaviour, Receiver
@@ -15,7 +15,7 @@ from humbug_agent.receiver.protocol import (
     faults,
 )
 from humbug_agent.receiver.server import Background, serve
-from humbug_agent.receiver.store import Store
+from humbug_agent.receiver.store.sqlite import Store
 
 __all__ = [
     "DISPOSITIONS",

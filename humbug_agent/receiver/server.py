@@ -1,17 +1,21 @@
 """The receiver on a socket: as a server of its own, or in a thread beside whoever needs one."""
 
+import logging
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import ClassVar, Self
 
 from humbug_agent.http_server.server import Server
 from humbug_agent.http_server.sockets import WebError
 from humbug_agent.ini import shown
-from humbug_agent.receiver.app import Receiver
+from humbug_agent.receiver.app import LABEL, Receiver
 from humbug_agent.receiver.protocol import ReceiverError
+from humbug_agent.receiver.retention import Retention
+
+log = logging.getLogger(__name__)
 
 PATH = "/receiver.php"
 
@@ -20,7 +24,7 @@ PATH = "/receiver.php"
 class _Listen:
     """Where the receiver listens, in the form in which the web server takes it."""
 
-    label: ClassVar[str] = "receiver:"
+    label: ClassVar[str] = LABEL
     host: str
     port: int
     certificate: Path | None
@@ -49,23 +53,49 @@ def serve(
     port: int,
     *,
     on_ready: Callable[[str], None],
+    on_hangup: Callable[[], None],
+    keep_days: int | None = None,
     certificate: Path | None = None,
     private_key: Path | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT, in the main thread; ``port`` 0 is a free one. ``on_ready`` gets the URL.
 
+    SIGHUP has the certificate read again, after ``on_hangup``. What came more than ``keep_days`` ago is dropped.
     Raises ReceiverError where the address or the certificate can't be used.
     """
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    asked: SimpleQueue[int] = SimpleQueue()
+    before = {number: signal.signal(number, lambda number, _: asked.put(number)) for number in _SIGNALS}
     try:
         server, url = _started(receiver, _Listen(host, port, certificate, private_key))
         on_ready(url)
-        stop.wait()
+        retention = Retention(receiver.store, keep_days)
+        while (number := _next(asked, retention.drop())) in (None, signal.SIGHUP):
+            if number:
+                on_hangup()
+                _read_certificate_again(server)
         server.stop()
+        receiver.told.end()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _next(asked: SimpleQueue[int], seconds: float | None) -> int | None:
+    """The next signal; None: none came in that time."""
+    try:
+        return asked.get(timeout=seconds)
+    except Empty:
+        return None
+
+
+def _read_certificate_again(server: Server) -> None:
+    try:
+        server.start()
+    except WebError as error:
+        log.error("the certificate of before stays: %s", error)
 
 
 class Background:
@@ -92,3 +122,4 @@ class Background:
 
     def __exit__(self, *_: object) -> None:
         self._server.stop()
+        self.receiver.told.end()

@@ -66,7 +66,7 @@ def test_systemd_can_make_the_user_and_makes_no_pbxs_group(tmp_path: Path) -> No
     shutil.copy(SYSTEMD / "humbug-agent.sysusers", tmp_path / "etc" / "sysusers.d" / "humbug-agent.conf")
     subprocess.run(["systemd-sysusers", f"--root={tmp_path}", "humbug-agent.conf"], check=True)
     assert "humbug-agent" in (tmp_path / "etc" / "passwd").read_text()
-    assert re.fullmatch(r"humbug-agent:x:\d+:\n", (tmp_path / "etc" / "group").read_text())
+    assert re.fullmatch(r"humbug-agent:x:\d+:\nhumbug-receiver:x:\d+:\n", (tmp_path / "etc" / "group").read_text())
 
 
 def test_what_could_not_be_stored_at_a_stop_outlives_the_unit() -> None:

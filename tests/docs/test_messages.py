@@ -30,7 +30,6 @@ PASSED_ON = {
     "delivery/delivery.py:_finish": "errors of the outbox",
     "delivery/delivery.py:_of_outbox": "errors of the outbox",
     "delivery/delivery.py:_write_late": "errors of the outbox",
-    "receiver/app.py:": "SQLite's errors, of a collector of one's own",
     "daemon/supervisor.py:_say": "what a source says",
     "repeats.py:to": "what was said to Sayings",
     "sources/files/following.py:_say_notes": "what a shelf says of a rotated file",

@@ -21,6 +21,7 @@ import trustme
 
 from humbug_agent import receiver
 from humbug_agent.receiver import Background, Misbehaviour, Receiver, ReceiverError, Store, app
+from humbug_agent.receiver.store.contract import arrived
 from tests.kit.forms import API_KEY, CALL, EVENT_TIME, FIELDS, FORM, VECTOR, encode, hexed, misbehaving, plain, post
 
 pytestmark = pytest.mark.slow
@@ -75,7 +76,7 @@ def test_wrong_api_key(running: Background, body: bytes) -> None:
     answer = post(running.url, body)
     assert (answer.status_code, answer.json()) == (401, {"error": "the API key is not the one configured here"})
     assert API_KEY not in answer.text
-    assert running.receiver.store.count() == 0
+    assert running.receiver.store.number() == 0
 
 
 def test_wrong_encryption_key(running: Background) -> None:
@@ -178,11 +179,11 @@ def test_half_a_request_stores_nothing(running: Background, store: Store) -> Non
 
 def test_a_store_that_fails_is_a_503(running: Background, store: Store, caplog: pytest.LogCaptureFixture) -> None:
     with closing(sqlite3.connect(store.path)) as other:
-        other.execute("ALTER TABLE calls RENAME TO elsewhere")
+        other.execute("ALTER TABLE pbxs RENAME TO elsewhere")
         for answer in (post(running.url, plain()), requests.get(running.url, timeout=20)):
             assert (answer.status_code, answer.json()) == (503, {"error": "the store can't be used now"})
-        assert "no such table: calls" in caplog.text
-        other.execute("ALTER TABLE elsewhere RENAME TO calls")
+        assert "no such table: pbxs" in caplog.text
+        other.execute("ALTER TABLE elsewhere RENAME TO pbxs")
     assert post(running.url, plain()).json() == {"stored": True}
 
 
@@ -260,7 +261,7 @@ def test_every_is_at_least_one() -> None:
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "calls.db")) as store:
-        store.add(CALL, None)
+        store.add([arrived("", CALL, None)])
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         assert modes == dict.fromkeys(("calls.db", "calls.db-wal", "calls.db-shm"), 0o600)
         assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -269,11 +270,11 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
 def test_what_add_took_is_on_disk_and_there_again(tmp_path: Path) -> None:
     path = tmp_path / "calls.db"
     with closing(Store(path)) as store:
-        assert store.add(CALL, None)
+        assert store.add([arrived("", CALL, None)]) == [True]
         with closing(sqlite3.connect(path)) as other:
             assert other.execute("SELECT count(*) FROM calls").fetchone() == (1,)
     with closing(Store(path)) as store:
-        assert not store.add(CALL, None)
+        assert store.add([arrived("", CALL, None)]) == [False]
         assert store.counts() == {"calls": 1, "repeats": 1}
 
 
@@ -338,7 +339,7 @@ def test_port_taken(running: Background) -> None:
     port = urlsplit(running.url).port
     assert port
     with pytest.raises(ReceiverError, match=f"can't listen on 127.0.0.1:{port}: Address already in use; another"):
-        receiver.serve(running.receiver, "127.0.0.1", port, on_ready=print)
+        receiver.serve(running.receiver, "127.0.0.1", port, on_ready=print, on_hangup=print)
 
 
 def test_ipv6(store: Store) -> None:
@@ -359,7 +360,7 @@ from contextlib import closing
 from pathlib import Path
 from humbug_agent.receiver import Receiver, Store, serve
 with closing(Store(Path(sys.argv[1]))) as store:
-    serve(Receiver(store), "127.0.0.1", 0, on_ready=lambda url: print(url, flush=True))
+    serve(Receiver(store), "127.0.0.1", 0, on_ready=lambda url: print(url, flush=True), on_hangup=print)
 print("closed")
 """
 

@@ -17,7 +17,7 @@ PIECES = {
     # Names of columns and tables, and marks for values, all of them written in this program.
     "DOMAIN", "_COLUMNS", "_DAY", "_GROUP", "_PLACES", "_TOKENS", "condition", "moment", "order",
     "_DELIVERED", "_ENTRY", "by", "column", "columns", "counted", "counts", "gap", "key", "names", "numbers", "one",
-    "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "values", "when", "where",
+    "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "when", "where",
     "' UNION '.join(pieces)", "', '.join(names)", "', '.join('?' * len(names))",
     # Functions that make SQL of such names.
     "known('answer')", "known('end')", "known('start')", "rows.as_texts('destination')", "rows.as_texts('source')",
@@ -32,6 +32,9 @@ PIECES = {
     # Of a PostgreSQL table: its name, of letters and digits as agent.ini was read, its columns, a number of seconds.
     "', '.join(added)", "LOCK", "arrays", "made", "schema", "self._quoted",
     "self._settings.timeout * 1000", "self.name",
+    # Of the receiver's stores: names of tables and columns, marks for values, numbers.
+    "SCHEMA", "STATEMENT_SECONDS", "identities", "kept", "kind", "len(MIGRATIONS)", "listed(TOTAL_COLUMNS)",
+    "listed(columns)", "marks", "oldest",
     # An insert as it is shown to people, and sent to nobody.
     "literals", "', '.join(shown)",
 }  # fmt: skip
