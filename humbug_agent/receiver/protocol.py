@@ -76,16 +76,20 @@ def _pairs(text: bytes, said: list[str]) -> dict[str, str]:
         return found
     for piece in pieces:
         raw_name, _, raw_value = piece.partition(b"=")
-        name = unquote_to_bytes(raw_name).decode("utf-8", "replace")
+        name = _unquoted(raw_name).decode("utf-8", "replace")
         shown = name if name in KNOWN else "a parameter"
         if name in found:
             said.append(f"{shown} is given twice")
         try:
-            found[name] = unquote_to_bytes(raw_value).decode("utf-8")
+            found[name] = _unquoted(raw_value).decode("utf-8")
         except UnicodeDecodeError:
             found[name] = ""
             said.append(f"{shown} is not UTF-8")
     return found
+
+
+def _unquoted(text: bytes) -> bytes:
+    return unquote_to_bytes(text) if b"%" in text else text
 
 
 def _encoded(outer: dict[str, str], key: str | None, said: list[str]) -> dict[str, str]:
@@ -162,7 +166,7 @@ def _is_time(value: str) -> bool:
     if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", value):
         return False
     try:
-        datetime.strptime(value, "%Y-%m-%d %H:%M:%S")
+        datetime.fromisoformat(value)
     except ValueError:
         return False
     return True
