@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "web": {"board", "config", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
         "api", "backoff", "board", "cdr", "config", "delivery", "doctor", "flat", "host", "http_server", "ini",
-        "outbox", "repeats", "sources", "status", "text", "web", "words",
+        "outbox", "repeats", "sources", "status", "stored", "text", "web", "words",
     },
     "cli": {
         "api", "cdr", "config", "daemon", "destinations", "doctor", "flat", "host", "http_server", "ini", "numbers",

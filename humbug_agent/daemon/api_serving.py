@@ -12,7 +12,7 @@ from humbug_agent.http_server.server import Server
 from humbug_agent.outbox import asked
 from humbug_agent.outbox.as_store import OutboxStore
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.outbox.pages import Views
+from humbug_agent.stored.pages import Views
 
 log = logging.getLogger(__name__)
 

@@ -1,24 +1,33 @@
 """The outbox as a store that an API asks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from humbug_agent.flat import Flat
 from humbug_agent.outbox import asked, tokens
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.outbox.pages import Views
 from humbug_agent.stored.contract import Kept, Page, Token, Wanted
+from humbug_agent.stored.pages import Views
 
 
 class OutboxStore:
-    """A `Store`. ``views`` are those of all threads that ask this outbox."""
+    """A `Store`, and the `Finder` of its pages. ``views`` are those of all threads that ask this outbox."""
 
     def __init__(self, path: Path, views: Views) -> None:
         self._outbox = Outbox(path)
         self._views = views
 
     def page(self, who: str, wanted: Wanted, from_id: int, number: int, size: int) -> Page:
-        return self._views.page(self._outbox, who, wanted, from_id, number, size)
+        return self._views.page(self, who, wanted, from_id, number, size)
+
+    def ends(self) -> tuple[int, int]:
+        return asked.ends(self._outbox)
+
+    def found(self, wanted: Wanted, behind: int, last: int) -> Iterable[int]:
+        return asked.found(self._outbox, wanted, behind, last)
+
+    def read(self, ids: Sequence[int]) -> Sequence[tuple[int, Flat]]:
+        return asked.read(self._outbox, ids)
 
     def after(self, wanted: Wanted, last: tuple[int, Flat] | None, most: int) -> Sequence[tuple[int, Flat]]:
         return asked.after(self._outbox, wanted, last, most)

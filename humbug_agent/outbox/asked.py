@@ -6,6 +6,7 @@ Nothing here is needed where nobody may ask.
 import json
 import sqlite3
 import time
+from array import array
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from humbug_agent.stored.contract import Kept, Wanted
 LONGEST_SECONDS = 10.0
 """What takes longer to find is not looked for: whoever asks is to ask for less."""
 
+_GROUP = 65536
 _LOOK_STEPS = 20_000
 """Of SQLite's machine, a millisecond, before somebody looks whether it takes too long."""
 
@@ -37,6 +39,10 @@ INDEXES = {
 }
 BY_START = frozenset({"api_accountcode", "api_domain"})
 BY_END = frozenset({"api_accountcode_end", "api_domain_end"})
+
+
+# Each by itself is at an end of the table; both at once SQLite would look for in all of it.
+_ENDS = "SELECT ifnull((SELECT min(id) FROM calls), 0) AS first, ifnull((SELECT max(id) FROM calls), 0) AS last"
 
 
 class TooLong(OutboxError):
@@ -79,6 +85,32 @@ def where(wanted: Wanted) -> tuple[str, list[object]]:
         conditions.append((True, f"({something})" if some else f"NOT ({something})", list(names_)))
     asked = [(sql, values) for holds, sql, values in conditions if holds]
     return " AND ".join([sql for sql, _ in asked] + [OF_PBX]), [one for _, values in asked for one in values]
+
+
+def ends(outbox: Outbox) -> tuple[int, int]:
+    """The first and the last id; 0 where there is none. Raises OutboxError."""
+    row = outbox.select(_ENDS)[0]
+    return row["first"], row["last"]
+
+
+def found(outbox: Outbox, wanted: Wanted, behind: int, last: int) -> "array[int]":
+    """The ids of those that are wanted, behind the one and up to the other. Raises OutboxError, TooLong."""
+    condition, parameters = where(wanted)
+    ids = array("q")
+    with in_time(outbox):
+        if behind:
+            # By the ids: those that came since are few.
+            sql = f"SELECT id FROM calls NOT INDEXED WHERE id > ? AND id <= ? AND {condition} ORDER BY id"
+            ids.extend(row["id"] for row in outbox.select(sql, behind, last, *parameters))
+            return ids
+        # Tens of thousands in a row of SQLite's answer: a million rows would hold up whatever else Python has to do.
+        sql = (
+            "SELECT group_concat(id) AS ids FROM calls "
+            f"WHERE {condition} AND +id <= ? GROUP BY id / {_GROUP} ORDER BY id / {_GROUP}"
+        )
+        for row in outbox.select(sql, *parameters, last):
+            ids.extend(sorted(map(int, row["ids"].split(","))))
+    return ids
 
 
 def read(outbox: Outbox, ids: Sequence[int]) -> list[tuple[int, Flat]]:

@@ -16,11 +16,12 @@ import requests
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
 from humbug_agent.ini import ConfigError, Secret
-from humbug_agent.outbox import asked, pages
+from humbug_agent.outbox import asked
+from humbug_agent.outbox.as_store import OutboxStore
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.outbox.pages import Views
 from humbug_agent.sources.while1.pages import signed
 from humbug_agent.stored.contract import Wanted
+from humbug_agent.stored.pages import Views
 from tests.kit.agent_ini import config_of
 from tests.kit.api_served import KEY, TOKEN, ServedApi, account, call
 from tests.kit.host import Host, wait_until
@@ -201,7 +202,7 @@ MANY = 100_000
 
 def test_a_page_is_found_by_an_index_and_costs_the_same_wherever_it_stands(tmp_path: Path) -> None:
     first = fill(tmp_path / "outbox.db", MANY)
-    with Outbox(tmp_path / "outbox.db") as outbox:
+    with Outbox(tmp_path / "outbox.db") as outbox, closing(OutboxStore(outbox.path, Views())) as asking:
         asked.prepare(outbox, asked.INDEXES)
         day = Wanted(since=first + 86400, until=first + 2 * 86400)
         of_tenant = replace(day, tenants=("t1",))
@@ -220,8 +221,7 @@ def test_a_page_is_found_by_an_index_and_costs_the_same_wherever_it_stands(tmp_p
             ]
             assert any(by in step for step in plan), plan
             assert "SCAN calls" not in plan
-        views = Views()
-        told = {number: views.page(outbox, "x", Wanted(), 0, number, 100) for number in (1, 500, 1000)}
+        told = {number: asking.page("x", Wanted(), 0, number, 100) for number in (1, 500, 1000)}
         assert [page.calls[0][0] for page in told.values()] == [1, 49_901, 99_901]
         assert {page.count for page in told.values()} == {MANY}
         # And one call more is not looked for among all of them.
@@ -235,9 +235,9 @@ def test_a_page_is_found_by_an_index_and_costs_the_same_wherever_it_stands(tmp_p
 
         # Nobody else sets one while this is asked.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pages, "in_time", lambda outbox: nullcontext())
-            outbox.db.conn.set_progress_handler(step, 100)
-            page = views.page(outbox, "x", Wanted(), 0, 1001, 100)
+            patch.setattr(asked, "in_time", lambda outbox: nullcontext())
+            asking._outbox.db.conn.set_progress_handler(step, 100)
+            page = asking.page("x", Wanted(), 0, 1001, 100)
         assert ([number for number, _ in page.calls], page.count) == ([MANY + 1], MANY + 1)
         assert steps < 200, "of a hundred instructions each"
 

@@ -22,8 +22,8 @@ from humbug_agent.ini import Secret
 from humbug_agent.outbox import asked
 from humbug_agent.outbox.as_store import OutboxStore
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.outbox.pages import Views
 from humbug_agent.sources.while1.pages import signed
+from humbug_agent.stored.pages import Views
 
 ZONE = ZoneInfo("Europe/Bucharest")
 TOKEN, KEY = "your_api_token", "your_api_key"

@@ -9,16 +9,28 @@ import time
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from humbug_agent.outbox.asked import in_time, read, where
-from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.flat import Flat
 from humbug_agent.stored.contract import Page, Wanted
 
 KEPT_IDS, KEPT_VIEWS, KEPT_SECONDS = 4_000_000, 256, 600.0
 """Of the questions that were asked: eight bytes for each id, for so many questions, for so long after the last page."""
 
-_GROUP = 65536
+
+class Finder(Protocol):
+    """A store, as one thread asks it for ids and calls. All of it raises StoreError."""
+
+    def ends(self) -> tuple[int, int]:
+        """The first and the last id that there is; 0 where there is none."""
+
+    def found(self, wanted: Wanted, behind: int, last: int) -> Iterable[int]:
+        """The ids of all calls that are wanted, in their order, behind the one and up to the other."""
+
+    def read(self, ids: Sequence[int]) -> Sequence[tuple[int, Flat]]:
+        """The calls of these ids, in their order; those that are gone are left out."""
 
 
 @dataclass
@@ -32,16 +44,13 @@ class _View:
 
 
 class Views:
-    """The questions that were asked of late. Any thread may ask, over an outbox of its own.
-
-    Raises OutboxError, TooLong.
-    """
+    """The questions that were asked of late. Any thread may ask, with a finder of its own. Raises StoreError."""
 
     def __init__(self) -> None:
         self._views: OrderedDict[tuple[str, Wanted], _View] = OrderedDict()
         self._lock = threading.Lock()
 
-    def page(self, outbox: Outbox, who: str, wanted: Wanted, from_id: int, number: int, size: int) -> Page:
+    def page(self, finder: Finder, who: str, wanted: Wanted, from_id: int, number: int, size: int) -> Page:
         """The ``number``-th page (from 1) of the calls with ids from ``from_id`` on, as ``who`` goes through them.
 
         With the first page what retention has dropped since is left out; on the others it only is missing, so that
@@ -49,12 +58,12 @@ class Views:
         """
         view = self._view((who, wanted))
         with view.lock:
-            _look(outbox, view, wanted, anew=number == 1)
+            _look(finder, view, wanted, anew=number == 1)
             first = bisect_left(view.ids, from_id)
             begin = first + (number - 1) * size
             ids, count = view.ids[begin : begin + size], len(view.ids) - first
         self._make_room()
-        return Page(read(outbox, ids), count)
+        return Page(finder.read(ids), count)
 
     def _view(self, key: tuple[str, Wanted]) -> _View:
         with self._lock:
@@ -75,35 +84,11 @@ class Views:
                 self._views.popitem(last=False)
 
 
-# Each by itself is at an end of the table; both at once SQLite would look for in all of it.
-_ENDS = "SELECT ifnull((SELECT min(id) FROM calls), 0) AS first, ifnull((SELECT max(id) FROM calls), 0) AS last"
-
-
-def _look(outbox: Outbox, view: _View, wanted: Wanted, *, anew: bool) -> None:
+def _look(finder: Finder, view: _View, wanted: Wanted, *, anew: bool) -> None:
     """Bring the view up to date. ``anew``: without what is gone by now."""
-    ends = outbox.select(_ENDS)[0]
-    with in_time(outbox):
-        if not view.looked_at:
-            view.ids = _all(outbox, wanted, ends["last"])
-        elif ends["last"] > view.looked_at:
-            condition, parameters = where(wanted)
-            # By the ids: those that came since are few.
-            sql = f"SELECT id FROM calls NOT INDEXED WHERE id > ? AND id <= ? AND {condition} ORDER BY id"
-            found = outbox.select(sql, view.looked_at, ends["last"], *parameters)
-            view.ids.extend(row["id"] for row in found)
-    view.looked_at = max(view.looked_at, ends["last"])
-    if anew and view.ids and view.ids[0] < ends["first"]:
-        del view.ids[: bisect_left(view.ids, ends["first"])]
-
-
-def _all(outbox: Outbox, wanted: Wanted, last: int) -> "array[int]":
-    """Tens of thousands in a row of SQLite's answer: a million rows would hold up whatever else Python has to do."""
-    condition, parameters = where(wanted)
-    sql = (
-        "SELECT group_concat(id) AS ids FROM calls "
-        f"WHERE {condition} AND +id <= ? GROUP BY id / {_GROUP} ORDER BY id / {_GROUP}"
-    )
-    ids = array("q")
-    for row in outbox.select(sql, *parameters, last):
-        ids.extend(sorted(map(int, row["ids"].split(","))))
-    return ids
+    first, last = finder.ends()
+    if last > view.looked_at:
+        view.ids.extend(finder.found(wanted, view.looked_at, last))
+        view.looked_at = last
+    if anew and view.ids and view.ids[0] < first:
+        del view.ids[: bisect_left(view.ids, first)]
