@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, overload
 from humbug_agent.cdr import CDR, MOMENTS, Damaged, Direction, Disposition, Notice, Record
 from humbug_agent.words import said
 
+IDENTITY_BYTES = 16
+
 CALL = "Cdr"
 """The event that a call is."""
 
@@ -130,6 +132,32 @@ def made(flat: Flat) -> Record:
         moment = datetime.fromtimestamp(flat.start, UTC)
         return Notice(identity=flat.identity, event=flat.event, at=moment, fields=texts(flat.extra))
     return _cdr(flat)
+
+
+WHOLE = "humbug_call"
+"""What an API's row has beside its own fields where another agent asks: all that there is of the call, `packed`."""
+
+ASKS_WHOLE = ("x-humbug-calls", "whole")
+"""The header by which another agent asks for it."""
+
+
+def packed(flat: Flat) -> str:
+    """All of it, its identity included, in a text that another agent can read."""
+    return json.dumps([flat.identity.hex(), *flat[1:]])
+
+
+def unpacked(text: str) -> Record:
+    """The call, or the notice, that was `packed`. Raises ValueError."""
+    said = json.loads(text)
+    if not isinstance(said, list) or len(said) != len(Flat._fields) or not isinstance(said[0], str):
+        raise ValueError("is no whole call")
+    identity = bytes.fromhex(said[0])
+    found = whole(Flat(identity, *said[1:]))
+    if len(identity) != IDENTITY_BYTES:
+        raise ValueError("is no whole call: its identity is none")
+    if isinstance(found, Damaged):
+        raise ValueError(f"is no whole call: {found.reason}")
+    return found
 
 
 def texts(json_of_them: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from humbug_agent.api import tokens, xml_cdr
-from humbug_agent.api.calls import StoredCall, moment
+from humbug_agent.api.calls import StoredCall, moment, with_whole
 from humbug_agent.api.exchange import Answer, Guard, Request, bearer, revealed, same
 from humbug_agent.api.settings import ApiAccount
 from humbug_agent.api.walk import Walk, begun, closed
@@ -122,7 +122,11 @@ class CallRange:
         dropped = await self._walk.dropped(wanted)
         # An answer that is a list has no other place to say so.
         headers = ((b"warning", f'299 humbug-agent "{dropped}"'.encode("ascii", "replace")),) if dropped else ()
-        first, more = await begun(self._walk.rows(wanted, _row, b","))
+
+        def row(call: StoredCall, number: int) -> bytes:
+            return json_encode(with_whole(xml_cdr.row(call), call, request))
+
+        first, more = await begun(self._walk.rows(wanted, row, b","))
         return Answer(200, b"[" + first, headers=headers, more=closed(more, b"]"))
 
     def _moment(self, said: object, *, last: bool) -> float | None:
@@ -131,10 +135,6 @@ class CallRange:
             return moment(str(said), self._zone, last=last)
         except (ValueError, OverflowError):
             return None
-
-
-def _row(call: StoredCall, number: int) -> bytes:
-    return json_encode(xml_cdr.row(call))
 
 
 def _read(body: bytes) -> Mapping[str, Any]:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from typing import Any
 
+from humbug_agent.api.exchange import Request
 from humbug_agent.cdr import MOMENTS, Damaged
-from humbug_agent.flat import Flat, is_call, shown, texts, whole
+from humbug_agent.flat import ASKS_WHOLE, WHOLE, Flat, is_call, packed, shown, texts, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,13 @@ def stored(number: int, flat: Flat, zone: tzinfo) -> StoredCall | None:
     if not is_call(flat) and isinstance(whole(flat), Damaged):
         return None
     return StoredCall(number, flat, texts(flat.extra) if flat.extra else {}, zone)
+
+
+def with_whole(row: Mapping[str, Any], call: StoredCall, request: Request) -> dict[str, Any]:
+    """The row, and for another agent the whole call; nobody else is told what the API does not have."""
+    name, value = ASKS_WHOLE
+    asked = request.headers.get(name.encode()) == value.encode()
+    return {**row, WHOLE: packed(call.flat)} if asked else dict(row)
 
 
 def moment(text: str, zone: tzinfo, *, last: bool = False) -> float:

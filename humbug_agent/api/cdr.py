@@ -13,7 +13,7 @@ from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any, ClassVar
 
-from humbug_agent.api.calls import StoredCall, hours, moment, stored
+from humbug_agent.api.calls import StoredCall, hours, moment, stored, with_whole
 from humbug_agent.api.exchange import Answer, Guard, Request, bearer, revealed, same
 from humbug_agent.api.settings import ApiAccount
 from humbug_agent.api.workers import Workers
@@ -114,7 +114,8 @@ class Cdr:
             return self.failed(200, str(error))
         wanted = replace(wanted, tenants=account.seen)
         try:
-            return Answer(200, await self._workers.look(partial(self._found, account.name, wanted, from_id, number)))
+            job = partial(self._found, request, account.name, wanted, from_id, number)
+            return Answer(200, await self._workers.look(job))
         except StoreError as error:
             log.error("[api] %s", error)
             return self.failed(503, "The calls can't be looked up now, or not within the time; ask for a shorter time")
@@ -124,12 +125,12 @@ class Cdr:
         said = {"has_error": True, "messages": [why], "pagination": [], "results": []}
         return Answer(status, json.dumps(said).encode())
 
-    def _found(self, name: str, wanted: Wanted, from_id: int, number: int, store: Store) -> bytes:
+    def _found(self, request: Request, name: str, wanted: Wanted, from_id: int, number: int, store: Store) -> bytes:
         page = store.page(name, wanted, from_id, number, PAGE_SIZE)
         results, messages = [], [*self._dropped(store, wanted, from_id)]
         for call, flat in page.calls:
             if found := stored(call, flat, self._zone):
-                results.append(row(found))
+                results.append(with_whole(row(found), found, request))
             else:
                 messages.append(f"Call {call} is damaged in the store and left out")
         said = {

@@ -13,7 +13,7 @@ from hashlib import md5
 from typing import ClassVar, Protocol
 from xml.sax.saxutils import escape
 
-from humbug_agent.api.calls import StoredCall, moment
+from humbug_agent.api.calls import StoredCall, moment, with_whole
 from humbug_agent.api.exchange import JSON, XML, Answer, Guard, Request, revealed, same
 from humbug_agent.api.settings import ApiAccount
 from humbug_agent.api.walk import Walk, begun, closed
@@ -148,7 +148,9 @@ class GetCdr:
             return Answer(200, form.failed(str(error), now, clock=False), form.kind)
         try:
             dropped = await self._walk.dropped(wanted)
-            rows = self._walk.rows(wanted, lambda call, number: form.row(row(call), number), form.between)
+            rows = self._walk.rows(
+                wanted, lambda call, number: form.row(with_whole(row(call), call, request), number), form.between
+            )
             first, more = await begun(rows)
         except StoreError as error:
             log.error("[api] %s", error)

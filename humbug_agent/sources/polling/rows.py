@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import tzinfo
 from typing import Any
 
-from humbug_agent.cdr import CDR, Batch, Direction, Form, OneRecord, Reject, digest
+from humbug_agent.cdr import CDR, Batch, Direction, Form, Notice, OneRecord, Reject, digest
+from humbug_agent.flat import WHOLE, unpacked
 from humbug_agent.sources.wall_clock import UNIQUEID
 from humbug_agent.sources.zone_watch import ZoneWatch, in_hours
 from humbug_agent.text import carried, mended
@@ -64,6 +65,14 @@ class ApiRow:
 
     def __contains__(self, name: str) -> bool:
         return self._values.get(name) not in (None, "")
+
+    def whole_call(self) -> CDR | None:
+        """The call as another agent has it, with the identity that it has there; None of a row of anybody else's.
+
+        Raises ValueError.
+        """
+        found = unpacked(self.text(WHOLE)) if WHOLE in self else None
+        return None if isinstance(found, Notice) else found
 
     def text(self, name: str) -> str:
         """Blank where it is null or not there. Raises ValueError."""
@@ -137,7 +146,8 @@ class ApiRows:
         for one in values:
             try:
                 with OneRecord():
-                    if record := self._call(ApiRow(one)):
+                    row = ApiRow(one)
+                    if record := row.whole_call() or self._call(row):
                         records[record.identity] = record
                         if made := UNIQUEID.fullmatch(record.uniqueid):
                             self._watch.began(record.start.timestamp(), int(made[1]))
