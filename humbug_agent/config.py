@@ -109,6 +109,31 @@ def load(path: Path) -> Config:
     return _load(path, {})
 
 
+def load_api(path: Path) -> ServedApiSettings:
+    """What stands in ``path`` of [api] and each [api NAME], which is all that may stand there: a receiver's.
+
+    Raises ConfigError with all mistakes in it.
+    """
+    mistakes: list[str] = []
+    parser = read(path, mistakes)
+    found = {title: Section(title, dict(parser[title]), mistakes) for title in parser.sections()}
+    accounts = []
+    for title, section in found.items():
+        kind, _, name = title.partition(" ")
+        if kind == "api" and title != "api" and _named(section, name):
+            accounts.append(ApiAccount.read(name.strip(), section))
+        elif kind != "api":
+            mistakes.append(f"[{title}]: is not known here; sections are api, api NAME")
+    settings = ServedApiSettings.read(found.get("api", Section("api", {}, mistakes)), accounts)
+    for section in found.values():
+        section.finish()
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        mistakes.append(f"others than its owner have rights on it; chmod 600 {path}")
+    if mistakes:
+        raise ConfigError([f"{path}: {mistake}" for mistake in mistakes])
+    return settings
+
+
 def sections_of(path: Path) -> list[Section]:
     """What stands in ``path``, section by section, as far as it is understood, whatever mistakes are in there.
 

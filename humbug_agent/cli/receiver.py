@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from humbug_agent.cli.common import json_option
 from humbug_agent.cli.exporting import export_options, write_calls
 from humbug_agent.cli.filters import TIMES, seconds_of
 from humbug_agent.cli.log import set_up_logging
-from humbug_agent.config import system_timezone
+from humbug_agent.config import load_api, system_timezone
 from humbug_agent.ini import is_loopback
 
 if TYPE_CHECKING:
@@ -88,6 +89,12 @@ def _in_words() -> Iterator[None]:
     envvar="HUMBUG_PRIVATE_KEY",
     help="The key to it; also $HUMBUG_PRIVATE_KEY.",
 )
+@click.option(
+    "--api-file",
+    type=click.Path(path_type=Path),
+    envvar="HUMBUG_API_FILE",
+    help="Have calls asked for as its [api] and [api NAME] say, as in agent.ini; also $HUMBUG_API_FILE.",
+)
 @click.option("--fail-status", type=click.IntRange(200, 599), help="For tests: answer so instead.")
 @click.option("--fail-every", type=click.IntRange(1), default=1, help="For tests: to every so-manieth call only.")
 @click.option("--retry-after", help="For tests: the header of the failing answers.")
@@ -102,6 +109,7 @@ def receiver(
     keep_days: int | None,
     certificate: Path | None,
     private_key: Path | None,
+    api_file: Path | None,
     fail_status: int | None,
     fail_every: int,
     retry_after: str | None,
@@ -136,16 +144,44 @@ def receiver(
         receiving = Receiver(store, api_key, encryption_key, badly)
         if keys_file:
             _read_keys(receiving, keys_file)
-        serve(
-            receiving,
-            host,
-            port,
-            on_ready=ready,
-            on_hangup=lambda: _read_keys_again(receiving, keys_file),
-            keep_days=keep_days,
-            certificate=certificate,
-            private_key=private_key,
-        )
+        with _answering(api_file, store, keep_days):
+            serve(
+                receiving,
+                host,
+                port,
+                on_ready=ready,
+                on_hangup=lambda: _read_keys_again(receiving, keys_file),
+                keep_days=keep_days,
+                certificate=certificate,
+                private_key=private_key,
+            )
+
+
+@contextmanager
+def _answering(api_file: Path | None, store: "CallStore", keep_days: int | None) -> Iterator[None]:
+    """Who asks for calls by one of the APIs is answered meanwhile. Raises ConfigError, StoreError."""
+    if not api_file:
+        yield
+        return
+    from humbug_agent.api.app import Api
+    from humbug_agent.api.workers import Workers
+    from humbug_agent.http_server.server import Server, WebError
+    from humbug_agent.receiver.store.as_stored import StoredCalls, prepare
+    from humbug_agent.stored.pages import Views
+
+    settings, zone = load_api(api_file), system_timezone()
+    prepare(store)
+    workers = Workers(partial(StoredCalls, store, zone, Views()))
+    server = Server(Api(settings, zone, f"--keep-days {keep_days}", workers), settings)
+    try:
+        server.start()
+        log.info("[api] answers on %s", settings.where)
+        yield
+    except WebError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        server.stop()
+        workers.stop()
 
 
 def _address(listen: str) -> tuple[str, int]:

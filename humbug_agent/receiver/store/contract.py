@@ -2,17 +2,25 @@
 
 import json
 import re
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Protocol
 
 from humbug_agent.receiver.protocol import COLUMNS, EVENTS, OUTER, ReceiverError
+from humbug_agent.stored.contract import StoreError as CantAnswer
 
 CALL_COLUMNS = ("pbx", *COLUMNS, "key", "received")
 EVENT_COLUMNS = ("pbx", "Event", "event_time", "fields", "key", "received")
+
+LONGEST_SECONDS = 10
+"""What an API asks for, and takes longer to find, is not looked for: whoever asks is to ask for less."""
+
+GROUP = 65536
+"""Ids in one row of an answer: a row for each would hold up whatever else Python has to do."""
 
 TOTAL_COLUMNS = ("pbx", "calls", "repeats", "received")
 
@@ -29,7 +37,7 @@ def listed(columns: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in columns)
 
 
-class StoreError(ReceiverError):
+class StoreError(ReceiverError, CantAnswer):
     """The store can't be used (now); the text names it, and holds no secret."""
 
 
@@ -80,6 +88,14 @@ class Total:
     calls: int
     repeats: int
     received: str
+
+
+def grouped(rows: Iterable[Mapping[str, Any]]) -> "array[int]":
+    """The ids of rows that have many of them each, in ``ids``, with commas in between."""
+    found = array("q")
+    for row in rows:
+        found.extend(sorted(map(int, row["ids"].split(","))))
+    return found
 
 
 def counts(totals: Sequence[Total]) -> dict[str, int]:
@@ -194,5 +210,14 @@ class CallStore(Protocol):
 
     def events(self) -> list[dict[str, Any]]:
         """What is no call, in the order of arrival; ``fields`` is what the PBX said, by name."""
+
+    def ask(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        """The rows of a statement in which ? stands for each value; none takes longer than LONGEST_SECONDS."""
+
+    def ids(self, condition: str, values: Sequence[object]) -> "array[int]":
+        """Those of the calls for which it holds, in their order; as above."""
+
+    def run(self, sql: str) -> None:
+        """A statement that takes as long as it takes."""
 
     def close(self) -> None: ...

@@ -8,6 +8,7 @@ import json
 import select
 import socket
 import threading
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from humbug_agent.receiver.store.contract import (
     ALL,
     CALL_COLUMNS,
     EVENT_COLUMNS,
+    GROUP,
+    LONGEST_SECONDS,
     TOTAL_COLUMNS,
     Arrival,
     Burst,
@@ -26,6 +29,7 @@ from humbug_agent.receiver.store.contract import (
     Identity,
     StoreError,
     Total,
+    grouped,
     listed,
     typed,
 )
@@ -65,6 +69,10 @@ MIGRATIONS = [
         _TABLE.format("calls", typed(CALL_COLUMNS)),
         _TABLE.format("events", typed(EVENT_COLUMNS)),
         f"CREATE TABLE {SCHEMA}.pbxs (pbx text PRIMARY KEY, calls bigint, repeats bigint, received text)",
+    ],
+    [
+        f"CREATE TABLE {SCHEMA}.tokens (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account text NOT NULL, "
+        "digest bytea NOT NULL, made float8 NOT NULL, used float8)",
     ],
 ]
 """Statements by the version of the schema that they are for. New ones go to the end."""
@@ -163,6 +171,21 @@ class PostgresqlStore:
         with self._asking.transaction() as conn:
             rows = conn.execute(f"SELECT * FROM {SCHEMA}.events ORDER BY id")
             return [row | {"fields": json.loads(row["fields"])} for row in rows]
+
+    def ask(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        with self._asking.transaction() as conn:
+            conn.execute(f"SET LOCAL statement_timeout = '{LONGEST_SECONDS}s'; SET LOCAL search_path = {SCHEMA}")
+            return conn.execute(sql.replace("?", "%s"), values).fetchall()
+
+    def ids(self, condition: str, values: Sequence[object]) -> "array[int]":
+        listed_ids = "string_agg(id::text, ',') AS ids"
+        sql = f"SELECT {listed_ids} FROM calls WHERE {condition} GROUP BY id / {GROUP} ORDER BY id / {GROUP}"
+        return grouped(self.ask(sql, *values))
+
+    def run(self, sql: str) -> None:
+        with self._asking.transaction() as conn:
+            conn.execute(f"SET LOCAL statement_timeout = 0; SET LOCAL search_path = {SCHEMA}")
+            conn.execute(sql)
 
     def close(self) -> None:
         self._writing.close()

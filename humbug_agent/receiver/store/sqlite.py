@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import time
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,6 +14,8 @@ from humbug_agent.receiver.store.contract import (
     ALL,
     CALL_COLUMNS,
     EVENT_COLUMNS,
+    GROUP,
+    LONGEST_SECONDS,
     TOTAL_COLUMNS,
     Arrival,
     Burst,
@@ -20,6 +24,7 @@ from humbug_agent.receiver.store.contract import (
     StoreError,
     Total,
     counts,
+    grouped,
     listed,
     typed,
 )
@@ -29,6 +34,9 @@ BUSY_SECONDS = 10
 
 AT_ONCE = 100
 """Rows in one statement: SQLite has the work of them, while Python's other threads have Python."""
+
+LOOK_STEPS = 20_000
+"""Of SQLite's machine, a millisecond, before somebody looks whether it takes too long."""
 
 PIECE = 5000
 """Rows that are read, or dropped, in one go: no call waits long for it."""
@@ -65,6 +73,10 @@ MIGRATIONS = [
         *_anew("events", EVENT_COLUMNS, _OLD_EVENT_COLUMNS),
         "CREATE TABLE pbxs (pbx TEXT PRIMARY KEY, calls INTEGER, repeats INTEGER, received TEXT)",
         "INSERT INTO pbxs SELECT pbx, count(*), sum(repeats), max(received) FROM calls GROUP BY pbx",
+    ],
+    [
+        "CREATE TABLE tokens (id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, digest BLOB NOT NULL, "
+        "made REAL NOT NULL, used REAL)",
     ],
 ]
 """Statements by the version of the file (PRAGMA user_version) that they are for. New ones go to the end."""
@@ -190,6 +202,20 @@ class Store:
         with self._another() as db:
             rows = db.execute("SELECT * FROM events ORDER BY id")
             return [dict(row) | {"fields": json.loads(row["fields"])} for row in rows]
+
+    def ask(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        with self._another() as db:
+            until = time.monotonic() + LONGEST_SECONDS
+            db.set_progress_handler(lambda: time.monotonic() > until, LOOK_STEPS)
+            return [dict(row) for row in db.execute(sql, values)]
+
+    def ids(self, condition: str, values: Sequence[object]) -> "array[int]":
+        sql = f"SELECT group_concat(id) AS ids FROM calls WHERE {condition} GROUP BY id / {GROUP} ORDER BY id / {GROUP}"
+        return grouped(self.ask(sql, *values))
+
+    def run(self, sql: str) -> None:
+        with self._another() as db:
+            db.execute(sql)
 
     def counts(self) -> dict[str, int]:
         """``calls`` and ``repeats`` of all PBXs."""

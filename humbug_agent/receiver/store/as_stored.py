@@ -1,0 +1,204 @@
+"""The calls of a receiver as an API asks for them: the tenants are its PBXs, by their names.
+
+What the receiver has of a call is what was sent: times as each PBX's clock showed them, of which the receiver's own
+zone makes moments. So questions are about what the clocks showed, and PBXs in other zones answer by theirs.
+"""
+
+import time
+from array import array
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, tzinfo
+from hashlib import blake2b
+from typing import Any
+
+from humbug_agent.cdr import Direction
+from humbug_agent.flat import CALL, Flat
+from humbug_agent.receiver.store.contract import CallStore
+from humbug_agent.stored.contract import Kept, Page, Token, Wanted
+from humbug_agent.stored.pages import Views
+
+INDEXES = (
+    'CREATE INDEX IF NOT EXISTS calls_start ON calls (pbx, "StartTime", id)',
+    'CREATE INDEX IF NOT EXISTS calls_end ON calls (pbx, "EndTime", id)',
+)
+"""Nobody pays for them where nobody may ask."""
+
+MOST_TOKENS = 1000
+"""Of one account: who logs in for each question gets another one each time. The oldest ones go."""
+
+_SPELT = {"ANSWERED": ("ANSWERED", "ANSWER"), "CONGESTION": ("CONGESTION", "CONGENSTION")}
+"""Dispositions that Humbug's page spells in another way, too."""
+
+_DISPOSITIONS = {spelt: word for word, several in _SPELT.items() for spelt in several}
+_TOLD = (Direction.INBOUND.value, Direction.OUTBOUND.value)
+_DIRECTION = f"CASE WHEN \"UserField\" IN ('{_TOLD[0]}', '{_TOLD[1]}') THEN \"UserField\" ELSE 'unknown' END"
+
+
+class StoredCalls:
+    """A `Store` of `stored`, and the `Finder` of its pages. ``views`` are those of all who ask this store.
+
+    ``zone`` is the receiver's own. The store itself is closed by whoever opened it.
+    """
+
+    def __init__(self, store: CallStore, zone: tzinfo, views: Views) -> None:
+        self._store = store
+        self._zone = zone
+        self._views = views
+
+    def page(self, who: str, wanted: Wanted, from_id: int, number: int, size: int) -> Page:
+        return self._views.page(self, who, wanted, from_id, number, size)
+
+    def ends(self) -> tuple[int, int]:
+        # Each by itself is at an end of the table; both at once SQLite would look for in all of it.
+        sql = (
+            "SELECT coalesce((SELECT min(id) FROM calls), 0) AS first, coalesce((SELECT max(id) FROM calls), 0) AS last"
+        )
+        (row,) = self._store.ask(sql)
+        return row["first"], row["last"]
+
+    def found(self, wanted: Wanted, behind: int, last: int) -> "array[int]":
+        condition, values = self._where(wanted)
+        return self._store.ids(f"id > ? AND id <= ? AND {condition}", [behind, last, *values])
+
+    def read(self, ids: Sequence[int]) -> Sequence[tuple[int, Flat]]:
+        if not ids:
+            return []
+        rows = self._store.ask(f"SELECT * FROM calls WHERE id IN ({_marks(ids)}) ORDER BY id", *ids)
+        return [(row["id"], self._flat(row)) for row in rows]
+
+    def after(self, wanted: Wanted, last: tuple[int, Flat] | None, most: int) -> Sequence[tuple[int, Flat]]:
+        by_end = wanted.ended_since is not None or wanted.ended_until is not None
+        column = '"EndTime"' if by_end else '"StartTime"'
+        condition, values = self._where(wanted)
+        if last:
+            condition += f" AND ({column}, id) > (?, ?)"
+            values += [self._shown(last[1].end if by_end else last[1].start), last[0]]
+        sql = f"SELECT * FROM calls WHERE {condition} ORDER BY {column}, id LIMIT ?"
+        return [(row["id"], self._flat(row)) for row in self._store.ask(sql, *values, most)]
+
+    def kept(self) -> Kept | None:
+        rows = self._store.ask('SELECT id, "StartTime" FROM calls ORDER BY id LIMIT 1')
+        return Kept(rows[0]["id"], self._moment(rows[0]["StartTime"])[0], rows[0]["id"] > 1) if rows else None
+
+    def token(self, number: int) -> Token | None:
+        found = self._store.ask("SELECT id, account, digest, made, used FROM tokens WHERE id = ?", number)
+        return Token(**(found[0] | {"digest": bytes(found[0]["digest"])})) if found else None
+
+    def use_token(self, number: int) -> None:
+        self._store.ask("UPDATE tokens SET used = ? WHERE id = ? RETURNING id", time.time(), number)
+
+    def add_token(self, account: str, digest: bytes) -> int:
+        sql = "INSERT INTO tokens (account, digest, made) VALUES (?, ?, ?) RETURNING id"
+        (made,) = self._store.ask(sql, account, digest, time.time())
+        newest = "SELECT id FROM tokens WHERE account = ? ORDER BY id DESC LIMIT ?"
+        sql = f"DELETE FROM tokens WHERE account = ? AND id NOT IN ({newest}) RETURNING id"
+        self._store.ask(sql, account, account, MOST_TOKENS)
+        return int(made["id"])
+
+    def drop_tokens(self, account: str) -> None:
+        self._store.ask("DELETE FROM tokens WHERE account = ? RETURNING id", account)
+
+    def close(self) -> None:
+        pass
+
+    def _where(self, wanted: Wanted) -> tuple[str, list[Any]]:
+        """A condition over calls, and its values. What is never sent to a receiver no call has."""
+        spelt = [spelling for one in wanted.dispositions for spelling in _SPELT.get(one, (one,))]
+        sides = '("Source" = ? OR "Destination" = ?)'
+        like = "LIKE ? ESCAPE '!'"
+        conditions: list[tuple[bool, str, Sequence[Any]]] = [
+            (wanted.tenants is not None, f"pbx IN ({_marks(wanted.tenants or ())})", wanted.tenants or ()),
+            (wanted.since is not None, '"StartTime" >= ?', [self._shown(wanted.since)]),
+            (wanted.until is not None, '"StartTime" < ?', [self._shown(wanted.until)]),
+            (wanted.ended_since is not None, '"EndTime" >= ?', [self._shown(wanted.ended_since)]),
+            (wanted.ended_until is not None, '"EndTime" < ?', [self._shown(wanted.ended_until)]),
+            (bool(wanted.directions), f"{_DIRECTION} IN ({_marks(wanted.directions)})", wanted.directions),
+            (bool(wanted.dispositions), f'"Disposition" IN ({_marks(spelt)})', spelt),
+            (bool(wanted.number), sides, [wanted.number] * 2),
+            (bool(wanted.part), f'("Source" {like} OR "Destination" {like})', [_part(wanted.part)] * 2),
+            (bool(wanted.src), f'"Source" {like}', [_part(wanted.src)]),
+            (bool(wanted.dst), f'"Destination" {like}', [_part(wanted.dst)]),
+            (bool(wanted.uniqueids), f'"UniqueID" IN ({_marks(wanted.uniqueids)})', wanted.uniqueids),
+            (bool(wanted.linkedids or wanted.said), "1 = 0", []),
+            (any(some for _, some in wanted.has), "1 = 0", []),
+        ]
+        if wanted.hours:
+            begin, end = wanted.hours
+            outside = begin > end
+            bounds = [_of_day(end + 1), _of_day(begin - 1)] if outside else [_of_day(begin), _of_day(end)]
+            within = 'substr("StartTime", 12) BETWEEN ? AND ?'
+            conditions.append((True, f"NOT {within}" if outside else within, bounds))
+        asked = [(sql, values) for holds, sql, values in conditions if holds]
+        return " AND ".join([sql for sql, _ in asked]) or "1 = 1", [one for _, values in asked for one in values]
+
+    def _flat(self, row: Mapping[str, Any]) -> Flat:
+        start, end = self._moment(row["StartTime"]), self._moment(row["EndTime"])
+        answer = self._moment(row["AnswerTime"]) if row["AnswerTime"] else (None, None)
+        said = {name: row[name] or "" for name in row if name not in ("id", "repeats")}
+        return Flat(
+            identity=_identity(row),
+            src=said["Source"],
+            dst=said["Destination"],
+            dcontext=said["DestinationContext"],
+            clid=said["CallerID"],
+            channel=said["Channel"],
+            dstchannel=said["DestinationChannel"],
+            lastapp=said["LastApplication"],
+            lastdata=said["LastData"],
+            start=start[0],
+            answer=answer[0],
+            end=end[0],
+            duration=int(said["Duration"]),
+            billsec=int(said["BillableSeconds"]),
+            disposition=_DISPOSITIONS.get(said["Disposition"], said["Disposition"]),
+            direction=said["UserField"] if said["UserField"] in _TOLD else Direction.UNKNOWN.value,
+            accountcode=said["pbx"],
+            uniqueid=said["UniqueID"],
+            userfield=said["UserField"],
+            linkedid="",
+            # Names of PBXs are letters, digits and signs that JSON leaves alone.
+            extra=f'{{"domain_name": "{said["pbx"]}"}}' if said["pbx"] else "",
+            event=CALL,
+            start_offset=start[1],
+            answer_offset=answer[1],
+            end_offset=end[1],
+        )
+
+    def _moment(self, shown: str) -> tuple[float, int]:
+        """Seconds since the epoch, and how far the clock was from UTC then."""
+        moment = datetime.fromisoformat(shown).replace(tzinfo=self._zone)
+        offset = moment.utcoffset()
+        return moment.timestamp(), round(offset.total_seconds()) if offset else 0
+
+    def _shown(self, seconds: float | None) -> str:
+        return f"{datetime.fromtimestamp(seconds or 0.0, UTC).astimezone(self._zone):%Y-%m-%d %H:%M:%S}"
+
+
+def prepare(store: CallStore) -> None:
+    """Make the indexes that answers take, which is done in some seconds for a million calls. Raises StoreError."""
+    for sql in INDEXES:
+        store.run(sql)
+
+
+def _identity(row: Mapping[str, Any]) -> bytes:
+    """The one that the agent gave it; of another sender's call one that is made of its key."""
+    with suppress(ValueError):
+        if len(found := bytes.fromhex(row["key"])) == 16:
+            return found
+    return blake2b(f"{row['pbx']}\0{row['key']}".encode(), digest_size=16).digest()
+
+
+def _marks(values: Sequence[Any]) -> str:
+    """What no value is in is no SQL without one."""
+    return ", ".join("?" * len(values)) or "NULL"
+
+
+def _part(text: str) -> str:
+    escaped = "".join(f"!{one}" if one in "!%_" else one for one in text)
+    return f"%{escaped}%"
+
+
+def _of_day(second: int) -> str:
+    minute, second = divmod(second, 60)
+    return f"{minute // 60:02}:{minute % 60:02}:{second:02}"
