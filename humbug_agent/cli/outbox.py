@@ -12,6 +12,7 @@ import click
 
 from humbug_agent.cdr import Damaged
 from humbug_agent.cli.common import charset_of, config_option, configured, json_option, left_out, open_outbox
+from humbug_agent.cli.erasing import erase
 from humbug_agent.cli.filters import chosen, filters, ids_of, only_rejects
 from humbug_agent.text import printable, text
 from humbug_agent.words import count as counted
@@ -42,6 +43,9 @@ EXPORTED = (
 @config_option
 def outbox() -> None:
     """Look into the outbox, send again, drop, export. Also while the daemon runs."""
+
+
+outbox.add_command(erase)
 
 
 @outbox.command("list")
