@@ -9,6 +9,7 @@ import click
 
 from humbug_agent.cdr import Damaged
 from humbug_agent.cli.common import charset_of, config_option, configured, json_option, left_out, open_outbox
+from humbug_agent.cli.erasing import erase
 from humbug_agent.cli.exporting import export_options, write_calls
 from humbug_agent.cli.filters import chosen, filters, ids_of, only_rejects
 from humbug_agent.text import text
@@ -37,6 +38,9 @@ EXPORTED = (
 @config_option
 def outbox() -> None:
     """Look into the outbox, send again, drop, export. Also while the daemon runs."""
+
+
+outbox.add_command(erase)
 
 
 @outbox.command("list")

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -76,18 +76,58 @@ def read(path: Path) -> Batch:
     records: list[Record] = []
     rejects: list[Reject] = []
     told: Form | None = None
-    for number, line in enumerate(path.read_bytes().removesuffix(b"\n").split(b"\n"), 1):
-        try:
-            item, of_it = _item(line)
-            told = told or of_it
-        except (ValueError, LookupError, TypeError) as error:
-            key = digest("spilled", line.decode("latin-1"))
-            item = Reject(key, line, f"was damaged after it was kept at a stop: {error}", f"{path}, line {number}")
+    for number, line in enumerate(_lines(path), 1):
+        item, of_it = _understood(line, f"{path}, line {number}")
+        told = told or of_it
         if isinstance(item, Reject):
             rejects.append(item)
         else:
             records.append(item)
     return Batch(records, rejects, None, told=told)
+
+
+def those(path: Path, stands_in: Callable[[str], bool]) -> list[bytes]:
+    """The identities, or keys, of the records and rejects in such a file that have a text in them that is looked for.
+
+    None where the file was brought in meanwhile. Raises OSError.
+    """
+    with suppress(FileNotFoundError):
+        return [key for key in (_looked_for(line, stands_in) for line in _lines(path)) if key]
+    return []
+
+
+def leave_out(path: Path, stands_in: Callable[[str], bool]) -> None:
+    """Leave those out of the file. Raises OSError."""
+    with suppress(FileNotFoundError):
+        left = [line + b"\n" for line in _lines(path) if not _looked_for(line, stands_in)]
+        if not left:
+            path.unlink()
+            return
+        # Not under the name of one that waits.
+        beside = path.with_name(f".{path.name}")
+        beside.unlink(missing_ok=True)
+        _write(beside, b"".join(left))
+        beside.rename(path)
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().removesuffix(b"\n").split(b"\n")
+
+
+def _understood(line: bytes, where: str) -> tuple[Record | Reject, Form | None]:
+    try:
+        return _item(line)
+    except (ValueError, LookupError, TypeError) as error:
+        key = digest("spilled", line.decode("latin-1"))
+        return Reject(key, line, f"was damaged after it was kept at a stop: {error}", where), None
+
+
+def _looked_for(line: bytes, stands_in: Callable[[str], bool]) -> bytes:
+    """The identity or the key, blank where it is not."""
+    item, _ = _understood(line, "")
+    key = item.key if isinstance(item, Reject) else item.identity
+    said = item.text.decode("utf-8", "replace") if isinstance(item, Reject) else "\n".join(map(str, flatten(item)))
+    return key if stands_in(said) else b""
 
 
 def waiting(outbox: Path) -> list[Path]:

@@ -19,6 +19,8 @@ PIECES = {
     "_DELIVERED", "_ENTRY", "by", "column", "columns", "counted", "counts", "gap", "key", "names", "numbers", "one",
     "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "when", "where",
     "' UNION '.join(pieces)", "', '.join(names)", "', '.join('?' * len(names))",
+    # Where an erased number is looked for: columns, and whether a call waits.
+    "_CALL", "_ERROR", "_MESSAGE", "_QUOTES", "_REJECT", "_REPLY", "_UNSENT",
     # Functions that make SQL of such names.
     "known('answer')", "known('end')", "known('start')", "rows.as_texts('destination')", "rows.as_texts('source')",
     "rows.as_texts('destination reply error')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",
