@@ -203,7 +203,9 @@ def test_what_an_admin_wrote_into_agent_ini_stays(tmp_path: Path) -> None:
     plan = planned(root, NOTHING)
     assert "humbug-agent/agent.ini" not in touched(plan, root)
     plan = done(root, Answers(None, "DE", None))
-    assert "log_level=debug\n" in ini(root).read_text()
+    said = ini(root).read_bytes()
+    assert b"log_level=debug\r\n" in said
+    assert said.count(b"\n") == said.count(b"\r\n")
     assert load(ini(root)).numbers.country == "DE"
 
 
