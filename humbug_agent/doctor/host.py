@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from humbug_agent.config import Config
 from humbug_agent.doctor import certificates
 from humbug_agent.doctor.asked import ListensToAmi, Posts, opened
-from humbug_agent.doctor.logrotate import Directive, as_host_calls, block_of
 from humbug_agent.doctor.table import Finding
 from humbug_agent.host.codes import Code
 from humbug_agent.ini import in_clear, read
+from humbug_agent.pbx_host.logrotate import Directive, as_host_calls, block_of
 
 SHARE, LEAST_BYTES, MOST_BYTES = 20, 64 * 2**20, 2**30
 """A twentieth of a disk is to be free; of a small one 64 MB, of a large one a GB."""
