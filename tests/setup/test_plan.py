@@ -163,6 +163,18 @@ def test_the_live_board_needs_more_rights(tmp_path: Path) -> None:
     assert planned(root, NOTHING).empty
 
 
+def test_a_right_is_added_where_the_user_stands(tmp_path: Path) -> None:
+    """In another file it would be added to nobody once his own is removed, and Asterisk refuse all of manager.conf."""
+    root = planted("asterisk", tmp_path)
+    done(root)
+    with ini(root).open("a") as file:
+        file.write("\n[status]\n")
+    assert touched(done(root, NOTHING), root) == {"asterisk/manager.d/humbug-agent.conf"}
+    assert Asterisk(root).ami().users["humbug"].read == {"cdr", "call", "agent"}
+    (root / "etc/asterisk/manager.d/humbug-agent.conf").unlink()
+    assert "humbug" not in Asterisk(root).ami().users
+
+
 def test_a_secret_that_was_lost_is_brought_back_from_the_pbx(tmp_path: Path) -> None:
     root = planted("freepbx-17", tmp_path)
     done(root)
