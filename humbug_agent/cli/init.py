@@ -207,6 +207,10 @@ def _try(path: Path) -> bool:
         output.say(REACHED.format(tried.destination))
     else:
         output.say(f"The test call has not reached the receiver: {tried.reason}; {tried.advice}.")
+    good = tried.taken and all(one.level != "fail" for one in found)
     if not service.has_unit(path):
         click.echo("There is no unit of systemd here: humbug-agent run is the daemon, and is to be started by you.")
-    return tried.taken and all(one.level != "fail" for one in found)
+    elif tried.pid is None:
+        click.echo(f"The daemon does not run, and no call is read: journalctl -u {service.unit_of(path)} says why.")
+        good = False
+    return good

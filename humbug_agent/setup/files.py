@@ -116,6 +116,8 @@ class Change:
                 _write(copy, self.before, owner_of(path))
             _write(path, self.after, owner_of(path) if copy else self.owner)
         except OSError as error:
+            # A full disk is told of while something is written, which has no name then.
+            error.filename = error.filename or os.fspath(self.path)
             raise SetupError(said(error)) from error
         return copy
 

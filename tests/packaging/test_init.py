@@ -15,6 +15,7 @@ from tests.pbx.pbx_host import roots, why_not
 # The first of them builds the package.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
+BESIDE = "/etc/systemd/system/humbug-agent.service.d"
 DIALPLAN = "[load]\nexten => _X.,1,Answer()\n same => n,Hangup()\n"
 ASTERISK = """\
 #!/bin/sh
@@ -91,6 +92,13 @@ def test_two_commands_and_the_calls_of_a_real_asterisk_arrive(pbx: Machine, deb:
     pbx.run("sed", "-i", "s/^connections = 2$/connections = many/", AGENT_INI)
     assert "'many' is not a whole number" in pbx.run("humbug-agent", "init", "--apply", "--country", "DE", code=2)
     assert pbx.property("humbug-agent", "MainPID") == pid
+    # Whatever else keeps it from beginning: the test call that a command sent is not the last word.
+    pbx.run("sed", "-i", "s/^connections = many$/connections = 3/", AGENT_INI)
+    pbx.run("mkdir", BESIDE)
+    pbx.write(f"{BESIDE}/broken.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")
+    pbx.run("systemctl", "daemon-reload")
+    said = pbx.run("humbug-agent", "init", "--apply", code=1)
+    assert said.splitlines()[-1].startswith("The daemon does not run, and no call is read: journalctl -u humbug-agent")
 
     pbx.run("apt-get", "purge", "--yes", "--quiet", "humbug-agent")
     kept = ["-not", "-name", "*.before-humbug-agent-*", "-not", "-path", "*/dpkg/*"]
