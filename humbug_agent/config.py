@@ -21,7 +21,7 @@ from humbug_agent.destinations import settings_of as destination_settings
 from humbug_agent.destinations.contract import Destination
 from humbug_agent.destinations.settings import DestinationSettings
 from humbug_agent.http_server.settings import StatusSettings
-from humbug_agent.ini import ConfigError, Secret, Section, contents, nearest, read, timezone
+from humbug_agent.ini import ConfigError, Secret, Section, contents, names_file, nearest, read, timezone
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.sources import SOURCES, make_source
 from humbug_agent.sources import settings_of as source_settings
@@ -196,7 +196,7 @@ def _load(path: Path, found: dict[str, Section]) -> Config:
         mistakes.append("[destination NAME]: is missing; at least one says where the calls go")
     if mistakes:
         raise ConfigError([f"{path}: {mistake}" for mistake in mistakes])
-    warnings = [*_comments(sections), *_quotes(sections), *_places(agent, sources)]
+    warnings = [*_comments(sections), *_quotes(sections), *_places(sections, agent, sources)]
     warnings += _warnings(path, sources, destinations)
     parts = (tuple(sources), tuple(destinations), numbers, QueuesSettings(usual=usual, named=queues), status, api)
     return Config(path, agent, *parts, tuple(warnings), _said(sections))
@@ -229,7 +229,7 @@ def _said(sections: Mapping[str, Mapping[str, str]]) -> Secret:
     """The same text for the same settings, whatever the order and the comments."""
     named: dict[str, str] = {}
     for key, value in (one for values in sections.values() for one in values.items()):
-        if key.endswith("_file") or key in ("certificate", "private_key"):
+        if names_file(key):
             with suppress(OSError):
                 named[value] = contents(Path(value)).decode("latin-1")
     return Secret(json.dumps([sections, named], sort_keys=True))
@@ -256,13 +256,21 @@ def _quotes(sections: Mapping[str, Mapping[str, str]]) -> list[str]:
     ]
 
 
-def _places(agent: AgentSettings, sources: Sequence[SourceSettings]) -> list[str]:
+def _places(
+    sections: Mapping[str, Mapping[str, str]], agent: AgentSettings, sources: Sequence[SourceSettings]
+) -> list[str]:
     """Files that are others' for each folder in which a command is started. The daemon's is mostly /."""
     logs = [(f"[source {source.name}] path", source.reads) for source in sources]
+    named = [
+        (f"[{title}] {key}", Path(value))
+        for title, values in sections.items()
+        for key, value in values.items()
+        if value and names_file(key)
+    ]
     return [
         f"{where}: {place} does not begin with /, so each command looks for it in the folder in which it is started; "
         "write the whole path"
-        for where, place in [("[agent] outbox", agent.outbox), *logs]
+        for where, place in [("[agent] outbox", agent.outbox), *logs, *named]
         if place and not place.is_absolute()
     ]
 

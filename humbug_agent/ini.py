@@ -22,6 +22,9 @@ T = TypeVar("T")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """This host, in the ways in which people write it."""
 
+CERTIFICATES = {"certificate": "private_key", "client_cert": "client_key"}
+"""Setting that names a certificate's file -> the one that names its key's, if that is not in the same file."""
+
 MOST_BYTES = 2**20
 """Of a file that agent.ini names."""
 
@@ -191,6 +194,11 @@ class Section:
         for key in self._values:
             if key not in self._asked:
                 self.wrong(key, f"is not known here{nearest(key, sorted(self._asked))}")
+
+
+def names_file(key: str) -> bool:
+    """Whether the value of this setting is the path of a file whose content belongs to agent.ini."""
+    return key.endswith("_file") or key in {*CERTIFICATES, *CERTIFICATES.values()}
 
 
 def contents(path: Path) -> bytes:

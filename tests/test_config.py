@@ -1,6 +1,7 @@
 """agent.ini: every mistake at once, in words that lead to its mending."""
 
 import os
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from humbug_agent.config import Config, load, system_timezone
 from humbug_agent.destinations.humbug.settings import HumbugSettings
-from humbug_agent.ini import ConfigError, Secret
+from humbug_agent.ini import ConfigError, Secret, names_file
 from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from tests.kit.narrow import only
@@ -429,11 +430,29 @@ def test_quotation_marks_around_a_value_are_warned_about(tmp_path: Path, line: s
     assert all(one.startswith("[destination humbug] encryption_key: ") and "word" not in one for one in said)
 
 
-def test_a_path_that_is_another_file_in_each_folder_is_warned_about(tmp_path: Path) -> None:
-    text = GOOD.replace("/tmp/Master.csv", "cdr/Master.csv")
+def test_a_path_that_is_another_file_in_each_folder_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("key").write_text("a-key\n")
+    text = GOOD.replace("/tmp/Master.csv", "cdr/Master.csv") + "ca_file = key\n"
+    text += "[destination hook]\ntype = webhook\nurl = https://localhost/\nclient_cert = key\n"
     said = [one for one in read(tmp_path, text + "[agent]\noutbox = outbox.db\n").warnings if "whole path" in one]
     assert [one.partition(" does not")[0] for one in said] == [
         "[agent] outbox: outbox.db",
         "[source master-csv] path: cdr/Master.csv",
+        "[destination humbug] ca_file: key",
+        "[destination hook] client_cert: key",
     ]
     assert not [one for one in read(tmp_path, GOOD).warnings if "whole path" in one]
+
+
+def test_each_setting_that_names_a_file_is_known_to_name_one() -> None:
+    """By its name: whoever asks has the sections alone."""
+    asked = {
+        key
+        for path in (TOP / "humbug_agent").rglob("settings.py")
+        for key in re.findall(r'converted\("(\w+)", file,', path.read_text())
+    }
+    assert {"ca_file", "certificate", "client_key"} <= asked
+    assert [key for key in asked if not names_file(key)] == []

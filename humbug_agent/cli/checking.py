@@ -22,7 +22,7 @@ from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.sources.contract import NothingYet, SourceError
 from humbug_agent.sources.readable import in_words
 from humbug_agent.status import taken
-from humbug_agent.status.overview import compared, daemon
+from humbug_agent.status.overview import daemon, in_use
 from humbug_agent.text import printable
 from humbug_agent.words import OTHER_USER, count
 
@@ -143,9 +143,8 @@ def _of_outbox(outbox: Path, running: Running | None, asks: str) -> Iterator[Fin
 
 def _of_daemon(config: Config, running: Running | None) -> Iterator[Finding]:
     """Whether what is tried here is what the daemon does."""
-    went = taken.read_back(running.outbox, running.pid) if running else None
-    if running and went:
-        state, wrong = compared(config.path, config, (), went, config.agent.timezone)
+    state, wrong = in_use(config, running)
+    if running and state:
         good = state == "taken"
         yield Finding("daemon", "ok" if good else "warn", wrong or f"runs with this agent.ini, pid {running.pid}")
 

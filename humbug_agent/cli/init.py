@@ -1,6 +1,7 @@
 """`init`: looks at the host, asks what it can't know, shows what is to be done, and does it when asked to."""
 
 import os
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -8,15 +9,17 @@ import click
 
 from humbug_agent.cli import checking, output, testcall
 from humbug_agent.config import load
-from humbug_agent.ini import Secret, Section, url
+from humbug_agent.host.daemon_user import lacks_groups
+from humbug_agent.ini import ConfigError, Secret, Section, url
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.pbx_host.asterisk import Asterisk
 from humbug_agent.pbx_host.conf import ConfError
 from humbug_agent.pbx_host.freeswitch import Freeswitch
 from humbug_agent.pbx_host.profile import PbxHost, Profile, look
 from humbug_agent.setup import agent, service
-from humbug_agent.setup.files import SetupError
+from humbug_agent.setup.files import SetupError, alone
 from humbug_agent.setup.plan import Plan
+from humbug_agent.status.overview import daemon, in_use
 from humbug_agent.text import printable
 from humbug_agent.words import count
 
@@ -35,6 +38,16 @@ def init(path: Path, api_key: str | None, country: str | None, to: str | None, *
     """Whether all is well. Raises click's errors, ConfigError, PermissionError."""
     if apply and os.geteuid() != 0:
         raise click.ClickException("only root may do this: it changes files of the PBX; without --apply it shows them")
+    with ExitStack() as held:
+        if apply:
+            try:
+                held.enter_context(alone())
+            except SetupError as error:
+                raise click.ClickException(str(error)) from error
+        return _init(path, api_key, country, to, apply=apply, ask=ask)
+
+
+def _init(path: Path, api_key: str | None, country: str | None, to: str | None, *, apply: bool, ask: bool) -> bool:
     host, known = look(), agent.Known(path)
     try:
         output.pairs(_found(host, known))
@@ -45,14 +58,14 @@ def init(path: Path, api_key: str | None, country: str | None, to: str | None, *
         plan = agent.make_plan(host, known, answers, agent.account())
     except ConfError as error:
         raise click.ClickException(f"{error}; the PBX refuses this file, so mend it first") from error
-    # What an earlier run wrote, and was ended before it told the PBX.
+    # What an earlier run wrote, and was ended before it told the PBX, and the daemon.
     for proof in plan.proofs:
         if service.fails(proof):
             for command in proof.remedy:
                 plan.run(*command)
-    commands = [*plan.commands, *service.starting(changed=not plan.empty)]
-    needed = bool(commands) or not plan.empty
-    _show(plan, commands)
+    starting = service.starting(path, changed=not plan.empty or _is_behind(path))
+    needed = bool(starting) or not plan.empty
+    _show(plan, starting)
     if not needed:
         click.echo("\nNothing to change: all of this is as it should be.")
     if not apply:
@@ -60,9 +73,19 @@ def init(path: Path, api_key: str | None, country: str | None, to: str | None, *
         if needed:
             click.echo("\nNothing was changed: this is what humbug-agent init --apply does.")
         return True
-    good = _make(plan, commands)
+    good = _make(path, plan, starting)
     _tell_left(plan)
     return _try(path) and good
+
+
+def _is_behind(path: Path) -> bool:
+    """Whether the daemon that runs works by another agent.ini, or without a group that its user has come into since."""
+    # What is wrong with agent.ini is said in the end, and without root nothing is changed.
+    with suppress(ConfigError, PermissionError):
+        config = load(path)
+        if running := daemon(path, config):
+            return in_use(config, running)[0] not in ("", "taken") or lacks_groups(running.pid)
+    return False
 
 
 def _found(host: PbxHost, known: agent.Known) -> list[tuple[str, str]]:
@@ -119,8 +142,8 @@ def _answers(
     return agent.Answers(Secret(api_key.strip()) if api_key else None, country, to)
 
 
-def _show(plan: Plan, commands: list[tuple[str, ...]]) -> None:
-    lines = list(plan.diff())
+def _show(plan: Plan, starting: list[tuple[str, ...]]) -> None:
+    lines, commands = list(plan.diff()), [*plan.commands, *starting]
     if lines:
         click.echo()
     for line in lines:
@@ -136,10 +159,10 @@ def _tell_left(plan: Plan) -> None:
         output.say(f"Left to you: {sentence}.")
 
 
-def _make(plan: Plan, commands: list[tuple[str, ...]]) -> bool:
-    """Whether all of it worked. Raises ClickException where a file can't be changed."""
+def _make(path: Path, plan: Plan, starting: list[tuple[str, ...]]) -> bool:
+    """Whether all of it worked. Raises ClickException where a file can't be changed, ConfigError."""
     stamp = f"before-humbug-agent-{datetime.now():%Y%m%d-%H%M%S}"
-    if commands or not plan.empty:
+    if starting or not plan.empty:
         click.echo()
     try:
         for folder in plan.folders:
@@ -150,15 +173,25 @@ def _make(plan: Plan, commands: list[tuple[str, ...]]) -> bool:
             output.say(f"changed  {change.path}, copy {copy.name}" if copy else f"made     {change.path}")
     except SetupError as error:
         raise click.ClickException(f"{printable(str(error))}; what is above was done") from error
+    good = _run(plan.commands)
+    if starting:
+        # Where somebody's mistakes are in it, no daemon can begin, and one that runs is to go on.
+        load(path)
+        good = _run(starting) and good
+    for proof in plan.proofs:
+        if service.fails(proof):
+            good = False
+            output.say(f"failed   {proof.otherwise}")
+    return good
+
+
+def _run(commands: list[tuple[str, ...]]) -> bool:
+    """Whether all of them worked; each is run, whatever became of those before."""
     good = True
     for command in commands:
         wrong = service.run(command)
         good = good and not wrong
         output.say(f"{'failed ' if wrong else 'ran    '}  {service.shown(command)}{wrong and f': {wrong}'}")
-    for proof in plan.proofs:
-        if service.fails(proof):
-            good = False
-            output.say(f"failed   {proof.otherwise}")
     return good
 
 
@@ -174,6 +207,10 @@ def _try(path: Path) -> bool:
         output.say(REACHED.format(tried.destination))
     else:
         output.say(f"The test call has not reached the receiver: {tried.reason}; {tried.advice}.")
-    if not service.has_unit():
+    good = tried.taken and all(one.level != "fail" for one in found)
+    if not service.has_unit(path):
         click.echo("There is no unit of systemd here: humbug-agent run is the daemon, and is to be started by you.")
-    return tried.taken and all(one.level != "fail" for one in found)
+    elif tried.pid is None:
+        click.echo(f"The daemon does not run, and no call is read: journalctl -u {service.unit_of(path)} says why.")
+        good = False
+    return good

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from humbug_agent.config import Config
 from humbug_agent.doctor import certificates
 from humbug_agent.doctor.asked import ListensToAmi, Posts, opened
-from humbug_agent.doctor.logrotate import Directive, as_host_calls, block_of
 from humbug_agent.doctor.table import Finding
 from humbug_agent.host.codes import Code
-from humbug_agent.ini import in_clear, read
+from humbug_agent.ini import CERTIFICATES, in_clear, names_file, read
+from humbug_agent.pbx_host.logrotate import Directive, as_host_calls, block_of
 
 SHARE, LEAST_BYTES, MOST_BYTES = 20, 64 * 2**20, 2**30
 """A twentieth of a disk is to be free; of a small one 64 MB, of a large one a GB."""
@@ -35,15 +35,13 @@ def of_modes(config: Config) -> Iterator[Finding]:
 
 
 def _named(config: Config) -> list[Path]:
-    """Files with a secret each that agent.ini names; a certificate's, where its key stands in there."""
+    """Files with a secret each that agent.ini names; a certificate's, where its key is in there."""
     parser = read(config.path, [])
     return [
         Path(value)
         for section in map(parser.__getitem__, parser.sections())
         for key, value in section.items()
-        if (key.endswith("_file") and key != "ca_file")
-        or key == "private_key"
-        or (key == "certificate" and not section.get("private_key"))
+        if names_file(key) and key != "ca_file" and not section.get(CERTIFICATES.get(key, ""))
     ]
 
 

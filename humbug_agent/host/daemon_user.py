@@ -48,6 +48,12 @@ def _of_process(pid: int) -> User | None:
     return User(name_of(uid), uid, int(said["Gid"][1]), tuple(map(int, said["Groups"])))
 
 
+def lacks_groups(pid: int) -> bool:
+    """Whether the user of the process has come into a group since that was started: it has it only once it is anew."""
+    user = _of_process(pid)
+    return user is not None and not {*os.getgrouplist(user.name, user.gid)} <= {user.gid, *user.groups}
+
+
 def _of_directory(directory: Path) -> User | None:
     try:
         uid = directory.stat().st_uid

@@ -124,6 +124,11 @@ class Asterisk:
         utc, uniqueid, userfield = (section.yes(one, False) for one in ("usegmtime", "loguniqueid", "loguserfield"))
         return MasterCsv(path, off, utc, uniqueid, userfield)
 
+    def in_database(self) -> bool:
+        """Whether cdr_adaptive_odbc writes each call into a database, too."""
+        tables = self.conf("cdr_adaptive_odbc.conf").sections
+        return self.loads("cdr_adaptive_odbc") and any(_value(one, "connection") for one in tables if not one.template)
+
     def tells_cdrs(self) -> str:
         """Why AMI has no Cdr events, whoever asks; blank where it has."""
         return self.cdrs_off() or self.events_off()

@@ -80,7 +80,8 @@ class Known:
         self.sections: dict[str, dict[str, str]] = {}
         if path.exists():
             parser = read(path, [])
-            self.text = path.read_text("utf-8-sig")
+            # With its line ends: universal newlines would change them all.
+            self.text = path.read_bytes().decode("utf-8-sig")
             self.sections = {title: dict(parser[title]) for title in parser.sections()}
 
     @property

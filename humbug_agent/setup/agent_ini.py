@@ -10,12 +10,14 @@ class AgentIni:
     """The text of an agent.ini while it is edited."""
 
     def __init__(self, text: str) -> None:
+        self._end = "\r\n" if "\r\n" in text else "\n"
         # By line feeds alone, as agent.ini is read: behind a form feed a comment goes on.
-        self._lines = text.removesuffix("\n").split("\n") if text else []
+        lines = text.removesuffix("\n").split("\n") if text else []
+        self._lines = [line.removesuffix("\r") for line in lines]
 
     @property
     def text(self) -> str:
-        return "\n".join(self._lines) + "\n" if self._lines else ""
+        return "".join(f"{line}{self._end}" for line in self._lines)
 
     def has(self, title: str) -> bool:
         return f"[{title}]" in map(str.strip, self._lines)

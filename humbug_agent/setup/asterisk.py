@@ -8,11 +8,12 @@ from collections.abc import Callable, Set
 from pathlib import Path
 
 from humbug_agent.ini import Secret
-from humbug_agent.pbx_host.asterisk import ANYWHERE, Ami, AmiUser, Asterisk
+from humbug_agent.pbx_host.asterisk import ANYWHERE, Ami, AmiUser, Asterisk, MasterCsv
 from humbug_agent.pbx_host.conf import Section, Setting
 from humbug_agent.pbx_host.profile import Profile
 from humbug_agent.setup.files import Folder, owner_of
 from humbug_agent.setup.plan import Plan, Proof, Wanted
+from humbug_agent.setup.rotation import plan_rotation
 
 CUSTOM = {
     "cdr.conf": "cdr_non_general_custom.conf",
@@ -37,10 +38,16 @@ class AsteriskPlan:
         self._plan, self._asterisk, self._profile = plan, asterisk, profile
 
     def master_csv(self) -> None:
-        """Have every call in Master.csv."""
-        found = self._asterisk.master_csv()
+        """Have every call in Master.csv; where that can't be, read the database that has them.
+
+        Master.csv is enough where both are: the database is stopped at times, and what ends then it never has.
+        """
         if off := self._asterisk.cdrs_off():
             self._plan.left.append(f"{off}, so that Asterisk makes no CDRs: write enable = yes there, and restart it")
+            return
+        found = self._asterisk.master_csv()
+        if found.off and not self._switch_on(found) and (self._profile.has_freepbx or self._asterisk.in_database()):
+            self._plan.wanted.append(Wanted("mysql", {}))
             return
         usual = Path("/var/log/asterisk/cdr-csv/Master.csv")
         self._plan.wanted.append(Wanted("asterisk_csv", {} if found.path == usual else {"path": str(found.path)}))
@@ -49,16 +56,22 @@ class AsteriskPlan:
             self._plan.folders.append(Folder(folder, owner_of(folder.parent)))
         if not found.off:
             self._prove_loaded("cdr_csv", "csv")
-            return
+
+    def _switch_on(self, found: MasterCsv) -> bool:
+        """Have Asterisk write Master.csv, and logrotate rotate it. False where that is left to the admin."""
         if not self._load("cdr_csv"):
-            return
+            return False
         section = self._asterisk.conf("cdr.conf").first("csv")
         if section is None or not section.settings:
             target = self._target("cdr.conf")
             if target is None:
-                return
+                return False
             self._append(target, f"{'[csv]' if section is None else '[csv](+)'}\n{BEST}")
+        folders = map(self._asterisk.at, (found.path.parent, self._asterisk.logs))
+        if there := next(filter(Path.exists, folders), None):
+            plan_rotation(self._plan, self._asterisk.root, found.path, owner_of(there))
         self._reload("cdr_csv", "csv")
+        return True
 
     def cdr_events(self) -> None:
         """Have AMI tell each call."""
@@ -115,8 +128,10 @@ class AsteriskPlan:
         """The user that there is, with the rights that he lacks."""
         for key, has, needs in (("read", user.read, read), ("write", user.write, write)):
             if "all" not in has and not needs <= has:
-                before = user.section.last(key)
-                self._set(target, user.name, before, key, ",".join(sorted(has | needs)), begun=True)
+                before, ours = user.section.last(key), self._asterisk.at(self._asterisk.etc / MANAGER_D)
+                # Who removes our file leaves nowhere an addition to nobody, for which Asterisk refuses all users.
+                where = ours if before and before.file == ours else target
+                self._set(where, user.name, before, key, ",".join(sorted(has | needs)), begun=True)
                 self._console("manager reload")
         secret = user.section.last("secret")
         if secret is None:

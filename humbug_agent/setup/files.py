@@ -1,13 +1,14 @@
 """Changes to files of a host: gathered first, shown as a diff without secrets, made whole or not at all."""
 
 import difflib
+import fcntl
 import grp
 import os
 import pwd
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,24 @@ class SetupError(Exception):
     """A change can't be made; the text says which, why, and what to do. What was made before stays."""
 
 
+@contextmanager
+def alone(folder: Path = Path("/etc")) -> Iterator[None]:
+    """Nobody else changes files of this host by a plan meanwhile. Raises SetupError where somebody does.
+
+    The lock is on the directory itself, so that nothing is left of it, however this ends.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what = "another humbug-agent init --apply is at work on this host"
+            raise SetupError(f"{what}: run this again once it has ended") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Whose a new file is, and its mode."""
@@ -35,13 +54,20 @@ class Owner:
     gid: int
     mode: int
 
+    @property
+    def user(self) -> str:
+        with suppress(KeyError):
+            return pwd.getpwuid(self.uid).pw_name
+        return str(self.uid)
+
+    @property
+    def group(self) -> str:
+        with suppress(KeyError):
+            return grp.getgrgid(self.gid).gr_name
+        return str(self.gid)
+
     def __str__(self) -> str:
-        user, group = str(self.uid), str(self.gid)
-        with suppress(KeyError):
-            user = pwd.getpwuid(self.uid).pw_name
-        with suppress(KeyError):
-            group = grp.getgrgid(self.gid).gr_name
-        return f"{self.mode:04o} {user}:{group}"
+        return f"{self.mode:04o} {self.user}:{self.group}"
 
 
 def owner_of(path: Path) -> Owner:
@@ -90,6 +116,8 @@ class Change:
                 _write(copy, self.before, owner_of(path))
             _write(path, self.after, owner_of(path) if copy else self.owner)
         except OSError as error:
+            # A full disk is told of while something is written, which has no name then.
+            error.filename = error.filename or os.fspath(self.path)
             raise SetupError(said(error)) from error
         return copy
 

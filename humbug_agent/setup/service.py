@@ -10,6 +10,9 @@ from humbug_agent.setup.plan import Proof
 from humbug_agent.words import said
 
 UNIT = "humbug-agent.service"
+CONFIG, INSTANCES = Path("/etc/humbug-agent/agent.ini"), "humbug-agent@{}.service"
+"""The unit's agent.ini; /etc/humbug-agent/NAME.ini is that of an instance."""
+
 SECONDS = 120.0
 """A daemon with a large outbox takes its time to be ready."""
 
@@ -41,23 +44,31 @@ def fails(proof: Proof) -> bool:
     return done.returncode == 0 and not re.search(rf"^{proof.pattern}$", done.stdout, re.MULTILINE)
 
 
-def starting(*, changed: bool) -> list[tuple[str, ...]]:
-    """What has systemd run the daemon as agent.ini is now; nothing where it does, or where there is no systemd.
+def starting(config: Path, *, changed: bool) -> list[tuple[str, ...]]:
+    """What has systemd run the daemon of the agent.ini ``config`` as that is now.
 
-    ``changed``: agent.ini, or what the daemon may read, is another than it began with.
+    Nothing where it does, or where there is no systemd. ``changed``: agent.ini, or what the daemon may read, is another
+    than it began with.
     """
-    if not has_unit():
+    if not has_unit(config):
         return []
+    unit = unit_of(config)
     commands: list[tuple[str, ...]] = []
-    if run(("systemctl", "is-enabled", "--quiet", UNIT)):
-        commands.append(("systemctl", "enable", "--quiet", UNIT))
-    if changed or run(("systemctl", "is-active", "--quiet", UNIT)):
-        commands.append(("systemctl", "restart", UNIT))
+    if run(("systemctl", "is-enabled", "--quiet", unit)):
+        commands.append(("systemctl", "enable", "--quiet", unit))
+    if changed or run(("systemctl", "is-active", "--quiet", unit)):
+        commands.append(("systemctl", "restart", unit))
     return commands
 
 
-def has_unit() -> bool:
-    return BOOTED.is_dir() and not run(("systemctl", "cat", UNIT))
+def unit_of(config: Path) -> str:
+    """The unit whose daemon works by the agent.ini ``config``."""
+    instance = config.parent == CONFIG.parent and config != CONFIG and config.suffix == ".ini"
+    return INSTANCES.format(config.stem) if instance else UNIT
+
+
+def has_unit(config: Path) -> bool:
+    return BOOTED.is_dir() and not run(("systemctl", "cat", unit_of(config)))
 
 
 def _run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:

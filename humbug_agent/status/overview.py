@@ -79,6 +79,12 @@ def daemon(path: Path, config: Config | None) -> lock.Running | None:
     return lock.Running(pid, config.agent.outbox) if config and pid else lock.daemon_of(path)
 
 
+def in_use(config: Config, running: lock.Running | None) -> tuple[str, str]:
+    """As `compared`, of an agent.ini without mistakes: whether the daemon that is ``running`` uses it."""
+    went = taken.read_back(running.outbox, running.pid) if running else None
+    return compared(config.path, config, (), went, config.agent.timezone)
+
+
 def compared(
     path: Path, config: Config | None, mistakes: Sequence[str], went: Taken | None, zone: tzinfo
 ) -> tuple[str, str]:

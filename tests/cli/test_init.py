@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.etc_host import DAEMON, EtcHost, why_not
-from tests.kit.host import API_KEY, Host
+from tests.kit.host import API_KEY, Host, wait_until
 from tests.kit.host_trees import TREES
 from tests.kit.paths import TOP
 
@@ -107,6 +108,28 @@ def test_a_pbx_that_an_earlier_run_has_not_told_is_told(
     for words in ("module load cdr_csv.so", "module reload cdr_csv.so", "manager reload"):
         assert f"ran      asterisk -rx '{words}'" in told
     assert "failed " not in told
+    assert "Nothing to change" in there.run("init", "--apply", code=1)
+
+
+def test_one_that_is_interrupted_is_gone_on_with_by_the_next(
+    of_kind: Callable[..., EtcHost], host: Host, tmp_path: Path
+) -> None:
+    there, log, asked = of_kind("freepbx-17"), tmp_path / "asterisk.log", tmp_path / "asked"
+    there.program("asterisk", f"touch {asked}; exec sleep 60")
+    command = there.command("init", "--apply")
+    process = subprocess.Popen(
+        command, env={**there.environment, **answers(host)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    # It asks what is so before it changes anything, and again afterwards.
+    wait_until(asked.exists)
+    refused = there.run("init", "--apply", code=1, **answers(host))
+    assert "another humbug-agent init --apply is at work on this host: run this again once it has ended" in refused
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    there.program("asterisk", ASTERISK.format(log=log))
+    assert "A test call reached the receiver" in there.run("init", "--apply", code=1, **answers(host))
     assert "Nothing to change" in there.run("init", "--apply", code=1)
 
 

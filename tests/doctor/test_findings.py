@@ -13,10 +13,10 @@ from humbug_agent.config import load
 from humbug_agent.destinations.settings import DestinationSettings
 from humbug_agent.doctor import certificates
 from humbug_agent.doctor.asked import ListensToAmi, Opens, Posts, ReadsMasterCsv
-from humbug_agent.doctor.logrotate import block_of
 from humbug_agent.doctor.table import KINDS, Severity, page
 from humbug_agent.host.codes import Code
 from humbug_agent.ini import Secret
+from humbug_agent.pbx_host.logrotate import block_of
 from humbug_agent.sources.settings import SourceSettings
 from tests.doctor import plants
 from tests.doctor.sick_host import SickHost

@@ -9,10 +9,13 @@ from tests.kit.host_trees import TREES
 from tests.packaging.conftest import not_here
 from tests.packaging.machine import BootError, Machine
 from tests.packaging.pbx import API_KEY, start_receiver
+from tests.packaging.test_install import AGENT_INI
 from tests.pbx.pbx_host import roots, why_not
 
-pytestmark = pytest.mark.slow
+# The first of them builds the package.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
+BESIDE = "/etc/systemd/system/humbug-agent.service.d"
 DIALPLAN = "[load]\nexten => _X.,1,Answer()\n same => n,Hangup()\n"
 ASTERISK = """\
 #!/bin/sh
@@ -79,3 +82,29 @@ def test_two_commands_and_the_calls_of_a_real_asterisk_arrive(pbx: Machine, deb:
     pid = pbx.property("humbug-agent", "MainPID")
     assert "Nothing to change" in pbx.run("humbug-agent", "init", "--apply")
     assert pbx.property("humbug-agent", "MainPID") == pid
+
+    # What somebody has changed, or a run that was interrupted has, and no daemon has taken.
+    pbx.run("sed", "-i", "s/^type = humbug$/&\\nconnections = 2/", AGENT_INI)
+    assert "ran      systemctl restart humbug-agent.service" in pbx.run("humbug-agent", "init", "--apply")
+    pid, before = pbx.property("humbug-agent", "MainPID"), pid
+    assert pid != before
+    # With mistakes no daemon could begin: the one that runs goes on.
+    pbx.run("sed", "-i", "s/^connections = 2$/connections = many/", AGENT_INI)
+    assert "'many' is not a whole number" in pbx.run("humbug-agent", "init", "--apply", "--country", "DE", code=2)
+    assert pbx.property("humbug-agent", "MainPID") == pid
+    # Whatever else keeps it from beginning: the test call that a command sent is not the last word.
+    pbx.run("sed", "-i", "s/^connections = many$/connections = 3/", AGENT_INI)
+    pbx.run("mkdir", BESIDE)
+    pbx.write(f"{BESIDE}/broken.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")
+    pbx.run("systemctl", "daemon-reload")
+    said = pbx.run("humbug-agent", "init", "--apply", code=1)
+    assert said.splitlines()[-1].startswith("The daemon does not run, and no call is read: journalctl -u humbug-agent")
+
+    pbx.run("apt-get", "purge", "--yes", "--quiet", "humbug-agent")
+    kept = ["-not", "-name", "*.before-humbug-agent-*", "-not", "-path", "*/dpkg/*"]
+    assert pbx.run("find", "/etc", "/etc/asterisk/", "/usr", "/var/lib", "/run", "-name", "*humbug*", *kept) == ""
+    if there := pbx.run("grep", "-ls", "humbug", "-r", "/etc/asterisk/", code=None).split():
+        # A file of FreePBX's admin, and the PBX goes on with it.
+        assert there == ["/etc/asterisk/manager_custom.conf"]
+    else:
+        assert "username: humbug" not in pbx.run("asterisk", "-rx", "manager show user humbug")

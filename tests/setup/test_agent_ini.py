@@ -57,3 +57,12 @@ def test_a_comment_goes_on_behind_what_only_python_takes_for_a_line_end() -> Non
     ini = AgentIni(text)
     ini.set("numbers", {"country": "CH"})
     assert ini.text == f"{text}country = CH\n"
+
+
+def test_lines_go_on_to_end_as_they_do() -> None:
+    text = "[a]\r\nk = mine\r\n# words"
+    ini = AgentIni(text)
+    ini.set("a", {"k": "new", "l": "more"})
+    ini.enable("source ami", SAMPLE)
+    assert ini.text.count("\r\n") == ini.text.count("\n") == 9
+    assert ini.text.startswith("[a]\r\nk = new\r\nl = more\r\n# words\r\n\r\n# A sample.\r\n[source ami]\r\n")

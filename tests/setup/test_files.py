@@ -105,7 +105,7 @@ def test_a_file_that_there_is_no_room_for_stays_as_it_was(tmp_path: Path) -> Non
     path = tmp_path / "cdr.conf"
     path.write_text("a" * 90)
     done = subprocess.run([sys.executable, "-c", LIMITED, path], capture_output=True, text=True, check=True, timeout=30)
-    assert "File too large" in done.stdout
+    assert f"{path}: File too large" in done.stdout
     assert path.read_text() == "a" * 90
     assert sorted(one.name for one in tmp_path.iterdir()) == ["cdr.conf", "cdr.conf.copy"]
 

@@ -1,13 +1,14 @@
 """What a host of each kind needs, and that it needs nothing more once that is done."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
 from humbug_agent.config import load
 from humbug_agent.ini import Secret
 from humbug_agent.pbx_host.asterisk import Asterisk
+from humbug_agent.pbx_host.logrotate import block_of
 from humbug_agent.pbx_host.profile import look
 from humbug_agent.setup import agent
 from humbug_agent.setup.agent import Account, Answers, Known, make_plan
@@ -162,6 +163,18 @@ def test_the_live_board_needs_more_rights(tmp_path: Path) -> None:
     assert planned(root, NOTHING).empty
 
 
+def test_a_right_is_added_where_the_user_stands(tmp_path: Path) -> None:
+    """In another file it would be added to nobody once his own is removed, and Asterisk refuse all of manager.conf."""
+    root = planted("asterisk", tmp_path)
+    done(root)
+    with ini(root).open("a") as file:
+        file.write("\n[status]\n")
+    assert touched(done(root, NOTHING), root) == {"asterisk/manager.d/humbug-agent.conf"}
+    assert Asterisk(root).ami().users["humbug"].read == {"cdr", "call", "agent"}
+    (root / "etc/asterisk/manager.d/humbug-agent.conf").unlink()
+    assert "humbug" not in Asterisk(root).ami().users
+
+
 def test_a_secret_that_was_lost_is_brought_back_from_the_pbx(tmp_path: Path) -> None:
     root = planted("freepbx-17", tmp_path)
     done(root)
@@ -203,7 +216,9 @@ def test_what_an_admin_wrote_into_agent_ini_stays(tmp_path: Path) -> None:
     plan = planned(root, NOTHING)
     assert "humbug-agent/agent.ini" not in touched(plan, root)
     plan = done(root, Answers(None, "DE", None))
-    assert "log_level=debug\n" in ini(root).read_text()
+    said = ini(root).read_bytes()
+    assert b"log_level=debug\r\n" in said
+    assert said.count(b"\n") == said.count(b"\r\n")
     assert load(ini(root)).numbers.country == "DE"
 
 
@@ -253,6 +268,63 @@ def test_what_only_the_admin_can_mend_is_said(tmp_path: Path, file: str, text: s
     plan = planned(root)
     assert any(left in sentence for sentence in plan.left), plan.left
     assert f"asterisk/{file}" not in touched(plan, root)
+
+
+def test_the_database_is_read_where_it_alone_can_have_the_calls(tmp_path: Path) -> None:
+    """A FreePBX whose cdr.conf is as old as itself; a host that is no FreePBX writes them by cdr_adaptive_odbc."""
+    root = planted("freepbx-17", tmp_path)
+    write(root, "cdr.conf", "[general]\n")
+    done(root)
+    assert {source.type for source in load(ini(root)).sources} == {"mysql", "asterisk_ami"}
+    # With both it is Master.csv, which has what ends while the database is stopped.
+    root = planted("freepbx-17", tmp_path / "both")
+    write(root, "cdr_adaptive_odbc.conf", "[cdr]\nconnection = asteriskcdrdb\n")
+    done(root)
+    assert {source.type for source in load(ini(root)).sources} == {"asterisk_csv", "asterisk_ami"}
+
+
+@pytest.mark.parametrize(("odbc", "type_"), [("connection = cdr", "mysql"), ("", "asterisk_csv")])
+def test_a_container_without_a_backend_for_files_is_read_by_its_database(tmp_path: Path, odbc: str, type_: str) -> None:
+    root = planted("asterisk", tmp_path)
+    write(root, "modules.conf", "[modules]\nautoload = yes\nnoload = cdr_csv.so\n")
+    write(root, "cdr_adaptive_odbc.conf", f"[table](!)\nconnection = x\n[cdr]\n{odbc}\n")
+    plan = done(root)
+    assert {source.type for source in load(ini(root)).sources} == {type_, "asterisk_ami"}
+    assert any("modules.conf does not load cdr_csv.so" in sentence for sentence in plan.left)
+
+
+LOGROTATE = "{}/Master.csv {{\n    weekly\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs", "rotated"),
+    [
+        ("freepbx-17", "", True),
+        # Somebody rotates it, or it was written, and may be read by others, before we came.
+        ("freepbx-17", LOGROTATE.format("/var/log/asterisk/cdr-csv"), False),
+        ("asterisk", "", False),
+    ],
+)
+def test_what_asterisk_begins_to_write_is_rotated(tmp_path: Path, kind: str, theirs: str, rotated: bool) -> None:
+    root = planted(kind, tmp_path)
+    folder, logs = root / "etc/logrotate.d", root / "var/log/asterisk"
+    folder.mkdir()
+    logs.mkdir(parents=True)
+    if theirs:
+        (folder / "asterisk").write_text(theirs)
+    plan = done(root)
+    assert ("logrotate.d/humbug-agent" in touched(plan, root)) == rotated
+    block = block_of(PurePath("/var/log/asterisk/cdr-csv/Master.csv"), root)
+    assert (block is not None) == bool(rotated or theirs)
+    if rotated:
+        assert block
+        assert block.directives["su"].value == f"{logs.owner()} {logs.group()}"
+        assert "copytruncate" not in block.directives
+    assert planned(root, NOTHING).empty
+    # An admin's change stays.
+    if rotated:
+        (folder / "humbug-agent").write_text("# no\n")
+        assert planned(root, NOTHING).empty
 
 
 def test_an_empty_csv_section_and_a_module_that_is_not_loaded_are_mended(tmp_path: Path) -> None:
