@@ -24,6 +24,9 @@ REQUEST_SECONDS = 30.0
 
 IDLE_SECONDS = 60.0
 
+MOST_UNTAKEN_BYTES = 2**20
+"""Of an answer without an end, beyond what the kernel has: whoever is so far behind is cut off, and may ask anew."""
+
 LINGER_SECONDS = 2.0
 """How long to read on after a refusal: closed earlier, what still comes would destroy the refusal on its way."""
 
@@ -62,9 +65,9 @@ class Connection(H11Protocol):
     def __init__(
         self, config: uvicorn.Config, state: ServerState, loop: asyncio.AbstractEventLoop, sock: socket.socket
     ) -> None:
-        # The app finds it in its scope's state.
+        # The app finds both in its scope's state.
         gone = asyncio.Event()
-        super().__init__(config, state, {"gone": gone}, loop)
+        super().__init__(config, state, {"gone": gone, "push": self.push}, loop)
         self._gone = gone
         assert config.h11_max_incomplete_event_size
         self.conn = StrictHttp(config.h11_max_incomplete_event_size)
@@ -73,6 +76,8 @@ class Connection(H11Protocol):
         self.began = loop.time()
         self.opening: asyncio.Task[None] | None = None
         """Waits for the first byte, or for TLS."""
+        self.endless = False
+        """What is under way is an answer without an end."""
         self._lingering = False
 
     @property
@@ -115,10 +120,29 @@ class Connection(H11Protocol):
             with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)
 
+    def push(self, data: bytes) -> None:
+        """Send more of an answer without an end, of which the app has sent the head.
+
+        Nobody waits for the client: one that does not take it is overdue in time, and cut off where that is too much.
+        """
+        if self._lingering or self.transport.is_closing():
+            return
+        self.endless = True
+        untaken = self.transport.get_write_buffer_size()
+        if untaken > MOST_UNTAKEN_BYTES:
+            self.end()
+            return
+        if not untaken and not _untaken(self.transport):
+            self.began = self.loop.time()
+        self.transport.write(self.conn.send(h11.Data(data=data)) or b"")
+
     def finish(self) -> None:
-        """Once what is under way is answered."""
+        """Once what is under way is answered; an answer without an end ends."""
         if not self.transport:
             self.end()
+        elif self.endless and not self._lingering and not self.transport.is_closing():
+            self.transport.write(self.conn.send(h11.EndOfMessage()) or b"")
+            self.transport.close()
         elif self.cycle and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:

@@ -57,8 +57,8 @@ class Server:
     well, unless it is ``only_tls``. ``start`` raises WebError, after which it may be called again; after ``stop`` the
     port is free.
 
-    While it runs, ``serve`` sets another app and another certificate at the same address, for all requests to come;
-    ``start`` then has it use that certificate.
+    While it runs, ``serve`` sets another app and another certificate at the same address, for all requests to come, and
+    ends the answers that would go on without an end; ``start`` then has it use that certificate.
     """
 
     def __init__(
@@ -84,6 +84,9 @@ class Server:
 
     def serve(self, app: ASGIApp, listen: Listen) -> None:
         self._app, self._listen = app, listen
+        if self._thread:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._end_streams)
 
     def start(self) -> None:
         self._context = tls_context(self._listen)
@@ -135,6 +138,11 @@ class Server:
             # It only leaves by itself when the loop comes round.
             self._connections.discard(connection)
             connection.end()
+
+    def _end_streams(self) -> None:
+        for connection in list(self._connections):
+            if connection.endless:
+                connection.finish()
 
     async def _finish(self) -> None:
         until = self._loop.time() + FINISH_SECONDS

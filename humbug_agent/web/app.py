@@ -1,4 +1,4 @@
-"""What can be asked over HTTP: IPPS, the page and its numbers, metrics, health."""
+"""What can be asked over HTTP: IPPS, the page and its numbers, also as they change, metrics, health."""
 
 import json
 import time
@@ -22,6 +22,7 @@ from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.web import health, ipps, shown
 from humbug_agent.web.facts import Facts
 from humbug_agent.web.metrics import metrics
+from humbug_agent.web.streams import Document, Streams
 from humbug_agent.words import iso
 
 VIEW_SECONDS, STATUS_SECONDS = 0.05, 0.25
@@ -58,8 +59,11 @@ class App:
         self._boards = boards
         self._facts = facts
         self._tallies = tallies
+        self._seen: object = None
+        self._document: Document = {}
         self._told = b""
         self._told_at = float("-inf")
+        self._streams = Streams(self._look, self._zone)
 
     def routes(self) -> Starlette:
         return Starlette(
@@ -67,6 +71,7 @@ class App:
                 Route("/ipps/channelinfo.php", self._channelinfo, methods=["GET", "POST"]),
                 Route("/ipps/queueactive.php", self._queueactive, methods=["GET", "POST"]),
                 Route("/status.json", self._status),
+                Route("/stream", self._streams.answer),
                 Route("/metrics", self._metrics),
                 Route("/healthz", self._healthz),
                 *_page(),
@@ -110,17 +115,27 @@ class App:
         return Response(self._told, media_type="application/json")
 
     async def _tell(self) -> bytes:
-        now, found = time.time(), await self._facts.now()
-        about = found.status.as_json() if found.status else {}
+        document, now = await self._look(), time.time()
+        said = {"now": iso(now, self._zone), **document}
+        return json.dumps(
+            said, ensure_ascii=False, separators=(",", ":"), default=lambda since: since.seconds(now)
+        ).encode()
+
+    async def _look(self) -> Document:
+        """What is told at this moment, but for the time: the same object, where nothing differs from the last one."""
+        found = await self._facts.now()
+        sent = {name: tally.per_minute(time.time()) for name, tally in self._tallies.items()}
         views = self._views()
-        said = {
-            "now": iso(now, self._zone),
-            "version": __version__,
-            "boards": [shown.board(view, self._numbers, self._queues, self._zone, now) for view in views],
-            "agent": {**about, "as_of": iso(found.at, self._zone), "error": found.error},
-            "sent_per_minute": {name: tally.per_minute(now) for name, tally in self._tallies.items()},
-        }
-        return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+        if self._seen != (views, found, sent):
+            self._seen = (views, found, sent)
+            about = found.status.as_json() if found.status else {}
+            self._document = {
+                "version": __version__,
+                "boards": [shown.board(view, self._numbers, self._queues, self._zone) for view in views],
+                "agent": {**about, "as_of": iso(found.at, self._zone), "error": found.error},
+                "sent_per_minute": sent,
+            }
+        return self._document
 
     async def _metrics(self, request: Request) -> Response:
         found, views = await self._facts.now(), self._views()

@@ -1,7 +1,7 @@
 """Boards -> the `boards` of /status.json: what the page shows."""
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import tzinfo
 from typing import Any
 
@@ -12,26 +12,40 @@ from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.words import iso
 
 
-def board(view: View, numbers: NumbersSettings, thresholds: QueuesSettings, zone: tzinfo, now: float) -> dict[str, Any]:
-    """``now`` in seconds since the epoch; times come out in ``zone``."""
+@dataclass(frozen=True, slots=True)
+class Since:
+    """A time that runs, in seconds, told by when it began: so nothing differs from moment to moment but what happens.
+
+    ``at`` is in seconds since the epoch.
+    """
+
+    at: float
+
+    def seconds(self, now: float) -> float:
+        """The PBX's clock may be ahead of ours."""
+        return round(max(now - self.at, 0.0), 1)
+
+
+def board(view: View, numbers: NumbersSettings, thresholds: QueuesSettings, zone: tzinfo) -> dict[str, Any]:
+    """JSON, but for times that run, each of which is a Since. Other times come out in ``zone``."""
     return {
         "name": view.name,
         "over": view.over,
         "live": view.live,
         "message": view.message,
         "trouble": view.trouble,
-        "age_seconds": round(now - view.confirmed, 1) if view.confirmed else None,
+        "age_seconds": _since(view.confirmed),
         "channels": len(view.channels),
-        "totals": _totals(view, now),
-        "calls": _calls(view, zone, now),
-        "queues": [_queue(queue, numbers, thresholds.of(queue.name), zone, now) for queue in view.queues.values()],
+        "totals": _totals(view),
+        "calls": _calls(view, zone),
+        "queues": [_queue(queue, numbers, thresholds.of(queue.name), zone) for queue in view.queues.values()],
     }
 
 
-def _totals(view: View, now: float) -> dict[str, Any]:
+def _totals(view: View) -> dict[str, Any]:
     """Over all queues. Whoever is in several of them is one agent, and answers with the same phone in all."""
     queues = view.queues.values()
-    waits = [now - call.entered for queue in queues for call in queue.calls if not call.connected]
+    waiting = [call for queue in queues for call in queue.calls if not call.connected]
     figures = [queue.figures for queue in queues if queue.figures]
     agents: dict[str, Member] = {}
     for one in (one for queue in queues for one in queue.members):
@@ -39,8 +53,8 @@ def _totals(view: View, now: float) -> dict[str, Any]:
         if one.interface not in agents or agents[one.interface].paused:
             agents[one.interface] = one
     return {
-        "waiting": len(waits),
-        "longest_wait_seconds": round(max(waits, default=0.0), 1),
+        "waiting": len(waiting),
+        "longest_wait_seconds": _longest(waiting),
         "connected": sum(call.connected for queue in queues for call in queue.calls),
         "completed": sum(one.completed for one in figures) if figures else None,
         "abandoned": sum(one.abandoned for one in figures) if figures else None,
@@ -48,16 +62,16 @@ def _totals(view: View, now: float) -> dict[str, Any]:
     }
 
 
-def _calls(view: View, zone: tzinfo, now: float) -> list[dict[str, Any]]:
+def _calls(view: View, zone: tzinfo) -> list[dict[str, Any]]:
     """Channels of one linkedid are one call; the oldest of them is who calls."""
     together: dict[str, list[Channel]] = {}
     for channel in view.channels:
         together.setdefault(channel.linkedid or channel.uniqueid, []).append(channel)
     queued = {call.uniqueid: call for queue in view.queues.values() for call in queue.calls}
-    return [_call(channels, queued, zone, now) for channels in together.values()]
+    return [_call(channels, queued, zone) for channels in together.values()]
 
 
-def _call(channels: list[Channel], queued: dict[str, QueueCall], zone: tzinfo, now: float) -> dict[str, Any]:
+def _call(channels: list[Channel], queued: dict[str, QueueCall], zone: tzinfo) -> dict[str, Any]:
     first = next((one for one in channels if not one.callee), channels[0])
     others = [one for one in channels if one is not first]
     number, name = first.calling
@@ -71,7 +85,7 @@ def _call(channels: list[Channel], queued: dict[str, QueueCall], zone: tzinfo, n
         "to_name": reached[0].name if reached else "",
         "state": _state(first, others, queue is not None),
         "since": iso(first.since, zone),
-        "seconds": round(now - first.since, 1),
+        "seconds": Since(first.since),
         "devices": [one.device for one in channels],
         "queue": queue.queue if queue else "",
         "waiting": queue is not None and not queue.connected,
@@ -86,13 +100,13 @@ def _state(first: Channel, others: list[Channel], queued: bool) -> State:
     return State.UP if first.state is State.UP else State.RING
 
 
-def _queue(queue: Queue, numbers: NumbersSettings, thresholds: Thresholds, zone: tzinfo, now: float) -> dict[str, Any]:
+def _queue(queue: Queue, numbers: NumbersSettings, thresholds: Thresholds, zone: tzinfo) -> dict[str, Any]:
     waiting = [call for call in queue.calls if not call.connected]
     return {
         "name": queue.name,
-        "longest_wait_seconds": round(max((now - call.entered for call in waiting), default=0.0), 1),
+        "longest_wait_seconds": _longest(waiting),
         "waiting": [
-            {**_caller(call, numbers, zone), "position": place, "seconds": round(now - call.entered, 1)}
+            {**_caller(call, numbers, zone), "position": place, "seconds": Since(call.entered)}
             for place, call in enumerate(waiting, 1)
         ],
         "connected": [
@@ -102,14 +116,14 @@ def _queue(queue: Queue, numbers: NumbersSettings, thresholds: Thresholds, zone:
                 "agent": call.agent,
                 "agent_name": call.agent_name,
                 "since": iso(call.since, zone),
-                "seconds": round(now - call.since, 1),
+                "seconds": Since(call.since),
             }
             for call in queue.calls
             if call.connected
         ],
         "figures": _figures(queue.figures) if queue.figures else None,
         "thresholds": asdict(thresholds),
-        "members": [_member(one, now) for one in queue.members],
+        "members": [_member(one) for one in queue.members],
     }
 
 
@@ -124,25 +138,28 @@ def _figures(said: Figures) -> dict[str, Any]:
     }
 
 
-def _member(one: Member, now: float) -> dict[str, Any]:
+def _member(one: Member) -> dict[str, Any]:
     return {
         "name": one.name,
         "interface": one.interface,
         "state": one.state,
         "paused": one.paused,
         "reason": one.reason,
-        "state_seconds": _ago(one.since, now),
+        "state_seconds": _since(one.since),
         "penalty": one.penalty,
         "calls_taken": one.taken,
-        "last_call_seconds": _ago(one.last_call, now),
-        "last_pause_seconds": _ago(one.last_pause, now),
-        "login_seconds": _ago(one.login, now),
+        "last_call_seconds": _since(one.last_call),
+        "last_pause_seconds": _since(one.last_pause),
+        "login_seconds": _since(one.login),
     }
 
 
-def _ago(moment: float, now: float) -> float | None:
-    """The PBX's clock may be ahead of ours."""
-    return round(max(now - moment, 0.0), 1) if moment else None
+def _since(moment: float) -> Since | None:
+    return Since(moment) if moment else None
+
+
+def _longest(waiting: list[QueueCall]) -> Since | float:
+    return Since(min(call.entered for call in waiting)) if waiting else 0.0
 
 
 def _caller(call: QueueCall, numbers: NumbersSettings, zone: tzinfo) -> dict[str, Any]:

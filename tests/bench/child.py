@@ -4,14 +4,20 @@ child.py read AGENT_INI      agent.read_once into the outbox
 child.py send AGENT_INI      what waits in the outbox is sent, and nothing else is done
 child.py raw CSV DB          the csv module into a plain table, one durable commit for as many lines as the agent takes
 child.py bare CSV HOST:PORT  one form a line, one thread, one kept connection
+child.py walls DIR N SECONDS N walls look at a board that changes as a busy PBX's does, served by this process
+child.py look PORT N         N walls, in the process that looks
 Each prints a JSON object.
 """
 
+import contextlib
 import csv
 import http.client
 import itertools
 import json
+import selectors
+import socket
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -89,6 +95,45 @@ def bare(lines: str, place: str) -> dict[str, float]:
     return {"calls": len(bodies), "took": took, "cpu": cpu}
 
 
+def walls(folder: str, number: str, seconds: str) -> dict[str, float]:
+    from tests.bench.busy import Floor
+    from tests.kit.ipps_host import serving
+
+    floor = Floor()
+    with serving(Path(folder), [floor.board]) as served, floor.busy():
+        command = [sys.executable, __file__, "look", str(served.port), number]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as lookers:
+            assert lookers.stdin
+            assert lookers.stdout
+            # It says so when all of them were told everything once.
+            lookers.stdout.readline()
+            began, cpu = time.perf_counter(), time.process_time()
+            time.sleep(float(seconds))
+            took, cpu = time.perf_counter() - began, time.process_time() - cpu
+            lookers.stdin.close()
+            heard = json.loads(lookers.stdout.read())
+    return {"took": took, "cpu": cpu, "changes": floor.changes, **heard}
+
+
+def look(port: str, number: str) -> dict[str, float]:
+    heard = 0
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as open_:
+        for _ in range(int(number)):
+            wall = open_.enter_context(socket.create_connection(("127.0.0.1", int(port)), timeout=20))
+            wall.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            wall.recv(2**20)
+            selector.register(wall, selectors.EVENT_READ)
+        selector.register(sys.stdin, selectors.EVENT_READ)
+        print("all look", flush=True)
+        while True:
+            for key, _ in selector.select():
+                if not isinstance(key.fileobj, socket.socket):
+                    return {"bytes": heard}
+                heard += len(key.fileobj.recv(2**20))
+
+
 if __name__ == "__main__":
-    workloads: dict[str, Callable[..., dict[str, float]]] = {"read": read, "send": send, "raw": raw, "bare": bare}
+    workloads: dict[str, Callable[..., dict[str, float]]] = {
+        "read": read, "send": send, "raw": raw, "bare": bare, "walls": walls, "look": look,
+    }  # fmt: skip
     print(json.dumps(workloads[sys.argv[1]](*sys.argv[2:])))

@@ -32,10 +32,20 @@ class Size:
     followed: float
     sustained: float
     drained: int
+    looked: float
 
 
 QUICK = Size(
-    rounds=1, read=4000, fast=1000, slow=1, backlog=50_000, delivered=1000, followed=2, sustained=1, drained=2000
+    rounds=1,
+    read=4000,
+    fast=1000,
+    slow=1,
+    backlog=50_000,
+    delivered=1000,
+    followed=2,
+    sustained=1,
+    drained=2000,
+    looked=2,
 )
 FULL = Size(
     rounds=3,
@@ -47,6 +57,7 @@ FULL = Size(
     followed=15,
     sustained=20,
     drained=100_000,
+    looked=20,
 )
 
 
@@ -332,6 +343,22 @@ def _drained(bench: Bench, name: str, site: Site, at_least: float | None = None)
     return rate, cpu
 
 
+def walls(bench: Bench) -> None:
+    """What those who look at a busy board cost, beside what the board itself does."""
+    report, seconds = bench.report, bench.size.looked
+    share = {}
+    for number in (0, 1, 100):
+        folder = bench.folder / f"walls-{number}"
+        folder.mkdir()
+        looked = child("walls", folder, str(number), str(seconds))
+        share[number] = looked["cpu"] / looked["took"] * 100
+        if number:
+            report.add(f"walls: told to each of {number}", looked["bytes"] / number / looked["took"] / 1000, "KB/s")
+    for number in (1, 100):
+        of_core = max(0.0, share[number] - share[0])
+        report.add(f"walls: {number}, CPU", of_core, "% of a core", at_most=2 if number == 100 else None)
+
+
 def _first_post(receiver: Receiver, daemon: Daemon) -> float:
     """Seconds; both clocks are CLOCK_MONOTONIC."""
     return float(receiver.stats()["first_ns"] - daemon.began) / 1e9
@@ -345,6 +372,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "following": following,
     "sustained": sustained,
     "draining": draining,
+    "walls": walls,
 }
 
 __all__ = ["ALL", "FULL", "QUICK", "Bench", "Count", "Measure", "Report"]

@@ -76,6 +76,7 @@ MEASURES = {
     "sustained: delivered so long after the end",
     "sustained: delivered meanwhile and after",
     "sustained: peak memory of the daemon",
+    *(f"walls: {what}" for what in ("1, CPU", "100, CPU", "told to each of 1", "told to each of 100")),
     *(f"drain: {name}" for name in DRAINED),
     *(f"drain: CPU per 1,000, {name}" for name in DRAINED),
     *(f"drain: {name}, {what} to humbug" for name in DRAINED[1:] for what in ("ratio", "CPU ratio")),

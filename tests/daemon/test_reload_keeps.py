@@ -1,9 +1,11 @@
 """A reload is noticed by nobody outside: not by FreeSWITCH, nor by who posts, nor by who looks at the page."""
 
+import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 
 import pytest
@@ -16,6 +18,7 @@ from tests.kit.fs_folder import numbered
 from tests.kit.host import API_KEY, Host, wait_until
 from tests.kit.ipps_host import free
 from tests.kit.served import Page, running
+from tests.kit.stream import Reader
 
 pytestmark = pytest.mark.slow
 
@@ -160,3 +163,26 @@ def test_a_connection_that_may_not_tell_what_the_board_needs_is_made_anew(host: 
             reload(host, 0)
             wait_until(lambda: ami.logins == 3 and ami.open == 1)
             assert not page.up()
+
+
+def test_who_is_told_what_changes_comes_back_after_a_reload_and_holds_up_no_end(host: Host, page: Page) -> None:
+    with AmiServer() as ami:
+        page.more("", ami.port)
+        with running(host) as daemon:
+            wait_until(lambda: page.up() and page.get("/status.json").json()["boards"][0]["live"])
+            with Reader(page.port) as before, ExitStack() as open_:
+                assert before.hear()
+                reload(host, 0)
+                while before.hear():
+                    pass
+                assert ami.logins == 1
+                after = [open_.enter_context(Reader(page.port)) for _ in range(20)]
+                assert all(one.hear() for one in after)
+                assert after[0].document["boards"][0]["live"]
+                began = time.monotonic()
+                daemon.send_signal(signal.SIGTERM)
+                daemon.wait(10)
+                assert time.monotonic() - began < 3
+                for one in after:
+                    while one.hear():
+                        pass

@@ -227,8 +227,8 @@ def frames(parts: Sequence[bytes]) -> list[Frame]:
 def _show(board: Board) -> None:
     """As the page does it."""
     config = configured("asterisk_csv")
-    said = shown.board(board.view(), config.numbers, config.queues, config.agent.timezone, 1795194317.0)
-    json.dumps(said, ensure_ascii=False).encode()
+    said = shown.board(board.view(), config.numbers, config.queues, config.agent.timezone)
+    json.dumps(said, ensure_ascii=False, default=lambda since: since.seconds(1795194317.0)).encode()
 
 
 class Told(Asker):

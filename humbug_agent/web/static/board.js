@@ -4,7 +4,7 @@ import { showAgent } from "./agent.js";
 import { showLive } from "./live.js";
 import { lookAt, sumsOf, troubleOf, troublesOf } from "./answer.js";
 import "./marks.js";
-import { NO_BOARD, follow } from "./poll.js";
+import { NO_BOARD, follow } from "./stream.js";
 import { showTiles } from "./tiles.js";
 import { showClock, showTitle, showVerdict } from "./top.js";
 import { byId, setText } from "./dom.js";

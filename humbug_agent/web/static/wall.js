@@ -4,7 +4,7 @@ import { byId, element, keyed, marked, person, say, setAttribute, setForeign, se
 import { lookAt, troubleOf, troublesOf } from "./answer.js";
 import { agentState, running } from "./people.js";
 import "./marks.js";
-import { NO_BOARD, follow } from "./poll.js";
+import { NO_BOARD, follow } from "./stream.js";
 import { showClock, showTitle, showVerdict, tile } from "./top.js";
 import { UNKNOWN, age, bigCount, count, duration, several } from "./words.js";
 

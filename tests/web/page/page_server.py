@@ -1,11 +1,12 @@
-"""A small real HTTP server with the page's files, sent as the agent sends them, and a /status.json of the test's."""
+"""A small real HTTP server with the page's files, sent as the agent sends them, and a /stream of the test's."""
 
 import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from queue import SimpleQueue
@@ -22,19 +23,31 @@ STATIC = {path.name: path for path in files("humbug_agent").joinpath("web/static
 RUNNING = {"seconds", "longest_wait_seconds", "state_seconds"}
 
 
+BEAT_SECONDS = 0.5
+
+
 class PageServer:
-    """What it answers may be changed at any time; the seconds in it go on by themselves, as a PBX's do."""
+    """What it tells may be changed at any time; the seconds in it go on by themselves, as a PBX's do.
+
+    While ``code`` is not 200, or ``raw`` is not empty, that is what it answers in the place of a stream.
+    """
 
     def __init__(self) -> None:
         self.code = 200
         self.raw = b""
-        self.frozen = False
-        self.told = 0
-        """How often it was asked for /status.json, and has answered."""
+        self.asked = 0
+        """How often it was asked for a stream."""
+        self.open = 0
+        """How many streams are open."""
+        self.serial = 0
+        """Of what it tells: each event has it."""
         self._speaks = threading.Event()
         self._speaks.set()
+        self._changed = threading.Condition()
+        self._cut = 0
+        self._mute = False
         self._answer: Any = None
-        self._since = 0.0
+        self._at = self._since = 0.0
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
         # One thread for all of them: it is the session's, and no test leaves one behind.
@@ -47,8 +60,20 @@ class PageServer:
         return f"http://127.0.0.1:{self.port}/"
 
     def show(self, answer: dict[str, Any]) -> None:
-        self._answer, self._since = answer, time.monotonic()
-        self.code, self.raw, self.frozen = 200, b"", False
+        """Tell what /status.json would answer now."""
+        with self._changed:
+            self._at, self._since = datetime.fromisoformat(answer["now"]).timestamp(), time.monotonic()
+            self._answer = _since({name: one for name, one in answer.items() if name != "now"}, self._at)
+            self._zone = datetime.fromisoformat(answer["now"]).tzinfo
+            self.code, self.raw = 200, b""
+            self.serial += 1
+            self._changed.notify_all()
+
+    def cut(self) -> None:
+        """End all streams."""
+        with self._changed:
+            self._cut += 1
+            self._changed.notify_all()
 
     def start(self) -> None:
         """On the port that it had before, if it had one."""
@@ -65,6 +90,7 @@ class PageServer:
         self._to_serve.put(None)
 
     def stop(self) -> None:
+        self.cut()
         if self._server:
             self._server.shutdown()
             self._server.server_close()
@@ -80,29 +106,51 @@ class PageServer:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """It takes every request and answers none."""
+        """It ends all streams, takes every request and answers none."""
         self._speaks.clear()
+        self.cut()
         try:
             yield
         finally:
             self._speaks.set()
 
-    def status(self) -> bytes:
-        self._speaks.wait()
-        later = 0.0 if self.frozen else time.monotonic() - self._since
-        return self.raw or json.dumps(_go_on(self._answer, later)).encode()
+    @contextmanager
+    def mute(self) -> Iterator[None]:
+        """It begins to answer, and tells nothing any more."""
+        self._mute = True
+        self.cut()
+        try:
+            yield
+        finally:
+            self._mute = False
+
+    def _is_news(self, told: int, cut: int) -> bool:
+        return self._cut != cut or (self.serial != told and not self._mute)
+
+    def events(self) -> Iterator[bytes]:
+        """Of one stream, until it is cut."""
+        told, cut = 0, self._cut
+        while True:
+            with self._changed:
+                self._changed.wait_for(partial(self._is_news, told, cut), BEAT_SECONDS)
+                if self._cut != cut:
+                    return
+                if self._mute:
+                    continue
+                changes = [{"op": "replace", "path": "", "value": self._answer}] if self.serial != told else []
+                told = self.serial
+                at = self._at + time.monotonic() - self._since
+                now = datetime.fromtimestamp(at, self._zone).isoformat(timespec="seconds")
+            yield b"data: %b\n\n" % json.dumps({"now": now, "at": at, "changes": changes, "serial": told}).encode()
 
 
-def _go_on(value: Any, later: float, key: str = "") -> Any:
+def _since(value: Any, at: float, key: str = "") -> Any:
+    """With the times that run told by when they began."""
     if isinstance(value, dict):
-        return {name: _go_on(one, later, name) for name, one in value.items()}
+        return {name: _since(one, at, name) for name, one in value.items()}
     if isinstance(value, list):
-        return [_go_on(one, later) for one in value]
-    if key in RUNNING and value is not None:
-        return round(value + later, 1)
-    if key == "now":
-        return (datetime.fromisoformat(value) + timedelta(seconds=later)).isoformat(timespec="seconds")
-    return value
+        return [_since(one, at) for one in value]
+    return {"since": at - value} if key in RUNNING and value is not None else value
 
 
 def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
@@ -113,13 +161,27 @@ def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             name = next((page for page, there in PAGES.items() if there == path), path.lstrip("/"))
-            if name == "status.json":
-                self._answer(server.code, "application/json", server.status())
-                server.told += 1
+            if name == "stream":
+                server.asked += 1
+                server._speaks.wait()
+                if server.code == 200 and not server.raw:
+                    self._stream()
+                else:
+                    self._answer(server.code, "text/html", server.raw)
             elif name in STATIC:
                 self._answer(200, TYPES[name.rpartition(".")[2]], STATIC[name].read_bytes())
             else:
                 self._answer(404, "text/plain", b"")
+
+        def _stream(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            server.open += 1
+            with suppress(ConnectionError):
+                for event in server.events():
+                    self.wfile.write(event)
+            server.open -= 1
 
         def _answer(self, code: int, kind: str, body: bytes) -> None:
             self.send_response(code)

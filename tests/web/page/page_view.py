@@ -37,28 +37,19 @@ return wide.filter((node) => node.scrollWidth > node.clientWidth + (node === doc
   .map((node) => `${node.tagName} ${node.id} ${node.className}: ${node.scrollWidth} of ${node.clientWidth}`);
 """
 
-# Counts in the page which of its questions have been answered and shown. What it does with an answer is done before
-# the timer set behind it runs.
-COUNTED = """
-if (window.asked === undefined) {
-  [window.asked, window.shown] = [arguments[0], arguments[0]];
-  const real = window.fetch;
-  window.fetch = async (...all) => {
-    const number = ++window.asked;
-    const done = () => setTimeout(() => { window.shown = number; });
-    try {
-      const response = await real(...all);
-      const json = response.json.bind(response);
-      if (response.ok) response.json = () => json().finally(done); else done();
-      return response;
-    } catch (error) {
-      done();
-      throw error;
-    }
+# Which of what it was told the page shows. What it does with one thing is done before the timer set behind it runs.
+SEEN = """
+if (window.seen === undefined) {
+  window.seen = 0;
+  const parse = JSON.parse;
+  JSON.parse = (...all) => {
+    const value = parse(...all);
+    if (value?.serial) setTimeout(() => { window.seen = value.serial; });
+    return value;
   };
 }
 """
-ASK = "if (window.asked === arguments[0]) document.dispatchEvent(new Event('visibilitychange'));"
+ASK = "document.dispatchEvent(new Event('visibilitychange'));"
 
 
 class Page:
@@ -84,19 +75,12 @@ class Page:
         self.browser.until(lambda: self.browser.run(KNOWN))
 
     def show(self, answer: dict[str, Any]) -> None:
-        """The PBX says this now; wait until the page does."""
+        """The PBX says this now; wait until the page does. Where it waits to ask again, it asks now."""
+        self.browser.run(SEEN)
         self.server.show(answer)
-        self.nudge()
-
-    def nudge(self) -> None:
-        """Have it ask now and not within a second, as it does for a reader who comes back to it; it shows the answer.
-
-        A question that is under way at that moment does not count: what it is answered may be of before.
-        """
-        before = self.browser.run(COUNTED + "return window.asked", 0)
         # An answer can make the page load itself anew.
-        script = COUNTED + ASK + "return window.shown > arguments[0]"
-        self.browser.until(lambda: self.browser.run(script, before), "it asks, and shows what it is answered")
+        script = f"{SEEN}{ASK} return window.seen >= arguments[0]"
+        self.browser.until(lambda: self.browser.run(script, self.server.serial), "it shows what it is told")
 
     def later(self, seconds: float) -> None:
         """For the page, so much time has passed."""

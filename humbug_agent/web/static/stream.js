@@ -1,0 +1,148 @@
+// Has the agent tell what changes as it happens, and shows it; what is too old to be true is not shown.
+
+import { asOf, changed } from "./changes.js";
+import { setAttribute } from "./dom.js";
+import { clock, duration } from "./words.js";
+
+const DRAW_MS = 1000;
+const FIRST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = 10000;
+// The agent tells something every four seconds, and waits for its outbox for five before it says that it does not answer.
+const PATIENCE_MS = 8000;
+const TRUE_FOR_MS = 10000;
+const EVENT = "data: ";
+const HIDDEN = "nobody sees this page";
+export const NO_BOARD = "No source that tells of calls as they happen: add one of type asterisk_ami or freeswitch_esl to agent.ini.";
+
+// Without what may stand before the host: a URL with a password in it can't be fetched.
+const STREAM = new URL("stream", location.origin + location.pathname);
+
+/**
+ * `heard` is when the agent told something last, `told` the PBX's time that it told then, `ahead` how far its clock is
+ * before this host's, in milliseconds; `opened` is whether it has begun to answer.
+ */
+const last = { document: null, heard: 0, told: "", ahead: 0, opened: false, failure: "", failures: 0, refused: false, drawn: 0 };
+let listening = null;
+let timer = 0;
+let view = null;
+
+async function listen() {
+  clearTimeout(timer);
+  if (listening || last.refused || document.hidden) return;
+  listening = new AbortController();
+  const { signal } = listening;
+  try {
+    await hear(listening);
+    throw new Error("it has ended the connection");
+  } catch (error) {
+    const why = signal.aborted ? signal.reason : error;
+    if (why !== HIDDEN) Object.assign(last, { failure: inWords(why), failures: last.failures + 1 });
+  } finally {
+    listening = null;
+  }
+  draw();
+  timer = setTimeout(listen, Math.min(FIRST_WAIT_MS * 2 ** Math.max(0, last.failures - 1), LONGEST_WAIT_MS));
+}
+
+/** All that is told, until it ends. A browser has few connections for one host: a page that nobody sees keeps none. */
+async function hear(controller) {
+  const giveUp = () => controller.abort(new DOMException("", "TimeoutError"));
+  let watch = setTimeout(giveUp, PATIENCE_MS);
+  last.opened = false;
+  try {
+    const response = await fetch(STREAM, { cache: "no-store", signal: controller.signal });
+    last.refused = response.status === 401 || response.status === 403;
+    if (!response.ok) throw new Error(`it answers ${response.status} ${response.statusText}`.trim());
+    if (!response.headers.get("content-type")?.startsWith("text/event-stream")) throw new SyntaxError();
+    last.opened = true;
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    let first = true;
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const events = (text + value).split("\n\n");
+      text = events.pop();
+      for (const event of events) {
+        take(JSON.parse(event.slice(EVENT.length)), first);
+        first = false;
+        clearTimeout(watch);
+        watch = setTimeout(giveUp, PATIENCE_MS);
+      }
+      if (events.length) draw();
+    }
+  } finally {
+    clearTimeout(watch);
+  }
+}
+
+/** What is late on its way makes the agent's clock look slow: what comes soonest tells it best. */
+function take({ now, at, changes }, first) {
+  const version = last.document?.version;
+  const heard = Date.now();
+  const ahead = at * 1000 - heard;
+  const document = changed(last.document, changes);
+  Object.assign(last, { document, heard, told: now, ahead: first ? ahead : Math.max(ahead, last.ahead), failure: "", failures: 0 });
+  // The numbers may have got another meaning with it, and the page that knows it is to be had.
+  if (version && version !== document.version) location.reload();
+}
+
+function inWords(error) {
+  if (error.name === "TimeoutError" && last.opened) return `nothing came for ${PATIENCE_MS / 1000} s; does a proxy hold it back?`;
+  if (error.name === "TimeoutError") return `no answer within ${PATIENCE_MS / 1000} s`;
+  if (error instanceof SyntaxError) return "it gives no answer that can be read";
+  return error instanceof TypeError ? "it can't be reached" : error.message;
+}
+
+function draw() {
+  const now = Date.now();
+  const fresh = last.document && !last.refused && now - last.heard < TRUE_FOR_MS;
+  setAttribute(document.body, "data-known", String(Boolean(fresh)));
+  if (fresh) {
+    const at = (now + last.ahead) / 1000;
+    view.known({ ...asOf(last.document, at), now: pbxTime(at) }, now, now, remark(now));
+  } else {
+    view.unknown(unknownTrouble(now));
+  }
+  last.drawn = now;
+}
+
+/** One failure is no news on a wireless network. */
+function remark(now) {
+  if (last.failures < 2) return "";
+  return `Trying to reach the agent: ${last.failure}. What is shown is ${duration((now - last.heard) / 1000)} old.`;
+}
+
+/** As the PBX's clock shows it, whose distance from UTC is known. */
+function pbxTime(at) {
+  const offset = last.told.slice(19);
+  const [hours, minutes] = offset.slice(1).split(":").map(Number);
+  const seconds = (hours * 60 + minutes) * (offset[0] === "-" ? -60 : 60);
+  return new Date((at + seconds) * 1000).toISOString().slice(0, 19) + offset;
+}
+
+function unknownTrouble(now) {
+  if (last.refused) return { kind: "lost", head: "Not signed in", words: "Load this page again to sign in." };
+  if (!last.document && !last.failures) return { kind: "wait", head: "Asking the agent", words: "" };
+  const since = last.document ? `Since ${clock(last.told)}, for ${duration((now - last.heard) / 1000)}` : "So far";
+  return { kind: "lost", head: "Not live: no news from the agent", words: `${since}: ${last.failure || "no answer yet"}. Trying again.` };
+}
+
+function look() {
+  if (document.hidden) listening?.abort(HIDDEN);
+  else listen();
+}
+
+/**
+ * From now on `view` shows what is known: `known(answer, received, now, remark)`, the answer being what /status.json
+ * would tell now, or `unknown(trouble)`.
+ */
+export function follow(shown) {
+  view = shown;
+  // What is told draws the page; this goes on with it where nothing happens.
+  setInterval(() => {
+    if (!document.hidden && Date.now() - last.drawn > DRAW_MS * 0.8) draw();
+  }, DRAW_MS / 2);
+  document.addEventListener("visibilitychange", look);
+  listen();
+}
