@@ -36,7 +36,7 @@ PIECES = {
     "self._settings.timeout * 1000", "self.name",
     # Of the receiver's stores: names of tables and columns, marks for values, numbers.
     "SCHEMA", "STATEMENT_SECONDS", "identities", "kept", "kind", "len(MIGRATIONS)", "listed(TOTAL_COLUMNS)",
-    "listed(columns)", "marks", "oldest",
+    "GROUP", "_marks(ids)", "listed(columns)", "listed_ids", "marks", "newest", "oldest",
     # An insert as it is shown to people, and sent to nobody.
     "literals", "', '.join(shown)",
 }  # fmt: skip
