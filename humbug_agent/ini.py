@@ -67,12 +67,12 @@ class Section:
     def wrong(self, key: str, said: str) -> None:
         self._mistakes.append(f"[{self.title}] {key}: {said}")
 
-    def text(self, key: str, default: str = "", *, required: bool = False, wrapped: bool = False) -> str:
-        """``wrapped``: it may go on on lines that begin with blanks, which are left out."""
+    def text(self, key: str, default: str = "", *, required: bool = False, wrapped: str | None = None) -> str:
+        """``wrapped``: it may go on on lines that begin with blanks, in the place of which this stands then."""
         self._asked.add(key)
         value = self._values.get(key, "").strip()
-        if wrapped:
-            value = value.replace("\n", "")
+        if wrapped is not None:
+            value = value.replace("\n", wrapped)
         if "\n" in value:
             self.wrong(key, "goes on on the next line; begin that line without blanks")
             value = value.partition("\n")[0]
@@ -124,12 +124,20 @@ class Section:
             return default
         return int(value)
 
-    def converted(self, key: str, convert: Callable[[str], T], expected: str, *, private: bool = False) -> T | None:
+    def converted(
+        self,
+        key: str,
+        convert: Callable[[str], T],
+        expected: str,
+        *,
+        private: bool = False,
+        wrapped: str | None = None,
+    ) -> T | None:
         """None where the key is absent or empty; a mistake where ``convert`` raises.
 
-        ``private``: the value may have a secret in it, and is not quoted.
+        ``private``: the value may have a secret in it, and is not quoted. ``wrapped`` is as in `text`.
         """
-        value = self.text(key)
+        value = self.text(key, wrapped=wrapped)
         if private:
             self._private.add(key)
         if not value:

@@ -66,6 +66,7 @@ KINDS: Mapping[str, str] = {
 FILTER = "Only calls that the API finds by this filter."
 
 COMMON: Mapping[str, Words] = {
+    "only": Words("accountcode is acme", "Which calls go there ([how](destinations.md#which-calls-go-where))."),
     "charset": Words(
         "cp1251",
         "How the PBX's text is encoded. `auto` is UTF-8, and Windows-1252 where it is not. Change it where names of "
@@ -149,8 +150,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "max_size_mb": Words(
             "8192",
             "When the outbox holds that much, delivered calls go early, and when calls that wait fill it, reading "
-            "pauses. "
-            "More lets a long outage of the receiver pass.",
+            "pauses. More lets a long outage of the receiver pass.",
             "MB",
         ),
     },
@@ -163,8 +163,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "utc": Words(
             "yes",
             "Whether its times are UTC (`usegmtime=yes` of cdr.conf). `auto` finds out by the uniqueids; change it "
-            "where "
-            "`check` says that it can't.",
+            "where `check` says that it can't.",
             may="`auto`, `yes`, `no`",
         ),
     },
@@ -204,8 +203,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "after": Words(
             "delete",
             "What becomes of a document once its call is safe; `move` puts it into done/ in there. Change it so "
-            "that the "
-            "directory does not grow; the daemon must be allowed to write there then.",
+            "that the directory does not grow; the daemon must be allowed to write there then.",
         ),
     },
     "freeswitch_http": {
@@ -388,8 +386,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "connections": Words(
             "16",
             "How many calls are sent side by side. At 50 ms to the receiver, 4 make 76 calls a second; more of them "
-            "where "
-            "that is too slow.",
+            "where that is too slow.",
         ),
         "accept_pattern": Words("^OK", "What an answer must contain, beside a good status, to count as accepted."),
         "reject_pattern": Words(
@@ -398,8 +395,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "value_escaping": Words(
             "none",
             "With `encryption_key`: `reserved` percent-encodes what would break the text apart, `& % + =`; `none` "
-            "sends values "
-            "as they are, like the vendor's sample. Change it where the receiver shows `%26` in names.",
+            "sends values as they are, like the vendor's sample. Change it where the receiver shows `%26` in names.",
         ),
     },
     "numbers": {

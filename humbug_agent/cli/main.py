@@ -266,11 +266,11 @@ def status(as_json: bool, nagios: bool) -> None:
 @config_option
 @json_option
 def explain(text: str | None, name: str | None, as_json: bool) -> None:
-    """Show what becomes of a record: its call, its parameters, the exact body. Sends nothing.
+    """Show what becomes of a record: its call, who takes it and why not, its parameters, the exact body. Sends nothing.
 
     TEXT is a line of Master.csv, or an AMI event for a source of that kind; without it, or with -, standard input.
     """
-    from humbug_agent.cli import output
+    from humbug_agent.cli import explaining, output
 
     config = configured()
     sources = {source.name: source for source in config.make_sources()}
@@ -279,18 +279,7 @@ def explain(text: str | None, name: str | None, as_json: bool) -> None:
     raw = sys.stdin.buffer.read() if text in (None, "-") else os.fsencode(str(text))
     name = name or next(iter(sources))
     batch = sources[name].parse(raw)
-    destinations = config.make_destinations()
-    calls = [
-        {
-            "call": output.record(record, config.agent.timezone),
-            "destinations": {
-                destination.name: {"parameters": preview.parameters, "body": preview.body}
-                for destination in destinations
-                for preview in [destination.preview(record)]
-            },
-        }
-        for record in batch.records
-    ]
+    calls = [explaining.explained(config, record) for record in batch.records]
     rejects = [
         {"reason": reject.reason, "text": decoded(reject.text, charset_of(config, name))} for reject in batch.rejects
     ]
@@ -298,25 +287,9 @@ def explain(text: str | None, name: str | None, as_json: bool) -> None:
     if as_json:
         output.as_json({"calls": calls, "rejects": rejects})
     else:
-        _explain_to_people(calls, rejects, why_none)
+        explaining.print_for_people(calls, rejects, why_none)
     if rejects or not calls:
         sys.exit(1)
-
-
-def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]], why_none: str) -> None:
-    from humbug_agent.cli import output
-
-    for one in calls:
-        output.pairs(one["call"].items())
-        for name, sent in one["destinations"].items():
-            click.secho(f"\nto destination {name}", bold=True)
-            output.pairs(sent["parameters"].items())
-            click.echo(f"\n{sent['body']}\n")
-    for reject in rejects:
-        output.say(f"Not a call: {reject['reason']}", err=True)
-        output.say(f"  {reject['text']}", err=True)
-    if why_none:
-        output.say(f"Not a call: {why_none}", err=True)
 
 
 @main.command()

@@ -1,11 +1,14 @@
 """What the settings of every type of destination answer, so that nobody asks of which type they are."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from humbug_agent.ini import Section
+from humbug_agent.routing.only import Only
 
 
+@dataclass(frozen=True, kw_only=True)
 class DestinationSettings(ABC):
     """The settings of one [destination NAME]. A type's own class adds its fields, and says here what differs."""
 
@@ -14,6 +17,9 @@ class DestinationSettings(ABC):
 
     name: str
     """NAME of [destination NAME]."""
+
+    only: Only | None = None
+    """Which calls are the destination's; None: all are."""
 
     @classmethod
     @abstractmethod

@@ -214,3 +214,10 @@ def m008_aliases(db: Database) -> None:
     # The other identities that a call is known by (`twins`).
     db.conn.execute("CREATE TABLE aliases (identity BLOB PRIMARY KEY, call INTEGER NOT NULL) WITHOUT ROWID")
     db.conn.execute("CREATE INDEX aliases_call ON aliases (call)")
+
+
+@migrations()
+def m009_untaken(db: Database) -> None:
+    # 1: no destination took the call when it came (`takers`), and none has been given it since.
+    db.conn.execute("ALTER TABLE calls ADD COLUMN untaken INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("CREATE INDEX calls_untaken ON calls (id) WHERE untaken = 1")

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from humbug_agent.destinations.settings import DestinationSettings
 from humbug_agent.ini import Secret, Section, file, in_clear, pattern, url
+from humbug_agent.routing import only
 
 HUMBUG_URL = "http://api.humbuglabs.org/receiver.php"
 EXAMPLE_KEY = "YOUR-API-KEY"
@@ -44,6 +45,7 @@ class HumbugSettings(DestinationSettings):
         proxy = section.converted("proxy", url, "a proxy's URL", private=True)
         return cls(
             name=name,
+            only=only.read(section),
             url=section.converted("url", url, "a URL", private=True) or HUMBUG_URL,
             api_key=section.secret("api_key", required=True) or Secret(""),
             encryption_key=section.secret("encryption_key"),

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from humbug_agent.destinations.settings import DestinationSettings
 from humbug_agent.ini import Secret, Section, file, is_loopback
 from humbug_agent.ini import host as a_host
+from humbug_agent.routing import only
 
 PLACES = ("pbx", "direction", "disposition", "accountcode", "event", "id")
 """What may stand in braces in a subject."""
@@ -69,6 +70,7 @@ class NatsSettings(DestinationSettings):
     def read(cls, name: str, section: Section) -> Self:
         return cls(
             name=name,
+            only=only.read(section),
             url=section.converted("url", _servers, "nats://HOST:PORT or tls://HOST:PORT", private=True) or (),
             user=section.text("user"),
             password=section.secret("password"),

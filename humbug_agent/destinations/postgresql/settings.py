@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from humbug_agent.destinations.settings import DestinationSettings
 from humbug_agent.ini import Secret, Section, file, is_loopback
 from humbug_agent.ini import host as a_host
+from humbug_agent.routing import only
 
 SSL_MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 """In libpq's words, from none to all that can be checked."""
@@ -56,6 +57,7 @@ class PostgresqlSettings(DestinationSettings):
         near = where.startswith("/") or is_loopback(where)
         return cls(
             name=name,
+            only=only.read(section),
             host=where,
             port=section.whole("port", 5432, 1, 65535),
             database=section.text("database", "cdr"),

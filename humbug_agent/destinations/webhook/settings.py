@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 from humbug_agent.destinations.events import FIELDS
 from humbug_agent.destinations.settings import DestinationSettings
 from humbug_agent.ini import Secret, Section, file, in_clear, nearest, url
+from humbug_agent.routing import only
 
 PREFIX = "whsec_"
 KEY_BYTES = range(24, 65)
@@ -69,6 +70,7 @@ class WebhookSettings(DestinationSettings):
             section.wrong("client_key", "needs client_cert beside it")
         return cls(
             name=name,
+            only=only.read(section),
             url=section.converted("url", url, "a URL", private=True) or "",
             secret=secret,
             headers=_headers(section),
