@@ -159,24 +159,37 @@ class Section:
             if not here and required:
                 self.wrong(key, f"is missing; give {key} or {key}_file")
             return Secret(here) if here else None
-        try:
-            lines = contents(Path(there)).decode("utf-8").splitlines()
-        except PermissionError as error:
-            self.wrong(f"{key}_file", f"{there} can't be read: {error.strerror}")
+        if (text := self.file_text(f"{key}_file")) is None:
             return None
-        except UnicodeDecodeError:
-            self.wrong(f"{key}_file", f"{there} is not UTF-8 text")
-            return None
-        except OSError as error:
-            # There is no such file: some put the secret itself here.
-            self.wrong(f"{key}_file", f"the file that is set can't be read: {error.strerror}")
-            return None
+        lines = text.splitlines()
         if not lines or not lines[0].strip():
             self.wrong(f"{key}_file", f"{there} is empty")
             return None
-        self._private.discard(f"{key}_file")
         self._named.append(lines[0].strip())
         return Secret(lines[0].strip())
+
+    def file_text(self, key: str) -> str | None:
+        """What stands in the file with secrets that ``key`` names. None where it can't be read, which is a mistake."""
+        named = self.text(key)
+        self._private.add(key)
+        try:
+            read = contents(Path(named))
+            text = read.decode("utf-8")
+        except PermissionError as error:
+            self.wrong(key, f"{named} can't be read: {error.strerror}")
+            return None
+        except UnicodeDecodeError:
+            self.wrong(key, f"{named} is not UTF-8 text")
+            return None
+        except OSError as error:
+            # There is no such file: some put the secret itself here.
+            self.wrong(key, f"the file that is set can't be read: {error.strerror}")
+            return None
+        self._private.discard(key)
+        if len(read) == MOST_BYTES:
+            self.wrong(key, f"{named} is not smaller than {MOST_BYTES // 2**20} MB")
+            return None
+        return text
 
     def look_for(self, key: str) -> None:
         """Of a key that is missing: what it may have been written as. The others' names are not known without it."""

@@ -379,6 +379,8 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
     "humbug": {
         "url": Words("https://receiver.example.org/receiver.php", "The receiver. `https://` where it offers that."),
         "api_key": Words("0123456789abcdef", "The key of your account at Humbug."),
+        "api_keys_file": Words("/etc/humbug-agent/api-keys", "[Several accounts](destinations.md#several-accounts)."),
+        "api_keys_by": Words("domain", "Of what in a call these values are."),
         "encryption_key": Words(
             "fedcba9876543210",
             "Set it and calls go encoded, if your account at Humbug is so. That is a disguise and no encryption.",

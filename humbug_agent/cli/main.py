@@ -314,9 +314,10 @@ def reconcile(since: str, name: str | None, send: bool, as_json: bool) -> None:
 
 @main.command("test-call")
 @click.option("--to", "name", metavar="NAME", help="The [destination NAME] to test; the first one of agent.ini.")
+@click.option("--account", metavar="VALUE", help="Whose key is tried, of those in its api_keys_file.")
 @config_option
 @json_option
-def test_call(name: str | None, as_json: bool) -> None:
+def test_call(name: str | None, account: str | None, as_json: bool) -> None:
     """Send a marked test record to the receiver, and say what it answered: are the keys right?
 
     Through the outbox of the running daemon, or by itself where none runs. It is counted nowhere among the calls of
@@ -328,7 +329,7 @@ def test_call(name: str | None, as_json: bool) -> None:
         output.say(f"{time.strftime('%H:%M:%S')}  {word.ljust(8)}  {text}")
 
     try:
-        found = testcall.send_test_call(configured(), name, (lambda *_: None) if as_json else say)
+        found = testcall.send_test_call(configured(), name, (lambda *_: None) if as_json else say, account=account)
     except LookupError as error:
         raise click.UsageError(printable(str(error.args[0]))) from error
     if as_json:

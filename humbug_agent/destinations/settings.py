@@ -1,8 +1,9 @@
 """What the settings of every type of destination answer, so that nobody asks of which type they are."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from humbug_agent.ini import Section
 from humbug_agent.routing.only import Only
@@ -29,3 +30,7 @@ class DestinationSettings(ABC):
     def warnings(self) -> list[str]:
         """What is allowed, and not wise; each begins with ``[destination NAME] KEY: ``."""
         return []
+
+    def made_for(self, account: str) -> Mapping[str, Any] | None:
+        """What a test call has that is to go to this account, by a CDR's fields; None where there is but one."""
+        return None

@@ -115,7 +115,7 @@ def of_destinations(config: Config) -> Iterator[Finding]:
         if not isinstance(one, Posts):
             continue
         part, key = f"destination {one.name}", (one.url, one.api_key.reveal(), one.only)
-        if key in seen:
+        if key in seen and one.api_key.reveal():
             said = f"agent.ini: [destination {seen[key]}] and [{part}] send the same calls to one receiver with one key"
             yield Finding(code=Code.DOUBLES, said=said, change=f"agent.ini: without [{part}]", part=part)
         seen.setdefault(key, one.name)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kit.host import RECORDED, Host
+from tests.kit.host import API_KEY, RECORDED, Host
 
 pytestmark = pytest.mark.slow
 
@@ -42,3 +42,21 @@ def test_what_nobody_takes_is_shown_and_replayed_by_every_command(host: Host) ->
     assert host.run("run", "--once") == "2 sent, 0 waiting, 0 dead, 0 rejects\n"
     assert host.store.count() == 2
     assert host.status()["untaken"] == 0
+
+
+def test_a_test_call_tries_the_key_of_one_account_whatever_only_says(host: Host) -> None:
+    keys = host.folder / "keys"
+    keys.touch(0o600)
+    keys.write_text(f"acme.example.org = {API_KEY}\nbeta.example.org = another-key\n")
+    host.configure(destination=f"api_keys_file = {keys}\napi_keys_by = domain\n{NOBODY}")
+    host.ini.write_text(host.ini.read_text().replace(f"api_key = {API_KEY}\n", ""))
+    assert "by 2 keys of" in host.run("check", code=None)
+    host.run("test-call", code=2)
+    assert "say by --account VALUE whose is tried" in host.errors
+    said = host.json("test-call", "--account", "acme.example.org")
+    assert said["taken"]
+    assert said["parameters"]["gateway"] == "*** of acme.example.org"
+    assert host.json("test-call", "--account", "beta.example.org", code=1)["status"] in (401, 403)
+    assert "no key in" in host.json("test-call", "--account", "gamma.example.org", code=1)["reason"]
+    host.configure()
+    host.run("test-call", "--account", "acme.example.org", code=2)

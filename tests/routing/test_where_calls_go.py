@@ -122,11 +122,15 @@ def test_after_a_damage_no_call_goes_where_it_is_left_out(tmp_path: Path) -> Non
 
 
 def test_explain_says_who_takes_a_call_and_who_does_not_and_why(tmp_path: Path) -> None:
-    found = explained(config_of(tmp_path, {**BY_TENANT, "all": "api_key = C"}), call(1, accountcode="acme"))
-    assert [*found["destinations"]] == ["acme", "all"]
+    (tmp_path / "keys").write_text("beta = B\n")
+    keys = {"several": f"api_keys_file = {tmp_path}/keys", "one": "api_key = C"}
+    found = explained(config_of(tmp_path, {**BY_TENANT, **keys}), call(1, accountcode="acme"))
+    assert [*found["destinations"]] == ["acme", "several", "one"]
     assert found["left_out"] == {
         "beta": "only = accountcode is beta and not to starts with 1; it has accountcode 'acme', to '+41440000001'"
     }
+    nothing = f"nothing is sent: no key in {tmp_path}/keys takes accountcode 'acme'"
+    assert found["destinations"]["several"] == {"parameters": {}, "body": nothing}
 
 
 def test_a_rule_that_no_call_can_meet_is_warned_about(tmp_path: Path) -> None:

@@ -16,12 +16,15 @@ from humbug_agent import __version__
 from humbug_agent.cdr import Direction, Record
 from humbug_agent.destinations.contract import Answer, Batch, Later, Preview, Refused, Unsendable
 from humbug_agent.destinations.http import HttpDestination, Poster, judge
+from humbug_agent.destinations.humbug.keys import Account
 from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.flat import CALL, Flat, flatten, shown, texts
 from humbug_agent.http_client.client import Response
+from humbug_agent.ini import Secret
 from humbug_agent.numbers.e164 import e164
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.scrub import MASK
+from humbug_agent.words import count
 
 _BETWEEN, _BAR = "\udcff", b"\xff"
 """What stands between values that are quoted together: with surrogateescape a byte that is in no text."""
@@ -44,6 +47,7 @@ class Humbug(HttpDestination):
         self._settings = settings
         self._zone = zone
         self._country = numbers.country
+        self._only_account = Account(settings.api_key)
         poster = Poster(
             settings.url,
             name=settings.name,
@@ -51,7 +55,7 @@ class Humbug(HttpDestination):
             user_agent=f"humbug-agent/{__version__}",
             ca_file=settings.ca_file,
             proxy=settings.proxy.reveal() if settings.proxy else None,
-            secrets=[one.reveal() for one in (settings.api_key, settings.encryption_key) if one],
+            secrets=[one.reveal() for one in _secrets(settings)],
         )
         super().__init__(poster, lru_cache(SAME_ANSWERS)(self._judge))
 
@@ -62,11 +66,15 @@ class Humbug(HttpDestination):
     def preview(self, record: Record) -> Preview:
         flat = flatten(record)
         fields, now = self.fields(flat), self._event_time(flat, self._now())
-        key, gateway = self._settings.encryption_key, {"gateway": MASK}
+        try:
+            account = self._account(flat)
+        except Unsendable as error:
+            return Preview({}, f"nothing is sent: {error.reason}")
+        key, gateway = self._settings.encryption_key, {"gateway": f"{MASK}{account.named}"}
         if key is None:
             shown = gateway | {"encoded": "0"} | fields | {"event_time": now}
             return Preview(shown, plain(MASK, fields, now).replace(quote_plus(MASK), MASK, 1))
-        digits = 2 * len(inner(self._settings.api_key.reveal(), fields, self._settings.value_escaping))
+        digits = 2 * len(inner(account.key.reveal(), fields, self._settings.value_escaping))
         # Any of the digits would give the key away, for the text under them is known.
         hidden = _form({"event_time": now})
         body = f"gateway={MASK}&encoded=1&data=<{digits} hex digits>&{hidden}"
@@ -81,7 +89,7 @@ class Humbug(HttpDestination):
     def body(self, flat: Flat, event_time: str) -> str:
         """The exact form body, ASCII; ``event_time`` is local time, ``YYYY-MM-DD HH:MM:SS``."""
         key, fields = self._settings.encryption_key, self.fields(flat)
-        gateway = self._settings.api_key.reveal()
+        gateway = self._account(flat).key.reveal()
         if key is None:
             return plain(gateway, fields, event_time)
         return encoded(gateway, fields, event_time, key.reveal(), self._settings.value_escaping)
@@ -114,6 +122,11 @@ class Humbug(HttpDestination):
             "UserField": flat.userfield or direction,
         }
 
+    def _account(self, flat: Flat) -> Account:
+        """Whose the call is. Raises Unsendable where it is nobody's; ValueError where it is damaged."""
+        keys = self._settings.keys
+        return keys.account(flat, self._country) if keys else self._only_account
+
     def _request(self, flat: Flat, now: str) -> tuple[bytes, Mapping[str, str]]:
         """The body and its headers; ``now`` is the event time of a call."""
         try:
@@ -145,7 +158,14 @@ class Humbug(HttpDestination):
         return shown(time.time(), None, self._zone)
 
     def _mode(self) -> str:
-        return "calls go encoded" if self._settings.encryption_key else "calls go plain"
+        keys = self._settings.keys
+        how = "encoded" if self._settings.encryption_key else "plain"
+        return f"calls go {how}" + (f", by {count(len(keys), 'key')} of {keys.file}" if keys else "")
+
+
+def _secrets(settings: HumbugSettings) -> list[Secret]:
+    own = [one for one in (settings.api_key, settings.encryption_key) if one and one.reveal()]
+    return [*own, *(settings.keys.secrets() if settings.keys else ())]
 
 
 def plain(gateway: str, fields: Mapping[str, str], event_time: str) -> str:
