@@ -23,6 +23,7 @@ from humbug_agent.destinations.settings import DestinationSettings
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.ini import ConfigError, Secret, Section, contents, names_file, nearest, read, timezone
 from humbug_agent.numbers.settings import NumbersSettings
+from humbug_agent.outbox.takers import Takers
 from humbug_agent.sources import SOURCES, make_source
 from humbug_agent.sources import settings_of as source_settings
 from humbug_agent.sources.contract import Source
@@ -74,6 +75,11 @@ class Config:
     def make_sources(self) -> list[Source]:
         """A source for each [source NAME], in their order; making one opens nothing."""
         return [make_source(one, self.agent.timezone) for one in self.sources]
+
+    def takers(self) -> Takers:
+        """The names of the destinations, in their order, with the calls that are theirs."""
+        only = {one.name: one.only.takes(self.numbers.country) for one in self.destinations if one.only}
+        return Takers([one.name for one in self.destinations], only)
 
     def make_destinations(self) -> list[Destination]:
         """A destination for each [destination NAME], in their order; making one opens nothing."""
@@ -285,4 +291,6 @@ def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Seque
         said += source.warnings()
     for destination in destinations:
         said += destination.warnings()
+        if destination.only and not destination.only.can_match():
+            said.append(f"[destination {destination.name}] only: no call can ever be taken by it: {destination.only}")
     return said

@@ -70,12 +70,12 @@ class Section:
     def wrong(self, key: str, said: str) -> None:
         self._mistakes.append(f"[{self.title}] {key}: {said}")
 
-    def text(self, key: str, default: str = "", *, required: bool = False, wrapped: bool = False) -> str:
-        """``wrapped``: it may go on on lines that begin with blanks, which are left out."""
+    def text(self, key: str, default: str = "", *, required: bool = False, wrapped: str | None = None) -> str:
+        """``wrapped``: it may go on on lines that begin with blanks, in the place of which this stands then."""
         self._asked.add(key)
         value = self._values.get(key, "").strip()
-        if wrapped:
-            value = value.replace("\n", "")
+        if wrapped is not None:
+            value = value.replace("\n", wrapped)
         if "\n" in value:
             self.wrong(key, "goes on on the next line; begin that line without blanks")
             value = value.partition("\n")[0]
@@ -127,12 +127,20 @@ class Section:
             return default
         return int(value)
 
-    def converted(self, key: str, convert: Callable[[str], T], expected: str, *, private: bool = False) -> T | None:
+    def converted(
+        self,
+        key: str,
+        convert: Callable[[str], T],
+        expected: str,
+        *,
+        private: bool = False,
+        wrapped: str | None = None,
+    ) -> T | None:
         """None where the key is absent or empty; a mistake where ``convert`` raises.
 
-        ``private``: the value may have a secret in it, and is not quoted.
+        ``private``: the value may have a secret in it, and is not quoted. ``wrapped`` is as in `text`.
         """
-        value = self.text(key)
+        value = self.text(key, wrapped=wrapped)
         if private:
             self._private.add(key)
         if not value:
@@ -154,24 +162,37 @@ class Section:
             if not here and required:
                 self.wrong(key, f"is missing; give {key} or {key}_file")
             return Secret(here) if here else None
-        try:
-            lines = contents(Path(there)).decode("utf-8").splitlines()
-        except PermissionError as error:
-            self.wrong(f"{key}_file", f"{there} can't be read: {error.strerror}")
+        if (text := self.file_text(f"{key}_file")) is None:
             return None
-        except UnicodeDecodeError:
-            self.wrong(f"{key}_file", f"{there} is not UTF-8 text")
-            return None
-        except OSError as error:
-            # There is no such file: some put the secret itself here.
-            self.wrong(f"{key}_file", f"the file that is set can't be read: {error.strerror}")
-            return None
+        lines = text.splitlines()
         if not lines or not lines[0].strip():
             self.wrong(f"{key}_file", f"{there} is empty")
             return None
-        self._private.discard(f"{key}_file")
         self._named.append(lines[0].strip())
         return Secret(lines[0].strip())
+
+    def file_text(self, key: str) -> str | None:
+        """What stands in the file with secrets that ``key`` names. None where it can't be read, which is a mistake."""
+        named = self.text(key)
+        self._private.add(key)
+        try:
+            read = contents(Path(named))
+            text = read.decode("utf-8")
+        except PermissionError as error:
+            self.wrong(key, f"{named} can't be read: {error.strerror}")
+            return None
+        except UnicodeDecodeError:
+            self.wrong(key, f"{named} is not UTF-8 text")
+            return None
+        except OSError as error:
+            # There is no such file: some put the secret itself here.
+            self.wrong(key, f"the file that is set can't be read: {error.strerror}")
+            return None
+        self._private.discard(key)
+        if len(read) == MOST_BYTES:
+            self.wrong(key, f"{named} is not smaller than {MOST_BYTES // 2**20} MB")
+            return None
+        return text
 
     def look_for(self, key: str) -> None:
         """Of a key that is missing: what it may have been written as. The others' names are not known without it."""

@@ -64,7 +64,7 @@ class Noting(Section):
         super().__init__("section", values, mistakes)
         self.noted: dict[str, str] = {}
 
-    def text(self, key: str, default: str = "", *, required: bool = False, wrapped: bool = False) -> str:
+    def text(self, key: str, default: str = "", *, required: bool = False, wrapped: str | None = None) -> str:
         self.noted.setdefault(key, "a text")
         return super().text(key, default, required=required, wrapped=wrapped)
 
@@ -93,8 +93,16 @@ class Noting(Section):
         self.noted[key] = f"{low:,} to {high:,}" if "port" not in key else f"{low} to {high}"
         return found
 
-    def converted(self, key: str, convert: Callable[[str], Any], expected: str, *, private: bool = False) -> Any:
-        found = super().converted(key, convert, expected, private=private)
+    def converted(
+        self,
+        key: str,
+        convert: Callable[[str], Any],
+        expected: str,
+        *,
+        private: bool = False,
+        wrapped: str | None = None,
+    ) -> Any:
+        found = super().converted(key, convert, expected, private=private, wrapped=wrapped)
         self.noted[key] = expected
         return found
 

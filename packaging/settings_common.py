@@ -19,6 +19,7 @@ class Words:
 
 
 COMMON: Mapping[str, Words] = {
+    "only": Words("accountcode is acme", "Which calls go there ([how](destinations.md#which-calls-go-where))."),
     "charset": Words(
         "cp1251",
         "How the PBX's text is encoded. `auto` is UTF-8, and Windows-1252 where it is not. Change it where names of "

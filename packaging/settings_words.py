@@ -31,8 +31,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "max_size_mb": Words(
             "8192",
             "When the outbox holds that much, delivered calls go early, and when calls that wait fill it, reading "
-            "pauses. "
-            "More lets a long outage of the receiver pass.",
+            "pauses. More lets a long outage of the receiver pass.",
             "MB",
         ),
     },
@@ -45,8 +44,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "utc": Words(
             "yes",
             "Whether its times are UTC (`usegmtime=yes` of cdr.conf). `auto` finds out by the uniqueids; change it "
-            "where "
-            "`check` says that it can't.",
+            "where `check` says that it can't.",
             may="`auto`, `yes`, `no`",
         ),
     },
@@ -86,8 +84,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "after": Words(
             "delete",
             "What becomes of a document once its call is safe; `move` puts it into done/ in there. Change it so "
-            "that the "
-            "directory does not grow; the daemon must be allowed to write there then.",
+            "that the directory does not grow; the daemon must be allowed to write there then.",
         ),
     },
     "freeswitch_http": {
@@ -263,6 +260,8 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
     "humbug": {
         "url": Words("https://receiver.example.org/receiver.php", "The receiver. `https://` where it offers that."),
         "api_key": Words("0123456789abcdef", "The key of your account at Humbug."),
+        "api_keys_file": Words("/etc/humbug-agent/api-keys", "[Several accounts](destinations.md#several-accounts)."),
+        "api_keys_by": Words("domain", "Of what in a call these values are."),
         "encryption_key": Words(
             "fedcba9876543210",
             "Set it and calls go encoded, if your account at Humbug is so. That is a disguise and no encryption.",
@@ -270,8 +269,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "connections": Words(
             "16",
             "How many calls are sent side by side. At 50 ms to the receiver, 4 make 76 calls a second; more of them "
-            "where "
-            "that is too slow.",
+            "where that is too slow.",
         ),
         "accept_pattern": Words("^OK", "What an answer must contain, beside a good status, to count as accepted."),
         "reject_pattern": Words(
@@ -280,8 +278,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "value_escaping": Words(
             "none",
             "With `encryption_key`: `reserved` percent-encodes what would break the text apart, `& % + =`; `none` "
-            "sends values "
-            "as they are, like the vendor's sample. Change it where the receiver shows `%26` in names.",
+            "sends values as they are, like the vendor's sample. Change it where the receiver shows `%26` in names.",
         ),
     },
     "numbers": {

@@ -40,19 +40,22 @@ MAY_IMPORT = {
     "listening": {"backoff", "ini", "scrub", "text"},
     "board": {"host", "ini", "listening", "text"},
     "pbx_host": set(),
+    "routing": {"board", "cdr", "flat", "ini", "numbers"},
     "sources": {
         "backoff", "board", "cdr", "flat", "host", "http_client", "http_server", "ini", "listening", "pbx_host",
         "scrub", "text", "words",
     },
-    "destinations": {"cdr", "flat", "http_client", "ini", "libpq", "numbers", "scrub", "words"},
+    "destinations": {"cdr", "flat", "http_client", "ini", "libpq", "numbers", "routing", "scrub", "words"},
     # What a host needs: it knows both sides of the wire, and none of the types in particular.
     "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
     "receiver": {"cdr", "flat", "http_server", "ini", "libpq", "repeats", "stored", "words"},
     "delivery": {"backoff", "destinations", "outbox", "repeats", "words"},
     "api": {"cdr", "flat", "http_server", "ini", "stored", "words"},
-    "config": {"api", "board", "destinations", "http_server", "ini", "numbers", "sources"},
+    "config": {"api", "board", "destinations", "http_server", "ini", "numbers", "outbox", "sources"},
     "status": {"config", "host", "ini", "outbox", "sources", "words"},
-    "doctor": {"config", "destinations", "host", "ini", "outbox", "pbx_host", "setup", "sources", "status", "words"},
+    "doctor": {
+        "config", "destinations", "host", "ini", "outbox", "pbx_host", "routing", "setup", "sources", "status", "words",
+    },
     # Asks the sources anew, beside the daemon.
     "reconcile": {"cdr", "config", "flat", "outbox", "sources", "words"},
     # The board and the outbox are shown, and only read.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from humbug_agent.outbox.queries import Filter
 
 REJECTED = "rejected"
+UNTAKEN = "untaken"
 TIMES = "30m, 2h, 3d or 1w ago; today; yesterday; 2026-11-20, 2026-11-20 17:00 or 2026-11-20 17:00:59"
 SECONDS = {"m": 60, "min": 60, "h": 3600}
 DAYS = {"d": 1, "w": 7}
@@ -24,7 +25,7 @@ _Command = Callable[..., None]
 
 def filters(*, rejected: bool = True) -> Callable[[_Command], _Command]:
     """The options that choose deliveries; the command gets them as keyword arguments."""
-    states = ["waiting", "sent", "dead", *([REJECTED] if rejected else [])]
+    states = ["waiting", "sent", "dead", UNTAKEN, *([REJECTED] if rejected else [])]
     options = [
         click.option("--state", type=click.Choice(states), help="Only in this state."),
         click.option("--destination", metavar="NAME", help="Only to this destination."),
@@ -46,6 +47,8 @@ def chosen(config: "Config", options: dict[str, Any], ids: tuple[int, ...] = ())
     """What the options choose of calls. Raises click.UsageError, OutboxError."""
     from humbug_agent.outbox.queries import Filter
 
+    if options["state"] == UNTAKEN and options["destination"] is not None:
+        raise click.UsageError("--state untaken goes without --destination: no destination takes these calls")
     _check_destination(config, options["destination"])
     zone = config.agent.timezone
     since, until = (seconds_of(name, options[name], zone) for name in ("since", "until"))

@@ -236,11 +236,11 @@ def status(as_json: bool, nagios: bool) -> None:
 @config_option
 @json_option
 def explain(text: str | None, name: str | None, as_json: bool) -> None:
-    """Show what becomes of a record: its call, its parameters, the exact body. Sends nothing.
+    """Show what becomes of a record: its call, who takes it and why not, its parameters, the exact body. Sends nothing.
 
     TEXT is a line of Master.csv, or an AMI event for a source of that kind; without it, or with -, standard input.
     """
-    from humbug_agent.cli import output
+    from humbug_agent.cli import explaining, output
 
     config = configured()
     sources = {source.name: source for source in config.make_sources()}
@@ -249,18 +249,7 @@ def explain(text: str | None, name: str | None, as_json: bool) -> None:
     raw = sys.stdin.buffer.read() if text in (None, "-") else os.fsencode(str(text))
     name = name or next(iter(sources))
     batch = sources[name].parse(raw)
-    destinations = config.make_destinations()
-    calls = [
-        {
-            "call": output.record(record, config.agent.timezone),
-            "destinations": {
-                destination.name: {"parameters": preview.parameters, "body": preview.body}
-                for destination in destinations
-                for preview in [destination.preview(record)]
-            },
-        }
-        for record in batch.records
-    ]
+    calls = [explaining.explained(config, record) for record in batch.records]
     rejects = [
         {"reason": reject.reason, "text": decoded(reject.text, charset_of(config, name))} for reject in batch.rejects
     ]
@@ -268,25 +257,9 @@ def explain(text: str | None, name: str | None, as_json: bool) -> None:
     if as_json:
         output.as_json({"calls": calls, "rejects": rejects})
     else:
-        _explain_to_people(calls, rejects, why_none)
+        explaining.print_for_people(calls, rejects, why_none)
     if rejects or not calls:
         sys.exit(1)
-
-
-def _explain_to_people(calls: list[dict[str, Any]], rejects: list[dict[str, str]], why_none: str) -> None:
-    from humbug_agent.cli import output
-
-    for one in calls:
-        output.pairs(one["call"].items())
-        for name, sent in one["destinations"].items():
-            click.secho(f"\nto destination {name}", bold=True)
-            output.pairs(sent["parameters"].items())
-            click.echo(f"\n{sent['body']}\n")
-    for reject in rejects:
-        output.say(f"Not a call: {reject['reason']}", err=True)
-        output.say(f"  {reject['text']}", err=True)
-    if why_none:
-        output.say(f"Not a call: {why_none}", err=True)
 
 
 @main.command()
@@ -311,9 +284,10 @@ def reconcile(since: str, name: str | None, send: bool, as_json: bool) -> None:
 
 @main.command("test-call")
 @click.option("--to", "name", metavar="NAME", help="The [destination NAME] to test; the first one of agent.ini.")
+@click.option("--account", metavar="VALUE", help="Whose key is tried, of those in its api_keys_file.")
 @config_option
 @json_option
-def test_call(name: str | None, as_json: bool) -> None:
+def test_call(name: str | None, account: str | None, as_json: bool) -> None:
     """Send a marked test record to the receiver, and say what it answered: are the keys right?
 
     Through the outbox of the running daemon, or by itself where none runs. It is counted nowhere among the calls of
@@ -325,7 +299,7 @@ def test_call(name: str | None, as_json: bool) -> None:
         output.say(f"{time.strftime('%H:%M:%S')}  {word.ljust(8)}  {text}")
 
     try:
-        found = testcall.send_test_call(configured(), name, (lambda *_: None) if as_json else say)
+        found = testcall.send_test_call(configured(), name, (lambda *_: None) if as_json else say, account=account)
     except LookupError as error:
         raise click.UsageError(printable(str(error.args[0]))) from error
     if as_json:

@@ -54,6 +54,7 @@ def run_once(config: Config) -> int:
         (waiting, "still to be sent, by the next run", "waiting"),
         (dead, "refused for good", "dead"),
         (rejects, "not understood", "rejected"),
+        (totals.untaken, "taken by no destination", "untaken"),
     ):
         if left:
             click.echo(f"{left:,} {words}: humbug-agent outbox list --state {state} shows why", err=True)

@@ -1,8 +1,9 @@
 """`humbug-agent outbox …`: what was read, what became of it, and making it right."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,10 +20,10 @@ from humbug_agent.words import moment
 if TYPE_CHECKING:
     from humbug_agent.config import Config
     from humbug_agent.outbox.outbox import Outbox
-    from humbug_agent.outbox.queries import Filter
+    from humbug_agent.outbox.queries import Entry, Filter, Progress
 
 SHOWN = 50
-TITLES = {"deliveries": "delivery", "failures": "failure", "replays": "before a replay"}
+TITLES = {"deliveries": "delivery", "failures": "failure", "replays": "before a replay", "left_out": "left out"}
 """The parts of a call's trail of which there may be several, and how each of them is headed."""
 
 
@@ -109,7 +110,8 @@ def _look_whether_there(box: "Outbox", calls: tuple[int, ...], rejects: tuple[in
     """Raises ClickException naming those that are not: who mistypes an id must not take it for done."""
     from humbug_agent.outbox import queries
 
-    there = {one.id for one in queries.entries(box, queries.Filter(ids=calls))} if calls else set()
+    meant = queries.Filter(ids=calls).all_meant() if calls else ()
+    there = {one.id for wanted in meant for one in queries.entries(box, wanted)}
     kept = {one.id for one in queries.rejects(box, rejects)} if rejects else set()
     gone = [str(one) for one in calls if one not in there] + [f"r{one}" for one in rejects if one not in kept]
     if gone:
@@ -132,8 +134,10 @@ def show(ident: str, as_json: bool) -> None:
         trail: dict[str, Any] | None = None
         if rejects and (found := queries.rejects(box, rejects)):
             trail = shown.reject(found[0], zone, charset_of(config, found[0].source))
-        if calls and (entries := list(queries.entries(box, queries.Filter(ids=calls)))):
+        meant = queries.Filter(ids=calls).all_meant()
+        if calls and (entries := [one for wanted in meant for one in queries.entries(box, wanted)]):
             trail = shown.trail(entries, queries.failures(box, calls[0]), queries.replays(box, calls[0]), zone)
+            trail["left_out"] = _left_out(config, entries)
     if trail is None:
         raise click.ClickException(f"{ident}: not in the outbox")
     if as_json:
@@ -150,6 +154,15 @@ def show(ident: str, as_json: bool) -> None:
             shown.pairs((name, "" if value is None else value) for name, value in one.items())
 
 
+def _left_out(config: "Config", entries: "Sequence[Entry]") -> list[dict[str, str]]:
+    """The destinations that the call has not gone to, since they don't take it, and why."""
+    from humbug_agent.cli.explaining import left_out
+
+    record, gone = entries[0].record, {one.destination for one in entries}
+    whys = {} if isinstance(record, Damaged) else left_out(config, record)
+    return [{"destination": name, "why": why} for name, why in whys.items() if name not in gone]
+
+
 @outbox.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @filters()
@@ -159,8 +172,8 @@ def show(ident: str, as_json: bool) -> None:
 def replay(ids: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
     """Send again, with today's settings: by ID, or what the options choose; dead ones unless said otherwise.
 
-    With --state rejected, what could not be understood is read again. A running daemon sends within a second;
-    without one, `run --once` does.
+    With --state rejected, what could not be understood is read again; with --state untaken, calls that no destination
+    took are given to those that take them now. A running daemon sends within a second; without one, `run --once` does.
     """
     from humbug_agent.cli import output
     from humbug_agent.outbox import queries
@@ -178,16 +191,48 @@ def replay(ids: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -
         if rejects or all_rejects:
             number += _read_again(config, box, rejects, dry_run=dry_run)
         if calls or not (rejects or all_rejects):
-            bodies = _bodies(config, box, wanted) if dry_run else bodies
-            waiting = queries.count(box, wanted)
+            meant = wanted.all_meant()
+            bodies = chain.from_iterable(_bodies(config, box, one) for one in meant) if dry_run else bodies
+            waiting = sum(queries.count(box, one) for one in meant)
             with _bar("Replaying", 0 if dry_run else waiting) as bar:
-                number += waiting if dry_run else queries.replay(box, wanted, bar.update)
+                replayed = _would_be_replayed if dry_run else _replayed
+                number += sum(replayed(config, box, one, bar.update) for one in meant)
         if as_json:
             output.as_json({"count": number, "dry_run": dry_run, "bodies": list(bodies)})
             return
         for one in bodies:
             output.say(f"{one['destination']}  {one['id']}  {one['body']}")
     click.echo(f"{number:,} would be sent again" if dry_run else f"{counted(number, 'waits', 'wait')} to be sent again")
+
+
+def _replayed(config: "Config", box: "Outbox", wanted: "Filter", progress: "Progress") -> int:
+    from humbug_agent.outbox import queries
+    from humbug_agent.outbox.untaken import hand_out_anew
+
+    if wanted.state == queries.UNTAKEN:
+        return hand_out_anew(box, wanted, config.takers(), progress)
+    return queries.replay(box, wanted, progress)
+
+
+def _would_be_replayed(config: "Config", box: "Outbox", wanted: "Filter", _: "Progress") -> int:
+    from humbug_agent.outbox import queries
+
+    if wanted.state == queries.UNTAKEN:
+        return sum(bool(_to(config, entry)) for entry in queries.entries(box, wanted))
+    return queries.count(box, wanted)
+
+
+def _to(config: "Config", entry: "Entry") -> list[str]:
+    """The destinations that a replay would send it to."""
+    from humbug_agent.cli.explaining import left_out
+    from humbug_agent.outbox.queries import UNTAKEN
+
+    if entry.state != UNTAKEN:
+        return [entry.destination]
+    if isinstance(entry.record, Damaged):
+        return []
+    why = left_out(config, entry.record)
+    return [one.name for one in config.destinations if one.name not in why]
 
 
 def _bar(label: str, length: int) -> Any:
@@ -203,9 +248,11 @@ def _bodies(config: "Config", box: "Outbox", wanted: "Filter") -> Iterator[dict[
     for entry in queries.entries(box, wanted):
         if isinstance(entry.record, Damaged):
             output.say(f"{entry.id}: would not be sent, the outbox is damaged: {entry.record.reason}", err=True)
-        elif entry.destination in destinations:
-            body = destinations[entry.destination].preview(entry.record).body
-            yield {"id": str(entry.id), "destination": entry.destination, "body": body}
+            continue
+        for name in _to(config, entry):
+            if name in destinations:
+                body = destinations[name].preview(entry.record).body
+                yield {"id": str(entry.id), "destination": name, "body": body}
 
 
 def _read_again(config: "Config", box: "Outbox", ids: tuple[int, ...], *, dry_run: bool) -> int:
@@ -220,7 +267,7 @@ def _read_again(config: "Config", box: "Outbox", ids: tuple[int, ...], *, dry_ru
         if batch and batch.records and not batch.rejects:
             understood.append(kept.id)
             if not dry_run:
-                box.accept(kept.source, batch, [destination.name for destination in config.destinations])
+                box.accept(kept.source, batch, config.takers())
         else:
             reason = "its source is no longer configured"
             if batch:
@@ -251,12 +298,13 @@ def purge(ids: tuple[str, ...], yes: bool, **options: Any) -> None:
         if all_rejects:
             rejects = tuple(queries.reject_ids(box))
         of_calls = bool(calls) or not (ids or all_rejects)
-        number = len(rejects) + (queries.count(box, wanted) if of_calls else 0)
+        meant = wanted.all_meant() if of_calls else ()
+        number = len(rejects) + sum(queries.count(box, one) for one in meant)
         if number and not yes:
             click.confirm(f"Drop {number:,} for good?", abort=True, err=True)
         with _bar("Dropping", number) as bar:
             gone = queries.drop_rejects(box, rejects, bar.update)
-            gone += queries.purge(box, wanted, bar.update) if of_calls else 0
+            gone += sum(queries.purge(box, one, bar.update) for one in meant)
         dropping.shrink(dropping.Piecemeal(box))
     click.echo(f"{gone:,} dropped")
 

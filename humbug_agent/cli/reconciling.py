@@ -112,7 +112,9 @@ def _reasons(found: Reconciliation, outbox: Outbox, *, listed: bool) -> Iterator
                 why = errors[name][1] if name in errors else "on their way"
                 yield Reason(source, "waiting", name, waiting, why)
             if none := total.outbox - sum(total.deliveries[name, state] for state in STATES):
-                yield Reason(source, "not sent", name, none, "came before this destination was added, or purged for it")
+                left_out = "left out by its only, " if name in found.destinations.only else ""
+                why = f"{left_out}came before this destination was added, or purged for it"
+                yield Reason(source, "not sent", name, none, why)
 
 
 def _for_people(found: Reconciliation, outbox: Outbox, zone: tzinfo) -> None:

@@ -4,7 +4,7 @@ import click
 
 from humbug_agent.cli import output
 from humbug_agent.status import coverage
-from humbug_agent.status.document import Part, SourceStatus
+from humbug_agent.status.document import Part, SourceStatus, Status
 from humbug_agent.status.gather import SEEN_HOURS
 from humbug_agent.status.overview import Overview
 from humbug_agent.text import printable
@@ -23,6 +23,7 @@ def print_for_people(found: Overview) -> None:
             ("calls", f"{status.calls:,}"),
             ("deliveries", ", ".join(f"{number:,} {state}" for state, number in status.deliveries.items())),
             ("rejects", f"{status.rejects:,}"),
+            *([("untaken", _untaken(status))] if status.untaken else []),
             *([("page", f"{page.where}, {page.state}")] if page else []),
             *([("api", f"{api.where}, {api.state}")] if api else []),
             *((f"board {name}", one.state) for name, one in status.boards.items()),
@@ -72,6 +73,11 @@ def print_for_people(found: Overview) -> None:
             if to.last_error_outdated:
                 at += f", before agent.ini was {'read' if ini.read else 'changed'}"
             click.echo(f"\ndestination {name}, last error, {at}: {printable(to.last_error)}")
+
+
+def _untaken(status: Status) -> str:
+    calls = count(status.untaken, "call")
+    return f"{calls} that no destination takes, the last is {status.last_untaken}: outbox list --state untaken"
 
 
 def _named(name: str, part: Part) -> str:

@@ -6,9 +6,10 @@ and nothing of it stays in the outbox.
 
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, tzinfo
+from typing import Any
 
 from humbug_agent.cdr import CDR, Disposition, digest
 from humbug_agent.config import Config
@@ -64,17 +65,22 @@ class Tried:
         return asdict(self)
 
 
-def send_test_call(config: Config, name: str | None, say: Say, patience: float = PATIENCE_SECONDS) -> Tried:
+def send_test_call(
+    config: Config, name: str | None, say: Say, patience: float = PATIENCE_SECONDS, account: str | None = None
+) -> Tried:
     """Send a test call to the destination of this name, None: the first one, and wait for the answer.
 
+    ``account`` says whose key is tried where the destination has several.
+
     By the running daemon, if there is one, through its outbox; it waits up to ``patience`` seconds for that. Raises
-    AgentError where the daemon has no such destination, LookupError where agent.ini has none, OutboxError, OSError.
+    AgentError where the daemon has no such destination, LookupError where agent.ini has none, or ``account`` does not
+    belong to it; OutboxError, OSError.
     """
     destinations = {one.name: one for one in config.make_destinations()}
     if name is not None and name not in destinations:
         raise LookupError(f"no [destination {name}] in {config.path}; there are {', '.join(destinations)}")
     destination = destinations[name or next(iter(destinations))]
-    record = _record(config.agent.timezone)
+    record = replace(_record(config.agent.timezone), **_made_for(config, destination.name, account))
     try:
         if running := daemon(config.path, config):
             return _Through(config, running, destination, record, say).send(patience)
@@ -82,6 +88,17 @@ def send_test_call(config: Config, name: str | None, say: Say, patience: float =
     finally:
         for one in destinations.values():
             one.close()
+
+
+def _made_for(config: Config, name: str, account: str | None) -> Mapping[str, Any]:
+    """What the test call is to say so that it goes to this account, by a CDR's fields. Raises LookupError."""
+    settings = next(one for one in config.destinations if one.name == name)
+    made = settings.made_for(account or "")
+    if account is None and made is not None:
+        raise LookupError(f"[destination {name}] has keys of several accounts; say by --account VALUE whose is tried")
+    if account is not None and made is None:
+        raise LookupError(f"[destination {name}] has one account; leave out --account")
+    return made or {}
 
 
 def _record(zone: tzinfo) -> CDR:

@@ -224,8 +224,8 @@ class Agent:
         path, after = self._config.agent.outbox, None
         self._write_down()
         self.has_begun = True
-        deliveries = [Delivery(destination) for destination in self._config.make_destinations()]
-        names, connect = [delivery.name for delivery in deliveries], partial(Outbox, path)
+        deliveries, connect = make_deliveries(self._config), partial(Outbox, path)
+        takers = self._config.takers()
         flood = Flood()
 
         def wake(brought: Brought) -> None:
@@ -240,7 +240,7 @@ class Agent:
         self._kept.hand_on(sources)
         for source in sources:
             supervisor = Supervisor(source, path, max_bytes(self._config), wake, self._gaps.outage)
-            threads.append(self._thread(f"source {source.name}", partial(supervisor.run, names)))
+            threads.append(self._thread(f"source {source.name}", partial(supervisor.run, takers)))
         threads.append(self._thread("look through the outbox", partial(look_through, path)))
         threads.append(self._thread("house-keeping", partial(keep_house_always, self._config)))
         served = Served(self._config, sources, deliveries, self._kept)
@@ -407,13 +407,13 @@ def read_once(config: Config, outbox: Outbox, stop: threading.Event, progress: C
     One that fails does not keep the others from being read: an ExceptionGroup of SourceErrors is raised when they have
     been. OutboxError is raised at once. What was read until then is in the outbox.
     """
-    names = [destination.name for destination in config.destinations]
+    takers = config.takers()
     new = 0
     failed: list[SourceError] = []
     sayings = Sayings(to(log))
     for source in config.make_sources():
         try:
-            for brought in pump(source, outbox, names, stop, sayings, follow=False):
+            for brought in pump(source, outbox, takers, stop, sayings, follow=False):
                 new += brought.new
                 progress(brought.size)
         except (SourceError, OSError) as error:
@@ -427,10 +427,16 @@ def read_once(config: Config, outbox: Outbox, stop: threading.Event, progress: C
 
 def deliver_once(config: Config, outbox: Outbox, stop: threading.Event, progress: Callable[[int], None]) -> int:
     """Deliver until nothing is due; ``progress`` hears how many calls were dealt with. Returns how many were sent."""
-    deliveries = [Delivery(destination) for destination in config.make_destinations()]
+    deliveries = make_deliveries(config)
     for delivery in deliveries:
         delivery.run_until_idle(outbox, stop, progress)
     return sum(delivery.tally.delivered for delivery in deliveries)
+
+
+def make_deliveries(config: Config) -> list[Delivery]:
+    """One for each destination, in their order."""
+    only = config.takers().only
+    return [Delivery(destination, only=only.get(destination.name)) for destination in config.make_destinations()]
 
 
 def _names(settings: Sequence[object]) -> str:

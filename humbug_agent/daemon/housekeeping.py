@@ -98,7 +98,7 @@ def _wrong(path: Path, damage: str, *, briefly: bool) -> str | None:
 
 def bring_in(config: Config) -> None:
     """Put into the outbox what could not be put there at an earlier stop. Raises OutboxError."""
-    spill.bring_in(config.agent.outbox, [one.name for one in config.destinations], max_bytes(config))
+    spill.bring_in(config.agent.outbox, config.takers(), max_bytes(config))
 
 
 def _tell_new(config: Config) -> None:
@@ -142,7 +142,7 @@ def _replace(config: Config, wrong: str, written: float) -> None:
             again.add(name)
         return after
 
-    aside, found = schema.move_aside(path, begins, [destination.name for destination in config.destinations])
+    aside, found = schema.move_aside(path, begins, config.takers())
     # Whose cursor can't be read begins as at its first start.
     forgotten = sources.keys() - known if "cursors" in found.unreadable else damaged
     again |= {name for name in forgotten if sources[name].again("") is None}

@@ -10,7 +10,7 @@ from pathlib import Path
 from humbug_agent import backoff
 from humbug_agent.cdr import Batch, Notice, Reject
 from humbug_agent.flat import Calls
-from humbug_agent.outbox import spill
+from humbug_agent.outbox import queries, spill, takers
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError
 from humbug_agent.repeats import Sayings, to
@@ -54,9 +54,13 @@ def pump(
     if isinstance(source, Comparing):
         source.compare_with(outbox.known)
     told, unkept = outbox.doubts().get(source.name, ""), outbox.unkept(source.name)
+    leaves_out = takers.may_leave_out(destinations)
+    last_untaken = queries.untaken(outbox)[1] if leaves_out else None
     for batch in _read(source, outbox, stop, follow=follow):
         if batch.records or batch.rejects or batch.cursor:
             yield Brought(outbox.accept(source.name, batch, destinations), batch.size, _latest(batch))
+            if leaves_out:
+                last_untaken = _say_untaken(source.name, outbox, last_untaken or 0, sayings)
             if batch.rejects:
                 unkept = _say(source.name, batch.rejects, outbox.unkept(source.name), unkept, sayings)
         else:
@@ -100,6 +104,19 @@ def _say(source: str, rejects: Sequence[Reject], unkept: int, before: int, sayin
     )
     sayings.say("rejects", logging.WARNING, said, number=len(rejects))
     return unkept
+
+
+def _say_untaken(source: str, outbox: Outbox, last: int, sayings: Sayings) -> int:
+    """Say of the calls that no destination took, above the id ``last``, how many they are. Returns the last one's."""
+    number, latest = queries.untaken(outbox, last)
+    if latest is None:
+        return last
+    said = (
+        f"source {source}: no destination takes {count(number, 'call')}, the last of them {latest}; see humbug-agent "
+        "outbox list --state untaken"
+    )
+    sayings.say("untaken", logging.INFO, said, number=number)
+    return latest
 
 
 def _latest(batch: Batch) -> float:

@@ -29,6 +29,7 @@ from humbug_agent.destinations.contract import (
 )
 from humbug_agent.outbox.outbox import Due, Lost, Mark, Outbox
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError
+from humbug_agent.outbox.takers import Takes
 from humbug_agent.outbox.waits import SLEWED_SECONDS, cut_waits, move_waits
 from humbug_agent.repeats import Sayings, to
 from humbug_agent.words import count
@@ -71,10 +72,14 @@ class _Under:
 
 
 class Delivery:
-    """Delivers the calls of one destination. ``outbox`` belongs to the thread that calls `run` or `step`."""
+    """Delivers the calls of one destination: of those that wait for it ``only`` what it takes now, the others are dead.
 
-    def __init__(self, destination: Destination, *, clock: Clock = REAL) -> None:
+    ``outbox`` belongs to the thread that calls `run` or `step`.
+    """
+
+    def __init__(self, destination: Destination, *, clock: Clock = REAL, only: Takes | None = None) -> None:
         self._destination = destination
+        self._only = only
         self._clock = clock
         # From the clock that nobody sets to the one by which the outbox is written.
         self._offset = clock.time() - clock.monotonic()
@@ -255,15 +260,26 @@ class Delivery:
             self._put_back.clear()
 
     def _whole(self, outbox: Outbox, take: Callable[[], list[Due | Lost]]) -> list[Due]:
-        """What ``take`` finds; those of it that are no calls any more are dead, whatever the destination answers."""
+        """What ``take`` finds; those of it that must not be sent are dead, whatever the destination answers."""
         while True:
             found = take()
-            lost = [one for one in found if isinstance(one, Lost)]
-            if not lost:
+            unsendable = [(one, why) for one in found if (why := self._why_not(one))]
+            if not unsendable:
                 return [one for one in found if isinstance(one, Due)]
             now = self._now()
-            self._unmarked += [self._dead(one, now, Unsendable(f"the outbox is damaged: {one.reason}")) for one in lost]
+            self._unmarked += [self._dead(one, now, Unsendable(why)) for one, why in unsendable]
             self._write(outbox)
+
+    def _why_not(self, one: Due | Lost) -> str:
+        """Why it must not be sent: it is no call any more, or by today's settings not this destination's."""
+        if isinstance(one, Lost):
+            return f"the outbox is damaged: {one.reason}"
+        if self._only is None or one.test:
+            return ""
+        try:
+            return "" if self._only(one.flat) else f"[destination {self.name}] only, as it is now, leaves it out"
+        except ValueError as error:
+            return f"the outbox is damaged: {error}"
 
     def _collect(self, wait: float) -> list[tuple[int, Outcome]]:
         came = self._destination.collect(wait)

@@ -39,9 +39,12 @@ def make_destination(
     ``own_key`` is the file with the host's key, for one that hides something and has no other.
     """
     folder, _, name = DESTINATIONS[settings.type].partition(":")
-    destination: Destination = resolve_name(f"{__name__}.{folder}.destination:{name}")(settings, zone, numbers)
+    make = resolve_name(f"{__name__}.{folder}.destination:{name}")
     if not settings.privacy.hides:
-        return destination
+        return cast("Destination", make(settings, zone, numbers))
     from humbug_agent.destinations.masking import Masked, Masking
 
-    return Masked(destination, Masking(settings.privacy, numbers.country, own_key))
+    hide = Masking(settings.privacy, numbers.country, own_key)
+    if settings.hides_itself:
+        return cast("Destination", make(settings, zone, numbers, hide))
+    return Masked(make(settings, zone, numbers), hide)

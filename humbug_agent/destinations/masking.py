@@ -1,6 +1,6 @@
 """Calls without what a destination is not told: outside numbers, or parts of them, and names, wherever they stand.
 
-The one place where that is done is before any destination makes its request of a call, whatever its type.
+That is done before a destination makes its request of a call, whatever its type.
 """
 
 import hmac

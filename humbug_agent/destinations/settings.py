@@ -1,10 +1,12 @@
 """What the settings of every type of destination answer, so that nobody asks of which type they are."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from humbug_agent.ini import Secret, Section
+from humbug_agent.routing.only import Only
 
 LAST_THREE, PSEUDONYM = "last 3", "pseudonym"
 SHORTEST_KEY = 16
@@ -39,16 +41,22 @@ class Privacy:
 ALL_TOLD = Privacy()
 
 
+@dataclass(frozen=True, kw_only=True)
 class DestinationSettings(ABC):
     """The settings of one [destination NAME]. A type's own class adds its fields, and says here what differs."""
 
     type: ClassVar[str]
     """The word that agent.ini has for it."""
 
+    hides_itself: ClassVar[bool] = False
+    """Whether the destination has to see what is hidden, and hides it where it makes its request."""
+
     name: str
     """NAME of [destination NAME]."""
 
-    privacy: Privacy
+    privacy: Privacy = ALL_TOLD
+    only: Only | None = None
+    """Which calls are the destination's; None: all are."""
 
     @classmethod
     @abstractmethod
@@ -58,3 +66,7 @@ class DestinationSettings(ABC):
     def warnings(self) -> list[str]:
         """What is allowed, and not wise; each begins with ``[destination NAME] KEY: ``."""
         return []
+
+    def made_for(self, account: str) -> Mapping[str, Any] | None:
+        """What a test call has that is to go to this account, by a CDR's fields; None where there is but one."""
+        return None

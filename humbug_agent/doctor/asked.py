@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from humbug_agent.config import Config
 from humbug_agent.ini import Secret
+from humbug_agent.routing.only import Only
 
 
 @runtime_checkable
@@ -47,6 +48,7 @@ class Posts(Protocol):
     api_key: Secret
     encryption_key: Secret | None
     proxy: Secret | None
+    only: Only | None
 
 
 def opened(config: Config) -> dict[str, Opens]:

@@ -14,6 +14,7 @@ from humbug_agent.doctor.table import Finding
 from humbug_agent.host.codes import Code
 from humbug_agent.ini import CERTIFICATES, in_clear, names_file, read
 from humbug_agent.pbx_host.logrotate import Directive, as_host_calls, block_of
+from humbug_agent.routing.only import Only
 
 SHARE, LEAST_BYTES, MOST_BYTES = 20, 64 * 2**20, 2**30
 """A twentieth of a disk is to be free; of a small one 64 MB, of a large one a GB."""
@@ -107,12 +108,12 @@ def of_servers(config: Config) -> Iterator[Finding]:
 
 
 def of_destinations(config: Config) -> Iterator[Finding]:
-    seen: dict[tuple[str, str], str] = {}
+    seen: dict[tuple[str, str, Only | None], str] = {}
     for one in config.destinations:
         if not isinstance(one, Posts):
             continue
-        part, key = f"destination {one.name}", (one.url, one.api_key.reveal())
-        if key in seen:
+        part, key = f"destination {one.name}", (one.url, one.api_key.reveal(), one.only)
+        if key in seen and one.api_key.reveal():
             said = f"agent.ini: [destination {seen[key]}] and [{part}] send the same calls to one receiver with one key"
             yield Finding(code=Code.DOUBLES, said=said, change=f"agent.ini: without [{part}]", part=part)
         seen.setdefault(key, one.name)

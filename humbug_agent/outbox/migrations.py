@@ -226,3 +226,10 @@ def m009_api_tokens(db: Database) -> None:
         )"""
     )
     db.conn.execute("CREATE INDEX tokens_account ON tokens (account)")
+
+
+@migrations()
+def m010_untaken(db: Database) -> None:
+    # 1: no destination took the call when it came (`takers`), and none has been given it since.
+    db.conn.execute("ALTER TABLE calls ADD COLUMN untaken INTEGER NOT NULL DEFAULT 0")
+    db.conn.execute("CREATE INDEX calls_untaken ON calls (id) WHERE untaken = 1")

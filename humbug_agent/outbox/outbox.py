@@ -14,7 +14,7 @@ from pathlib import Path
 
 from humbug_agent.cdr import MOMENTS, Batch, Damaged, Form
 from humbug_agent.flat import TEST, Flat, is_call, whole
-from humbug_agent.outbox import minutes, rejects, rows, schema, twins
+from humbug_agent.outbox import minutes, rejects, rows, schema, takers, twins
 from humbug_agent.outbox.health import Health
 
 KEPT_FAILURES = 20
@@ -129,9 +129,10 @@ class Outbox:
     def accept(self, source: str, batch: Batch, destinations: Sequence[str], *, beside: bool = False) -> int:
         """Put a batch on disk, with its cursor, all or nothing. Returns how many of the calls were new.
 
-        A call whose identity is known already, here or among the forgotten, adds nothing but that this source has
-        seen it, too. ``beside`` the source's own reading, of which nothing changes but what is counted. Raises
-        OutboxFull before anything is written when the file has reached its limit.
+        A call goes to those of the ``destinations`` that take it. One whose identity is known already, here or among
+        the forgotten, adds nothing but that this source has seen it, too. ``beside`` the source's own reading, of which
+        nothing changes but what is counted. Raises OutboxFull before anything is written when the file has reached its
+        limit.
         """
         if self._max_bytes is not None and self._reaches(self._max_bytes):
             raise schema.OutboxFull(
@@ -148,11 +149,7 @@ class Outbox:
             )
             if batch.told is Form.ROW:
                 twins.accepted(conn, newest)
-            for destination in destinations:
-                conn.execute(
-                    "INSERT INTO deliveries (call, destination) SELECT id, ? FROM calls WHERE id > ?",
-                    (destination, newest),
-                )
+            takers.hand_out(conn, newest, destinations)
             unkept = rejects.keep(conn, source, now, batch.rejects, self._max_bytes) if batch.rejects else 0
             calls = int(conn.execute("SELECT count(*) FROM calls WHERE id > ?", (newest,)).fetchone()[0])
             if beside:

@@ -25,6 +25,15 @@ def _nothing(_: int) -> None:
 
 
 STATES = ("waiting", "sent", "dead")
+UNTAKEN = "untaken"
+"""The state of a call that has no delivery, since no destination took it."""
+
+_UNTAKEN = (
+    "(SELECT id AS call, '' AS destination, 'untaken' AS state, 0 AS attempts, 0.0 AS due, NULL AS tried, "
+    "NULL AS status, '' AS reply, 'no destination takes it' AS error FROM calls WHERE untaken = 1) AS deliveries"
+)
+"""SQL: the deliveries that untaken calls don't have."""
+
 CHUNK = 500
 
 
@@ -32,7 +41,7 @@ CHUNK = 500
 class Filter:
     """Which deliveries; what is None or empty does not matter. Times are seconds since the epoch, of the call's start.
 
-    ``number`` is the end of the caller's or the called number.
+    ``number`` is the end of the caller's or the called number. The ``state`` may be UNTAKEN: then it is calls.
     """
 
     state: str | None = None
@@ -42,6 +51,16 @@ class Filter:
     number: str | None = None
     since: float | None = None
     until: float | None = None
+
+    def all_meant(self) -> Sequence["Filter"]:
+        """This one, and what else it means: calls that are named by their ids may be untaken."""
+        named = self.ids and self.state is None and self.destination is None
+        return (self, dataclasses.replace(self, state=UNTAKEN)) if named else (self,)
+
+    @property
+    def tables(self) -> str:
+        """SQL: calls and their deliveries."""
+        return f"calls JOIN {_UNTAKEN if self.state == UNTAKEN else 'deliveries'} ON call = calls.id"
 
     def where(self) -> tuple[str, list[object]]:
         """A condition over calls and deliveries, and its parameters."""
@@ -121,7 +140,7 @@ class KeptReject:
 
 _ENTRY = (
     f"SELECT calls.id, {rows.as_texts('source destination state reply error')}, accepted, hex(destination) AS place, "
-    f"attempts, due, tried, status, {rows.COLUMNS} FROM calls JOIN deliveries ON call = calls.id WHERE "
+    f"attempts, due, tried, status, {rows.COLUMNS} FROM "
 )
 
 
@@ -130,7 +149,10 @@ def entries(outbox: Outbox, wanted: Filter) -> Iterator[Entry]:
     where, parameters = wanted.where()
     after: tuple[int, str] = (0, "")
     # By hex: what is no text in a damaged file can't be said again.
-    sql = f"{_ENTRY} {where} AND (calls.id, hex(destination)) > (?, ?) ORDER BY calls.id, hex(destination) LIMIT ?"
+    sql = (
+        f"{_ENTRY} {wanted.tables} WHERE {where} AND (calls.id, hex(destination)) > (?, ?) "
+        "ORDER BY calls.id, hex(destination) LIMIT ?"
+    )
     while True:
         # In pieces: a reader that takes its time would keep SQLite from tidying up its log.
         found = outbox.select(sql, *parameters, *after, CHUNK)
@@ -145,7 +167,7 @@ def newest(outbox: Outbox, wanted: Filter, limit: int) -> list[Entry]:
     where, parameters = wanted.where()
     # The same order either way; by the table in which they are looked up nothing need be sorted.
     by = "calls.id" if wanted.state in ("sent", None) else "call"
-    sql = f"{_ENTRY} {where} ORDER BY {by} DESC, deliveries.destination DESC LIMIT ?"
+    sql = f"{_ENTRY} {wanted.tables} WHERE {where} ORDER BY {by} DESC, deliveries.destination DESC LIMIT ?"
     return [_entry(row) for row in outbox.select(sql, *parameters, limit)][::-1]
 
 
@@ -155,13 +177,13 @@ def _entry(row: sqlite3.Row) -> Entry:
 
 
 def count(outbox: Outbox, wanted: Filter) -> int:
-    if wanted == Filter(state=wanted.state, destination=wanted.destination):
+    if wanted.state != UNTAKEN and wanted == Filter(state=wanted.state, destination=wanted.destination):
         # That is known: to count a million takes its time.
         several = by_state(outbox)
         chosen = [several.get(wanted.destination, {})] if wanted.destination is not None else several.values()
         return sum(states.get(state, 0) for states in chosen for state in STATES if wanted.state in (None, state))
     where, parameters = wanted.where()
-    sql = f"SELECT count(*) AS n FROM calls JOIN deliveries ON call = calls.id WHERE {where}"
+    sql = f"SELECT count(*) AS n FROM {wanted.tables} WHERE {where}"
     return int(outbox.select(sql, *parameters)[0]["n"])
 
 
@@ -209,7 +231,7 @@ def wait_no_longer(outbox: Outbox, now: float) -> None:
 def purge(outbox: Outbox, wanted: Filter, progress: Progress = _nothing) -> int:
     """Drop these deliveries, and the calls that have none left; a re-read does not bring them back.
 
-    ``progress`` hears of how many deliveries are gone. Ended early, some of them are.
+    Of untaken calls, the calls. ``progress`` hears of how many are gone. Ended early, some of them are.
     """
 
     def piece(conn: sqlite3.Connection, these: str, parameters: Sequence[object]) -> int:
@@ -218,8 +240,8 @@ def purge(outbox: Outbox, wanted: Filter, progress: Progress = _nothing) -> int:
             conn.execute(f"DELETE FROM {table} WHERE (call, destination) IN {these}", parameters)
         gone = conn.execute(f"DELETE FROM deliveries WHERE (call, destination) IN {these}", parameters).rowcount
         conn.execute("DELETE FROM old WHERE EXISTS (SELECT 1 FROM deliveries WHERE call = id)")
-        forget(conn)
-        return gone
+        dropped = forget(conn)
+        return dropped if wanted.state == UNTAKEN else gone
 
     return _in_pieces(outbox, wanted, piece, progress)
 
@@ -235,7 +257,7 @@ def _in_pieces(
     with outbox.transaction(writes=False) as conn:
         conn.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (id INTEGER PRIMARY KEY)")
         conn.execute("DELETE FROM wanted")
-        sql = f"SELECT DISTINCT call FROM calls JOIN deliveries ON call = calls.id WHERE {where}"
+        sql = f"SELECT DISTINCT call FROM {wanted.tables} WHERE {where}"
         conn.execute(f"INSERT INTO wanted {sql}", parameters)
     # What they are may have changed since then. The few that there are in a piece are looked at in this order.
     these = (
@@ -301,13 +323,16 @@ class Totals:
 
     ``rejects`` is source -> number; ``deliveries`` is destination -> state -> number; ``oldest`` is destination ->
     when its oldest waiting call was accepted, ``last_error`` destination -> the last failure that is not made good yet
-    (time, text)."""
+    (time, text). ``untaken`` of the calls no destination took, the last of them has the id ``last_untaken``.
+    """
 
     calls: int
     rejects: dict[str, int]
     deliveries: dict[str, dict[str, int]]
     oldest: dict[str, float]
     last_error: dict[str, tuple[float, str]]
+    untaken: int = 0
+    last_untaken: int | None = None
 
 
 def destinations(outbox: Outbox) -> list[str]:
@@ -385,7 +410,15 @@ def totals(outbox: Outbox) -> Totals:
         deliveries,
         {row["destination"]: row["accepted"] for row in oldest},
         {row["destination"]: (row["at"], row["error"]) for row in errors},
+        *untaken(outbox),
     )
+
+
+def untaken(outbox: Outbox, above: int = 0) -> tuple[int, int | None]:
+    """How many calls no destination took, of those with ids above that one; and the id of the last of them."""
+    sql = "SELECT count(*) AS n, max(id) AS last FROM calls WHERE untaken = 1 AND id > ?"
+    found = outbox.select(sql, above)[0]
+    return found["n"], found["last"]
 
 
 @dataclass(frozen=True, slots=True)

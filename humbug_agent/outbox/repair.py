@@ -14,7 +14,7 @@ from typing import Any
 
 from humbug_agent.cdr import Damaged
 from humbug_agent.flat import Flat, whole
-from humbug_agent.outbox import rows, twins
+from humbug_agent.outbox import rows, takers, twins
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +126,10 @@ def _bring_calls(
             continue
         if isinstance(source, str) and isinstance(came, float):
             accepted[source] = max(came, accepted.get(source, 0.0))
-        missing = _missing(new, number, destinations)
+        flat = Flat._make(call.get(f'"{name}"') for name in Flat._fields)
+        missing = [name for name in _missing(new, number, destinations) if takers.may_take(destinations, name, flat)]
         told = new.execute("SELECT count(*), total(state <> 'sent') FROM told WHERE call = ?", (number,)).fetchone()
-        if not missing and not told[1]:
+        if not missing and not told[1] and call.get('"untaken"') != 1:
             new.execute("INSERT OR IGNORE INTO forgotten (identity) VALUES (?)", (call['"identity"'],))
             new.execute("INSERT OR IGNORE INTO gone VALUES (?)", (number,))
             continue
@@ -150,6 +151,7 @@ def _bring_calls(
         new.executemany(
             "INSERT INTO deliveries (call, destination) VALUES (?, ?)", ((number, name) for name in missing)
         )
+    new.execute("UPDATE calls SET untaken = 0 WHERE untaken = 1 AND id IN (SELECT call FROM deliveries)")
     lost, highest = new.execute(
         "SELECT count(DISTINCT iif(state <> 'sent' AND NOT EXISTS (SELECT 1 FROM calls WHERE id = call), call, NULL)), "
         "coalesce(max(call), 0) FROM told"
@@ -180,8 +182,8 @@ def _bring_aliases(old: "_Damaged", new: sqlite3.Connection) -> None:
 def _missing(new: sqlite3.Connection, call: int, destinations: Sequence[str]) -> list[str]:
     """Which destinations the call has, or had, a delivery for of which nothing can be read.
 
-    A destination has one for each call since its first one, unless an admin has dropped it; where nothing at all is
-    known of a call's, it is sent to all that there are now.
+    A destination has one for each call that it takes since its first one, unless an admin has dropped it; where nothing
+    at all is known of a call's, it is sent to all that there are now.
     """
     found = [
         name

@@ -49,7 +49,7 @@ class Reconciliation:
     def __init__(self, config: Config, outbox: Outbox, asked: Asked) -> None:
         self.day = day_in(config.agent.timezone)
         self.comparison = Comparison(outbox, self.day)
-        self.destinations = [one.name for one in config.destinations]
+        self.destinations = config.takers()
         self.counts: dict[str, SourceCounts] = {}
         self._config = config
         self._outbox = outbox

@@ -102,12 +102,17 @@ class FindingStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The agent that uses one outbox, whether it runs or not. ``pid`` is None where it does not."""
+    """The agent that uses one outbox, whether it runs or not. ``pid`` is None where it does not.
+
+    ``untaken`` of the calls that the outbox has no destination took; ``last_untaken`` is the last one's id.
+    """
 
     running: bool
     pid: int | None
     outbox: OutboxStatus
     calls: int
+    untaken: int
+    last_untaken: int | None
     rejects: int
     deliveries: Mapping[str, int]
     """State of a delivery -> how many, of all destinations."""

@@ -95,6 +95,8 @@ def gather_from(
         pid=pid,
         outbox=OutboxStatus(path=str(path), used_bytes=used, max_bytes=went.max_bytes if went else max_bytes),
         calls=totals.calls,
+        untaken=totals.untaken,
+        last_untaken=totals.last_untaken,
         rejects=sum(totals.rejects.values()),
         deliveries=sums,
         sources={

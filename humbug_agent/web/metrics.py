@@ -56,6 +56,12 @@ def _of_status(status: Status) -> Iterator[Metric]:
         [((), status.outbox.used_bytes)],
     )
     yield gauge("humbug_outbox_max_bytes", "max_size_mb: then reading pauses.", [], [((), status.outbox.max_bytes)])
+    yield gauge(
+        "humbug_untaken_calls",
+        "Calls in the outbox that no destination takes, since the only of each leaves them out.",
+        [],
+        [((), status.untaken)],
+    )
     yield from _of_sources(status.sources)
     yield from _of_destinations(status.destinations)
 

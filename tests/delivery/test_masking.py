@@ -167,9 +167,8 @@ def test_whatever_a_call_says_it_can_be_hidden(text: str, extra: dict[str, str])
 
 
 def test_nothing_stands_between_a_destination_and_what_is_all_told() -> None:
-    said = {"api_key": "x"}
     for more, wrapped in (({}, False), ({"names": "no", "mask_key": KEY.reveal()}, True)):
-        one = settings_of("humbug").read("x", Section("x", said | more, []))
+        one = settings_of("webhook").read("x", Section("x", {"url": "http://localhost/"} | more, []))
         made = make_destination(one, UTC, NumbersSettings(None, 9, ""), Path("not-asked-for"))
         assert isinstance(made, Masked) is wrapped
         made.close()

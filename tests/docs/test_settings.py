@@ -43,16 +43,19 @@ def test_each_example_is_taken_and_is_not_the_default(tmp_path: Path, kind: str,
     (section,) = [one for one in SECTIONS if one.heading == kind]
     assert example != section.settings[key]
     file = tmp_path / "file"
-    file.write_text("whsec_eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4\n")
+    secret = "whsec_eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4"
+    file.write_text(f"acme = {secret}\n" if key.startswith("api_keys_") else f"{secret}\n")
     # What needs a file here, or another setting beside it, has one.
     beside = {"listen": {"password": "x"}, "require_tls": {"certificate": str(file)}}
     beside["private_key"] = beside["require_tls"]
     beside["client_key"] = {"client_cert": str(file)}
     for one, other in KEYS.values():
         beside |= {one: {other: "x"}, f"{one}_file": {other: "x"}, other: {one: "x"}, f"{other}_file": {one: "x"}}
+    beside["api_keys_by"] = {"api_keys_file": str(file)}
     value = str(file) if example.startswith("/etc/humbug-agent/") else example
     given = {**section.needed(), **beside.get(key, {}), key: value}
-    given.pop(key.removesuffix("_file") if key.endswith("_file") and key != "ca_file" else "", None)
+    instead = {"api_keys_by": "api_key", "api_keys_file": "api_key", "ca_file": ""}
+    given.pop(instead.get(key, key.removesuffix("_file") if key.endswith("_file") else ""), None)
     _, mistakes, asked = section.make(**given)
     assert mistakes == []
     assert key in asked

@@ -15,7 +15,8 @@ SQL = re.compile(
 
 PIECES = {
     # Names of columns and tables, and marks for values, all of them written in this program.
-    "DOMAIN", "_COLUMNS", "_DAY", "_GROUP", "_PLACES", "_TOKENS", "condition", "moment", "order",
+    "DOMAIN", "among", "wanted.tables", "_COLUMNS", "_DAY", "_GROUP", "_PLACES", "_TOKENS", "condition", "moment",
+    "order",
     "_DELIVERED", "_ENTRY", "by", "column", "columns", "counted", "counts", "gap", "key", "names", "numbers", "one",
     "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "when", "where",
     "' UNION '.join(pieces)", "', '.join(names)", "', '.join('?' * len(names))",

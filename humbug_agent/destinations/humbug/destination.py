@@ -7,7 +7,7 @@ single request, since its text is partly known; HTTPS does.
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from functools import lru_cache
 from urllib.parse import quote_plus
@@ -16,12 +16,15 @@ from humbug_agent import __version__
 from humbug_agent.cdr import Direction, Record
 from humbug_agent.destinations.contract import Answer, Batch, Later, Preview, Refused, Unsendable
 from humbug_agent.destinations.http import HttpDestination, Poster, judge
+from humbug_agent.destinations.humbug.keys import Account
 from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.flat import CALL, Flat, flatten, shown, texts
 from humbug_agent.http_client.client import Response
+from humbug_agent.ini import Secret
 from humbug_agent.numbers.e164 import e164
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.scrub import MASK
+from humbug_agent.words import count
 
 _BETWEEN, _BAR = "\udcff", b"\xff"
 """What stands between values that are quoted together: with surrogateescape a byte that is in no text."""
@@ -36,14 +39,23 @@ class Humbug(HttpDestination):
     """Sends to the receiver that ``settings`` names.
 
     A call's times are what the PBX's clock showed; ``zone`` is that of ``event_time`` and of times that don't say.
+    Whose account a call is for is judged by all of it; ``hide`` makes of it what is told.
     """
 
-    def __init__(self, settings: HumbugSettings, zone: tzinfo, numbers: NumbersSettings) -> None:
+    def __init__(
+        self,
+        settings: HumbugSettings,
+        zone: tzinfo,
+        numbers: NumbersSettings,
+        hide: Callable[[Flat], Flat] | None = None,
+    ) -> None:
         self.name = settings.name
         self.connections, self.batch = settings.connections, 1
         self._settings = settings
         self._zone = zone
         self._country = numbers.country
+        self._hide = hide
+        self._only_account = Account(settings.api_key)
         poster = Poster(
             settings.url,
             name=settings.name,
@@ -51,7 +63,7 @@ class Humbug(HttpDestination):
             user_agent=f"humbug-agent/{__version__}",
             ca_file=settings.ca_file,
             proxy=settings.proxy.reveal() if settings.proxy else None,
-            secrets=[one.reveal() for one in (settings.api_key, settings.encryption_key) if one],
+            secrets=[one.reveal() for one in _secrets(settings)],
         )
         super().__init__(poster, lru_cache(SAME_ANSWERS)(self._judge))
 
@@ -61,12 +73,16 @@ class Humbug(HttpDestination):
 
     def preview(self, record: Record) -> Preview:
         flat = flatten(record)
-        fields, now = self.fields(flat), self._event_time(flat, self._now())
-        key, gateway = self._settings.encryption_key, {"gateway": MASK}
+        fields, now = self.fields(self._told(flat)), self._event_time(flat, self._now())
+        try:
+            account = self._account(flat)
+        except Unsendable as error:
+            return Preview({}, f"nothing is sent: {error.reason}")
+        key, gateway = self._settings.encryption_key, {"gateway": f"{MASK}{account.named}"}
         if key is None:
             shown = gateway | {"encoded": "0"} | fields | {"event_time": now}
             return Preview(shown, plain(MASK, fields, now).replace(quote_plus(MASK), MASK, 1))
-        digits = 2 * len(inner(self._settings.api_key.reveal(), fields, self._settings.value_escaping))
+        digits = 2 * len(inner(account.key.reveal(), fields, self._settings.value_escaping))
         # Any of the digits would give the key away, for the text under them is known.
         hidden = _form({"event_time": now})
         body = f"gateway={MASK}&encoded=1&data=<{digits} hex digits>&{hidden}"
@@ -80,8 +96,11 @@ class Humbug(HttpDestination):
 
     def body(self, flat: Flat, event_time: str) -> str:
         """The exact form body, ASCII; ``event_time`` is local time, ``YYYY-MM-DD HH:MM:SS``."""
-        key, fields = self._settings.encryption_key, self.fields(flat)
-        gateway = self._settings.api_key.reveal()
+        return self._body(self._account(flat), self._told(flat), event_time)
+
+    def _body(self, account: Account, told: Flat, event_time: str) -> str:
+        key, fields = self._settings.encryption_key, self.fields(told)
+        gateway = account.key.reveal()
         if key is None:
             return plain(gateway, fields, event_time)
         return encoded(gateway, fields, event_time, key.reveal(), self._settings.value_escaping)
@@ -114,14 +133,23 @@ class Humbug(HttpDestination):
             "UserField": flat.userfield or direction,
         }
 
+    def _told(self, flat: Flat) -> Flat:
+        return self._hide(flat) if self._hide else flat
+
+    def _account(self, flat: Flat) -> Account:
+        """Whose the call is. Raises Unsendable where it is nobody's; ValueError where it is damaged."""
+        keys = self._settings.keys
+        return keys.account(flat, self._country) if keys else self._only_account
+
     def _request(self, flat: Flat, now: str) -> tuple[bytes, Mapping[str, str]]:
         """The body and its headers; ``now`` is the event time of a call."""
         try:
-            body = self.body(flat, self._event_time(flat, now)).encode("ascii")
+            told = self._told(flat)
+            body = self._body(self._account(flat), told, self._event_time(flat, now)).encode("ascii")
         except (ValueError, TypeError, OverflowError) as error:
             raise Unsendable(f"can't be said in Humbug's parameters: {error}") from error
         # Humbug knows no such header; a receiver that does can tell a repeat from two calls that look alike.
-        return body, {"Idempotency-Key": flat.identity.hex()}
+        return body, {"Idempotency-Key": told.identity.hex()}
 
     def _judge(self, response: Response) -> Answer:
         answer = judge(response.status, self._poster.said(response), response.retry_after, self._poster.place)
@@ -145,7 +173,14 @@ class Humbug(HttpDestination):
         return shown(time.time(), None, self._zone)
 
     def _mode(self) -> str:
-        return "calls go encoded" if self._settings.encryption_key else "calls go plain"
+        keys = self._settings.keys
+        how = "encoded" if self._settings.encryption_key else "plain"
+        return f"calls go {how}" + (f", by {count(len(keys), 'key')} of {keys.file}" if keys else "")
+
+
+def _secrets(settings: HumbugSettings) -> list[Secret]:
+    own = [one for one in (settings.api_key, settings.encryption_key) if one and one.reveal()]
+    return [*own, *(settings.keys.secrets() if settings.keys else ())]
 
 
 def plain(gateway: str, fields: Mapping[str, str], event_time: str) -> str:

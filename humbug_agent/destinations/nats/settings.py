@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from humbug_agent.destinations.settings import ALL_TOLD, DestinationSettings, Privacy
+from humbug_agent.destinations.settings import DestinationSettings, Privacy
 from humbug_agent.ini import Secret, Section, file, is_loopback
 from humbug_agent.ini import host as a_host
+from humbug_agent.routing import only
 
 PLACES = ("pbx", "direction", "disposition", "accountcode", "event", "id")
 """What may stand in braces in a subject."""
@@ -44,7 +45,6 @@ class NatsSettings(DestinationSettings):
     replicas: int
     pbx: str
     timeout: int
-    privacy: Privacy = ALL_TOLD
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -70,6 +70,7 @@ class NatsSettings(DestinationSettings):
     def read(cls, name: str, section: Section) -> Self:
         return cls(
             name=name,
+            only=only.read(section),
             url=section.converted("url", _servers, "nats://HOST:PORT or tls://HOST:PORT", private=True) or (),
             user=section.text("user"),
             password=section.secret("password"),

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from humbug_agent.destinations.settings import ALL_TOLD, DestinationSettings, Privacy
+from humbug_agent.destinations.settings import DestinationSettings, Privacy
 from humbug_agent.ini import Secret, Section, file
 from humbug_agent.ini import host as a_host
 from humbug_agent.libpq.trust import WHOLE_CHECK, is_near
+from humbug_agent.routing import only
 
 SSL_MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 """In libpq's words, from none to all that can be checked."""
@@ -35,7 +36,6 @@ class PostgresqlSettings(DestinationSettings):
     pbx: str
     batch: int
     timeout: int
-    privacy: Privacy = ALL_TOLD
 
     @property
     def is_near(self) -> bool:
@@ -55,6 +55,7 @@ class PostgresqlSettings(DestinationSettings):
         where = section.converted("host", _host, "a host, or the folder of a Unix socket") or "/var/run/postgresql"
         return cls(
             name=name,
+            only=only.read(section),
             host=where,
             port=section.whole("port", 5432, 1, 65535),
             database=section.text("database", "cdr"),

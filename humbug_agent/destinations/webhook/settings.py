@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from humbug_agent.destinations.events import FIELDS
-from humbug_agent.destinations.settings import ALL_TOLD, DestinationSettings, Privacy
+from humbug_agent.destinations.settings import DestinationSettings, Privacy
 from humbug_agent.ini import Secret, Section, file, in_clear, nearest, url
+from humbug_agent.routing import only
 
 PREFIX = "whsec_"
 KEY_BYTES = range(24, 65)
@@ -37,7 +38,6 @@ class WebhookSettings(DestinationSettings):
     client_key: Path | None
     ca_file: Path | None
     proxy: Secret | None
-    privacy: Privacy = ALL_TOLD
 
     def warnings(self) -> list[str]:
         if not (there := in_clear(self.url)):
@@ -70,6 +70,7 @@ class WebhookSettings(DestinationSettings):
             section.wrong("client_key", "needs client_cert beside it")
         return cls(
             name=name,
+            only=only.read(section),
             url=section.converted("url", url, "a URL", private=True) or "",
             secret=secret,
             headers=_headers(section),

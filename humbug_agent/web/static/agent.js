@@ -38,7 +38,8 @@ function agentUnknown({ agent }) {
 function outboxInWords(agent) {
   const { used_bytes: used, max_bytes: most } = agent.outbox;
   const kept = `${several(agent.calls, "call")} and ${several(agent.rejects, "reject")}`;
-  return `Outbox: ${kept} in ${megabytes(used)} of ${megabytes(most)} MB. Looked up at ${clock(agent.as_of)}.`;
+  const untaken = agent.untaken ? ` No destination takes ${several(agent.untaken, "call")}, the last is ${agent.last_untaken}.` : "";
+  return `Outbox: ${kept} in ${megabytes(used)} of ${megabytes(most)} MB.${untaken} Looked up at ${clock(agent.as_of)}.`;
 }
 
 /** Every part has a body of its own in the table: a row of figures and, if there is something to say, one of words. */

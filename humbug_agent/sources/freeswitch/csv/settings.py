@@ -45,7 +45,7 @@ class FreeswitchCsvSettings(LegSettings):
 
 
 def _template(section: Section) -> str:
-    text = section.text("template", "auto", wrapped=True)
+    text = section.text("template", "auto", wrapped="")
     if "${" not in text:
         return section.choice("template", ("auto", *TEMPLATES), "auto")
     try:
