@@ -120,15 +120,23 @@ def _look_whether_there(box: "Outbox", calls: tuple[int, ...], rejects: tuple[in
 
 @outbox.command()
 @click.argument("ident", metavar="ID")
+@click.option(
+    "--journey",
+    is_flag=True,
+    help="All calls of its story: queues, forks, transfers. ID may be a linkedid or a uniqueid, too.",
+)
 @config_option
 @json_option
-def show(ident: str, as_json: bool) -> None:
+def show(ident: str, journey: bool, as_json: bool) -> None:
     """The whole trail of one call: what it said, where it came from, each attempt, each answer."""
     from humbug_agent.cli import output as shown
     from humbug_agent.outbox import queries
 
     config = configured()
     zone = config.agent.timezone
+    if journey:
+        _show_journey(config, ident, as_json)
+        return
     calls, rejects = ids_of((ident,))
     with open_outbox(config) as box:
         trail: dict[str, Any] | None = None
@@ -161,6 +169,38 @@ def _left_out(config: "Config", entries: "Sequence[Entry]") -> list[dict[str, st
     record, gone = entries[0].record, {one.destination for one in entries}
     whys = {} if isinstance(record, Damaged) else left_out(config, record)
     return [{"destination": name, "why": why} for name, why in whys.items() if name not in gone]
+
+
+def _show_journey(config: "Config", ident: str, as_json: bool) -> None:
+    from humbug_agent.cli import output
+    from humbug_agent.outbox import journeys
+
+    zone = config.agent.timezone
+    with open_outbox(config) as box:
+        found = journeys.of_call(box, int(ident)) if ident.isdecimal() and len(ident) < 19 else None
+        found = found or journeys.named(box, ident)
+    if found is None:
+        raise click.ClickException(f"{ident}: no call in the outbox has this as its id, linkedid or uniqueid")
+    if as_json:
+        output.as_json(found.as_json(zone))
+        return
+    begin = found.calls[0][1].start if found.calls else None
+    output.table(
+        (
+            f"START ({output.zone_name(zone)})", "AFTER", "SRC", "DST", "DISPOSITION", "SECONDS", "TALKED",
+            "APPLICATION", "CHANNEL", "DSTCHANNEL", "ID",
+        ),
+        [
+            (
+                output.begun(call, zone), int((call.start - begin).total_seconds()) if begin else 0,
+                call.src, call.dst, call.disposition.value, call.duration, call.billsec,
+                call.lastapp, call.channel, call.dstchannel, number,
+            )
+            for number, call in found.calls
+        ],
+    )  # fmt: skip
+    if found.note:
+        output.say(found.note, err=True)
 
 
 @outbox.command()

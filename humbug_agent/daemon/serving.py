@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from humbug_agent.board.asterisk import LACKS
@@ -18,6 +18,8 @@ from humbug_agent.delivery.tally import Tally
 from humbug_agent.http_server.server import Server
 from humbug_agent.http_server.sockets import Listen, WebError, listeners, tls_context
 from humbug_agent.ini import address
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.repeats import Sayings, to
 from humbug_agent.sources.contract import FeedsBoard, Source
 from humbug_agent.status.document import Status
@@ -95,8 +97,14 @@ class Serving(Listener):
                 # Once it is over, the outbox may be moved: whoever opens it then may make another one in its place.
                 return None if self._stop.is_set() else gather(config, asked, time.time(), os.getpid())
 
-        facts = Facts(look)
-        app = App(config, config.status, boards, facts, tallies)
+        def ask(question: Callable[[Outbox], object]) -> object:
+            with self._looking:
+                if self._stop.is_set():
+                    raise OutboxError("agent.ini is being taken anew; ask again")
+                with Outbox(config.agent.outbox) as outbox:
+                    return question(outbox)
+
+        app = App(config, config.status, boards, Facts(look, ask), tallies)
         guard = Guard(app.routes(), config.status)
         server = kept.page or Server(guard, config.status)
         server.serve(guard, config.status)

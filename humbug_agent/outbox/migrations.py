@@ -233,3 +233,22 @@ def m010_untaken(db: Database) -> None:
     # 1: no destination took the call when it came (`takers`), and none has been given it since.
     db.conn.execute("ALTER TABLE calls ADD COLUMN untaken INTEGER NOT NULL DEFAULT 0")
     db.conn.execute("CREATE INDEX calls_untaken ON calls (id) WHERE untaken = 1")
+
+
+@migrations()
+def m011_journeys_and_history(db: Database) -> None:
+    # What belongs to one story is found by it (`journeys`). Many PBXs tell none; those pay nothing.
+    db.conn.execute("CREATE INDEX calls_linkedid ON calls (linkedid) WHERE linkedid <> ''")
+    # What was called in each quarter of an hour (`quarters`).
+    db.conn.execute(
+        "CREATE TABLE quarters (quarter INTEGER NOT NULL, place TEXT NOT NULL, answered INTEGER NOT NULL, "
+        "missed INTEGER NOT NULL, seconds INTEGER NOT NULL, PRIMARY KEY (quarter, place)) WITHOUT ROWID"
+    )
+    db.conn.execute(
+        "INSERT INTO quarters SELECT CAST(start / 900 AS INTEGER), CASE WHEN direction IN ('inbound', 'internal') "
+        "OR ltrim(dst, '+') GLOB '*[^0-9]*' THEN '' WHEN dst GLOB '+*' THEN '+' || substr(dst, 2, 3) "
+        "WHEN dst GLOB '00*' THEN '+' || substr(dst, 3, 3) WHEN length(dst) >= 5 THEN length(dst) || ':' || "
+        "substr(dst, 1, 3) ELSE '' END, total(disposition = 'ANSWERED'), total(disposition <> 'ANSWERED'), "
+        "total(billsec) FROM calls WHERE start >= ? AND event = 'Cdr' GROUP BY 1, 2",
+        (time.time() - 36 * 86400,),
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from humbug_agent.cdr import MOMENTS, Batch, Damaged, Form
 from humbug_agent.flat import TEST, Flat, is_call, whole
-from humbug_agent.outbox import minutes, rejects, rows, schema, takers, twins
+from humbug_agent.outbox import minutes, quarters, rejects, rows, schema, takers, twins
 from humbug_agent.outbox.health import Health
 
 KEPT_FAILURES = 20
@@ -152,6 +152,8 @@ class Outbox:
             takers.hand_out(conn, newest, destinations)
             unkept = rejects.keep(conn, source, now, batch.rejects, self._max_bytes) if batch.rejects else 0
             calls = int(conn.execute("SELECT count(*) FROM calls WHERE id > ?", (newest,)).fetchone()[0])
+            if calls:
+                quarters.count(conn, newest)
             if beside:
                 sql = (
                     "UPDATE cursors SET calls = calls + ?, rejects = rejects + ?, unkept = unkept + ? WHERE source = ?"

@@ -65,8 +65,8 @@ def salvage(
     _read_deliveries(old, new)
     lost, unsure, accepted = _bring_calls(old, new, destinations)
     _bring_aliases(old, new)
-    for table in ("rejects", "cursors", "replays", "sent_minutes"):
-        # Version 0.1.0 had neither of the last two, and no call depends on them.
+    for table in ("rejects", "cursors", "replays", "sent_minutes", "quarters"):
+        # Older versions had none of the last three, and no call depends on them.
         if table in ("rejects", "cursors") or old.has(table):
             names = old.columns(table)
             _insert(new, table, names, old.rows(table, f"SELECT {', '.join(names)} FROM {table}") if names else ())

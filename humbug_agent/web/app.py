@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from humbug_agent import __version__
@@ -19,11 +19,15 @@ from humbug_agent.config import Config
 from humbug_agent.delivery.tally import Tally
 from humbug_agent.http_server.bodies import Bodies, Gone, Refused
 from humbug_agent.http_server.settings import StatusSettings
+from humbug_agent.outbox import journeys
+from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.web import health, ipps, shown
 from humbug_agent.web.facts import Facts
+from humbug_agent.web.history import history
 from humbug_agent.web.metrics import metrics
 from humbug_agent.web.streams import Document, Streams
-from humbug_agent.words import iso
+from humbug_agent.words import iso, said
 
 VIEW_SECONDS, STATUS_SECONDS = 0.05, 0.25
 """How old a view of the board may be, and /status.json as a whole: a thousand clients cost no more than one."""
@@ -34,7 +38,7 @@ MOST_BYTES, MOST_ARRIVING_BYTES, BODY_SECONDS = 1 << 16, 1 << 20, 10.0
 AWAY = "ERROR: NOT CONNECTED TO THE PBX"
 """What IPPS has no words for: what was true a while ago must not be told as what is now."""
 
-PAGES = {"index.html": "/", "wall.html": "/wall"}
+PAGES = {"index.html": "/", "wall.html": "/wall", "history.html": "/history"}
 """The files that have another address than their name."""
 
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -72,6 +76,8 @@ class App:
                 Route("/ipps/queueactive.php", self._queueactive, methods=["GET", "POST"]),
                 Route("/status.json", self._status),
                 Route("/stream", self._streams.answer),
+                Route("/journey.json", self._journey),
+                Route("/history.json", self._history),
                 Route("/metrics", self._metrics),
                 Route("/healthz", self._healthz),
                 *_page(),
@@ -136,6 +142,27 @@ class App:
                 "sent_per_minute": sent,
             }
         return self._document
+
+    async def _journey(self, request: Request) -> Response:
+        """The stored calls of the one with this linkedid; those that are not over are on the board."""
+        ident = request.query_params.get("id", "")
+
+        def told(outbox: Outbox) -> object:
+            found = journeys.named(outbox, ident)
+            return (
+                found.as_json(self._zone) if found else {"tied_by": journeys.NOTHING, "id": "", "note": "", "calls": []}
+            )
+
+        return await self._answered(told)
+
+    async def _history(self, request: Request) -> Response:
+        return await self._answered(lambda outbox: history(outbox, self._numbers, self._zone, time.time()))
+
+    async def _answered(self, question: Callable[[Outbox], object]) -> Response:
+        try:
+            return JSONResponse(await run_in_threadpool(self._facts.ask, question))
+        except (OutboxError, OSError) as error:
+            return PlainTextResponse(said(error), 503)
 
     async def _metrics(self, request: Request) -> Response:
         found, views = await self._facts.now(), self._views()

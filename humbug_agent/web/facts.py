@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.status.document import Status
 from humbug_agent.words import said
+
+Ask = Callable[[Callable[[Outbox], object]], object]
 
 FRESH_SECONDS = 2.0
 SHARE = 20
@@ -34,10 +37,12 @@ class Found:
 class Facts:
     """For one event loop. ``look`` is called in a thread, never twice at a time; it may raise OutboxError, OSError.
 
-    None, where it must not look now, leaves what was found before.
+    None, where it must not look now, leaves what was found before. ``ask`` has a question answered by the outbox
+    itself, in any thread; it may raise the same.
     """
 
-    def __init__(self, look: Callable[[], Status | None]) -> None:
+    def __init__(self, look: Callable[[], Status | None], ask: Ask) -> None:
+        self.ask = ask
         self._look = look
         self._found: Found | None = None
         self._due = 0.0

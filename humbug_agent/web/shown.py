@@ -87,8 +87,21 @@ def _call(channels: list[Channel], queued: dict[str, QueueCall], zone: tzinfo) -
         "since": iso(first.since, zone),
         "seconds": Since(first.since),
         "devices": [one.device for one in channels],
+        "legs": [_leg(one) for one in channels],
         "queue": queue.queue if queue else "",
         "waiting": queue is not None and not queue.connected,
+    }
+
+
+def _leg(one: Channel) -> dict[str, Any]:
+    """One of the channels of a call, in the order in which they came."""
+    return {
+        "device": one.device,
+        "state": one.state,
+        "number": one.number,
+        "name": one.name,
+        "application": one.application,
+        "seconds": Since(one.since),
     }
 
 

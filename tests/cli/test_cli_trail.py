@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,7 +11,7 @@ from humbug_agent.outbox import queries
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.queries import Filter
 from humbug_agent.receiver import Misbehaviour
-from tests.kit.calls import batch, reject
+from tests.kit.calls import batch, call, reject
 from tests.kit.host import RECORDED, SECRETS, Host, wait_until
 
 pytestmark = pytest.mark.slow
@@ -169,3 +169,29 @@ def test_a_running_daemon_sends_a_replayed_success_again_and_both_are_seen(host:
     finally:
         daemon.terminate()
         daemon.communicate(timeout=30)
+
+
+def test_a_journey_is_told_by_any_of_its_names(host: Host) -> None:
+    start = datetime(2026, 11, 20, 16, 58, 2, tzinfo=UTC)
+    told = [
+        call(
+            number,
+            uniqueid=f"1.{number}",
+            linkedid="1.1" if number != 3 else "1.3",
+            start=start + timedelta(seconds=number),
+        )
+        for number in range(1, 5)
+    ]
+    host.write()
+    with Outbox(host.folder / "outbox.db") as outbox:
+        outbox.accept("a", Batch([*told, call(5, uniqueid="9.9", linkedid="")], [], "c"), [])
+    journeys = [host.json("outbox", "show", "--journey", ident) for ident in ("1", "4", "1.1", "1.4")]
+    assert journeys[0]["tied_by"] == "linkedid"
+    assert [(one["id"], one["after_seconds"]) for one in journeys[0]["calls"]] == [(1, 0), (2, 1), (4, 3)]
+    assert all(one == journeys[0] for one in journeys)
+    head, *lines = host.run("outbox", "show", "--journey", "1.4").splitlines()
+    assert head.split()[0] == "START"
+    assert [line.split()[-1] for line in lines] == ["1", "2", "4"]
+    assert "the calls of one channel" in host.json("outbox", "show", "--journey", "9.9")["note"]
+    host.run("outbox", "show", "--journey", "7.7", code=1)
+    assert "7.7: no call in the outbox has this" in host.errors

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from humbug_agent.board.model import Board, Channel, Member, QueueCall, State
 from humbug_agent.config import load
 from humbug_agent.http_server.server import Server
+from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.status.gather import gather
 from humbug_agent.web.app import App
 from humbug_agent.web.facts import Facts
@@ -50,7 +51,12 @@ def serving(folder: Path, boards: Sequence[Board], status: str = "", zone: str =
     )
     config = load(ini)
     assert config.status
-    facts = Facts(lambda: gather(config, config.make_sources(), time.time(), None))
+
+    def ask(question: Callable[[Outbox], object]) -> object:
+        with Outbox(config.agent.outbox) as outbox:
+            return question(outbox)
+
+    facts = Facts(lambda: gather(config, config.make_sources(), time.time(), None), ask)
     app = App(config, config.status, boards, facts, {}).routes()
     server = Server(Guard(app, config.status), config.status)
     server.start()

@@ -19,12 +19,14 @@ PIECES = {
     "order",
     "_DELIVERED", "_ENTRY", "by", "column", "columns", "counted", "counts", "gap", "key", "names", "numbers", "one",
     "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "when", "where",
+    "QUARTER", "_PLACE", "by_linkedid", "ids", "sums",
     "' UNION '.join(pieces)", "', '.join(names)", "', '.join('?' * len(names))",
     # Where an erased number is looked for: columns, and whether a call waits.
     "_CALL", "_ERROR", "_MESSAGE", "_QUOTES", "_REJECT", "_REPLY", "_UNSENT",
     # Functions that make SQL of such names.
     "known('answer')", "known('end')", "known('start')", "rows.as_texts('destination')", "rows.as_texts('source')",
-    "rows.as_texts('destination reply error')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",
+    "rows.as_texts('destination reply error')", "rows.as_texts('linkedid')",
+    "rows.as_texts('linkedid uniqueid')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",
     "rows.as_texts('source destination state reply error')",
     # Names of the PBX's own database, as its server takes them.
     "_quoted(shape.by)", "_quoted(shape.time)", "self._table",
