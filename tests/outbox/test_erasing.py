@@ -15,6 +15,7 @@ from humbug_agent.numbers.outside import Sought
 from humbug_agent.outbox import erasing, queries, schema, spill
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.queries import Filter
+from humbug_agent.outbox.takers import Takers
 from tests.kit.calls import call
 
 TO = ["humbug", "webhook"]
@@ -227,6 +228,17 @@ def test_what_a_destination_does_not_have_stays_unless_it_is_said(state: State, 
     gone = erasing.erase(outbox, PERSON.stands_in, unsent=True, progress=void)
     assert (gone.unsent, gone.kept, gone.spilled) == ([number - 1, number], 0, 3)
     assert queries.by_state(outbox)["webhook"]["waiting"] == 0
+
+
+def test_a_call_that_no_destination_takes_goes_like_a_delivered_one(state: State, outbox: Outbox) -> None:
+    nobody = Takers(TO, dict.fromkeys(TO, lambda _: False))
+    outbox.accept("csv", Batch([call(70_000, src="0301234567")], [], None), nobody)
+    found = erasing.look(outbox, PERSON.stands_in)
+    assert found.unsent == []
+    gone = erasing.erase(outbox, PERSON.stands_in, unsent=False, progress=void)
+    assert (gone.calls, gone.kept) == (found.calls, 0)
+    assert outbox.accept("csv", Batch([call(70_000, src="0301234567")], [], None), TO) == 0
+    assert not erasing.look(outbox, PERSON.stands_in).calls
 
 
 def test_a_look_changes_nothing(state: State, outbox: Outbox) -> None:
