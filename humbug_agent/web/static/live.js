@@ -3,6 +3,7 @@
 import { body, byId, capped, element, keyed, marked, person, row, say, setAttribute, setForeign, setHidden, setText, table } from "./dom.js";
 import { troubleOf } from "./answer.js";
 import { isFiltered, isWanted, onFilter, showQueues } from "./filter.js";
+import { leadsToJourney } from "./journey.js";
 import { agentInWords, agentState, running } from "./people.js";
 import { UNKNOWN, clock, count, duration, several, visible } from "./words.js";
 
@@ -87,9 +88,14 @@ function list(kind, caption, columns, create) {
 
 function callRow() {
   const [from, to, state, time] = [person(), person(), marked(), running()];
+  const node = row(["from", from.node], ["to", to.node], ["state", state.node], ["time", time.node]);
+  let shown = null;
+  const reach = leadsToJourney(node, () => shown);
   return {
-    node: row(["from", from.node], ["to", to.node], ["state", state.node], ["time", time.node]),
+    node,
     update(call) {
+      shown = call;
+      reach();
       from.update(call.from_name, call.from_number);
       to.update(call.to_name, call.to_number, call.queue && `queue ${call.queue}`);
       state.update(...callState(call));

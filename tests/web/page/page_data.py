@@ -13,7 +13,9 @@ def call(ident: int, **fields: Any) -> Json:
         "state": "up", "since": "2026-11-21T14:02:55+01:00", "seconds": 12.3,
         "devices": ["PJSIP/101", "PJSIP/204"], "queue": "",
     }  # fmt: skip
-    return usual | fields
+    made: Json = usual | fields
+    leg = {"state": made["state"], "number": made["from_number"], "name": "", "application": "Dial", "seconds": 12.3}
+    return {"legs": [{"device": one, **leg} for one in made["devices"]], **made}
 
 
 def waiting(ident: int, **fields: Any) -> Json:

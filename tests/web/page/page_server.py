@@ -35,6 +35,8 @@ class PageServer:
     def __init__(self) -> None:
         self.code = 200
         self.raw = b""
+        self.answers: dict[str, tuple[int, Any]] = {}
+        """What is asked for once -> status, and what it is answered."""
         self.asked = 0
         """How often it was asked for a stream."""
         self.open = 0
@@ -168,6 +170,9 @@ def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
                     self._stream()
                 else:
                     self._answer(server.code, "text/html", server.raw)
+            elif name in server.answers:
+                code, told = server.answers[name]
+                self._answer(code, "application/json", json.dumps(told).encode())
             elif name in STATIC:
                 self._answer(200, TYPES[name.rpartition(".")[2]], STATIC[name].read_bytes())
             else:

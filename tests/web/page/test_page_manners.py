@@ -69,8 +69,9 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page) -> No
         const node = document.activeElement, style = getComputedStyle(node);
         return [node.id || node.className || node.parentElement.id, style.outlineStyle, parseFloat(style.outlineWidth)];
     """
+    page.until(lambda: page.browser.run("return document.querySelectorAll('.leads[tabindex=\"0\"]').length === 1"))
     reached = []
-    for _ in range(13):
+    for _ in range(15):
         page.browser.press("\ue004")
         name, outline, width = page.browser.run(where)
         reached.append(name)
@@ -78,7 +79,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page) -> No
         assert width > 0
     tiles = [f"tile-{name}" for name in ("calls", "waiting", "longest", "unsent", "dead")]
     filters = [f"filter-{name}" for name in ("text", "state", "queue")]
-    assert reached == ["skip", "wall", *tiles, "calls", *filters, "queues", "agent"]
+    assert reached == ["skip", "wall", "past", *tiles, "calls", *filters, "leads", "queues", "agent"]
 
     page.load()
     page.browser.press("\ue004")
