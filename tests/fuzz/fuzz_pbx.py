@@ -66,6 +66,7 @@ SECTIONS = {
     "while1": "url = https://pbx.test\ntoken = a-token\napi_key = a-key",
     "boxis": "url = https://pbx.test\nusername = me\nuser_key = a-key\ntenants = one",
     "fusionpbx": "url = https://pbx.test\nemail = me@pbx.test\npassword = word\ndomains = one",
+    "mysql": "database = asteriskcdrdb",
     "postgresql": "",
 }
 
@@ -272,6 +273,12 @@ def fusionpbx_answer(data: bytes) -> None:
         str(error).encode()
 
 
+def mysql_row(data: bytes) -> None:
+    source = a_source("mysql")
+    good(source.parse(data))
+    source.doubt()
+
+
 def postgresql_row(data: bytes) -> None:
     source = a_source("postgresql", "legs = ab\ndrop_doubles = no")
     good(source.parse(data))
@@ -303,5 +310,6 @@ TARGETS: Mapping[str, Any] = {
     "while1": while1,
     "boxis": boxis_answer,
     "fusionpbx": fusionpbx_answer,
+    "mysql": mysql_row,
     "postgresql": postgresql_row,
 }
