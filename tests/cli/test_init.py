@@ -69,6 +69,7 @@ def test_a_hosted_pbx_is_asked_once_its_source_is_there(
     said = there.run("init", "--apply", code=1, **answers(host))
     assert [line.split()[1:3] for line in said.splitlines() if line.startswith("FAIL")] == [["source", "cloud"]]
     assert "A test call reached the receiver" in said
+    assert "Still missing: source cloud; see FAIL above." in said
     assert cloud in ini.read_text()
     assert "\n[source master-csv]" not in ini.read_text()
     assert "Nothing to change" in there.run("init", "--apply", code=1)
