@@ -97,6 +97,15 @@ def test_a_freeswitch_posts_its_calls(of_kind: Callable[..., EtcHost], host: Hos
     assert loads == (kind == "freeswitch")
 
 
+def test_a_fusionpbx_without_the_module_is_told_where_its_calls_are(
+    of_kind: Callable[..., EtcHost], host: Host
+) -> None:
+    there = of_kind("fusionpbx")
+    there.program("fs_cli", "echo false")
+    said = there.run("init", "--apply", code=1, **answers(host))
+    assert "FusionPBX's database has the calls (docs/sources/postgresql.md)" in said
+
+
 def test_a_pbx_that_an_earlier_run_has_not_told_is_told(
     of_kind: Callable[..., EtcHost], host: Host, tmp_path: Path
 ) -> None:
