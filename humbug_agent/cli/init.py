@@ -202,17 +202,19 @@ def _try(path: Path) -> bool:
     checking.print_for_people(found)
     config = load(path)
     click.echo()
-    good = all(one.level != "fail" for one in found)
+    missing = [one.part for one in found if one.level == "fail"]
     try:
         tried = testcall.send_test_call(config, None, lambda word, text: output.say(f"{word.ljust(8)}  {text}"))
     except LookupError as error:
         output.say(f"No test call was sent: {error.args[0]}")
-        return good
+        return not missing
     if tried.taken:
         output.say(REACHED.format(tried.destination))
     else:
         output.say(f"The test call has not reached the receiver: {tried.reason}; {tried.advice}.")
-    good = tried.taken and good
+    if missing:
+        output.say(f"Still missing: {', '.join(missing)}; see FAIL above.")
+    good = tried.taken and not missing
     if not service.has_unit(path):
         click.echo("There is no unit of systemd here: humbug-agent run is the daemon, and is to be started by you.")
     elif tried.pid is None:

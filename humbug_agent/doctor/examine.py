@@ -52,7 +52,7 @@ def examine(config: Config, tried: Iterable[Finding], root: Path = Path("/")) ->
         for of_asterisk in (asterisk_cdr.findings, asterisk_ami.findings, asterisk_ami.of_ports):
             look(partial(of_asterisk, config, asterisk))
     if pbx.there:
-        look(partial(freeswitch.findings, pbx))
+        look(partial(freeswitch.findings, config, pbx))
     look(partial(host.of_rotation, config, root))
     of_files = (host.of_modes, host.of_disks, host.of_files)
     for of_host in (*of_files, host.of_servers, host.of_destinations, calls.findings):

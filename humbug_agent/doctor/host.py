@@ -13,7 +13,7 @@ from humbug_agent.doctor.asked import ListensToAmi, Posts, opened
 from humbug_agent.doctor.table import Finding
 from humbug_agent.host.codes import Code
 from humbug_agent.ini import CERTIFICATES, in_clear, names_file, read
-from humbug_agent.pbx_host.logrotate import Directive, as_host_calls, block_of
+from humbug_agent.pbx_host.logrotate import Directive, rotation_of
 from humbug_agent.routing.only import Only
 
 SHARE, LEAST_BYTES, MOST_BYTES = 20, 64 * 2**20, 2**30
@@ -128,10 +128,10 @@ def of_rotation(config: Config, root: Path) -> Iterator[Finding]:
         log = source.reads
         if log is None or log.is_dir():
             continue
-        host_name = as_host_calls(log, root)
-        block = block_of(host_name, root)
-        if block is None:
+        found_for = rotation_of(log, root)
+        if found_for is None:
             continue
+        host_name, block = found_for
         part, ours = f"source {source.name}", block.directives
         if (found := ours.get("copytruncate")) is not None:
             where = _line(found, root)

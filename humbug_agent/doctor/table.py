@@ -285,6 +285,14 @@ KINDS: Mapping[Code, Kind] = {
         "Calls are delivered all the same; nobody sees the page, IPPS or the metrics, or can ask [api] for calls.",
         "Do what the finding says: its address, its certificate and its key stand in that section of agent.ini.",
     ),
+    Code.NOT_POSTED: Kind(
+        E,
+        "FreeSWITCH posts no calls once it is started anew",
+        "The agent waits for FreeSWITCH to post each call, and no module that is loaded at its start does. One that "
+        "was loaded by hand is gone then, and calls are told no more without anybody noticing.",
+        "In modules.conf.xml write `<load module=\"mod_json_cdr\"/>`; on FusionPBX have it enabled, and loaded at "
+        "start, in the menu *Advanced*, *Modules*. `humbug-agent init` shows what json_cdr.conf.xml needs.",
+    ),
 }  # fmt: skip
 
 

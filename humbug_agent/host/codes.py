@@ -44,6 +44,7 @@ class Code(StrEnum):
     OUTBOX = "HA-0031"
     REFUSED_CONF = "HA-0032"
     PAGE = "HA-0033"
+    NOT_POSTED = "HA-0034"
 
 
 BY_ERRNO = {errno.EACCES: Code.CLOSED_TO_DAEMON, errno.EADDRINUSE: Code.PORT}

@@ -90,7 +90,21 @@ def _words(line: str) -> list[str]:
         return line.split()
 
 
-def as_host_calls(path: Path, root: Path) -> PurePath:
-    """A path below ``root`` as the host itself has it, with links followed."""
-    real, base = Path(os.path.realpath(path)), Path(os.path.realpath(root))
-    return PurePath("/") / real.relative_to(base) if real.is_relative_to(base) else PurePath(real)
+def rotation_of(path: Path, root: Path) -> tuple[PurePath, Block] | None:
+    """By which name, and how, the file at ``path`` is rotated; None where nobody does so.
+
+    Links may lead to it from where the PBX has it: logrotate goes by names, and either may be the one that it has.
+    Raises OSError.
+    """
+    for name in dict.fromkeys((_as_host_calls(path, root), _as_host_calls(Path(os.path.realpath(path)), root))):
+        if block := block_of(name, root):
+            return name, block
+    return None
+
+
+def _as_host_calls(path: Path, root: Path) -> PurePath:
+    """A path below ``root`` as the host itself has it."""
+    for base in (root, Path(os.path.realpath(root))):
+        if path.is_relative_to(base):
+            return PurePath("/") / path.relative_to(base)
+    return PurePath(path)

@@ -48,6 +48,8 @@ def plan_freeswitch(plan: Plan, freeswitch: Freeswitch, profile: Profile) -> Non
         plan.files.put(modules, f'{lines}{indent}  <load module="{MODULE}"/>\n{indent}{end}{after}', near)
     loaded_now = ("fs_cli", "-x", f"module_exists {MODULE}")
     otherwise = f"FreeSWITCH has not loaded {MODULE}: see its log, or restart it when no call is up"
+    if profile is Profile.FUSIONPBX:
+        otherwise += "; where it is not installed, FusionPBX's database has the calls (docs/sources/postgresql.md)"
     remedy = tuple(("fs_cli", "-x", f"{verb} {MODULE}") for verb in ("load", "reload"))
     plan.proofs.append(Proof(loaded_now, r"\s*true\s*", otherwise, remedy))
     if plan.files.changes():

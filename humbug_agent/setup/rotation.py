@@ -1,9 +1,9 @@
 """The rotation of a Master.csv that Asterisk begins to write, lest it fill the disk of a PBX that is forgotten."""
 
 import os
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from humbug_agent.pbx_host.logrotate import FOLDER, as_host_calls, block_of
+from humbug_agent.pbx_host.logrotate import FOLDER, rotation_of
 from humbug_agent.setup.files import Owner
 from humbug_agent.setup.plan import Plan
 
@@ -30,10 +30,7 @@ def plan_rotation(plan: Plan, root: Path, log: Path, owner: Owner) -> None:
     ``owner`` is that of the log's directory, as whom it is done. Raises OSError.
     """
     file = root / FILE[1:]
-    if not file.parent.is_dir() or file.exists():
-        return
-    names = {PurePath(log), as_host_calls(root / str(log)[1:], root)}
-    if any(block_of(name, root) for name in names):
+    if not file.parent.is_dir() or file.exists() or rotation_of(root / str(log)[1:], root):
         return
     text = BLOCK.format(log=log, user=owner.user, group=owner.group)
     plan.files.put(file, text, Owner(os.geteuid(), os.getegid(), 0o644))

@@ -69,6 +69,7 @@ def test_a_hosted_pbx_is_asked_once_its_source_is_there(
     said = there.run("init", "--apply", code=1, **answers(host))
     assert [line.split()[1:3] for line in said.splitlines() if line.startswith("FAIL")] == [["source", "cloud"]]
     assert "A test call reached the receiver" in said
+    assert "Still missing: source cloud; see FAIL above." in said
     assert cloud in ini.read_text()
     assert "\n[source master-csv]" not in ini.read_text()
     assert "Nothing to change" in there.run("init", "--apply", code=1)
@@ -94,6 +95,15 @@ def test_a_freeswitch_posts_its_calls(of_kind: Callable[..., EtcHost], host: Hos
     assert ("Left to you: FusionPBX writes modules.conf.xml itself" in said) == (kind == "fusionpbx")
     loads = 'module="mod_json_cdr"' in (there.etc / "freeswitch/autoload_configs/modules.conf.xml").read_text()
     assert loads == (kind == "freeswitch")
+
+
+def test_a_fusionpbx_without_the_module_is_told_where_its_calls_are(
+    of_kind: Callable[..., EtcHost], host: Host
+) -> None:
+    there = of_kind("fusionpbx")
+    there.program("fs_cli", "echo false")
+    said = there.run("init", "--apply", code=1, **answers(host))
+    assert "FusionPBX's database has the calls (docs/sources/postgresql.md)" in said
 
 
 def test_a_pbx_that_an_earlier_run_has_not_told_is_told(

@@ -78,6 +78,14 @@ def copytruncate(host: SickHost) -> None:
     host.logrotate("rotate 12", "copytruncate")
 
 
+def copytruncate_behind_a_link(host: SickHost) -> None:
+    """The logs were moved to a larger disk, and logrotate goes on to have them by the name that they had."""
+    copytruncate(host)
+    logs = host.root / "var/log/asterisk"
+    logs.rename(host.root / "srv-logs")
+    logs.symlink_to(host.root / "srv-logs")
+
+
 def olddir(host: SickHost) -> None:
     host.logrotate("rotate 12", "olddir /var/log/archive")
 
@@ -263,17 +271,26 @@ def fusionpbx_import(host: SickHost) -> None:
     host.more("source imported", "type = freeswitch_json", f"path = {directory}")
 
 
-def no_timeout(host: SickHost) -> None:
+def _freeswitch(host: SickHost, name: str, params: str) -> None:
+    """One beside the host's own PBX, which has one module loaded."""
     configs = host.root / "etc/freeswitch/autoload_configs"
     configs.mkdir(parents=True, exist_ok=True)
     (configs.parent / "freeswitch.xml").touch()
     (configs / "modules.conf.xml").write_text(
-        '<configuration><modules><load module="mod_json_cdr"/></modules></configuration>'
+        f'<configuration><modules><load module="mod_{name}"/></modules></configuration>'
     )
-    params = (
-        '<param name="url" value="http://fs:fs-password@127.0.0.1:8089/"/>\n<!-- <param name="timeout" value="5"/> -->'
-    )
-    (configs / "json_cdr.conf.xml").write_text(f"<configuration><settings>{params}</settings></configuration>")
+    (configs / f"{name}.conf.xml").write_text(f"<configuration><settings>{params}</settings></configuration>")
+
+
+def no_timeout(host: SickHost) -> None:
+    url = '<param name="url" value="http://fs:fs-password@127.0.0.1:8089/"/>'
+    _freeswitch(host, "json_cdr", f'{url}\n<!-- <param name="timeout" value="5"/> -->')
+
+
+def not_posted(host: SickHost) -> None:
+    """As FusionPBX has it: mod_xml_cdr writes files, and mod_json_cdr is not loaded."""
+    _freeswitch(host, "xml_cdr", '<param name="log-dir" value=""/>')
+    host.more("source posted", "type = freeswitch_http", f"listen = 127.0.0.1:{free_port()}")
 
 
 def deaf(host: SickHost) -> None:
@@ -293,7 +310,7 @@ ALONE: dict[str, list[Plant]] = {
     "HA-0004": [utc, not_utc],
     "HA-0005": [zone, zone_of_the_calls],
     "HA-0006": [clock],
-    "HA-0007": [copytruncate],
+    "HA-0007": [copytruncate, copytruncate_behind_a_link],
     "HA-0008": [olddir, extension, rotate_nothing],
     "HA-0009": [ami_blind, ami_nobody, ami_blind_live],
     "HA-0010": [ami_mighty, ami_open],
@@ -315,5 +332,6 @@ ALONE: dict[str, list[Plant]] = {
     "HA-0026": [no_timeout],
     "HA-0027": [deaf],
     "HA-0028": [disagree],
+    "HA-0034": [not_posted],
 }
 """Code -> the mistakes that have it, each of which is found alone."""

@@ -70,7 +70,8 @@ def for_all() -> Iterator[Path]:
 def test_all_mistakes_are_found_at_once(for_all: Path) -> None:
     with SickHost("asterisk", for_all) as host:
         report = all_of(host)
-    assert {one.code.value for one in report.findings} >= ALONE.keys()
+    # One that posts without a time-out posts.
+    assert {one.code.value for one in report.findings} >= ALONE.keys() - {Code.NOT_POSTED}
     assert report.exit_code == 2
     severities = [one.kind.severity for one in report.findings]
     assert severities == sorted(severities, reverse=True)

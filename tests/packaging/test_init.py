@@ -1,5 +1,6 @@
 """A real Asterisk on a booted Debian, as its package or FreePBX leaves it: two commands, and its calls arrive."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,29 @@ for place in /etc/asterisk /var/log/asterisk; do
 done
 systemd-run --quiet --unit asterisk /usr/sbin/asterisk -f -U asterisk -G asterisk
 """
+
+
+ROTATED = "/etc/logrotate.d/humbug-agent"
+USER = "$(grep -ls '^.humbug.$' /etc/asterisk/manager_custom.conf /etc/asterisk/manager.d/*)"
+PLANT = f"""
+[ ! -e {ROTATED} ] || mv {ROTATED} /root/
+printf '/var/log/asterisk/cdr-csv/*.csv {{\\nrotate 9\\ncopytruncate\\n}}\\n' >/etc/logrotate.d/theirs
+sed -i 's/^read = cdr$/read = call/' {USER}
+asterisk -rx 'manager reload'
+chmod 0644 /etc/humbug-agent/ami-secret
+"""
+MEND = f"""
+rm /etc/logrotate.d/theirs
+[ ! -e /root/humbug-agent ] || mv /root/humbug-agent {ROTATED}
+sed -i 's/^read = call$/read = cdr/' {USER}
+asterisk -rx 'manager reload'
+chmod 0640 /etc/humbug-agent/ami-secret
+"""
+
+
+def codes(pbx: Machine) -> set[str]:
+    """What doctor finds."""
+    return {one["code"] for one in json.loads(pbx.run("humbug-agent", "doctor", "--json", code=None))}
 
 
 @pytest.fixture(params=["asterisk", "freepbx-17"])
@@ -82,6 +106,12 @@ def test_two_commands_and_the_calls_of_a_real_asterisk_arrive(pbx: Machine, deb:
     pid = pbx.property("humbug-agent", "MainPID")
     assert "Nothing to change" in pbx.run("humbug-agent", "init", "--apply")
     assert pbx.property("humbug-agent", "MainPID") == pid
+
+    assert pbx.run("humbug-agent", "doctor") == "nothing found\n"
+    pbx.run("sh", "-ec", PLANT)
+    assert codes(pbx) == {"HA-0007", "HA-0009", "HA-0018"}
+    pbx.run("sh", "-ec", MEND)
+    assert codes(pbx) == set()
 
     # What somebody has changed, or a run that was interrupted has, and no daemon has taken.
     pbx.run("sed", "-i", "s/^type = humbug$/&\\nconnections = 2/", AGENT_INI)

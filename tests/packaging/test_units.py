@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.paths import TOP
 from tests.packaging.machine import Machine, wait_until
 from tests.packaging.pbx import API_KEY, INI, add_asterisk, add_calls, documented, start_receiver
+
+DROP_INS = TOP / "systemd" / "drop-ins"
 
 # The first of them builds the package.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -60,14 +63,25 @@ def test_a_port_below_1024_takes_one_drop_in_and_no_root(machine: Machine, deb: 
     machine.write("/etc/humbug-agent/agent.ini", INI.replace(":8090", ":90") + "[status]\nlisten = 127.0.0.1:80\n")
     for unit in ("humbug-agent", "humbug-receiver"):
         put_beside(machine, unit, "port-80")
-        security = machine.run("systemd-analyze", "security", "--no-pager", unit)
-        assert float(re.findall(r"exposure level for .*: ([0-9.]+)", security)[0]) < 1.6
+        assert exposure(machine, unit) < 1.6
     fetch = "import urllib.request as u; print(u.urlopen('http://127.0.0.1/healthz').status)"
     wait_until(lambda: machine.run("python3", "-c", fetch, code=None) == "200\n")
     add_calls(machine)
     wait_until(lambda: machine.received() == (126, 0))
     daemon = f"/proc/{machine.property('humbug-agent', 'MainPID')}"
     assert machine.run("stat", "-c", "%U", daemon).strip() == "humbug-agent"
+    # With all drop-ins at once, too.
+    beside = "/etc/systemd/system/humbug-agent.service.d"
+    machine.run("sh", "-ec", f"ln -sf /usr/share/humbug-agent/drop-ins/*.conf {beside}/; systemctl daemon-reload")
+    assert machine.run("ls", beside).split() == sorted(file.name for file in DROP_INS.glob("*.conf"))
+    assert exposure(machine, "humbug-agent") < 1.6
+    assert exposure(machine, "humbug-agent@office") < 1.6
+
+
+def exposure(machine: Machine, unit: str) -> float:
+    """0 is locked in best, 10 not at all."""
+    said = machine.run("systemd-analyze", "security", "--no-pager", unit)
+    return float(re.findall(r"exposure level for .*: ([0-9.]+)", said)[0])
 
 
 @pytest.mark.parametrize("unbooted", ["trixie"], indirect=True)

@@ -31,12 +31,16 @@ def older(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if len(changes) < 2:
         not_here("the history of this folder is not here")
     (folder / "was").mkdir()
-    was = git("archive", f"{changes[0]}^", "humbug_agent", "packaging/deb")
+    was = git("archive", f"{changes[0]}^", "humbug_agent", "packaging/deb", "systemd")
     subprocess.run(["tar", "--extract", "--directory", folder / "was"], input=was, check=True)
     subprocess.run(["dpkg-deb", "--raw-extract", deb, folder / "tree"], check=True)
     program = folder / "tree/usr/lib/humbug-agent/humbug_agent"
     shutil.rmtree(program)
     (folder / "was/humbug_agent").rename(program)
+    units = folder / "tree/usr/lib/systemd/system"
+    shutil.rmtree(units)
+    units.mkdir()
+    subprocess.run([folder / "was/systemd/units", units, "/usr/bin/humbug-agent"], check=True)
     for script in ("postinst", "prerm", "postrm"):
         shutil.copy(folder / "was/packaging/deb" / script, folder / "tree/DEBIAN" / script)
         (folder / "tree/DEBIAN" / script).chmod(0o755)
