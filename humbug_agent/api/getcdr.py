@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from hashlib import md5
+from html import escape
 from typing import ClassVar, Protocol
-from xml.sax.saxutils import escape
 
 from humbug_agent.api.calls import StoredCall, moment, with_whole
 from humbug_agent.api.exchange import JSON, XML, Answer, Guard, Request, revealed, same
@@ -244,4 +244,4 @@ def row(call: StoredCall) -> Row:
 
 
 def _text(said: str) -> str:
-    return escape(_NO_XML.sub("\ufffd", said))
+    return escape(_NO_XML.sub("\ufffd", said), quote=False)

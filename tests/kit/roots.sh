@@ -21,7 +21,8 @@ root_place() { # PLACE PACKAGE...
     mkdir -p "$place"
     exec 9>"$place/lock"
     flock 9
-    dpkg-query --show "$@" >/dev/null 2>&1 && return 0
+    # It knows packages that are gone, too.
+    [ "$(dpkg-query --show --showformat '${db:Status-Status}\n' "$@" 2>/dev/null | grep -cx installed)" != $# ] || return 0
     install="env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends"
     { $install "$@" || { apt-get update && $install "$@"; }; } >"$place/apt.log" 2>&1 ||
         fail "$* can't be installed: $(tail -n 5 "$place/apt.log")"
