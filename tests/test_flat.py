@@ -1,5 +1,7 @@
 """A flat call is the call: nothing is lost on the way there and back, and what surely is one can be made."""
 
+import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Damaged, Notice, wall_clock
-from humbug_agent.flat import Flat, flatten, is_call, shown, whole
+from humbug_agent.flat import Flat, flatten, is_call, packed, shown, unpacked, whole
 from tests.kit.calls import call
 
 ZONES: st.SearchStrategy[tzinfo] = st.one_of(
@@ -72,3 +74,23 @@ def test_to_the_second(offset: int | None) -> None:
         clock = UTC if offset is None else timezone(timedelta(seconds=offset))
         expected = datetime.fromtimestamp(seconds, UTC).astimezone(clock).strftime("%Y-%m-%d %H:%M:%S")
         assert shown(seconds, offset, UTC) == expected
+
+
+@pytest.mark.parametrize("extra", [{}, {"a": "ä\0\u2028'\"", "": "[1]"}])
+def test_a_packed_call_is_the_same_elsewhere(extra: dict[str, str]) -> None:
+    for one in (call(1, extra=extra), call(2, answer=None, extra=extra)):
+        assert unpacked(packed(flatten(one))) == one
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "{}", "[]", packed(flatten(call(1)))[:-1]])
+def test_what_is_no_packed_call(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        unpacked(text)
+
+
+@given(st.integers(0, len(Flat._fields) - 1), ODD)
+def test_nor_is_one_with_odd_values(at: int, odd: object) -> None:
+    values: list[object] = json.loads(packed(flatten(call(1))))
+    values[at] = odd.hex() if isinstance(odd, bytes) else odd
+    with suppress(ValueError):
+        assert isinstance(unpacked(json.dumps(values)), CDR | Notice)

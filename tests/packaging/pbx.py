@@ -33,9 +33,9 @@ for number in itertools.count(1):
 """Writes about eighty calls a second into Master.csv until SIGTERM, each of them another one."""
 
 
-def documented(heading: str, kind: str = "sh") -> list[str]:
-    """The blocks of that kind which stand under a heading of docs/install.md."""
-    section = (TOP / "docs" / "install.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+def documented(heading: str, kind: str = "sh", page: str = "install.md") -> list[str]:
+    """The blocks of that kind which stand under a heading of a page of docs."""
+    section = (TOP / "docs" / page).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL)
 
 

@@ -14,8 +14,10 @@ import pytest
 import requests
 
 from humbug_agent.receiver.store import opened
+from humbug_agent.sources.while1.pages import signed
 from tests.kit.forms import CALL, FORM, plain, post
 from tests.kit.host import PROGRAM
+from tests.kit.ipps_host import free
 from tests.kit.postgresql_server import DATABASE, PASSWORD, USER, PostgresqlServer
 from tests.kit.rude import until
 
@@ -43,10 +45,10 @@ def keys(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def collector(folder: Path, store: str, keys: Path) -> Iterator[Collector]:
+def collector(folder: Path, store: str, keys: Path, *options: str) -> Iterator[Collector]:
     """Killed at the end, if not before."""
     log = folder / f"log-{os.urandom(4).hex()}"
-    command = [PROGRAM, "receiver", "--listen", "127.0.0.1:0", "--keys-file", str(keys)]
+    command = [PROGRAM, "receiver", "--listen", "127.0.0.1:0", "--keys-file", str(keys), *options]
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | {"HUMBUG_STORE": store})
     try:
@@ -187,3 +189,26 @@ def test_what_it_does_not_start_with(tmp_path: Path, words: list[str], code: int
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert (done.returncode, expected in done.stderr) == (code, True), done.stderr
     assert not (tmp_path / "calls.db").exists() or code == 1
+
+
+def test_what_it_has_can_be_asked_for_as_the_file_says(tmp_path: Path, keys: Path) -> None:
+    file = tmp_path / "api.ini"
+    file.touch(0o600)
+    port = free()
+    accounts = "[api crm]\ntenants = office\ntoken = a-token\napi_key = a-key\n"
+    file.write_text(f"[api]\nlisten = 127.0.0.1:{port}\ncdr = yes\n{accounts}")
+    with collector(tmp_path, str(tmp_path / "calls.db"), keys, "--api-file", str(file)) as running:
+        post(running.url, plain(gateway=KEY))
+        kind, body = signed({"page": 1, "filters": {}}, "a-key", "json")
+        headers = {"Content-Type": kind, "Authorization": "Bearer a-token"}
+        found = requests.post(f"http://127.0.0.1:{port}/api/cdr", body, headers=headers, timeout=SECONDS).json()
+        assert [(row["uniqueid"], row["accounting_code"]) for row in found["results"]] == [(CALL["UniqueID"], "office")]
+        assert "humbug_call" not in found["results"][0]
+    file.chmod(0o644)
+    file.write_text(f"[api]\ncdr = yes\nnonsense = 1\n[status]\n{accounts}")
+    command = [PROGRAM, "receiver", "--store", str(tmp_path / "calls.db"), "--api-file", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 2
+    for expected in ("[status]: is not known here", "nonsense: is not known", f"chmod 600 {file}"):
+        assert expected in done.stderr
+    assert "a-key" not in done.stderr
