@@ -1,8 +1,12 @@
 """The commands, over destinations that take only some of the calls: who is told what of those that nobody takes."""
 
+import subprocess
+
 import pytest
 
-from tests.kit.host import API_KEY, RECORDED, Host
+from tests.kit.cdr_csv import call as columns
+from tests.kit.cdr_csv import line
+from tests.kit.host import API_KEY, RECORDED, Host, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -60,3 +64,25 @@ def test_a_test_call_tries_the_key_of_one_account_whatever_only_says(host: Host)
     assert "no key in" in host.json("test-call", "--account", "gamma.example.org", code=1)["reason"]
     host.configure()
     host.run("test-call", "--account", "acme.example.org", code=2)
+
+
+def test_a_reload_reads_the_keys_again(host: Host) -> None:
+    keys = host.folder / "keys"
+    keys.touch(0o600)
+    keys.write_text(f"somebody = {API_KEY}\n")
+    host.configure(destination=f"api_keys_file = {keys}")
+    host.ini.write_text(host.ini.read_text().replace(f"api_key = {API_KEY}\n", ""))
+    host.master.write_bytes(line(columns(accountcode=b"acme")))
+    agent = host.daemon(subprocess.DEVNULL)
+    try:
+        wait_until(lambda: host.status()["deliveries"]["dead"] == 1, every=0.2)
+        keys.write_text("= no-value\n")
+        host.run("reload", code=2)
+        assert f"{keys}, line 1: its value is empty" in host.errors
+        keys.write_text(f"acme = {API_KEY}\n")
+        host.run("reload")
+        host.run("outbox", "replay")
+        wait_until(lambda: host.store.count() == 1)
+    finally:
+        agent.terminate()
+        agent.wait(30)
