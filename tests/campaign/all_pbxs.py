@@ -1,11 +1,13 @@
 """A PBX of each type of source at the same time, whose calls are told of as such PBXs do it, and which break down.
 
-Three kinds of calls: an Asterisk's stand in its Master.csv, and some are told over AMI, too; a FreeSWITCH's stand in a
-Master.csv, are a document in a directory, or are posted, often several of these, and some are told as ESL's events,
-too; and each hosted PBX has its own. What AMI or ESL alone would tell nobody promises to an agent that is killed.
+Kinds of calls: an Asterisk's stand in its Master.csv, and some are told over AMI or are in its database, too; another
+one's are in the database alone; a FreeSWITCH's stand in a Master.csv, are a document in a directory, or are posted,
+often several of these, and some are told as ESL's events, too; each hosted PBX and FusionPBX's database has its own.
+What AMI or ESL alone would tell nobody promises to an agent that is killed.
 """
 
 import random
+import signal
 import threading
 import uuid
 from collections.abc import Callable
@@ -13,9 +15,13 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+import psycopg
+import pymysql
 
 from tests.kit import mod_cdr_csv
+from tests.kit.mariadb import COLUMNS, cdr_row
 from tests.kit.pbxs import (
     AsteriskAmiPbx,
     AsteriskCsvPbx,
@@ -27,7 +33,11 @@ from tests.kit.pbxs import (
     FusionpbxPbx,
     Hosted,
     Logged,
+    MysqlPbx,
+    Pbx,
+    PostgresqlPbx,
     While1Pbx,
+    a_call,
 )
 from tests.kit.pull_server import Asked, Reply
 
@@ -54,8 +64,16 @@ class AllPbxs:
         self._boxis = BoxisPbx(home / "boxis")
         self._fusion = FusionpbxPbx(home / "fusionpbx")
         self._hosted: list[Hosted] = [self._while1, self._boxis, self._fusion]
-        self._all = [self._csv, self._ami, self._fs_csv, self._documents, self._http, self._esl, *self._hosted]
-        kinds = (self._asterisks, self._freeswitchs, *(self._of(pbx) for pbx in self._hosted))
+        self._postgresql = PostgresqlPbx(home / "postgresql")
+        self._mysql = MysqlPbx(home / "mysql")
+        self._mysql.timeout = 10
+        databases = [self._mysql, self._postgresql]
+        local = [self._csv, self._ami, self._fs_csv, self._documents, self._http, self._esl]
+        self._all: list[Pbx] = [*local, *databases, *self._hosted]
+        kinds = (
+            *(self._asterisks, self._database_alone, self._freeswitchs, self._import),
+            *(self._of(pbx) for pbx in self._hosted),
+        )
         self._kinds: list[Callable[[int, random.Random], str]] = [*kinds]
         self._ended = [0] * len(kinds)
         self._away: set[str] = set()
@@ -117,12 +135,32 @@ class AllPbxs:
         self.told.add(self._kinds[kind]((1 + kind) * APART + self._ended[kind], rng))
 
     def _asterisks(self, number: int, rng: random.Random) -> str:
-        record = self._csv.record(number)
-        ways = [partial(self._append, self._csv, record, rng), *[partial(self._ami.end, number)] * rng.randint(0, 1)]
+        said = {name: value.decode() for name, value in a_call(number).items()}
+        row = {name: said[name] for name in said.keys() & set(COLUMNS) - {"amaflags"}} | {"calldate": said["start"]}
+        ways = [
+            partial(self._append, self._csv, self._csv.record(number), rng),
+            *[partial(self._ami.end, number)] * rng.randint(0, 1),
+            *[partial(self._insert, row)] * rng.randint(0, 1),
+        ]
         rng.shuffle(ways)
         for tell in ways:
             tell()
         return str(number)
+
+    def _database_alone(self, number: int, _: random.Random) -> str:
+        self._insert(cdr_row(number))
+        return str(number)
+
+    def _insert(self, row: dict[str, Any]) -> None:
+        """Until it is known that the row is there, and there but once."""
+        looked_for = f"SELECT 1 FROM cdr WHERE uniqueid = '{row['uniqueid']}'"
+        while not self._over.is_set():
+            try:
+                if not self._mysql.database.run(looked_for, database="asteriskcdrdb"):
+                    self._mysql.database.insert(row)
+                break
+            except pymysql.MySQLError:
+                self._over.wait(0.05)
 
     def _freeswitchs(self, number: int, rng: random.Random) -> str:
         name = str(uuid.UUID(int=number))
@@ -137,6 +175,18 @@ class AllPbxs:
         for tell in ways:
             tell()
         return name
+
+    def _import(self, number: int, _: random.Random) -> str:
+        """FusionPBX's service tries again what it could not write into its database."""
+        while not self._over.is_set():
+            try:
+                self._postgresql.end(number)
+                break
+            except psycopg.errors.UniqueViolation:
+                break
+            except psycopg.OperationalError:
+                self._over.wait(0.05)
+        return str(uuid.UUID(int=number))
 
     def _of(self, pbx: Hosted) -> Callable[[int, random.Random], str]:
         def end(number: int, _: random.Random) -> str:
@@ -165,7 +215,8 @@ class AllPbxs:
 
     def break_down(self) -> None:
         """Or come back."""
-        self._rng.choice((self._rotate, self._rotate, self._vanish, self._spoil, self.recover))()
+        ways = (self._rotate, self._rotate, self._vanish, self._spoil, self._restart_database, self.recover)
+        self._rng.choice(ways)()
 
     def recover(self) -> None:
         for hosted in self._hosted:
@@ -190,6 +241,14 @@ class AllPbxs:
         if live.type not in self._away:
             self._away.add(live.type)
             live.server.vanish()
+
+    def _restart_database(self) -> None:
+        if self._rng.random() < 0.5:
+            self._postgresql.database.kill()
+            self._postgresql.database.start()
+        else:
+            self._mysql.database.stop(signal.SIGKILL)
+            self._mysql.database.start()
 
     def _spoil(self) -> None:
         rng = random.Random(self._rng.random())

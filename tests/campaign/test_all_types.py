@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaign.all_pbxs import AllPbxs
-from tests.campaign.battle import PATIENCE_SECONDS, change_manners, fill, small_disk, tell
+from tests.campaign.battle import PATIENCE_SECONDS, change_manners, fill, let_arrive, small_disk, tell
 from tests.campaign.faults import let_fail
 from tests.campaign.ledger import doubled
 from tests.campaign.mortal import API_KEY, CONNECTIONS, ENCRYPTION_KEY, Mortal, humbug
@@ -37,7 +37,9 @@ DISK_MEGABYTES = 60
 """The outbox's file system."""
 
 
-@pytest.mark.timeout(120 + 10 * LIVES)
+@pytest.mark.timeout(240 + 20 * LIVES)
+# PyMySQL leaves its socket to whoever collects the garbage, where nobody answers.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_all_types_of_source_at_once_lose_no_call_and_double_only_what_was_under_way(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     with ExitStack() as stack:
@@ -70,8 +72,7 @@ def test_all_types_of_source_at_once_lose_no_call_and_double_only_what_was_under
         agent.start()
         pbxs.finish()
         pbxs.fresh()
-        wait_until(lambda: all_there(agent, receivers, pbxs.told), PATIENCE_SECONDS)
-        agent.await_status(agent.nothing_left, PATIENCE_SECONDS)
+        let_arrive(agent, lambda: everywhere(receivers, pbxs.told), len(pbxs.told))
         assert agent.stop(STOP_SECONDS) == 0, agent.tail()
         for name, one in receivers.items():
             check(agent, one, pbxs.told, supply.forgotten[name], shim.failed("socket"))
@@ -123,11 +124,11 @@ def busy(agent: Mortal, rng: random.Random) -> None:
             agent.live(rng.uniform(0.0, 0.7))
 
 
-def all_there(agent: Mortal, receivers: dict[str, RudeReceiver], told: set[str]) -> bool:
-    # What was put off for its failures need not be waited for.
-    agent.ask("outbox", "replay", "--state", "waiting")
-    assert agent.live(1.0) is None, agent.tail()
-    return all(told <= {named(call) for call in [*one.oracle.calls.values()]} for one in receivers.values())
+def everywhere(receivers: dict[str, RudeReceiver], told: set[str]) -> int:
+    """How many of these calls all receivers have."""
+    return len(
+        told.intersection(*({named(call) for call in [*one.oracle.calls.values()]} for one in receivers.values()))
+    )
 
 
 def named(call: dict[str, str]) -> str:
@@ -138,15 +139,17 @@ def named(call: dict[str, str]) -> str:
 def check(agent: Mortal, receiver: RudeReceiver, told: set[str], forgotten: Counter[str], sockets: int) -> None:
     came = Counter(map(named, receiver.oracle.calls.values()))
     again, deeds = doubled(receiver, agent.killed, forgotten, sockets_fail=sockets > 0), receiver.deeds()
-    tell(receiver, agent, calls=len(told), lost=len(told - came.keys()), again=again)
+    lost = told - came.keys()
+    tell(receiver, agent, calls=len(told), lost=len(lost), again=again)
     assert receiver.faults == []
     assert "Traceback" not in agent.log(), agent.tail()
     assert "damaged" not in agent.log(), agent.tail()
+    assert lost == set(), agent.ask("status")
     assert set(came) - told == set()
     assert [name for name, times in came.items() if times > 1] == []
     assert again.wrong == [], "\n".join(again.wrong)
-    lost = sum(deeds[did] for did in LOSING)
-    assert again.in_doubt <= lost + len(agent.killed) * CONNECTIONS + forgotten.total() + sockets
+    unanswered = sum(deeds[did] for did in LOSING)
+    assert again.in_doubt <= unanswered + len(agent.killed) * CONNECTIONS + forgotten.total() + sockets
     assert agent.ask("status")["rejects"] == 0, agent.ask("outbox", "list", "--state", "rejected")
     assert {entry["state"] for entry in agent.ask("outbox", "list")} == {"sent"}
     assert agent.integrity() == "ok"

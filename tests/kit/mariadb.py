@@ -81,10 +81,11 @@ class MariaDb:
         shutil.rmtree(self.folder)
 
     def start(self) -> None:
+        """What was committed and not synced is there after SIGKILL."""
         self._process = subprocess.Popen(
             ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.folder}/data", f"--socket={self.socket}",
              f"--port={self.port}", "--bind-address=127.0.0.1", "--user=root", f"--pid-file={self.folder}/pid",
-             "--innodb-buffer-pool-size=256M", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
+             "--innodb-buffer-pool-size=256M", "--innodb-flush-log-at-trx-commit=2", "--skip-name-resolve",
              "--skip-log-bin", f"--log-error={self.folder}/log"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip

@@ -608,18 +608,19 @@ class MysqlPbx(Asked):
 
     type = "mysql"
     says = ("clid",)
+    timeout = 1
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._database = a_mariadb()
-        self._database.make()
+        self.database = a_mariadb()
+        self.database.make()
         self._rows: dict[int, dict[str, Any]] = {}
 
     def __exit__(self, *_: object) -> None:
-        self._database.thaw()
+        self.database.thaw()
 
     def ini(self) -> str:
-        return f"{self._database.ini()}\npoll_seconds = 1\ntimeout = 1\ntimezone = UTC\n{self.since()}"
+        return f"{self.database.ini()}\npoll_seconds = 1\ntimeout = {self.timeout}\ntimezone = UTC\n{self.since()}"
 
     def record(self, number: int) -> bytes:
         row = self._row(number)
@@ -631,19 +632,19 @@ class MysqlPbx(Asked):
     def tell(self, *records: bytes) -> None:
         for record in records:
             row = json.loads(record)
-            self._database.insert({name: row[name] for name in row.keys() & set(COLUMNS)})
+            self.database.insert({name: row[name] for name in row.keys() & set(COLUMNS)})
 
     def add(self, number: int, ended: float) -> None:
-        self._database.insert(self._row(number, ended))
+        self.database.insert(self._row(number, ended))
 
     def wrong(self) -> None:
-        self._database.insert(cdr_row(9000, disposition="NONSENSE"))
+        self.database.insert(cdr_row(9000, disposition="NONSENSE"))
 
     def hang(self) -> None:
-        self._database.freeze()
+        self.database.freeze()
 
     def vanish(self) -> None:
-        self._database.run("DROP TABLE cdr", database="asteriskcdrdb")
+        self.database.run("DROP TABLE cdr", database="asteriskcdrdb")
 
     def _row(self, number: int, ended: float | None = None) -> dict[str, Any]:
         return self._rows.setdefault(number, cdr_row(number, time.time() - 60 if ended is None else ended))
