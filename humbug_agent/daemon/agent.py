@@ -69,7 +69,7 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
             try:
                 if first:
                     prepare(config, briefly=True)
-                elif not _prepared(config, asked, damage, trouble, briefly=not doubted):
+                elif not _prepared(config, asked, damage, trouble, doubted=doubted):
                     return
                 damage, doubted = "", False
                 agent = Agent(config, asked, kept)
@@ -82,7 +82,7 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
                     raise AgentError(
                         f"{error}, for the {len(damages)}th time within an hour: is its disk sound?"
                     ) from None
-                if len(damages) == 1:
+                if len(damages) < DAMAGES_AN_HOUR:
                     # SQLite says the same where the disk could not read for a moment. What is there comes again.
                     log.error(
                         "outbox %s: what was read of it makes no sense (%s); it is looked at again",
@@ -109,7 +109,7 @@ def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Co
         held.close()
 
 
-def _prepared(config: Config, asked: SimpleQueue[Ask], damage: str, trouble: str, *, briefly: bool) -> bool:
+def _prepared(config: Config, asked: SimpleQueue[Ask], damage: str, trouble: str, *, doubted: bool) -> bool:
     """The outbox for the next Agent, as soon as its disk lets it be. False: asked to stop before that.
 
     ``trouble`` is why the last one could not begin. The first Agent needn't wait: systemd tries it again. To end later
@@ -127,7 +127,7 @@ def _prepared(config: Config, asked: SimpleQueue[Ask], damage: str, trouble: str
                 return False
             reload = reload or Ask.RELOAD in asks
         try:
-            prepare(config, damage, briefly=briefly)
+            prepare(config, damage, briefly=not doubted, doubted=doubted)
         except OutboxDamaged:
             raise
         except OutboxError as error:

@@ -33,17 +33,18 @@ def max_bytes(config: Config) -> int:
     return config.agent.max_size_mb * 2**20
 
 
-def prepare(config: Config, damage: str = "", *, briefly: bool = False) -> None:
+def prepare(config: Config, damage: str = "", *, briefly: bool = False, doubted: bool = False) -> None:
     """Look through the outbox before anything relies on it; a damaged one is moved aside. Raises OutboxError.
 
     ``damage`` is what was found wrong with it while it was used: a look through it need not find that. ``briefly``, a
-    large one is not looked through now: `look_through` is to do it beside all else.
+    large one is not looked through now: `look_through` is to do it beside all else. One that is ``doubted`` seemed to
+    be damaged, and is looked through with its indexes.
     """
     path = config.agent.outbox
     schema.finish_move(path)
     is_new = not schema.status(path)
     written = schema.written(path)
-    if wrong := _wrong(path, damage, briefly=briefly):
+    if wrong := _wrong(path, damage, briefly=briefly, doubted=doubted):
         _replace(config, wrong, written)
     with Outbox(path) as outbox:
         if is_new:
@@ -84,16 +85,29 @@ def prepare(config: Config, damage: str = "", *, briefly: bool = False) -> None:
         log.error("%s; what was kept at an earlier stop waits beside it", error)
 
 
-def _wrong(path: Path, damage: str, *, briefly: bool) -> str | None:
-    """The damage of the outbox in words: ``damage``, if that was found before, else `schema.check`'s, or None.
+def _wrong(path: Path, damage: str, *, briefly: bool, doubted: bool) -> str | None:
+    """The damage of the outbox in words: ``damage``, if that was found before, else what a look finds, or None.
 
-    One that seems damaged is looked at a second time once its disk can be read: SQLite says the same of both.
+    One that seems damaged is looked at again once its disk can be read: SQLite says the same of both. That disk may
+    fail at the next look, too, so one look that finds nothing is enough. Raises OutboxError.
     """
     with suppress(schema.OutboxError):
         if not damage and not schema.check(path, briefly=briefly):
-            return None
+            return _of_indexes(path) if doubted else None
     schema.await_readable(path)
-    return damage or schema.check(path)
+    if damage or not schema.check(path):
+        return damage or None
+    schema.await_readable(path)
+    return schema.check(path)
+
+
+def _of_indexes(path: Path) -> str | None:
+    """As `schema.check`, and takes several times as long. Raises OutboxError."""
+    try:
+        schema.compare_indexes(path, threading.Event())
+    except schema.OutboxDamaged as error:
+        return error.found
+    return None
 
 
 def bring_in(config: Config) -> None:
