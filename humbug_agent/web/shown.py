@@ -54,28 +54,45 @@ def _calls(view: View, zone: tzinfo, now: float) -> list[dict[str, Any]]:
     for channel in view.channels:
         together.setdefault(channel.linkedid or channel.uniqueid, []).append(channel)
     queued = {call.uniqueid: call for queue in view.queues.values() for call in queue.calls}
-    return [_call(channels, queued, zone, now) for channels in together.values()]
+    places = {call.uniqueid: place for queue in view.queues.values() for place, call in enumerate(_waiting(queue), 1)}
+    return [_call(channels, queued, places, zone, now) for channels in together.values()]
 
 
-def _call(channels: list[Channel], queued: dict[str, QueueCall], zone: tzinfo, now: float) -> dict[str, Any]:
+def _waiting(queue: Queue) -> list[QueueCall]:
+    return [call for call in queue.calls if not call.connected]
+
+
+def _call(
+    channels: list[Channel], queued: dict[str, QueueCall], places: dict[str, int], zone: tzinfo, now: float
+) -> dict[str, Any]:
     first = next((one for one in channels if not one.callee), channels[0])
     others = [one for one in channels if one is not first]
     number, name = first.calling
-    reached = [one for one in others if one.state is State.UP]
     queue = next((queued[one.uniqueid] for one in channels if one.uniqueid in queued), None)
+    waiting = queue is not None and not queue.connected
     return {
         "id": first.linkedid or first.uniqueid,
         "from_number": number,
         "from_name": name,
         "to_number": first.exten or first.with_number,
-        "to_name": reached[0].name if reached else "",
+        "to_name": _answering(queue, others),
         "state": _state(first, others, queue is not None),
         "since": iso(first.since, zone),
         "seconds": round(now - first.since, 1),
         "devices": [one.device for one in channels],
         "queue": queue.queue if queue else "",
-        "waiting": queue is not None and not queue.connected,
+        "waiting": waiting,
+        "waiting_seconds": round(now - queue.entered, 1) if queue and waiting else None,
+        "waited_seconds": queue.waited if queue else None,
+        "position": places[queue.uniqueid] if queue and waiting else None,
     }
+
+
+def _answering(queue: QueueCall | None, others: list[Channel]) -> str:
+    """The name of who answered: an agent's is the queue's word for it, the phone may have another."""
+    if queue and queue.agent_name:
+        return queue.agent_name
+    return next((one.name for one in others if one.state is State.UP), "")
 
 
 def _state(first: Channel, others: list[Channel], queued: bool) -> State:
@@ -87,7 +104,7 @@ def _state(first: Channel, others: list[Channel], queued: bool) -> State:
 
 
 def _queue(queue: Queue, numbers: NumbersSettings, thresholds: Thresholds, zone: tzinfo, now: float) -> dict[str, Any]:
-    waiting = [call for call in queue.calls if not call.connected]
+    waiting = _waiting(queue)
     return {
         "name": queue.name,
         "longest_wait_seconds": round(max((now - call.entered for call in waiting), default=0.0), 1),

@@ -21,7 +21,7 @@ let view = null;
 
 async function ask() {
   clearTimeout(timer);
-  if (asking || last.refused || document.hidden) return;
+  if (asking || last.refused || isUnseen()) return;
   asking = true;
   const asked = Date.now();
   try {
@@ -35,6 +35,11 @@ async function ask() {
   draw();
   const wait = last.failures ? Math.min(EVERY_MS * 2 ** (last.failures - 1), LONGEST_WAIT_MS) : EVERY_MS - (Date.now() - asked);
   timer = setTimeout(ask, Math.max(0, wait));
+}
+
+/** A page that nobody sees is for nobody, unless its reader is to be told of alarms. */
+function isUnseen() {
+  return document.hidden && !view.isListening?.();
 }
 
 async function fetched() {
@@ -77,13 +82,14 @@ function unknownTrouble(now) {
 
 /**
  * From now on `view` shows what is known: `known(answer, received, now, remark)` or `unknown(trouble)`. One request that
- * fails is no news on a wireless network; from the second on it is the remark.
+ * fails is no news on a wireless network; from the second on it is the remark. `isListening()`, where there is one, says
+ * whether it wants to know while nobody sees it, too.
  */
 export function follow(shown) {
   view = shown;
   // An answer draws the page, every second; this goes on with it when none comes.
   setInterval(() => {
-    if (!document.hidden && Date.now() - last.drawn > EVERY_MS * 1.2) draw();
+    if (!isUnseen() && Date.now() - last.drawn > EVERY_MS * 1.2) draw();
   }, EVERY_MS / 2);
   document.addEventListener("visibilitychange", ask);
   ask();
