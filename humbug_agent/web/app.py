@@ -38,7 +38,7 @@ MOST_BYTES, MOST_ARRIVING_BYTES, BODY_SECONDS = 1 << 16, 1 << 20, 10.0
 AWAY = "ERROR: NOT CONNECTED TO THE PBX"
 """What IPPS has no words for: what was true a while ago must not be told as what is now."""
 
-PAGES = {"index.html": "/", "wall.html": "/wall", "history.html": "/history"}
+PAGES = {"index.html": "/", "wall.html": "/wall", "delivery.html": "/delivery", "history.html": "/history"}
 """The files that have another address than their name."""
 
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

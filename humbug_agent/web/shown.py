@@ -45,7 +45,7 @@ def board(view: View, numbers: NumbersSettings, thresholds: QueuesSettings, zone
 def _totals(view: View) -> dict[str, Any]:
     """Over all queues. Whoever is in several of them is one agent, and answers with the same phone in all."""
     queues = view.queues.values()
-    waiting = [call for queue in queues for call in queue.calls if not call.connected]
+    waiting = [call for queue in queues for call in _waiting(queue)]
     figures = [queue.figures for queue in queues if queue.figures]
     agents: dict[str, Member] = {}
     for one in (one for queue in queues for one in queue.members):
@@ -68,29 +68,46 @@ def _calls(view: View, zone: tzinfo) -> list[dict[str, Any]]:
     for channel in view.channels:
         together.setdefault(channel.linkedid or channel.uniqueid, []).append(channel)
     queued = {call.uniqueid: call for queue in view.queues.values() for call in queue.calls}
-    return [_call(channels, queued, zone) for channels in together.values()]
+    places = {call.uniqueid: place for queue in view.queues.values() for place, call in enumerate(_waiting(queue), 1)}
+    return [_call(channels, queued, places, zone) for channels in together.values()]
 
 
-def _call(channels: list[Channel], queued: dict[str, QueueCall], zone: tzinfo) -> dict[str, Any]:
+def _waiting(queue: Queue) -> list[QueueCall]:
+    return [call for call in queue.calls if not call.connected]
+
+
+def _call(
+    channels: list[Channel], queued: dict[str, QueueCall], places: dict[str, int], zone: tzinfo
+) -> dict[str, Any]:
     first = next((one for one in channels if not one.callee), channels[0])
     others = [one for one in channels if one is not first]
     number, name = first.calling
-    reached = [one for one in others if one.state is State.UP]
     queue = next((queued[one.uniqueid] for one in channels if one.uniqueid in queued), None)
+    waiting = queue is not None and not queue.connected
     return {
         "id": first.linkedid or first.uniqueid,
         "from_number": number,
         "from_name": name,
         "to_number": first.exten or first.with_number,
-        "to_name": reached[0].name if reached else "",
+        "to_name": _answering(queue, others),
         "state": _state(first, others, queue is not None),
         "since": iso(first.since, zone),
         "seconds": Since(first.since),
         "devices": [one.device for one in channels],
         "legs": [_leg(one) for one in channels],
         "queue": queue.queue if queue else "",
-        "waiting": queue is not None and not queue.connected,
+        "waiting": waiting,
+        "waiting_seconds": Since(queue.entered) if queue and waiting else None,
+        "waited_seconds": queue.waited if queue else None,
+        "position": places[queue.uniqueid] if queue and waiting else None,
     }
+
+
+def _answering(queue: QueueCall | None, others: list[Channel]) -> str:
+    """The name of who answered: an agent's is the queue's word for it, the phone may have another."""
+    if queue and queue.agent_name:
+        return queue.agent_name
+    return next((one.name for one in others if one.state is State.UP), "")
 
 
 def _leg(one: Channel) -> dict[str, Any]:
@@ -114,7 +131,7 @@ def _state(first: Channel, others: list[Channel], queued: bool) -> State:
 
 
 def _queue(queue: Queue, numbers: NumbersSettings, thresholds: Thresholds, zone: tzinfo) -> dict[str, Any]:
-    waiting = [call for call in queue.calls if not call.connected]
+    waiting = _waiting(queue)
     return {
         "name": queue.name,
         "longest_wait_seconds": _longest(waiting),

@@ -1,5 +1,6 @@
 // What an answer of /status.json means now: durations that go on, sums, and what is wrong.
 
+import { alarmsOf, worst } from "./thresholds.js";
 import { megabytes, several } from "./words.js";
 
 const SAME_START_MS = 2000;
@@ -37,10 +38,22 @@ function lookAtBoard(board, timed) {
     const connected = queue.connected.map(timed(`${board.name} talks ${queue.name}`));
     const free = queue.members.filter((member) => member.state === "idle" && !member.paused).length;
     const members = queue.members.map((member) => lookAtMember(member, timed(`${board.name} agent ${queue.name}`)));
-    return { ...queue, waiting, connected, members, free, longest: longestOf(waiting) };
+    const key = `${board.name} ${queue.name}`;
+    return { ...queue, board: board.name, key, waiting, connected, members, free, longest: longestOf(waiting) };
   });
-  const calls = board.calls.map(timed(`${board.name} call`));
+  const limits = new Map(queues.map((queue) => [queue.name, queue.thresholds]));
+  const calls = board.calls.map(timed(`${board.name} call`)).map((call) => {
+    return { ...lookAtCall(call, board.name, timed), thresholds: limits.get(call.queue) };
+  });
   return { ...board, calls, queues };
+}
+
+/** With `wait`, the seconds that it waits or has waited in its queue, null where that is not known or it is in none. */
+function lookAtCall(call, board, timed) {
+  const key = `${board} ${call.id}`;
+  if (call.waiting_seconds === null) return { ...call, board, key, wait: call.waited_seconds };
+  const { running: wait } = timed(`${board} in ${call.queue}`)({ id: call.id, since: call.queue, seconds: call.waiting_seconds });
+  return { ...call, board, key, wait };
 }
 
 /** Since when it is as it is, is not known of what was so before the agent listened. */
@@ -58,25 +71,28 @@ function longestOf(waiting) {
 export function sumsOf(boards) {
   const live = boards.filter((board) => board.live);
   if (!live.length) return null;
-  const queues = live.flatMap((board) => board.queues);
-  const longest = queues.reduce((found, queue) => (queue.longest > (found?.longest ?? 0) ? queue : found), null);
-  return {
-    calls: live.flatMap((board) => board.calls),
-    waiting: queues.reduce((sum, queue) => sum + queue.waiting.length, 0),
-    queues: queues.length,
-    without: queues.filter((queue) => queue.waiting.length && !queue.free),
-    longest,
-    missing: boards.length - live.length,
-    down: boards.every((board) => board.live || !board.trouble),
-  };
+  const calls = live.flatMap((board) => board.calls);
+  return { calls: calls.length, waiting: live.flatMap((board) => board.queues).flatMap((queue) => queue.waiting).length };
 }
 
-/** What is wrong, worst first: kind, a heading without numbers that run, and the words that came with it. */
-export function troublesOf(answer) {
+/**
+ * What is wrong, worst first: kind, a heading without numbers that run, and the words that came with it. `queues`, as
+ * `lookAt` gives them, are those whose alarms are of concern.
+ */
+export function troublesOf(answer, queues = []) {
   const down = answer.boards.filter((board) => !board.live);
   const unreachable = down.filter((board) => !board.trouble).map((board) => board.name);
-  const found = [...down.map(boardTrouble), ...agentTroubles(answer.agent, unreachable)];
+  const found = [...down.map(boardTrouble), ...agentTroubles(answer.agent, unreachable), ...queueTroubles(queues)];
   return found.sort((one, other) => (one.kind === "bad" ? 0 : 1) - (other.kind === "bad" ? 0 : 1));
+}
+
+/** One for all queues that are as bad: what is beyond its threshold stands with its figure. */
+function queueTroubles(queues) {
+  const bad = queues.map((queue) => ({ name: queue.name, kind: worst(alarmsOf(queue).map((one) => one.kind)) }));
+  const named = (kind) => [...new Set(bad.filter((one) => one.kind === kind).map((one) => one.name))].join(", ");
+  return [["bad", "Critical"], ["warn", "Warning"]]
+    .filter(([kind]) => named(kind))
+    .map(([kind, word]) => ({ kind, head: `${word}: ${named(kind)}`, words: "" }));
 }
 
 /** In a few words why a board is not live. */

@@ -105,15 +105,8 @@ export function person() {
   };
 }
 
-/** `columns` are [heading, class]. The roles are spelt out because CSS, where it is narrow, shows rows as blocks. */
-export function table(kind, caption, columns) {
-  const heads = columns.map(([head, as]) => element("th", { scope: "col", role: "columnheader", class: as }, head));
-  const head = element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...heads));
-  return element("table", { class: kind, role: "table" }, element("caption", {}, caption), head);
-}
-
-export function body() {
-  return element("tbody", { role: "rowgroup" });
+export function body(...rows) {
+  return element("tbody", { role: "rowgroup" }, ...rows);
 }
 
 /** `cells` are [class, node]; which of them says what the row is about, its class tells. */

@@ -1,5 +1,6 @@
-// Which calls are shown: those with a text in them, in a state, of a queue. The address keeps it, and "back" goes back.
+// Which rows are shown: those with a text in them, in a state, of a queue.
 
+import { choose, chosen, onChosen } from "./address.js";
 import { byId, element, keyed, setAttribute, setText } from "./dom.js";
 import { visible } from "./words.js";
 
@@ -8,24 +9,19 @@ const fields = { text: form.elements.text, state: form.elements.state, queue: fo
 // A queue's name may hold what must not stand in the page as it is.
 const kept = { text: String, state: String, queue: encodeURIComponent };
 const meant = { text: String, state: String, queue: decodeURIComponent };
-const chosen = (name) => meant[name](fields[name].value);
 
 function read() {
-  const asked = new URLSearchParams(location.search);
   showQueues([]);
-  for (const [name, field] of Object.entries(fields)) field.value = kept[name](asked.get(name) ?? "");
-}
-
-function address() {
-  const used = Object.keys(fields).filter(chosen);
-  const query = new URLSearchParams(used.map((name) => [name, chosen(name)])).toString();
-  return location.pathname + (query ? `?${query}` : "");
+  for (const [name, field] of Object.entries(fields)) {
+    const value = kept[name](chosen(name));
+    if (field.value !== value) field.value = value;
+  }
+  setAttribute(form, "data-used", String(isFiltered()));
 }
 
 /** `names` are those of the queues that there are; one that is asked for stays to be chosen, whether it is there or not. */
 export function showQueues(names) {
-  const asked = chosen("queue") || new URLSearchParams(location.search).get("queue") || "";
-  const all = [...new Set(["", ...names, asked])];
+  const all = [...new Set(["", ...names, chosen("queue")])];
   keyed(fields.queue, all, (name) => name, () => {
     const node = element("option");
     return {
@@ -42,36 +38,21 @@ export function isFiltered() {
   return Object.keys(fields).some(chosen);
 }
 
-/** `state` is how the call's state is called on the page. */
-export function isWanted(call, state) {
-  const [text, wanted, queue] = Object.keys(fields).map(chosen);
-  const words = [call.from_name, call.from_number, call.to_name, call.to_number, call.queue, ...call.devices];
-  const sought = text.trim().toLowerCase();
+/** `words` are what is to be found in a row, `queues` those that it is of; `states` are all that such a row may be in. */
+export function isWanted(words, state, queues, states) {
+  const [sought, wanted, queue] = [chosen("text").trim().toLowerCase(), chosen("state"), chosen("queue")];
   return (
-    (!wanted || state === wanted) &&
-    (!queue || call.queue === queue) &&
+    (!wanted || state === wanted || !states.includes(wanted)) &&
+    (!queue || queues.includes(queue)) &&
     (!sought || words.some((word) => word.toLowerCase().includes(sought)))
   );
 }
 
-/** `changed` is called whenever other calls are wanted. */
-export function onFilter(changed) {
+for (const [name, field] of Object.entries(fields)) {
   // Each letter is no place to go back to.
-  fields.text.addEventListener("input", () => {
-    history.replaceState(null, "", address());
-    changed();
-  });
-  for (const field of [fields.state, fields.queue]) {
-    field.addEventListener("change", () => {
-      history.pushState(null, "", address());
-      changed();
-    });
-  }
-  addEventListener("popstate", () => {
-    read();
-    changed();
-  });
-  form.addEventListener("submit", (event) => event.preventDefault());
+  const typed = name === "text";
+  field.addEventListener(typed ? "input" : "change", () => choose({ [name]: meant[name](field.value) }, !typed));
 }
-
+form.addEventListener("submit", (event) => event.preventDefault());
+onChosen(read);
 read();

@@ -1,6 +1,7 @@
 // What was called, as charts, each with a plain table behind it.
 
 import { body, byId, drawing, element, setAttribute, setText } from "./dom.js";
+import { views } from "./views.js";
 import { clock, count, visible } from "./words.js";
 
 const EVERY_MS = 60000;
@@ -14,6 +15,7 @@ const charts = {
   hours: chart("hours", ["Hour", ...DAYS]),
   countries: chart("countries", ["Country", "Calls", "Answered", "Minutes"]),
 };
+byId("as-of").before(views());
 // Its bars have no room for names.
 charts.countries.more.open = true;
 let told = null;

@@ -31,18 +31,28 @@ export function leadsToJourney(node, shown) {
   node.title = "All of this call's story: click, or Enter";
   node.addEventListener("click", () => open(shown));
   node.addEventListener("keydown", (event) => {
-    const act = { Enter: () => open(shown), ArrowDown: () => node.nextElementSibling?.focus(), ArrowUp: () => node.previousElementSibling?.focus() }[event.key];
+    const act = { Enter: () => open(shown), ArrowDown: () => beside(node, 1)?.focus(), ArrowUp: () => beside(node, -1)?.focus() }[event.key];
     if (!act) return;
     // Enter would press the button that has the focus by then, and an arrow scroll.
     event.preventDefault();
     act();
   });
   const reach = () => {
-    const wanted = node === document.activeElement || node === node.parentElement?.firstElementChild ? 0 : -1;
+    const wanted = node === document.activeElement || node === rowsLike(node)[0] ? 0 : -1;
     if (node.tabIndex !== wanted) node.tabIndex = wanted;
   };
   // Once all rows stand where they belong.
   return () => queueMicrotask(reach);
+}
+
+/** All rows of its table that lead somewhere: each has a body of its own. */
+function rowsLike(node) {
+  return [...(node.closest("table")?.querySelectorAll(".leads") ?? [])];
+}
+
+function beside(node, step) {
+  const all = rowsLike(node);
+  return all[all.indexOf(node) + step];
 }
 
 function open(shown) {

@@ -25,10 +25,11 @@ const last = { document: null, heard: 0, told: "", ahead: 0, opened: false, fail
 let listening = null;
 let timer = 0;
 let view = null;
+let left = false;
 
 async function listen() {
   clearTimeout(timer);
-  if (listening || last.refused || document.hidden) return;
+  if (listening || last.refused || isUnseen()) return;
   listening = new AbortController();
   const { signal } = listening;
   try {
@@ -42,6 +43,11 @@ async function listen() {
   }
   draw();
   timer = setTimeout(listen, Math.min(FIRST_WAIT_MS * 2 ** Math.max(0, last.failures - 1), LONGEST_WAIT_MS));
+}
+
+/** A page that nobody sees is for nobody, unless its reader is to be told of alarms. */
+function isUnseen() {
+  return left || (document.hidden && !view.isListening?.());
 }
 
 /** All that is told, until it ends. A browser has few connections for one host: a page that nobody sees keeps none. */
@@ -129,20 +135,28 @@ function unknownTrouble(now) {
 }
 
 function look() {
-  if (document.hidden) listening?.abort(HIDDEN);
+  if (isUnseen()) listening?.abort(HIDDEN);
   else listen();
 }
 
 /**
  * From now on `view` shows what is known: `known(answer, received, now, remark)`, the answer being what /status.json
- * would tell now, or `unknown(trouble)`.
+ * would tell now, or `unknown(trouble)`. `isListening()`, where there is one, says whether it wants to know while nobody
+ * sees it, too.
  */
 export function follow(shown) {
   view = shown;
   // What is told draws the page; this goes on with it where nothing happens.
   setInterval(() => {
-    if (!document.hidden && Date.now() - last.drawn > DRAW_MS * 0.8) draw();
+    if (!isUnseen() && Date.now() - last.drawn > DRAW_MS * 0.8) draw();
   }, DRAW_MS / 2);
   document.addEventListener("visibilitychange", look);
+  // What the browser keeps for the way back listens again once it is shown.
+  for (const [event, isLeft] of [["pagehide", true], ["pageshow", false]]) {
+    addEventListener(event, () => {
+      left = isLeft;
+      look();
+    });
+  }
   listen();
 }

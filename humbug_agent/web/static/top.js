@@ -1,30 +1,30 @@
-// What is seen first: the verdict, the title of the tab, the clock; and how a big number is made.
+// What every view begins with: which views there are, how things stand, what time it is at the PBX.
 
 import { byId, element, keyed, marked, say, setAttribute, setForeign, setText } from "./dom.js";
-import { UNKNOWN, clock, count, several } from "./words.js";
+import { views } from "./views.js";
+import { clock, count, several, visible } from "./words.js";
 
-const LONG = 6;
-const LONGEST = 8;
+byId("top").append(
+  element("h1", {}, "humbug-agent ", element("span", { class: "label", id: "version" })),
+  views(),
+  element("section", { id: "verdict", "aria-label": "How things stand" }, element("ul", { id: "troubles" }), element("p", { id: "remark" })),
+  element("p", { class: "clock" }, element("span", { class: "label", id: "clock-label" }, "PBX time"), " ", element("time", { id: "clock" })),
+  element("p", { class: "unseen", role: "status", id: "said" }),
+);
 
-/** A big number with its label and a remark; it leads to `target`, if it has one. */
-export function tile(id, label, target = "") {
-  const value = element("span", { class: "value" }, UNKNOWN);
-  const note = element("span", { class: "note" });
-  const words = element("span", { class: "label" }, label);
-  return {
-    node: element("li", { id: `tile-${id}` }, target ? element("a", { href: target }, words, value, note) : element("div", {}, words, value, note)),
-    update(text, remark, kind) {
-      setText(value, text);
-      setForeign(note, remark);
-      setAttribute(value, "data-long", text.length >= LONGEST ? "longest" : text.length >= LONG ? "long" : "short");
-      setAttribute(value, "data-kind", kind);
-    },
-  };
+/** `answer` is that of the agent, null where nothing is known; `troubles` are those of answer.js, none if all is well. */
+export function showTop(answer, troubles, sums, remark) {
+  showVerdict(troubles, remark);
+  showTitle(troubles, sums);
+  setText(byId("clock"), answer ? clock(answer.now) : "--:--:--");
+  setText(byId("version"), answer ? visible(answer.version) : "");
 }
 
-/** `troubles` are those of answer.js; none means that all is well. */
-export function showVerdict(troubles, remark) {
-  const shown = troubles.length ? troubles : [{ kind: "good", head: "All is well", words: "" }];
+/** The wall has room for two; the view of deliveries has them all. */
+function showVerdict(troubles, remark) {
+  const most = document.body.dataset.view === "wall" ? 2 : troubles.length;
+  const shown = troubles.length ? troubles.slice(0, most) : [{ kind: "good", head: "All is well", words: "" }];
+  if (troubles.length > most) shown.push({ kind: troubles[most].kind, head: `and ${count(troubles.length - most)} more`, words: "" });
   setAttribute(byId("top"), "data-kind", shown[0].kind);
   keyed(byId("troubles"), shown, (one) => one.head, trouble);
   say(byId("remark"), remark);
@@ -44,13 +44,10 @@ function trouble() {
   };
 }
 
-export function showTitle(troubles, sums) {
-  const numbers = sums ? `${several(sums.calls.length, "call")}, ${count(sums.waiting)} waiting` : "calls not known";
+/** `sums` has the numbers of calls and of those who wait, or is null. */
+function showTitle(troubles, sums) {
+  const numbers = sums ? `${several(sums.calls, "call")}, ${count(sums.waiting)} waiting` : "calls not known";
   const mark = troubles.length ? `\u26a0 ${troubles[0].head} - ` : "";
   const title = `${mark}${numbers} - humbug-agent`;
   if (document.title !== title) document.title = title;
-}
-
-export function showClock(now) {
-  setText(byId("clock"), now ? clock(now) : "--:--:--");
 }

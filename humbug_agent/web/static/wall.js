@@ -1,20 +1,17 @@
 // Queues from across the room: big figures, who waits, who could answer. It never scrolls: what has no place is counted.
 
+import { isListening, tellOf } from "./alarms.js";
+import { lookAt, sumsOf, troubleOf, troublesOf } from "./answer.js";
 import { byId, element, keyed, marked, person, say, setAttribute, setForeign, setHidden, setText } from "./dom.js";
-import { lookAt, troubleOf, troublesOf } from "./answer.js";
-import { agentState, running } from "./people.js";
 import "./marks.js";
+import { agentState, agentsOf, called, running } from "./people.js";
 import { NO_BOARD, follow } from "./stream.js";
-import { showClock, showTitle, showVerdict, tile } from "./top.js";
-import { UNKNOWN, age, bigCount, count, duration, several } from "./words.js";
+import { SAID, waitKind } from "./thresholds.js";
+import { QUEUE_TILES, makeTiles, showNothing, showQueueTiles } from "./tiles.js";
+import { showTop } from "./top.js";
+import { age, count, several } from "./words.js";
 
-const TILES = [
-  ["waiting", "Waiting"], ["longest", "Longest wait"], ["answered", "Answered"],
-  ["abandoned", "Abandoned"], ["level", "Service level"], ["free", "Agents free"],
-];
-const AWAY = ["unavailable", "invalid", "unknown"];
-const tiles = new Map(TILES.map(([id, label]) => [id, tile(id, label)]));
-byId("tiles").append(...[...tiles.values()].map((one) => one.node));
+const tiles = makeTiles(QUEUE_TILES);
 
 /** Which queues the address asks for; none asks for all. */
 const asked = new Set(new URLSearchParams(location.search).getAll("queue"));
@@ -24,31 +21,27 @@ let seen = NOTHING;
 function known(answer, received, now, remark) {
   const boards = lookAt(answer, received, now);
   const live = boards.filter((board) => board.live);
-  const all = live.flatMap((board) => board.queues.map((queue) => ({ ...queue, key: `${board.name} ${queue.name}` })));
+  const all = live.flatMap((board) => board.queues);
   const queues = all.filter((queue) => !asked.size || asked.has(queue.name));
   const lacking = [...asked].filter((name) => !all.some((queue) => queue.name === name));
-  const troubles = troublesOf(answer);
-  showVerdict(troubles, remark);
-  showClock(answer.now);
+  showTop(answer, troublesOf(answer, queues), sumsOf(boards), remark);
   showChoice(all);
-  if (!live.length) return showNothing(troubles, boards.length ? `Not known: ${troubleOf(boards[0])}.` : NO_BOARD);
+  if (!live.length) return showNone(boards.length ? `Not known: ${troubleOf(boards[0])}.` : NO_BOARD);
   say(byId("why"), lacking.length ? `There is no queue ${lacking.join(", ")}.` : all.length ? "" : "No queues.");
   seen = { waiting: waitingOf(queues), agents: agentsOf(queues), known: true };
-  showTitle(troubles, { calls: live.flatMap((board) => board.calls), waiting: seen.waiting.length });
-  showTiles(queues);
+  showQueueTiles(tiles, queues, seen.agents);
   fill();
+  tellOf(queues);
 }
 
 function unknown(trouble) {
-  showVerdict([trouble], "");
-  showClock("");
-  showNothing([trouble], trouble.kind === "wait" ? "Asking the agent …" : "Not known.");
+  showTop(null, [trouble], null, "");
+  showNone(trouble.kind === "wait" ? "Asking the agent \u2026" : "Not known.");
 }
 
-function showNothing(troubles, why) {
+function showNone(why) {
   say(byId("why"), why);
-  showTitle(troubles, null);
-  for (const one of tiles.values()) one.update(UNKNOWN, "not known", "none");
+  showNothing(tiles, tiles.keys(), "not known");
   seen = NOTHING;
   fill();
 }
@@ -71,53 +64,11 @@ function showChoice(all) {
 }
 
 function waitingOf(queues) {
-  const callers = queues.flatMap((queue) => queue.waiting.map((call) => ({ ...call, queue: queues.length > 1 ? queue.name : "" })));
+  const callers = queues.flatMap((queue) => queue.waiting.map((call) => {
+    const kind = waitKind(call.running, queue.thresholds);
+    return { ...call, kind, key: `${queue.key} ${call.id}`, queue: queues.length > 1 ? queue.name : "" };
+  }));
   return callers.sort((one, other) => other.running - one.running);
-}
-
-/** Whoever is in several of the queues is one person, and paused only where it is so in all; those away stand last. */
-function agentsOf(queues) {
-  const found = new Map();
-  for (const member of queues.flatMap((queue) => queue.members)) {
-    const before = found.get(member.interface);
-    const taken = (before?.calls_taken ?? 0) + (member.calls_taken ?? 0);
-    const shown = before && !before.paused ? before : member;
-    found.set(member.interface, before ? { ...shown, calls_taken: taken } : member);
-  }
-  const away = (one) => Number(AWAY.includes(one.state) && !one.paused);
-  const called = (one) => one.name || one.interface;
-  return [...found.values()].sort((one, other) => away(one) - away(other) || called(one).localeCompare(called(other)));
-}
-
-function showTiles(queues) {
-  const { waiting, agents } = seen;
-  const free = agents.filter((one) => one.state === "idle" && !one.paused).length;
-  const paused = agents.filter((one) => one.paused).length;
-  const without = queues.filter((queue) => queue.waiting.length && !queue.free);
-  const figures = queues.map((queue) => queue.figures).filter(Boolean);
-  const talking = queues.reduce((sum, queue) => sum + queue.connected.length, 0);
-  const sum = (name) => figures.reduce((all, one) => all + one[name], 0);
-  tiles.get("waiting").update(bigCount(waiting.length), without.length ? `\u26a0 no agent free: ${without.map((queue) => queue.name).join(", ")}` : waiting.length ? "" : "nobody waits", without.length ? "warn" : waiting.length ? "some" : "none");
-  tiles.get("longest").update(duration(waiting[0]?.running ?? 0), waiting[0]?.queue ?? "", waiting.length ? "some" : "none");
-  tiles.get("answered").update(figures.length ? bigCount(sum("completed")) : UNKNOWN, `${count(talking)} talking now`, "some");
-  tiles.get("abandoned").update(figures.length ? bigCount(sum("abandoned")) : UNKNOWN, abandonedInWords(sum("completed"), sum("abandoned")), "some");
-  tiles.get("level").update(...levelOf(figures), "some");
-  tiles.get("free").update(count(free), `of ${several(agents.length, "agent")}, ${count(paused)} paused`, free ? "some" : "none");
-}
-
-function abandonedInWords(completed, abandoned) {
-  const all = completed + abandoned;
-  return all ? `${Math.round((100 * abandoned) / all)} % of ${count(all)}` : "";
-}
-
-/** Of several queues it is that of all their calls. */
-function levelOf(figures) {
-  const those = figures.filter((one) => one.service_level_percent !== null);
-  const calls = those.reduce((sum, one) => sum + one.completed, 0);
-  if (!calls) return [UNKNOWN, figures.length ? "no calls, or no target" : "not known"];
-  const share = those.reduce((sum, one) => sum + one.service_level_percent * one.completed, 0) / calls;
-  const targets = [...new Set(those.map((one) => one.service_level_seconds))];
-  return [`${Math.round(share)} %`, targets.length > 1 ? "within their targets" : `within ${targets[0]} s`];
 }
 
 /** As much as there is room for, and how much there is not. */
@@ -125,14 +76,14 @@ function fill() {
   const { waiting, agents, known: isKnown } = seen;
   setText(byId("line-title"), isKnown ? `Waiting: ${count(waiting.length)}` : "Waiting: not known");
   const rows = room(byId("line-rows"), "--row", waiting.length);
-  keyed(byId("line-rows").firstElementChild, waiting.slice(0, rows), (call) => `${call.queue} ${call.id}`, waitingRow);
+  keyed(byId("line-rows").firstElementChild, waiting.slice(0, rows), (call) => call.key, waitingRow);
   say(byId("line-more"), waiting.length > rows ? `and ${count(waiting.length - rows)} more` : "");
   setText(byId("people-title"), isKnown ? `Agents: ${count(agents.length)}` : "Agents: not known");
   const { columns, lines } = grid(agents.length);
   const people = byId("people-rows").firstElementChild;
   people.style.setProperty("--columns", String(columns));
   people.style.setProperty("--lines", String(lines));
-  keyed(people, agents.slice(0, columns * lines), (one) => one.interface, agentCell);
+  keyed(people, agents.slice(0, columns * lines), (one) => one.key, agentCell);
   const left = agents.length - columns * lines;
   say(byId("people-more"), left > 0 ? `and ${count(left)} more` : "");
 }
@@ -164,12 +115,16 @@ function rem() {
   return parseFloat(getComputedStyle(document.documentElement).fontSize);
 }
 
+/** A wait that is beyond a threshold has a mark, a colour and a word. */
 function waitingRow() {
-  const [caller, time] = [person(), running()];
+  const [caller, alarm, time] = [person(), marked(), running()];
+  const node = element("li", {}, caller.node, alarm.node, time.node);
   return {
-    node: element("li", {}, caller.node, time.node),
+    node,
     update(call) {
+      setAttribute(node, "data-kind", call.kind);
       caller.update(call.name, call.number, call.queue, call.country);
+      alarm.update(call.kind, SAID[call.kind] ?? "");
       time.update(call.running, call.entered);
     },
   };
@@ -182,22 +137,22 @@ function agentCell() {
   const node = element("li", {}, name, time.node, state.node, detail);
   return {
     node,
-    update(member) {
-      const [kind, words] = agentState(member);
+    update(agent) {
+      const [kind, words] = agentState(agent);
       setAttribute(node, "data-kind", kind);
-      setForeign(name, member.name || member.interface);
+      setForeign(name, called(agent));
       state.update(kind, words);
-      setHidden(time.node, member.running === null);
-      if (member.running !== null) time.update(member.running, "");
-      setForeign(detail, member.calls_taken === null ? "" : callsInWords(member));
+      setHidden(time.node, agent.running === null);
+      if (agent.running !== null) time.update(agent.running, "");
+      setForeign(detail, agent.calls_taken === null ? "" : callsInWords(agent));
     },
   };
 }
 
-function callsInWords(member) {
-  const last = member.last_call_seconds === null ? "" : `, ${age(member.last_call_seconds)} ago`;
-  return several(member.calls_taken, "call") + last;
+function callsInWords(agent) {
+  const last = agent.last_call_seconds === null ? "" : `, ${age(agent.last_call_seconds)} ago`;
+  return several(agent.calls_taken, "call") + last;
 }
 
 addEventListener("resize", fill);
-follow({ known, unknown });
+follow({ known, unknown, isListening });

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Json = dict[str, Any]
+THRESHOLDS = ("target", "warn_waiting", "critical_waiting", "warn_wait", "critical_wait")
 NOW = "2026-11-21T14:03:07+01:00"
 
 
@@ -11,7 +12,8 @@ def call(ident: int, **fields: Any) -> Json:
     usual = {
         "id": f"1795194317.{ident}", "from_number": "101", "from_name": "", "to_number": "204", "to_name": "",
         "state": "up", "since": "2026-11-21T14:02:55+01:00", "seconds": 12.3,
-        "devices": ["PJSIP/101", "PJSIP/204"], "queue": "",
+        "devices": ["PJSIP/101", "PJSIP/204"], "queue": "", "waiting_seconds": None, "waited_seconds": None,
+        "position": None,
     }  # fmt: skip
     made: Json = usual | fields
     leg = {"state": made["state"], "number": made["from_number"], "name": "", "application": "Dial", "seconds": 12.3}
@@ -52,17 +54,26 @@ def figures(**fields: Any) -> Json:
     return usual | fields
 
 
+def thresholds(**fields: int) -> Json:
+    """Of them 0 is none."""
+    return dict.fromkeys(THRESHOLDS, 0) | fields
+
+
 def queue(name: str, waits: list[Json], talks: list[Json], members: list[Json], **fields: Any) -> Json:
     longest = max((one["seconds"] for one in waits), default=None)
     return {
         "name": name, "longest_wait_seconds": longest, "waiting": waits, "connected": talks, "figures": figures(),
-        "members": members, **fields,
+        "members": members, "thresholds": thresholds(), **fields,
     }  # fmt: skip
 
 
 def board(name: str = "ami", calls: list[Json] | None = None, queues: list[Json] | None = None) -> Json:
-    waits = {one["id"] for each in queues or [] for one in each["waiting"]}
-    calls = [{**one, "waiting": one["id"] in waits} for one in calls or []]
+    waits = {one["id"]: one for each in queues or [] for one in each["waiting"]}
+    waited = {one["id"]: one["waited_seconds"] for each in queues or [] for one in each["connected"]}
+    calls = [{**one, "waiting": False, "waited_seconds": waited.get(one["id"])} for one in calls or []]
+    for one in calls:
+        if there := waits.get(one["id"]):
+            one |= {"waiting": True, "waiting_seconds": there["seconds"], "position": there["position"]}
     return {
         "name": name, "over": "AMI", "live": True, "message": "", "age_seconds": 3.2, "calls": calls,
         "channels": sum(len(one["devices"]) for one in calls), "queues": queues or [],

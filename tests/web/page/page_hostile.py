@@ -22,9 +22,11 @@ def hostile() -> Json:
     board = answer["boards"][0]
     for one, name in zip(board["calls"], names, strict=False):
         one["from_name"] = name
-    board["calls"][0].update(to_name=names[-1], to_number="9" * 80, queue=names[2])
+    board["calls"][0].update(to_name=names[-1], to_number="9" * 80)
     sales, support = board["queues"]
     support["name"] = "<b>" + names[2] + names[3]
+    for one in board["calls"]:
+        one["queue"] = support["name"] if one["queue"] == "support" else one["queue"]
     support["waiting"][0].update(name=names[3], country=names[3])
     support["members"][0]["name"] = names[3]
     support["members"][1]["reason"] = names[0] + names[3]

@@ -20,7 +20,7 @@ POLICY = (
 )
 TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 STATIC = {path.name: path for path in files("humbug_agent").joinpath("web/static").iterdir()}
-RUNNING = {"seconds", "longest_wait_seconds", "state_seconds"}
+RUNNING = {"seconds", "longest_wait_seconds", "state_seconds", "waiting_seconds"}
 
 
 BEAT_SECONDS = 0.5

@@ -32,7 +32,9 @@ return found;
 
 # What reaches out of the window, or of the column that it is in.
 OVERFLOWS = """
-const wide = [document.documentElement, ...document.querySelectorAll(".panel, .queue, table, #verdict, #tiles a")];
+const boxes = document.querySelectorAll(".panel, table, #top > *, #tiles li > *, form, main");
+const wide = [document.documentElement, ...boxes]
+  .filter((node) => node.checkVisibility() && !node.matches(".unseen"));
 return wide.filter((node) => node.scrollWidth > node.clientWidth + (node === document.documentElement ? 0 : 1))
   .map((node) => `${node.tagName} ${node.id} ${node.className}: ${node.scrollWidth} of ${node.clientWidth}`);
 """
@@ -55,6 +57,7 @@ ASK = "document.dispatchEvent(new Event('visibilitychange'));"
 class Page:
     def __init__(self, browser: Browser, server: PageServer) -> None:
         self.browser, self.server = browser, server
+        self._where = ""
 
     def open(
         self,
@@ -62,16 +65,18 @@ class Page:
         width: int = 1280,
         height: int = 900,
         *,
+        view: str = "",
         dark: bool = False,
         less_motion: bool = False,
     ) -> None:
-        """Load it with this answer."""
+        """Load the view, an address below the page's, with this answer."""
         self.server.show(answer)
+        self._where = view
         self.browser.screen(width, height, dark=dark, less_motion=less_motion)
         self.load()
 
     def load(self) -> None:
-        self.browser.go(self.server.url)
+        self.browser.go(f"{self.server.url}{self._where}")
         self.browser.until(lambda: self.browser.run(KNOWN))
 
     def show(self, answer: dict[str, Any]) -> None:
@@ -102,8 +107,9 @@ class Page:
     def rows(self, kind: str) -> list[list[str]]:
         """The cells of a table's body; the lines of a cell are one text."""
         script = (
-            "return [...document.querySelectorAll(arguments[0])].filter((n) => n.checkVisibility())"
-            ".map((row) => [...row.cells].map((cell) => cell.innerText.replaceAll('\\n', ' / ')))"
+            "const shown = (nodes) => [...nodes].filter((node) => node.checkVisibility());"
+            "return shown(document.querySelectorAll(arguments[0]))"
+            ".map((row) => shown(row.cells).map((cell) => cell.innerText.replaceAll('\\n', ' / ')))"
         )
         return list(self.browser.run(script, f"table.{kind} tbody tr"))
 

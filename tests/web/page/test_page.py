@@ -1,4 +1,4 @@
-"""The page at / in Debian's Chromium: what it says."""
+"""The desk and the view of deliveries in Debian's Chromium: what they say."""
 
 import re
 
@@ -17,7 +17,7 @@ def seconds(text: str) -> int:
 def test_the_numbers_change_when_a_call_does(page: Page) -> None:
     page.open(status([board()]))
     assert page.number("calls") == "0"
-    assert page.text("#calls-boards") == "No calls now."
+    assert page.text("#calls-empty") == "No calls now."
     assert page.title() == "0 calls, 0 waiting - humbug-agent"
 
     # The page is not touched from here on: it asks by itself.
@@ -25,11 +25,11 @@ def test_the_numbers_change_when_a_call_does(page: Page) -> None:
     page.until(lambda: page.number("calls") == "1", "the call is counted")
     assert page.text("#tile-calls .note") == "1 ringing"
     assert page.title() == "1 call, 0 waiting - humbug-agent"
-    ((who, whom, state, _),) = page.rows("calls")
+    ((who, whom, _, state, _, _),) = page.rows("calls")
     assert (who, whom, state) == ("Desk 101 / 101", "204", "ringing")
 
     page.server.show(status([board(calls=[call(1, from_name="Desk 101", state="up", seconds=0.1)])]))
-    page.until(lambda: page.rows("calls")[0][2] == "talking", "it is answered")
+    page.until(lambda: page.rows("calls")[0][3] == "talking", "it is answered")
     page.server.show(status([board()]))
     page.until(lambda: page.number("calls") == "0", "it is over")
     assert page.rows("calls") == []
@@ -37,10 +37,10 @@ def test_the_numbers_change_when_a_call_does(page: Page) -> None:
 
 def test_durations_go_on_and_never_back(page: Page) -> None:
     page.open(status([board(calls=[call(1, seconds=57.5)])]))
-    seen = [page.rows("calls")[0][3]]
+    seen = [page.rows("calls")[0][5]]
 
     def two_seconds_on() -> bool:
-        if (text := page.rows("calls")[0][3]) != seen[-1]:
+        if (text := page.rows("calls")[0][5]) != seen[-1]:
             seen.append(text)
         return seconds(text) >= seconds(seen[0]) + 2
 
@@ -53,39 +53,49 @@ def test_durations_go_on_and_never_back(page: Page) -> None:
 def test_how_long_an_agent_is_as_it_is_goes_on(page: Page) -> None:
     one = member("Anna", "PJSIP/201", "idle", state_seconds=57.5)
     page.open(status([board(queues=[queue("support", [], [], [one])])]))
-    page.until(lambda: seconds(page.text(".agents .running")) >= 59)
+    page.until(lambda: seconds(page.text(".agents tbody .running")) >= 59)
     page.show(status([board(queues=[queue("support", [], [], [one | {"state": "in use", "state_seconds": 0.2}])])]))
-    assert seconds(page.text(".agents .running")) < 30
+    assert seconds(page.text(".agents tbody .running")) < 30
 
 
-def test_queues_say_who_waits_who_talks_and_who_could(page: Page) -> None:
+def test_the_desk_has_each_call_and_each_agent_once(page: Page) -> None:
     page.open(afternoon())
     assert page.number("waiting") == "2"
     assert page.text("#tile-waiting .note") == "no agent free: support"
     assert re.fullmatch(r"0:4\d", page.number("longest"))
-    assert page.texts(".queue h4") == ["sales", "support"]
-    assert page.texts(".queue .alarm") == ["No agent is free"]
-    assert [row[:2] for row in page.rows("waiting")] == [
-        ["1.", "+4915112345678 / Germany"],
-        ["2.", "+33142685300 / France"],
+    assert page.rows("queues") == [
+        ["sales", "0", "0:00", "1", "1 of 3", "0", "9", "–", "0:17", "3:04"],
+        ["support", "2", page.number("longest"), "1", "0 of 3", "128", "9", "82.5\u00a0%", "0:17", "3:04"],
+        ["no agent is free"],
     ]
-    assert [row[:3] for row in page.rows("connected")] == [
-        ["Lambeth Dental / +442079460123 · United Kingdom", "Bruno Keller / PJSIP/202", "0:18"],
-        ["+41442681234 / Switzerland", "Anna Agent / PJSIP/201", "0:03"],
+    calls = [[re.sub(r"^0:4\d$", "0:4x", cell) for cell in row[:5]] for row in page.rows("calls")]
+    assert calls[:3] == [
+        ["+41442681234", "Anna Agent / 201", "support", "talking", "0:03"],
+        ["Lambeth Dental / +442079460123", "Bruno Keller / 202", "sales", "talking", "0:18"],
+        ["+4915112345678", "801", "support / place 1", "waiting", "0:4x"],
     ]
-    agents = [re.sub(r"\n1:0\d", "", text).replace("\n", ": ") for text in page.texts(".agents li")]
-    done = "7 calls, last 13 min ago, here for 3 h"
+    # A call that is in no queue waits for nobody.
+    assert calls[3] == ["Reception / 104", "+41791234567", "", "talking", ""]
+    assert len(calls) == 7
+    agents = [[re.sub(r"^1:0\d$", "1:0x", cell) for cell in row] for row in page.rows("agents")]
     assert agents == [
-        f"Bruno Keller: in use: {done}", f"Dora Frei: ringing: {done}, penalty 2",
-        "Finn Berger: idle: 0 calls, here for 3 h", f"Anna Agent: in use: {done}",
-        f"Carla Rossi: paused: lunch: {done}", "Emil Huber: unavailable",
-    ]  # fmt: skip
-    assert page.texts(".queue .figures") == [
-        "0 answered, 9 abandoned, hold 0:17, talk 3:04",
-        "128 answered, 9 abandoned, 82.5\u00a0% within 30\u00a0s, hold 0:17, talk 3:04",
+        ["Anna Agent", "in use", "1:0x", "support", "7", "13 min", "3 h", "0"],
+        ["Bruno Keller", "in use", "1:0x", "sales", "7", "13 min", "3 h", "0"],
+        ["Carla Rossi", "paused: lunch", "1:0x", "support", "7", "13 min", "3 h", "0"],
+        ["Dora Frei", "ringing", "1:0x", "sales", "7", "13 min", "3 h", "2"],
+        ["Finn Berger", "idle", "1:0x", "sales", "0", "–", "3 h", "0"],
+        ["Emil Huber", "unavailable", "", "support", "–", "13 min", "3 h", "0"],
     ]
-    # A caller who waits is a call too, and not one that talks.
-    assert [row[2] for row in page.rows("calls")].count("waiting") == 2
+
+
+def test_an_agent_of_several_queues_is_one(page: Page) -> None:
+    anna = member("Anna", "PJSIP/201", "idle", "lunch", calls_taken=3, last_call_seconds=900.0)
+    again = member("Anna", "PJSIP/201", "idle", calls_taken=4, last_call_seconds=None, penalty=5)
+    page.open(status([board(queues=[queue("sales", [], [], [anna]), queue("support", [], [], [again])])]))
+    ((name, state, _, queues, *figures),) = page.rows("agents")
+    # It takes calls while it is paused in one of them only.
+    assert (name, state, queues, figures) == ("Anna", "idle", "sales, support", ["7", "15 min", "3 h", "0, 5"])
+    assert page.text("#tile-free .note") == "of 1 agent, 0 paused"
 
 
 def test_the_agent_tells_how_it_fares(page: Page) -> None:
@@ -95,9 +105,10 @@ def test_the_agent_tells_how_it_fares(page: Page) -> None:
     )  # fmt: skip
     csv = source(unread_bytes=5 * 2**20, age_seconds=300)
     cloud = source(unread_bytes=None, unread_seconds=266_000, calls=12)
-    page.open(status([board()], agent({"master-csv": csv, "cloud": cloud}, {"humbug": humbug})))
+    page.open(status([board()], agent({"master-csv": csv, "cloud": cloud}, {"humbug": humbug})), view="delivery")
     assert (page.number("unsent"), page.number("dead")) == ("1,532", "3")
-    assert page.text("#tile-unsent .note") == "oldest 37 min, 31,207 sent"
+    assert page.text("#tile-unsent .note") == "1 destination not well"
+    assert [page.number(tile) for tile in ("oldest", "sent", "rejects")] == ["37 min", "31,207", "0"]
     assert page.rows("destinations") == [
         ["humbug", "paused", "1,532", "37 min", "31,207", "3"],
         ["401 Unauthorized. Last error 2026-11-20 23:59:12: 401 Unauthorized: no such gateway"],
@@ -123,7 +134,7 @@ def test_all_is_well_is_said_too(page: Page) -> None:
 
 
 def test_the_chart_has_a_bar_a_minute_and_says_it_in_words(page: Page) -> None:
-    page.open(status([board()]) | {"sent_per_minute": {"humbug": [*[None] * 57, 0, 4, 2]}})
+    page.open(status([board()]) | {"sent_per_minute": {"humbug": [*[None] * 57, 0, 4, 2]}}, view="delivery")
     words = "6 in the last hour, at most 4; 57 minutes before the agent started not known"
     bars = page.browser.run(
         "return [...document.querySelectorAll('.bars rect')].map((bar) => bar.getAttribute('class'))"
@@ -167,14 +178,12 @@ def test_a_name_from_right_to_left_leaves_its_neighbours_alone(page: Page) -> No
     assert page.rows("calls")[0][0] == "שלום עולם 123 / 101"
 
 
-@pytest.mark.parametrize("path", ["", "wall"])
-def test_every_mark_is_drawn(page: Page, path: str) -> None:
-    page.open(afternoon())
-    page.browser.go(f"{page.server.url}{path}")
-    page.until(lambda: page.texts(".marked"), "it has marks")
-    drawn = page.browser.run(
-        "return [...document.querySelectorAll('.marked')].filter((one) => one.offsetParent)"
-        ".map((one) => [one.querySelector('use').getAttribute('href'), one.querySelector('use').getBBox().width])"
-    )
+@pytest.mark.parametrize("view", ["", "wall", "delivery"])
+def test_every_mark_is_drawn(page: Page, view: str) -> None:
+    page.open(afternoon(), view=view)
+    drawn = page.browser.run("""
+        const shown = [...document.querySelectorAll(".mark")].filter((one) => one.getBoundingClientRect().width);
+        return shown.map((one) => [one.firstChild.getAttribute("href"), one.firstChild.getBBox().width]);
+    """)
     assert drawn
     assert not [name for name, width in drawn if width < 8]

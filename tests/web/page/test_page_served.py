@@ -19,7 +19,7 @@ def test_a_call_comes_and_goes_on_the_real_thing(page: Page, tmp_path: Path) -> 
         page.browser.screen(1280, 900)
         page.browser.go(f"http://127.0.0.1:{served.port}/")
         page.until(lambda: page.number("calls") == "1")
-        assert page.rows("calls")[0][2] == "dialling"
+        assert page.rows("calls")[0][3] == "dialling"
 
         there.put(channel("PJSIP/49-00000002", State.UP, "+4915112345678", HOSTILE, "", "1.2"))
         there.put_call(
@@ -34,9 +34,12 @@ def test_a_call_comes_and_goes_on_the_real_thing(page: Page, tmp_path: Path) -> 
         )
         page.until(lambda: page.number("calls") == "2")
         page.until(lambda: page.number("waiting") == "1")
-        assert page.rows("calls")[1][2] == "waiting"
-        assert HOSTILE.replace("\u202e", "\\u202e") in page.text("#queues-boards")
-        assert "Germany" in page.text("#queues-boards")
+        assert page.rows("calls")[1][3] == "waiting"
+        assert page.rows("calls")[1][0].startswith(HOSTILE.replace("\u202e", "\\u202e"))
+        assert page.rows("calls")[1][2] == "support / place 1"
+        assert page.rows("calls")[1][4] in ("1:15", "1:16", "1:17")
+        assert [row[:2] for row in page.rows("queues")] == [["support", "1"], ["no agent is free"]]
+        assert page.rows("agents")[0][:2] == ["Anna Agent", "in use"]
 
         there.hang_up("1.1")
         there.hang_up("1.2")
