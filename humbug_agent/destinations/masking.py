@@ -54,6 +54,11 @@ _PIECES_OF_CHANNELS = _pieces(r"|(?<=\w)-[0-9a-f]{8}(?:;[12])?(?=$|[^\w@-])", r"
 _NAMES_NAME = re.compile(r"(?:call|connect|cid).*name|cnam|display", re.IGNORECASE)
 """What PBXs call that in which a caller's name is, beside the clid: CallerIDName, callee_id_name, sip_from_display."""
 
+_BEFORE_AN_ADDRESS = re.compile(
+    r'"((?:[^"\\]|\\.){1,128})" ?<|(?:^|,)([^"<>,;]+)<(?:sips?|tel):', re.IGNORECASE | re.DOTALL
+)
+"""Names as SIP's headers have them: "Anna" <sip:101@example.org>. Source: RFC 3261, 25.1, name-addr."""
+
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -93,7 +98,9 @@ class Masking:
         known = self._known(flat, said, names)
         clear: dict[str, Any] = {name: self._text(value, known) for name, value in said.items()}
         if extra:
-            shown = {self._text(name, known): self._text(value, known) for name, value in extra.items()}
+            # What a PBX calls its fields is nobody's name, though one may be in it, as Ina in destination.
+            titled = known._replace(names=None)
+            shown = {self._text(title, titled): self._text(value, known) for title, value in extra.items()}
             clear["extra"] = json.dumps(shown, ensure_ascii=False)
         identity = hmac.digest(self._key, b"identity" + flat.identity, "sha256")[: len(flat.identity)]
         return flat._replace(identity=identity, **clear)
@@ -190,6 +197,7 @@ def _take_names(said: dict[str, str], extra: dict[str, str]) -> Sequence[str]:
         if _NAMES_NAME.search(title) and _LETTER.search(value):
             extra[title] = ""
             found.append(value.strip(' "'))
+        found += [(quoted or bare).strip() for quoted, bare in _BEFORE_AN_ADDRESS.findall(value)]
     # What has no letter is a number, and not to be missing where numbers stand.
     return [name for name in found if _LETTER.search(name)]
 

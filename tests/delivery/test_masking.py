@@ -1,5 +1,6 @@
 """What a destination is not told stands in no field of what it gets, and what it is told is as it was."""
 
+import json
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
@@ -119,6 +120,24 @@ def test_a_number_that_is_written_in_groups_is_hidden_in_each_form(written: str)
     said = {"src": written, "clid": f'"A" <{written}>', "channel": "PJSIP/+852-61234567", "lastdata": "61234567"}
     hidden = masking("last 3", country=None)(flatten(call(1, dst="101", extra={"a": "x61234567y"}, **said)))
     assert "4567" not in shown(hidden).decode().translate(PARTING), hidden
+
+
+def test_names_in_headers_go_and_no_field_loses_its_own() -> None:
+    extra = {
+        "caller_id_name": "Ina",
+        "destination_number": "101",
+        "sip_full_to": '"Carla Cool" <sip:101@example.org>;tag=1',
+        "sip_h_P-Asserted-Identity": "Dora Dim <sip:102@example.org>, <tel:103>",
+        "note": "Dora Dim rang Carla Cool",
+    }
+    hidden = masking(names=False)(flatten(call(1, clid='"Ina" <101>', extra=extra)))
+    assert json.loads(hidden.extra) == {
+        "caller_id_name": "",
+        "destination_number": "101",
+        "sip_full_to": '"" <sip:101@example.org>;tag=1',
+        "sip_h_P-Asserted-Identity": " <sip:102@example.org>, <tel:103>",
+        "note": " rang ",
+    }
 
 
 def test_a_pseudonym_is_the_same_for_each_form_and_another_for_another_number_or_key() -> None:
