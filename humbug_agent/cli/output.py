@@ -26,9 +26,9 @@ def table(header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
 
 
 def pairs(values: Iterable[tuple[str, object]]) -> None:
-    """Name and value, a line each."""
+    """Name and value, a line each; of none, nothing."""
     everything = [(name, printable(str(value))) for name, value in values]
-    width = max(len(name) for name, _ in everything)
+    width = max((len(name) for name, _ in everything), default=0)
     for name, value in everything:
         click.echo(f"{click.style(name.ljust(width), bold=True)}  {value}")
 

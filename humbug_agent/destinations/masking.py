@@ -29,22 +29,35 @@ _TEXTS = (
     "userfield", "linkedid",
 )  # fmt: skip
 
-_PIECES = re.compile(
-    r"(?P<made>"
-    # What a PBX has made up: a UUID, a uniqueid of Asterisk, the time in the name of a recording, and
-    # what ends the name of a channel.
-    r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])"
-    r"|(?<![\w.+])[0-9]{9,11}\.[0-9]+(?!\w)"
-    r"|(?<![0-9])20[0-9]{6}-[0-9]{6}(?![0-9])"
-    r"|(?<=\w)-[0-9a-f]{8}(?:;[12])?(?=$|[^\w-])"
-    r")"
-    # A number as people write it, in groups, which a + or a 0 gives away; and any other.
-    r"|(?P<parted>(?:\+|(?<![\w.:+-])0)(?![0-9]{6})(?:[ ./()]|-(?![0-9a-f]{8}(?:;|$))|[0-9]){5,}[0-9])"
-    r"|(?P<run>\+?[0-9]+)"
-)
+
+def _pieces(suffix: str, dash: str) -> re.Pattern[str]:
+    return re.compile(
+        r"(?P<made>"
+        # What a PBX has made up: a UUID, a uniqueid of Asterisk, the time in the name of a recording.
+        r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])"
+        r"|(?<![\w.+])[0-9]{9,11}\.[0-9]+(?!\w)"
+        r"|(?<![0-9])20[0-9]{6}-[0-9]{6}(?![0-9])"
+        rf"{suffix})"
+        # A number as people write it, in groups, which a + or a 0 gives away; and any other.
+        rf"|(?P<parted>(?:\+|(?<![\w.:+-])0)(?![0-9]{{6}})(?:[ ./()]|{dash}|[0-9]){{5,}}[0-9])"
+        r"|(?P<run>\+?[0-9]+)"
+    )
+
+
+_CHANNEL = re.compile(r"[A-Za-z][0-9A-Za-z]*/")
+"""Where the name of a channel may be."""
+
+_PIECES = _pieces("", "-")
+_PIECES_OF_CHANNELS = _pieces(r"|(?<=\w)-[0-9a-f]{8}(?:;[12])?(?=$|[^\w@-])", r"-(?![0-9a-f]{8}(?:;|$))")
+"""What ends the name of a channel is made up, too. Elsewhere it is the end of a number, such as +65-61234567."""
 
 _NAMES_NAME = re.compile(r"(?:call|connect|cid).*name|cnam|display", re.IGNORECASE)
 """What PBXs call that in which a caller's name is, beside the clid: CallerIDName, callee_id_name, sip_from_display."""
+
+_BEFORE_AN_ADDRESS = re.compile(
+    r'"((?:[^"\\]|\\.){1,128})" ?<|(?:^|,)([^"<>,;]+)<(?:sips?|tel):', re.IGNORECASE | re.DOTALL
+)
+"""Names as SIP's headers have them: "Anna" <sip:101@example.org>. Source: RFC 3261, 25.1, name-addr."""
 
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -85,7 +98,9 @@ class Masking:
         known = self._known(flat, said, names)
         clear: dict[str, Any] = {name: self._text(value, known) for name, value in said.items()}
         if extra:
-            shown = {self._text(name, known): self._text(value, known) for name, value in extra.items()}
+            # What a PBX calls its fields is nobody's name, though one may be in it, as Ina in destination.
+            titled = known._replace(names=None)
+            shown = {self._text(title, titled): self._text(value, known) for title, value in extra.items()}
             clear["extra"] = json.dumps(shown, ensure_ascii=False)
         identity = hmac.digest(self._key, b"identity" + flat.identity, "sha256")[: len(flat.identity)]
         return flat._replace(identity=identity, **clear)
@@ -100,8 +115,9 @@ class Masking:
         outside += [flat.dst] if flat.direction == Direction.OUTBOUND else []
         numbers: dict[str, str] = {}
         short = set()
-        for number in {flat.src, flat.dst, caller}:
-            if _NUMBER.fullmatch(number) and (number in outside or is_outside(number, self._country)):
+        for written in {flat.src, flat.dst, caller}:
+            number = written.translate(PARTING)
+            if _NUMBER.fullmatch(number) and (written in outside or is_outside(number, self._country)):
                 digits = core(number, self._country)
                 numbers[digits] = canonical(number, self._country)
                 if len(digits) < LEAST:
@@ -116,7 +132,8 @@ class Masking:
             return text
         if not _DIGITS_OF_ONE.search(text):
             return _RUN.sub(lambda found: self._piece(found, known), text) if known.short else text
-        text = _PIECES.sub(lambda found: self._piece(found, known), text)
+        pieces = _PIECES_OF_CHANNELS if _CHANNEL.search(text) else _PIECES
+        text = pieces.sub(lambda found: self._piece(found, known), text)
         for digits, number in known.numbers.items():
             if len(digits) >= PLAIN and digits in text.translate(PARTING):
                 text = _parted(digits).sub(partial(self._parted, number), text)
@@ -180,6 +197,7 @@ def _take_names(said: dict[str, str], extra: dict[str, str]) -> Sequence[str]:
         if _NAMES_NAME.search(title) and _LETTER.search(value):
             extra[title] = ""
             found.append(value.strip(' "'))
+        found += [(quoted or bare).strip() for quoted, bare in _BEFORE_AN_ADDRESS.findall(value)]
     # What has no letter is a number, and not to be missing where numbers stand.
     return [name for name in found if _LETTER.search(name)]
 

@@ -21,6 +21,9 @@ DEEPEST = 20
 
 RESERVED = ("and", "or", "not", "is", "starts", "with")
 
+OTHER_QUOTES = "'\u2018\u201a\u201c\u201d\u201e\u00ab\u00bb"
+"""What admins and their editors put around a value instead of ""."""
+
 _TOKEN = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<mark>[()])|(?P<bare>[^\s()"]+)|(?P<open>"))')
 _BARE = re.compile(r'[^\s()"]+')
 
@@ -119,7 +122,7 @@ def _within(term: Term, *parted: type) -> str:
 
 
 def _written(value: str) -> str:
-    if _BARE.fullmatch(value) and value.lower() not in RESERVED:
+    if _BARE.fullmatch(value) and value.lower() not in RESERVED and value[0] not in OTHER_QUOTES:
         return value
     return '"' + value.replace('"', '""') + '"'
 
@@ -221,6 +224,8 @@ class _Reader:
         if not here.quoted and (not here.text or here.word in ("(", ")", *RESERVED)):
             hint = ", in quotation marks if it is that" if here.word in RESERVED else ""
             raise self._wrong(f"{here.shown} stands where the value of {field} belongs{hint}")
+        if not here.quoted and here.text[0] in OTHER_QUOTES:
+            raise self._wrong(f'{here.shown} stands in other quotation marks than ""')
         if words and here.text.lower() not in words:
             raise self._wrong(f"{here.text!r} is no {field}; there are {', '.join(words)}{nearest(here.text, words)}")
         self._next += 1

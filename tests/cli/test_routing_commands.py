@@ -62,6 +62,9 @@ def test_a_test_call_tries_the_key_of_one_account_whatever_only_says(host: Host)
     assert said["parameters"]["gateway"] == "*** of acme.example.org"
     assert host.json("test-call", "--account", "beta.example.org", code=1)["status"] in (401, 403)
     assert "no key in" in host.json("test-call", "--account", "gamma.example.org", code=1)["reason"]
+    host.configure(destination=f"api_keys_file = {keys}\napi_keys_by = domain")
+    host.ini.write_text(host.ini.read_text().replace(f"api_key = {API_KEY}\n", ""))
+    assert f"nothing is sent: no key in {keys} takes domain ''" in host.run("explain", RECORDS[0].decode())
     host.configure()
     host.run("test-call", "--account", "acme.example.org", code=2)
 

@@ -1,5 +1,6 @@
 """What a destination is not told stands in no field of what it gets, and what it is told is as it was."""
 
+import json
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
@@ -16,6 +17,7 @@ from humbug_agent.destinations.masking import Masked, Masking
 from humbug_agent.destinations.settings import Privacy
 from humbug_agent.flat import Flat, flatten, is_call
 from humbug_agent.ini import Secret, Section
+from humbug_agent.numbers.outside import PARTING
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.outbox.schema import OutboxError
 from tests.kit.calls import call
@@ -73,6 +75,9 @@ def test_with_names_they_stay_and_numbers_go(private: Private) -> None:
         ("SIP/trunk/0441234567-0000000e", "SIP/trunk/0441234xxx-0000000e"),
         ("Local/0441234567@ctx-00000012;2", "Local/0441234xxx@ctx-00000012;2"),
         ("call +41 44 123 45 67", "call +41 44 xxx xx xx"),
+        ("tel:+65-61234567", "tel:+65-61xxxxxx"),
+        ("030-12345678", "030-1xxxxxxx"),
+        ("PJSIP/+852-61234567@trunk", "PJSIP/+852-6xxxxxxx@trunk"),
         # No outside numbers.
         ("101", "101"),
         ("204512", "204512"),
@@ -108,6 +113,31 @@ def test_by_the_direction_a_short_number_is_an_outside_one() -> None:
     ):
         hidden = masking("last 3")(flatten(call(1, direction=direction, **said)))
         assert (hidden.src, hidden.dst, hidden.clid, hidden.lastdata) == wanted
+
+
+@pytest.mark.parametrize("written", ["+852-61234567", "+852 6123 4567", "(+852) 61234567"])
+def test_a_number_that_is_written_in_groups_is_hidden_in_each_form(written: str) -> None:
+    said = {"src": written, "clid": f'"A" <{written}>', "channel": "PJSIP/+852-61234567", "lastdata": "61234567"}
+    hidden = masking("last 3", country=None)(flatten(call(1, dst="101", extra={"a": "x61234567y"}, **said)))
+    assert "4567" not in shown(hidden).decode().translate(PARTING), hidden
+
+
+def test_names_in_headers_go_and_no_field_loses_its_own() -> None:
+    extra = {
+        "caller_id_name": "Ina",
+        "destination_number": "101",
+        "sip_full_to": '"Carla Cool" <sip:101@example.org>;tag=1',
+        "sip_h_P-Asserted-Identity": "Dora Dim <sip:102@example.org>, <tel:103>",
+        "note": "Dora Dim rang Carla Cool",
+    }
+    hidden = masking(names=False)(flatten(call(1, clid='"Ina" <101>', extra=extra)))
+    assert json.loads(hidden.extra) == {
+        "caller_id_name": "",
+        "destination_number": "101",
+        "sip_full_to": '"" <sip:101@example.org>;tag=1',
+        "sip_h_P-Asserted-Identity": " <sip:102@example.org>, <tel:103>",
+        "note": " rang ",
+    }
 
 
 def test_a_pseudonym_is_the_same_for_each_form_and_another_for_another_number_or_key() -> None:

@@ -131,7 +131,8 @@ def test_a_call_over_two_trunks_with_keys_of_their_own_goes_to_neither(tmp_path:
 def test_each_mistake_in_the_file_is_said_by_its_line_and_no_key_is(tmp_path: Path) -> None:
     keys_file(
         tmp_path,
-        "acme = SECRET1\n= SECRET2\nbeta =\nSECRET3\n# fine\nacme = SECRET4\nx = SECRET5 SECRET6\ny = SECRET7\x07\n",
+        "acme = SECRET1\n= SECRET2\nbeta =\nSECRET3\n# fine\nacme = SECRET4\nx = SECRET5 SECRET6\ny = SECRET7\x07\n"
+        '"z" = SECRET8\nz = "SECRET9"\nz* = SECRET10\n* = SECRET11\n',
     )
     with pytest.raises(ConfigError) as caught:
         config_of(tmp_path, {"tenants": f"api_keys_file = {tmp_path}/keys"})
@@ -143,6 +144,12 @@ def test_each_mistake_in_the_file_is_said_by_its_line_and_no_key_is(tmp_path: Pa
         f"{start}6: has the value of line 1 again; keep one of them",
         f"{start}7: its key has a blank, or what can't be seen, in it",
         f"{start}8: its key has a blank, or what can't be seen, in it",
+        f"{start}9: has quotation marks, which would belong to what is in them; leave them out",
+        f"{start}10: has quotation marks, which would belong to what is in them; leave them out",
+        f"{start}11: its value ends in *, which stands for what follows a beginning of did, from or to, and for "
+        "nothing else",
+        f"{start}12: its value ends in *, which stands for what follows a beginning of did, from or to, and for "
+        "nothing else",
     ]
     assert "SECRET" not in str(caught.value)
 

@@ -113,6 +113,8 @@ FIELD = "a field belongs: accountcode, domain, tenant, trunk, did, direction, fr
             "21: 'corp' stands where and, or, or the end belongs; a value with blanks stands in quotation marks",
         ),
         ("to is and", "7: 'and' stands where the value of to belongs, in quotation marks if it is that"),
+        ("accountcode is 'acme'", '16: "\'acme\'" stands in other quotation marks than ""'),
+        ("accountcode is \u201cacme\u201d", "16: '\u201cacme\u201d' stands in other quotation marks than \"\""),
         ('accountcode is "acme', "16: this quotation mark has none that ends it"),
         (
             "direction is inbund",

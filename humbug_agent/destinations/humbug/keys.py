@@ -104,7 +104,7 @@ def _parsed(section: Section, file: Path, by: str, text: str) -> Keys:
             continue
         lines[value] = number
         account = Account(Secret(key), value)
-        if FIELDS[by].number and value.endswith("*") and len(value) > 1:
+        if value.endswith("*"):
             begun[value[:-1]] = account
         else:
             whole[value] = account
@@ -124,6 +124,10 @@ def _wrong(by: str, value: str, sign: str, key: str, before: int | None) -> str:
         return "its key is empty"
     if not key.isprintable() or " " in key:
         return "its key has a blank, or what can't be seen, in it"
+    if '"' in (value[0], key[0]):
+        return "has quotation marks, which would belong to what is in them; leave them out"
+    if value.endswith("*") and (value == "*" or not FIELDS[by].number):
+        return "its value ends in *, which stands for what follows a beginning of did, from or to, and for nothing else"
     if before:
         return f"has the value of line {before} again; keep one of them"
     if words and value not in words:
