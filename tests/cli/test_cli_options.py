@@ -38,6 +38,10 @@ READING = [
     ["outbox", "replay"],
     ["outbox", "purge", "1"],
     ["outbox", "export"],
+    ["outbox", "erase", "+41441234567"],
+    ["api", "tokens", "list"],
+    ["api", "tokens", "add", "x"],
+    ["api", "tokens", "revoke", "1"],
     ["reconcile"],
     ["test-call"],
     ["support"],
@@ -71,7 +75,7 @@ def test_every_command_that_reads_agent_ini_takes_config_and_no_other() -> None:
     taking = {way for way, command in leaves(main) if "--config" in {o for p in command.params for o in p.opts}}
     reading = {tuple(word for word in words if word[0].isalpha() and word != "x") for words in READING}
     # `reload` finds the daemon by it, `init` makes it.
-    assert taking == {*reading, ("outbox",), ("reload",), ("init",)}
+    assert taking == {*reading, ("outbox",), ("api",), ("reload",), ("init",)}
 
 
 @pytest.mark.parametrize("words", READING, ids=" ".join)
