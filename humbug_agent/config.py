@@ -289,8 +289,14 @@ def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Seque
         said += dict.fromkeys(source.alone for source in sources)
     for source in sources:
         said += source.warnings()
+    only_asterisk = all(source.hears_asterisk or source.reads_asterisk for source in sources)
     for destination in destinations:
         said += destination.warnings()
         if destination.only and not destination.only.can_match():
             said.append(f"[destination {destination.name}] only: no call can ever be taken by it: {destination.only}")
+        elif destination.only and not destination.only.can_match(directions=not only_asterisk):
+            said.append(
+                f"[destination {destination.name}] only: no call can ever be taken by it: {destination.only}; Asterisk "
+                "does not tell a call's direction, which is always unknown, so ask for trunk instead"
+            )
     return said

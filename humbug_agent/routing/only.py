@@ -6,6 +6,7 @@ from functools import partial
 from itertools import product
 from math import prod
 
+from humbug_agent.cdr import Direction
 from humbug_agent.flat import Flat
 from humbug_agent.ini import Section
 from humbug_agent.routing.fields import FIELDS, said_of
@@ -42,11 +43,16 @@ class Only:
         fields = dict.fromkeys(one.field for one in self.rule.comparisons())
         return f"only = {self}; it has {', '.join(said_of(field, flat, country) for field in fields)}"
 
-    def can_match(self) -> bool:
-        """Whether there can be a call that is taken. Of a rule for which that takes too long: yes."""
+    def can_match(self, *, directions: bool = True) -> bool:
+        """Whether there can be a call that is taken. Of a rule for which that takes too long: yes.
+
+        ``directions``: the PBX tells them; else that of each call is unknown.
+        """
         asked = list(dict.fromkeys(self.rule.comparisons()))
         parts = dict.fromkeys(part for one in asked for part in FIELDS[one.field].parts)
         tried: dict[str | Comparison, list[str]] = {part: _tried(part, asked) for part in parts}
+        if "direction" in tried and not directions:
+            tried["direction"] = [Direction.UNKNOWN]
         # Of what can have any number of values each comparison is for itself.
         tried |= {one: ["", one.value] for one in asked if not FIELDS[one.field].parts}
         if prod(map(len, tried.values())) > MOST_TRIED:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from humbug_agent.cli.explaining import explained
+from humbug_agent.config import load
 from humbug_agent.daemon.agent import read_once
 from humbug_agent.outbox import queries, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
@@ -136,3 +137,15 @@ def test_explain_says_who_takes_a_call_and_who_does_not_and_why(tmp_path: Path) 
 def test_a_rule_that_no_call_can_meet_is_warned_about(tmp_path: Path) -> None:
     config = config_of(tmp_path, {"a": "url = http://localhost/\napi_key = A\nonly = to is 1 and to is 2"})
     assert config.warnings == ("[destination a] only: no call can ever be taken by it: to is 1 and to is 2",)
+
+
+def test_of_an_asterisk_alone_a_rule_that_asks_for_the_direction_is_warned_about(tmp_path: Path) -> None:
+    own = "url = http://localhost/\napi_key = A\nonly = direction is"
+    config = config_of(tmp_path, {"a": f"{own} inbound", "b": f"{own} not inbound", "c": f"{own} inbound or to is 1"})
+    assert config.warnings == (
+        "[destination a] only: no call can ever be taken by it: direction is inbound; Asterisk does not tell a call's "
+        "direction, which is always unknown, so ask for trunk instead",
+    )
+    hosted = "[source b]\ntype = boxis\nusername = u\nuser_key = k\ntenants = T\n"
+    (tmp_path / "agent.ini").write_text((tmp_path / "agent.ini").read_text() + hosted)
+    assert load(tmp_path / "agent.ini").warnings == ()
