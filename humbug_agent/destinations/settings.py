@@ -35,6 +35,8 @@ class Privacy:
         names, key = section.flag("names", True), section.secret("mask_key")
         if key and len(key.reveal()) < SHORTEST_KEY:
             section.wrong("mask_key", f"has fewer than {SHORTEST_KEY} characters, which can be guessed")
+        if key and names and not section.text("mask"):
+            section.wrong("mask_key", "hides nothing by itself; it needs mask, or names = no, beside it")
         return cls(mask, names, key)
 
 

@@ -214,6 +214,8 @@ def test_nothing_stands_between_a_destination_and_what_is_all_told() -> None:
         ({"mask": "pseudonym", "mask_key": "too-short"}, "mask_key: has fewer than 16 characters"),
         ({"mask": "pseudonym", "mask_key_file": "/nowhere"}, "mask_key_file: the file that is set can't be read"),
         ({"mask": "no", "names": "yes"}, ""),
+        ({"mask": "no", "mask_key": KEY.reveal()}, ""),
+        ({"mask_key": KEY.reveal()}, "mask_key: hides nothing by itself; it needs mask, or names = no, beside it"),
     ],
 )
 def test_mistakes(kind: str, given: dict[str, str], wrong: str) -> None:

@@ -49,6 +49,7 @@ def test_each_example_is_taken_and_is_not_the_default(tmp_path: Path, kind: str,
     beside = {"listen": {"password": "x"}, "require_tls": {"certificate": str(file)}}
     beside["private_key"] = beside["require_tls"]
     beside["client_key"] = {"client_cert": str(file)}
+    beside["mask_key"] = beside["mask_key_file"] = {"mask": "last 3"}
     for one, other in KEYS.values():
         beside |= {one: {other: "x"}, f"{one}_file": {other: "x"}, other: {one: "x"}, f"{other}_file": {one: "x"}}
     beside["api_keys_by"] = {"api_keys_file": str(file)}
