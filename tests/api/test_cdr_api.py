@@ -273,6 +273,17 @@ def test_pages_do_not_move_while_calls_come_and_go(tmp_path: Path) -> None:
         assert served.ask({"date_between": ["2026-03-14 11:02:00", "2026-03-15 00:00:00"]})["messages"] == []
 
 
+def test_that_all_is_dropped_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    store(path, [])
+    with ServedApi(path) as served, Outbox(path) as outbox:
+        assert served.ask({})["messages"] == []
+        store(path, [call(1), call(2)])
+        purge(outbox, Filter(ids=[1, 2]))
+        answer = served.ask({"from_id": 1})
+        assert (answer["results"], answer["messages"]) == ([], ["No calls are kept any more (keep_days = 90)"])
+
+
 def test_a_damaged_call_is_left_out_and_named(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     store(path, [call(1), call(2), call(3)])

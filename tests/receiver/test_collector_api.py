@@ -117,6 +117,9 @@ def test_what_retention_dropped_is_known(store: CallStore) -> None:
     assert kept
     assert (kept.id, kept.start, kept.dropped) == (1, at("2026-03-28 00:00:00"), False)
     store.forget("2999")
+    kept = asked.kept()
+    assert kept
+    assert (kept.start, kept.dropped) == (None, True)
     store.add([arrived("a", number(9), "9")])
     kept = asked.kept()
     assert kept

@@ -15,7 +15,7 @@ from typing import Any
 from humbug_agent.cdr import Direction
 from humbug_agent.flat import CALL, Flat
 from humbug_agent.receiver.store.contract import CallStore
-from humbug_agent.stored.contract import Kept, Page, Token, Wanted
+from humbug_agent.stored.contract import ALL_DROPPED, Kept, Page, Token, Wanted
 from humbug_agent.stored.pages import Views
 
 INDEXES = (
@@ -79,7 +79,9 @@ class StoredCalls:
 
     def kept(self) -> Kept | None:
         rows = self._store.ask('SELECT id, "StartTime" FROM calls ORDER BY id LIMIT 1')
-        return Kept(rows[0]["id"], self._moment(rows[0]["StartTime"])[0], rows[0]["id"] > 1) if rows else None
+        if rows:
+            return Kept(rows[0]["id"], self._moment(rows[0]["StartTime"])[0], rows[0]["id"] > 1)
+        return ALL_DROPPED if self._store.ask("SELECT 1 FROM pbxs WHERE calls > 0 LIMIT 1") else None
 
     def token(self, number: int) -> Token | None:
         found = self._store.ask("SELECT id, account, digest, made, used FROM tokens WHERE id = ?", number)
