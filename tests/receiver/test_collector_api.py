@@ -108,6 +108,19 @@ def test_it_finds_what_is_asked_for(store: CallStore) -> None:
     assert (flat.disposition, flat.direction, flat.start_offset) == ("ANSWERED", "inbound", 3600)
 
 
+def test_calls_of_an_hour_that_the_collectors_clock_skips_are_all_told(store: CallStore) -> None:
+    """The PBX's clock shows UTC, and Zurich has no 02:00 to 03:00 on 29 March."""
+    times = [f"2026-03-29 0{hour}:{minute:02}:00" for hour in (1, 2, 3) for minute in (0, 20, 40)]
+    calls = [CALL | dict.fromkeys(("StartTime", "EndTime"), shown) | {"UniqueID": shown} for shown in times]
+    store.add([arrived("office", one, f"{n:032x}") for n, one in enumerate(calls)])
+    asked = StoredCalls(store, ZONE, Views())
+    for wanted in (Wanted(), Wanted(ended_since=at("2026-03-29 00:00:00"))):
+        walked: list[tuple[int, Any]] = []
+        while found := asked.after(wanted, walked[-1] if walked else None, 1):
+            walked += found
+        assert [flat.uniqueid for _, flat in walked] == times
+
+
 def test_what_retention_dropped_is_known(store: CallStore) -> None:
     asked = StoredCalls(store, ZONE, Views())
     assert asked.kept() is None

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 from humbug_agent.cdr import Direction
-from humbug_agent.flat import CALL, Flat
+from humbug_agent.flat import CALL, Flat, shown
 from humbug_agent.receiver.store.contract import CallStore
 from humbug_agent.stored.contract import ALL_DROPPED, Kept, Page, Token, Wanted
 from humbug_agent.stored.pages import Views
@@ -73,7 +73,10 @@ class StoredCalls:
         condition, values = self._where(wanted)
         if last:
             condition += f" AND ({column}, id) > (?, ?)"
-            values += [self._shown(last[1].end if by_end else last[1].start), last[0]]
+            flat = last[1]
+            at = (flat.end, flat.end_offset) if by_end else (flat.start, flat.start_offset)
+            # As it stands there: it may be of an hour that the receiver's own clock skips.
+            values += [shown(*at, self._zone), last[0]]
         sql = f"SELECT * FROM calls WHERE {condition} ORDER BY {column}, id LIMIT ?"
         return [(row["id"], self._flat(row)) for row in self._store.ask(sql, *values, most)]
 
@@ -167,9 +170,9 @@ class StoredCalls:
             end_offset=end[1],
         )
 
-    def _moment(self, shown: str) -> tuple[float, int]:
+    def _moment(self, text: str) -> tuple[float, int]:
         """Seconds since the epoch, and how far the clock was from UTC then."""
-        moment = datetime.fromisoformat(shown).replace(tzinfo=self._zone)
+        moment = datetime.fromisoformat(text).replace(tzinfo=self._zone)
         offset = moment.utcoffset()
         return moment.timestamp(), round(offset.total_seconds()) if offset else 0
 
