@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from humbug_agent.api.app import Api
+from humbug_agent.api.calls import stored
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.api.workers import Workers
 from humbug_agent.http_server.server import Server
@@ -119,6 +120,21 @@ def test_calls_of_an_hour_that_the_collectors_clock_skips_are_all_told(store: Ca
         while found := asked.after(wanted, walked[-1] if walked else None, 1):
             walked += found
         assert [flat.uniqueid for _, flat in walked] == times
+
+
+def test_text_that_a_database_keeps_otherwise_is_found_as_it_was_sent(store: CallStore) -> None:
+    store.add([arrived("office", CALL | {"Source": "1\0", "UniqueID": "u\0"}, "k")])
+    asked = StoredCalls(store, ZONE, Views())
+    for wanted in (Wanted(number="1\0"), Wanted(src="\0"), Wanted(uniqueids=("u\0",))):
+        assert asked.page("who", wanted, 0, 1, 10).count == 1, wanted
+    assert asked.page("who", Wanted(tenants=("office\0",)), 0, 1, 10).count == 0
+
+
+def test_a_length_that_no_number_holds_makes_no_answer_fail(store: CallStore) -> None:
+    """The receiver refuses it by now; a store of before may have it."""
+    store.add([arrived("office", CALL | {"Duration": "9" * 5000, "UniqueID": "long"}, "long"), arrived("a", CALL, "b")])
+    page = StoredCalls(store, ZONE, Views()).page("who", Wanted(), 0, 1, 10)
+    assert [stored(number, flat, ZONE) is not None for number, flat in page.calls] == [False, True]
 
 
 def test_what_retention_dropped_is_known(store: CallStore) -> None:

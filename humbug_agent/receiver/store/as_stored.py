@@ -12,7 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from hashlib import blake2b
 from typing import Any
 
-from humbug_agent.cdr import Direction
+from humbug_agent.cdr import LONGEST, Direction
 from humbug_agent.flat import CALL, Flat, shown
 from humbug_agent.receiver.store.contract import CallStore
 from humbug_agent.stored.contract import ALL_DROPPED, Kept, Page, Token, Wanted
@@ -154,8 +154,8 @@ class StoredCalls:
             start=start[0],
             answer=answer[0],
             end=end[0],
-            duration=int(said["Duration"]),
-            billsec=int(said["BillableSeconds"]),
+            duration=_length(said["Duration"]),
+            billsec=_length(said["BillableSeconds"]),
             disposition=_DISPOSITIONS.get(said["Disposition"], said["Disposition"]),
             direction=said["UserField"] if said["UserField"] in _TOLD else Direction.UNKNOWN.value,
             accountcode=said["pbx"],
@@ -192,6 +192,11 @@ def _identity(row: Mapping[str, Any]) -> bytes:
         if len(found := bytes.fromhex(row["key"])) == 16:
             return found
     return blake2b(f"{row['pbx']}\0{row['key']}".encode(), digest_size=16).digest()
+
+
+def _length(digits: str) -> int:
+    """Earlier versions took any number of digits, more than Python reads: such a call is none, and is told so."""
+    return int(digits) if len(digits) < 20 else LONGEST + 1
 
 
 def _marks(values: Sequence[Any]) -> str:
