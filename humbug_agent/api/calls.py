@@ -52,10 +52,12 @@ def with_whole(row: Mapping[str, Any], call: StoredCall, request: Request) -> di
 def moment(text: str, zone: tzinfo, *, last: bool = False) -> float:
     """Seconds since the epoch of a time on the PBX's clock; of one that it shows twice the first, or the ``last``.
 
-    A date is its midnight. Raises ValueError.
+    One that it skips in spring is on both sides of the skipped hour: what is asked for reaches over all of it, so that
+    no call is missed whose hour the PBX itself may have shown. A date is its midnight. Raises ValueError.
     """
     found = datetime.fromisoformat(text.strip())
-    seconds = (found if found.tzinfo else found.replace(tzinfo=zone, fold=int(last))).timestamp()
+    each = [found] if found.tzinfo else [found.replace(tzinfo=zone, fold=fold) for fold in (0, 1)]
+    seconds = (max if last else min)(one.timestamp() for one in each)
     if int(seconds) not in MOMENTS:
         raise ValueError(f"{text[:40]!r} is no time of a call")
     return seconds

@@ -149,7 +149,11 @@ class Cdr:
     def _dropped(self, store: Store, wanted: Wanted, from_id: int) -> Iterator[str]:
         """A message where the request also asks for calls that retention has dropped."""
         oldest = store.kept()
-        if oldest and oldest.dropped and from_id < oldest.id and (wanted.since is None or wanted.since < oldest.start):
+        if not oldest or not oldest.dropped:
+            return
+        if oldest.start is None:
+            yield f"No calls are kept any more ({self._retention})"
+        elif from_id < oldest.id and (wanted.since is None or wanted.since < oldest.start):
             began = in_words(oldest.start, self._zone)
             gone = f"Calls with ids before {oldest.id} are not kept any more"
             yield f"{gone} ({self._retention}); the oldest began {began}"

@@ -32,7 +32,11 @@ class Walk:
         """What to say where calls are asked for that retention has dropped; blank otherwise. Raises StoreError."""
         oldest = await self._workers.look(lambda store: store.kept())
         since = wanted.since if wanted.ended_since is None else wanted.ended_since
-        if not oldest or not oldest.dropped or (since is not None and since >= oldest.start):
+        if not oldest or not oldest.dropped:
+            return ""
+        if oldest.start is None:
+            return f"no calls are kept any more ({self._retention})"
+        if since is not None and since >= oldest.start:
             return ""
         began = in_words(oldest.start, self._zone)
         return f"calls that began before {began} are not kept any more ({self._retention})"

@@ -15,7 +15,7 @@ from humbug_agent.flat import Flat
 from humbug_agent.outbox import rows
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
-from humbug_agent.stored.contract import Kept, Wanted
+from humbug_agent.stored.contract import ALL_DROPPED, Kept, Wanted
 
 LONGEST_SECONDS = 10.0
 """What takes longer to find is not looked for: whoever asks is to ask for less."""
@@ -145,13 +145,16 @@ def after(outbox: Outbox, wanted: Wanted, last: tuple[int, Flat] | None, most: i
 
 
 def kept(outbox: Outbox) -> Kept | None:
-    """None where no call is. Raises OutboxError."""
+    """None where no call has come yet. Raises OutboxError."""
     sql = (
         "SELECT (SELECT min(id) FROM calls) AS id, (SELECT CAST(min(start) AS REAL) FROM calls) AS start, "
-        "EXISTS (SELECT 1 FROM forgotten) AS dropped"
+        "EXISTS (SELECT 1 FROM forgotten) AS dropped, "
+        "EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'calls') AS had"
     )
     row = outbox.select(sql)[0]
-    return None if row["id"] is None else Kept(row["id"], row["start"], bool(row["dropped"]) and row["id"] > 1)
+    if row["id"] is None:
+        return ALL_DROPPED if row["had"] and row["dropped"] else None
+    return Kept(row["id"], row["start"], bool(row["dropped"]) and row["id"] > 1)
 
 
 def needed(*, by_start: bool, by_end: bool) -> frozenset[str]:

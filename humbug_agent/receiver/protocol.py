@@ -144,7 +144,7 @@ def faults(parameters: Mapping[str, str]) -> list[str]:
         if value is not None and not _is_time(value) and (value or name != "AnswerTime"):
             said.append(f"{name} is not a date and time such as 2011-12-01 23:59:59")
     for name in NUMBERS:
-        if not re.fullmatch("-?[0-9]+", parameters.get(name, "0")):
+        if not re.fullmatch("-?[0-9]{1,18}", parameters.get(name, "0")):
             said.append(f"{name} is not a whole number")
     if parameters.get("Disposition", "ERROR") not in DISPOSITIONS:
         said.append(f"Disposition is not one of {', '.join(DISPOSITIONS)}")

@@ -58,11 +58,17 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The oldest call that is kept: its id, and when it began. ``dropped``: there were others before it."""
+    """The oldest call that is kept: its id, and when it began. ``dropped``: there were others before it.
+
+    ``start`` is None where all of them were dropped.
+    """
 
     id: int
-    start: float
+    start: float | None
     dropped: bool
+
+
+ALL_DROPPED = Kept(0, None, dropped=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class Store(Protocol):
         """
 
     def kept(self) -> Kept | None:
-        """None where no call is."""
+        """None where no call has come yet."""
 
     def token(self, number: int) -> Token | None:
         """None where there is none of that number, or no more."""

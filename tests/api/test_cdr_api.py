@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,31 @@ def test_pages_do_not_move_while_calls_come_and_go(tmp_path: Path) -> None:
         ]
         assert served.ask({"from_id": 51})["messages"] == []
         assert served.ask({"date_between": ["2026-03-14 11:02:00", "2026-03-15 00:00:00"]})["messages"] == []
+
+
+def test_an_hour_that_the_clock_skips_or_shows_twice_hides_no_call(tmp_path: Path) -> None:
+    """In Bucharest 04:00 follows 02:59:59 on 29 March, and 03:00 comes twice on 25 October."""
+    spring, autumn = datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    began = [one + timedelta(minutes=15 * quarter) for one in (spring, autumn) for quarter in range(5)]
+    calls = [call(n, start=at.astimezone(ZONE), answer=None, end=at.astimezone(ZONE)) for n, at in enumerate(began)]
+    store(tmp_path / "outbox.db", calls)
+    with ServedApi(tmp_path / "outbox.db") as served:
+        for day, expected in (("2026-03-29", range(1, 6)), ("2026-10-25", range(6, 11))):
+            for edge in ("03:00:00", "03:20:00", "03:30:00", "03:59:59"):
+                before = served.ids({"date_between": [f"{day} 00:00:00", f"{day} {edge}"]})
+                behind = served.ids({"date_between": [f"{day} {edge}", f"{day} 23:59:59"]})
+                assert {*before, *behind} == {*expected}, edge
+
+
+def test_that_all_is_dropped_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    store(path, [])
+    with ServedApi(path) as served, Outbox(path) as outbox:
+        assert served.ask({})["messages"] == []
+        store(path, [call(1), call(2)])
+        purge(outbox, Filter(ids=[1, 2]))
+        answer = served.ask({"from_id": 1})
+        assert (answer["results"], answer["messages"]) == ([], ["No calls are kept any more (keep_days = 90)"])
 
 
 def test_a_damaged_call_is_left_out_and_named(tmp_path: Path) -> None:

@@ -299,6 +299,8 @@ def test_what_retention_has_dropped_is_said(tmp_path: Path) -> None:
         assert ask(served)["resulttxt"] == said
         assert ask(served, datefrom="2026-03-14 11:00:00")["result"] == "1"
         assert ask(served, datefrom="2026-03-14 11:00:21")["resulttxt"] == "success"
+        purge(outbox, Filter(ids=list(range(21, 41))))
+        assert ask(served)["resulttxt"] == "success; no calls are kept any more (keep_days = 90)"
 
 
 def test_other_methods_and_too_much(filled: ServedApi) -> None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from humbug_agent.api.app import Api
+from humbug_agent.api.calls import stored
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.api.workers import Workers
 from humbug_agent.http_server.server import Server
@@ -108,6 +109,34 @@ def test_it_finds_what_is_asked_for(store: CallStore) -> None:
     assert (flat.disposition, flat.direction, flat.start_offset) == ("ANSWERED", "inbound", 3600)
 
 
+def test_calls_of_an_hour_that_the_collectors_clock_skips_are_all_told(store: CallStore) -> None:
+    """The PBX's clock shows UTC, and Zurich has no 02:00 to 03:00 on 29 March."""
+    times = [f"2026-03-29 0{hour}:{minute:02}:00" for hour in (1, 2, 3) for minute in (0, 20, 40)]
+    calls = [CALL | dict.fromkeys(("StartTime", "EndTime"), shown) | {"UniqueID": shown} for shown in times]
+    store.add([arrived("office", one, f"{n:032x}") for n, one in enumerate(calls)])
+    asked = StoredCalls(store, ZONE, Views())
+    for wanted in (Wanted(), Wanted(ended_since=at("2026-03-29 00:00:00"))):
+        walked: list[tuple[int, Any]] = []
+        while found := asked.after(wanted, walked[-1] if walked else None, 1):
+            walked += found
+        assert [flat.uniqueid for _, flat in walked] == times
+
+
+def test_text_that_a_database_keeps_otherwise_is_found_as_it_was_sent(store: CallStore) -> None:
+    store.add([arrived("office", CALL | {"Source": "1\0", "UniqueID": "u\0"}, "k")])
+    asked = StoredCalls(store, ZONE, Views())
+    for wanted in (Wanted(number="1\0"), Wanted(src="\0"), Wanted(uniqueids=("u\0",))):
+        assert asked.page("who", wanted, 0, 1, 10).count == 1, wanted
+    assert asked.page("who", Wanted(tenants=("office\0",)), 0, 1, 10).count == 0
+
+
+def test_a_length_that_no_number_holds_makes_no_answer_fail(store: CallStore) -> None:
+    """The receiver refuses it by now; a store of before may have it."""
+    store.add([arrived("office", CALL | {"Duration": "9" * 5000, "UniqueID": "long"}, "long"), arrived("a", CALL, "b")])
+    page = StoredCalls(store, ZONE, Views()).page("who", Wanted(), 0, 1, 10)
+    assert [stored(number, flat, ZONE) is not None for number, flat in page.calls] == [False, True]
+
+
 def test_what_retention_dropped_is_known(store: CallStore) -> None:
     asked = StoredCalls(store, ZONE, Views())
     assert asked.kept() is None
@@ -117,6 +146,9 @@ def test_what_retention_dropped_is_known(store: CallStore) -> None:
     assert kept
     assert (kept.id, kept.start, kept.dropped) == (1, at("2026-03-28 00:00:00"), False)
     store.forget("2999")
+    kept = asked.kept()
+    assert kept
+    assert (kept.start, kept.dropped) == (None, True)
     store.add([arrived("a", number(9), "9")])
     kept = asked.kept()
     assert kept

@@ -134,7 +134,7 @@ def test_another_encryption_key(key: str) -> None:
         *(
             (name, value, f"{name} is not a whole number")
             for name in ("Duration", "BillableSeconds")
-            for value in ("", "1.5", "+1", "12s", "--1", "٣", " 1", "1\n")
+            for value in ("", "1.5", "+1", "12s", "--1", "٣", " 1", "1\n", "9" * 19)
         ),
         *(
             (name, value, f"{name} is not a date and time such as 2011-12-01 23:59:59")

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, tzinfo
 from hashlib import blake2b
 from typing import Any
 
-from humbug_agent.cdr import Direction
-from humbug_agent.flat import CALL, Flat
+from humbug_agent.cdr import LONGEST, Direction
+from humbug_agent.flat import CALL, Flat, shown
 from humbug_agent.receiver.store.contract import CallStore
-from humbug_agent.stored.contract import Kept, Page, Token, Wanted
+from humbug_agent.stored.contract import ALL_DROPPED, Kept, Page, Token, Wanted
 from humbug_agent.stored.pages import Views
 
 INDEXES = (
@@ -73,13 +73,18 @@ class StoredCalls:
         condition, values = self._where(wanted)
         if last:
             condition += f" AND ({column}, id) > (?, ?)"
-            values += [self._shown(last[1].end if by_end else last[1].start), last[0]]
+            flat = last[1]
+            at = (flat.end, flat.end_offset) if by_end else (flat.start, flat.start_offset)
+            # As it stands there: it may be of an hour that the receiver's own clock skips.
+            values += [shown(*at, self._zone), last[0]]
         sql = f"SELECT * FROM calls WHERE {condition} ORDER BY {column}, id LIMIT ?"
         return [(row["id"], self._flat(row)) for row in self._store.ask(sql, *values, most)]
 
     def kept(self) -> Kept | None:
         rows = self._store.ask('SELECT id, "StartTime" FROM calls ORDER BY id LIMIT 1')
-        return Kept(rows[0]["id"], self._moment(rows[0]["StartTime"])[0], rows[0]["id"] > 1) if rows else None
+        if rows:
+            return Kept(rows[0]["id"], self._moment(rows[0]["StartTime"])[0], rows[0]["id"] > 1)
+        return ALL_DROPPED if self._store.ask("SELECT 1 FROM pbxs WHERE calls > 0 LIMIT 1") else None
 
     def token(self, number: int) -> Token | None:
         found = self._store.ask("SELECT id, account, digest, made, used FROM tokens WHERE id = ?", number)
@@ -149,8 +154,8 @@ class StoredCalls:
             start=start[0],
             answer=answer[0],
             end=end[0],
-            duration=int(said["Duration"]),
-            billsec=int(said["BillableSeconds"]),
+            duration=_length(said["Duration"]),
+            billsec=_length(said["BillableSeconds"]),
             disposition=_DISPOSITIONS.get(said["Disposition"], said["Disposition"]),
             direction=said["UserField"] if said["UserField"] in _TOLD else Direction.UNKNOWN.value,
             accountcode=said["pbx"],
@@ -165,9 +170,9 @@ class StoredCalls:
             end_offset=end[1],
         )
 
-    def _moment(self, shown: str) -> tuple[float, int]:
+    def _moment(self, text: str) -> tuple[float, int]:
         """Seconds since the epoch, and how far the clock was from UTC then."""
-        moment = datetime.fromisoformat(shown).replace(tzinfo=self._zone)
+        moment = datetime.fromisoformat(text).replace(tzinfo=self._zone)
         offset = moment.utcoffset()
         return moment.timestamp(), round(offset.total_seconds()) if offset else 0
 
@@ -187,6 +192,11 @@ def _identity(row: Mapping[str, Any]) -> bytes:
         if len(found := bytes.fromhex(row["key"])) == 16:
             return found
     return blake2b(f"{row['pbx']}\0{row['key']}".encode(), digest_size=16).digest()
+
+
+def _length(digits: str) -> int:
+    """Earlier versions took any number of digits, more than Python reads: such a call is none, and is told so."""
+    return int(digits) if len(digits) < 20 else LONGEST + 1
 
 
 def _marks(values: Sequence[Any]) -> str:

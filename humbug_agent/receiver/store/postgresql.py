@@ -175,7 +175,8 @@ class PostgresqlStore:
     def ask(self, sql: str, *values: object) -> list[dict[str, Any]]:
         with self._asking.transaction() as conn:
             conn.execute(f"SET LOCAL statement_timeout = '{LONGEST_SECONDS}s'; SET LOCAL search_path = {SCHEMA}")
-            return conn.execute(sql.replace("?", "%s"), values).fetchall()
+            said = [_text(one) if isinstance(one, str) else one for one in values]
+            return conn.execute(sql.replace("?", "%s"), said).fetchall()
 
     def ids(self, condition: str, values: Sequence[object]) -> "array[int]":
         listed_ids = "string_agg(id::text, ',') AS ids"
