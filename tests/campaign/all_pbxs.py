@@ -66,7 +66,6 @@ class AllPbxs:
         self._hosted: list[Hosted] = [self._while1, self._boxis, self._fusion]
         self._postgresql = PostgresqlPbx(home / "postgresql")
         self._mysql = MysqlPbx(home / "mysql")
-        self._mysql.timeout = 10
         databases = [self._mysql, self._postgresql]
         local = [self._csv, self._ami, self._fs_csv, self._documents, self._http, self._esl]
         self._all: list[Pbx] = [*local, *databases, *self._hosted]

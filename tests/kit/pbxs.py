@@ -608,7 +608,6 @@ class MysqlPbx(Asked):
 
     type = "mysql"
     says = ("clid",)
-    timeout = 1
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -620,7 +619,7 @@ class MysqlPbx(Asked):
         self.database.thaw()
 
     def ini(self) -> str:
-        return f"{self.database.ini()}\npoll_seconds = 1\ntimeout = {self.timeout}\ntimezone = UTC\n{self.since()}"
+        return f"{self.database.ini()}\npoll_seconds = 1\ntimezone = UTC\n{self.since()}"
 
     def record(self, number: int) -> bytes:
         row = self._row(number)

@@ -87,6 +87,7 @@ class Mysql:
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         progress = self._remembered(cursor)
         yield Batch([], [], progress.dump())
+        self.table.stop = stop
         try:
             rounds = partial(self._round, progress, stop, follow=follow)
             yield from poll(rounds, self._settings.poll_seconds, stop, follow=follow)

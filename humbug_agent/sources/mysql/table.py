@@ -4,15 +4,20 @@ A statement that takes too long is ended by the server. Of a window of time, all
 whole seconds, so that equal rows, which share their second, are always seen together.
 """
 
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import partial
+from threading import Event
 from typing import Any
 
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.mysql.found import Place
-from humbug_agent.sources.polling.client import TooMany, TooMuch
+from humbug_agent.sources.polling.apart import Unanswered, ask_apart
+from humbug_agent.sources.polling.client import Stopped, TooMany, TooMuch
 from humbug_agent.sources.wall_clock import UNIQUEID
 from humbug_agent.words import count, said
 
@@ -20,6 +25,9 @@ MOST_ROWS = 20_000
 """Of a window: with more it is made narrower, unless it is a minute."""
 
 MINUTE, HOUR = 60, 3600
+
+GRACE_SECONDS = 5.0
+"""So much longer than the server may take to let us in and to answer we wait for both."""
 
 NEEDED = ("src", "dst", "channel", "duration", "billsec", "disposition")
 TIMES = ("calldate", "start")
@@ -58,11 +66,15 @@ class Shape:
 
 
 class Table:
-    """A connection that is made when it is needed. Every method raises SourceError, in an admin's words."""
+    """A connection that is made when it is needed. Every method raises SourceError, in an admin's words, and Stopped.
+
+    ``stop`` is set by whoever waits for no answer any more.
+    """
 
     def __init__(self, find: Callable[[], Place], timeout: int) -> None:
         self._find = find
         self._timeout = timeout
+        self.stop = Event()
         self._conn: Any = None
         self._patience = 0
         self._shape: Shape | None = None
@@ -99,18 +111,22 @@ class Table:
         if self._conn and self._patience < limit:
             self._conn.close()
             self._conn = None
+        if self._conn is None:
+            self._conn, self._patience = self._unconnected(limit), limit
+        conn, longest = self._conn, self._timeout + limit + GRACE_SECONDS
+        question = partial(_answer, conn, limit, sql, values)
         try:
-            with self._connected(limit).cursor() as cursor:
-                # MySQL itself does not know MariaDB's way to say so.
-                if "mariadb" in self._conn.get_server_info().lower():
-                    sql = f"SET STATEMENT max_statement_time = {limit} FOR {sql}"
-                else:
-                    cursor.execute(f"SET SESSION max_execution_time = {limit * 1000}")
-                cursor.execute(sql, values)
-                return list(cursor.fetchall())
+            return ask_apart(question, self.stop, longest, partial(_cut, conn), conn.close)
+        except (Stopped, Unanswered) as error:
+            # It is closed by its question, which may read from it yet.
+            self._conn, self._shape = None, None
+            if isinstance(error, Stopped):
+                raise
+            raise SourceError(f"{self.where}: no answer within {longest:g} s") from error
         except pymysql.err.MySQLError as error:
             raise self._said(error) from error
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            # The latter where a way of logging in needs another package, which it names.
             self.close()
             raise SourceError(f"{self.where}: {said(error)}") from error
 
@@ -162,40 +178,26 @@ class Table:
         )
         return f"{found[0][0]} {found[0][1]}" if found and found[0][0] else ""
 
-    def _connected(self, patience: int) -> Any:
-        if self._conn is None:
-            self._conn, self._patience = self._connect(patience), patience
-        return self._conn
-
-    def _connect(self, patience: int) -> Any:
+    def _unconnected(self, patience: int) -> Any:
+        """The connection that its first question makes."""
         pymysql = _client()
         at = self.place
-        try:
-            conn = pymysql.connect(
-                host=at.host,
-                port=at.port,
-                unix_socket=at.socket or None,
-                user=at.user,
-                password=at.password,
-                charset="utf8mb4",
-                autocommit=True,
-                connect_timeout=self._timeout,
-                # The server ends a statement first.
-                read_timeout=patience + 1,
-                write_timeout=self._timeout,
-                # What the server says is taken as it is.
-                conv={kind: how for kind, how in pymysql.converters.conversions.items() if not isinstance(kind, int)},
-            )
-            with conn.cursor() as cursor:
-                cursor.execute("SET SESSION TRANSACTION READ ONLY")
-                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                cursor.execute("SET SESSION time_zone = '+00:00'")
-        except pymysql.err.MySQLError as error:
-            raise self._said(error) from error
-        except (OSError, RuntimeError) as error:
-            # The latter where a way of logging in needs another package, which it names.
-            raise SourceError(f"{self.where}: {said(error)}") from error
-        return conn
+        return pymysql.connect(
+            host=at.host,
+            port=at.port,
+            unix_socket=at.socket or None,
+            user=at.user,
+            password=at.password,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=self._timeout,
+            # The server ends a statement first.
+            read_timeout=patience + 1,
+            write_timeout=self._timeout,
+            # What the server says is taken as it is.
+            conv={kind: how for kind, how in pymysql.converters.conversions.items() if not isinstance(kind, int)},
+            defer_connect=True,
+        )
 
     def _look(self) -> Shape:
         at = self.place
@@ -257,6 +259,31 @@ def _client() -> Any:
     except ImportError:
         raise SourceError("PyMySQL is missing: pip install 'humbug-agent[mysql]'") from None
     return pymysql
+
+
+def _answer(conn: Any, limit: int, sql: str, values: tuple[object, ...]) -> list[tuple[str | None, ...]]:
+    """In a thread of its own: it knows the connection alone."""
+    if not conn.open:
+        conn.connect()
+        with conn.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION READ ONLY")
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            cursor.execute("SET SESSION time_zone = '+00:00'")
+    with conn.cursor() as cursor:
+        # MySQL itself does not know MariaDB's way to say so.
+        if "mariadb" in conn.get_server_info().lower():
+            sql = f"SET STATEMENT max_statement_time = {limit} FOR {sql}"
+        else:
+            cursor.execute(f"SET SESSION max_execution_time = {limit * 1000}")
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())
+
+
+def _cut(conn: Any) -> None:
+    """End what is read from it, in whichever thread. PyMySQL has no other way to its socket."""
+    if sock := conn._sock:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _quoted(name: str) -> str:

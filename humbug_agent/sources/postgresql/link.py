@@ -8,12 +8,14 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from humbug_agent.scrub import Scrubber
 from humbug_agent.sources.contract import SourceError
+from humbug_agent.sources.polling.apart import Unanswered, ask_apart
 from humbug_agent.sources.polling.client import Stopped
 from humbug_agent.sources.postgresql.login import login
 from humbug_agent.sources.postgresql.settings import PostgresqlSettings
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from psycopg import Connection, Error
 
 LACKING = "psycopg can't be used: pip install 'humbug-agent[postgresql]', or, with Debian's package, apt install libpq5"
-
-LOOK_SECONDS = 0.1
-"""How long at most a stop goes unnoticed."""
 
 GRACE_SECONDS = 5.0
 """So much longer than the server is let work we wait for its answer."""
@@ -47,7 +46,6 @@ def lacking() -> str:
 class Link:
     """One connection, made when something is asked and kept until it breaks or is closed.
 
-    Each question runs in a thread of its own, so that a server which says nothing holds up no end of the agent.
     ``took`` is how many seconds the last answer took.
     """
 
@@ -55,7 +53,6 @@ class Link:
         self._settings = settings
         self._login = login(settings)
         self._connection: Connection[Row] | None = None
-        self._given_up: set[Thread] = set()
         self.took = 0.0
 
     @property
@@ -73,44 +70,31 @@ class Link:
 
     def ask(self, sql: str, values: Mapping[str, object], stop: Event) -> list[Row]:
         """The rows. Raises SourceError, Stopped."""
-        found: list[list[Row] | Exception] = []
-        thread = Thread(target=lambda: found.append(self._asked(thread, sql, values)), daemon=True)
         began = time.monotonic()
-        thread.start()
-        while thread.is_alive():
-            thread.join(LOOK_SECONDS)
-            if thread.is_alive() and stop.is_set():
-                self._give_up(thread)
-                raise Stopped
-            if thread.is_alive() and time.monotonic() - began > self._settings.timeout + GRACE_SECONDS:
-                self._give_up(thread)
-                raise SourceError(f"{self.where}: no answer within {self._settings.timeout} s")
-        self.took = time.monotonic() - began
-        answer = found[0]
-        if isinstance(answer, list):
-            return answer
-        # What state it is in after a mistake nobody needs to know.
-        self.close()
-        raise self._in_words(answer) from answer
+        made = [self._connection] if self._connection else []
+        self._connection = None
+        longest, cut, close = self._settings.timeout + GRACE_SECONDS, partial(_cut, made), partial(_close, made)
+        try:
+            if not made:
+                ask_apart(lambda: made.append(self._connect()), stop, longest, cut, close)
+            rows = ask_apart(partial(_asked, made[0], sql, values), stop, longest, cut, close)
+        except Stopped:
+            raise
+        except Unanswered as error:
+            raise SourceError(f"{self.where}: no answer within {self._settings.timeout} s") from error
+        except Exception as error:
+            # What state it is in after a mistake nobody needs to know.
+            _close(made)
+            raise self._in_words(error) from error
+        finally:
+            self.took = time.monotonic() - began
+        self._connection = made[0]
+        return rows
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection:
             connection.close()
-
-    def _asked(self, thread: Thread, sql: str, values: Mapping[str, object]) -> "list[Row] | Exception":
-        try:
-            connection = self._connection or self._connect()
-            if thread in self._given_up:
-                connection.close()
-                return []
-            self._connection = connection
-            rows = connection.execute(sql, values).fetchall()
-            if connection.info.parameter_status("client_encoding") != NO_CHARSET:
-                return rows
-            return [{name: _decoded(value) for name, value in row.items()} for row in rows]
-        except Exception as error:  # noqa: BLE001 # it is raised where it was asked
-            return error
 
     def _connect(self) -> "Connection[Row]":
         from psycopg import Connection
@@ -139,14 +123,6 @@ class Link:
             connection.execute(f"SET client_encoding = '{NO_CHARSET}'")
         return connection
 
-    def _give_up(self, thread: Thread) -> None:
-        """Leave the thread alone with its question, which ends by the end of the connection."""
-        self._given_up.add(thread)
-        connection, self._connection = self._connection, None
-        if connection:
-            with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as doubled:
-                doubled.shutdown(socket.SHUT_RDWR)
-
     def _in_words(self, error: Exception) -> SourceError:
         if isinstance(error, ImportError):
             return SourceError(f"{LACKING} ({_on_one_line(error)})")
@@ -174,6 +150,25 @@ class Link:
     def _masked(self, error: Exception) -> str:
         password = self._login.password
         return Scrubber([password.reveal()] if password else [])(_on_one_line(error))
+
+
+def _asked(connection: "Connection[Row]", sql: str, values: Mapping[str, object]) -> list[Row]:
+    rows = connection.execute(sql, values).fetchall()
+    if connection.info.parameter_status("client_encoding") != NO_CHARSET:
+        return rows
+    return [{name: _decoded(value) for name, value in row.items()} for row in rows]
+
+
+def _cut(made: "list[Connection[Row]]") -> None:
+    """End what is read from it, in whichever thread."""
+    for connection in made:
+        with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as doubled:
+            doubled.shutdown(socket.SHUT_RDWR)
+
+
+def _close(made: "list[Connection[Row]]") -> None:
+    for connection in made:
+        connection.close()
 
 
 def _on_one_line(error: Exception) -> str:

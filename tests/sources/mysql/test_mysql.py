@@ -1,6 +1,7 @@
 """The source mysql: which rows are which calls, asked for how, and what it says when something is wrong."""
 
 import configparser
+import gc
 import signal
 import sys
 import time
@@ -321,6 +322,7 @@ def test_it_goes_on_by_itself_after_a_restart_and_a_server_that_hangs(own: Maria
     # PyMySQL leaves its socket to whoever collects the garbage, where nobody answers.
     with pytest.raises(SourceError, match=r"(?i)can.t connect"):
         read(one, cursor(batches))
+    gc.collect()
     own.start()
     own.insert(cdr_row(2))
     assert "2" in [call.dst for call in calls(read(one, cursor(batches)))]
