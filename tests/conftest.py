@@ -27,8 +27,28 @@ ROOMS = {"pbx": TESTS / "pbx", "browser": TESTS / "web" / "page"}
 """Marker -> the folder whose tests all have it."""
 
 
+LONG = (
+    "test_queue_figures_on_pbx.py",
+    "test_burst_cost.py",
+    "test_three_thousand_calls_at_once_lose_nothing_and_ami_is_never_cut[asterisk16]",
+    "test_every_call_comes_once_and_at_its_right_hour[asterisk16-forward]",
+    "test_every_call_comes_once_and_at_its_right_hour[asterisk22-back]",
+    "test_it_ends_in_a_flood_and_what_it_has_not_read_is_read_later[mysql]",
+    "test_kills_of_both_sides_lose_no_call_to[webhook",
+    "test_from_agent_to_collector_to_agent_to_collector[cdr]",
+    "test_from_agent_to_collector_to_agent_to_collector[getcdr]",
+    "gets_each_call_once_while_others_come",
+    "asterisk16-listing-",
+    "asterisk22-queueless-",
+    "test_axe.py",
+)
+"""Parts of the names of tests that `sh tests/run long` has: they take minutes, and others beside them show the same."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if any(part in item.nodeid for part in LONG):
+            item.add_marker("long")
         for marker, room in ROOMS.items():
             if item.path.is_relative_to(room):
                 item.add_marker(marker)

@@ -128,7 +128,12 @@ def test_one_that_is_interrupted_is_gone_on_with_by_the_next(
     there.program("asterisk", f"touch {asked}; exec sleep 60")
     command = there.command("init", "--apply")
     process = subprocess.Popen(
-        command, env={**there.environment, **answers(host)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        # A shell starts what is in the background deaf to Ctrl-C, and so are its children.
+        ["env", "--default-signal=INT", *command],
+        env={**there.environment, **answers(host)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     # It asks what is so before it changes anything, and again afterwards.
     wait_until(asked.exists)

