@@ -92,17 +92,19 @@ def _wrong(path: Path, damage: str, *, briefly: bool, doubted: bool) -> str | No
     fail at the next look, too, so one look that finds nothing is enough. Raises OutboxError.
     """
     with suppress(schema.OutboxError):
-        if not damage and not schema.check(path, briefly=briefly):
-            return _of_indexes(path) if doubted else None
+        if not damage and not _found(path, briefly=briefly, doubted=doubted):
+            return None
     schema.await_readable(path)
-    if damage or not schema.check(path):
+    if damage or not _found(path, doubted=doubted):
         return damage or None
     schema.await_readable(path)
-    return schema.check(path)
+    return _found(path, doubted=doubted)
 
 
-def _of_indexes(path: Path) -> str | None:
-    """As `schema.check`, and takes several times as long. Raises OutboxError."""
+def _found(path: Path, *, briefly: bool = False, doubted: bool) -> str | None:
+    """What one look finds wrong, with the indexes of one that is doubted, or None. Raises OutboxError."""
+    if (wrong := schema.check(path, briefly=briefly)) or not doubted:
+        return wrong
     try:
         schema.compare_indexes(path, threading.Event())
     except schema.OutboxDamaged as error:
