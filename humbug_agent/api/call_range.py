@@ -94,7 +94,7 @@ class CallRange:
         return _said(201, {"user": user, "token": token, "success": True})
 
     def _who(self, email: str, password: str) -> ApiAccount | None:
-        """How long it takes tells neither whose password it is nor how much of it was right."""
+        """The account with this email and password, or None; the time that it takes tells nothing of either."""
         found = None
         for account in self._accounts:
             right = same(email, account.email)
@@ -149,7 +149,7 @@ def _read(body: bytes) -> Mapping[str, Any]:
 
 
 def _invalid(errors: Mapping[str, str]) -> Answer:
-    """As Laravel says it, and as the page does: ``data`` is JSON, as a text."""
+    """The answer to parameters that are wrong, as Laravel's and the page's: ``data`` is JSON, as a text."""
     each = {name: [error] for name, error in errors.items()}
     said = {"message": "The given data was invalid.", "success": False, "data": json.dumps(each), "errors": each}
     return _said(422, said)

@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request gets. ``more`` follows the ``body`` piece by piece; a StoreError of it ends all in the middle."""
+    """The answer to a request: ``more`` follows the ``body`` in pieces; a StoreError of it breaks the answer off."""
 
     status: int
     body: bytes
@@ -90,7 +90,7 @@ def revealed(secret: Secret | None) -> str:
 
 
 def same(given: str, secret: str) -> bool:
-    """How long it takes does not tell how much of it was right."""
+    """Whether what was given is the secret; the time that it takes does not tell how much of it was right."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode())
 
 

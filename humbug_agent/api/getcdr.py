@@ -38,7 +38,7 @@ NULL = ("prevsequence", "cc_type_id")
 """These are null on the page where nothing is said, the others blank."""
 
 _TAG = re.compile(r"\[(inbound|outbound|internal)\]")
-"""How userfield says the direction."""
+"""A direction as the page's userfield has it, such as [inbound]."""
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 

@@ -52,7 +52,7 @@ class Ask(Enum):
     STOP = auto()
     RELOAD = auto()
     LOOK = auto()
-    """At what a thread has come to. It asks nothing of another Agent than that thread's."""
+    """One of the Agent's threads has ended or found damage: see which. To an Agent after it, it says nothing."""
 
 
 def run_daemon(config: Config, asked: SimpleQueue[Ask], read_again: Callable[[Config], None]) -> None:
