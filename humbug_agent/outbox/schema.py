@@ -35,14 +35,18 @@ class OutboxError(StoreError):
 
 
 class OutboxDamaged(OutboxError):
-    """The file is no sound database; the daemon moves it aside and begins a new one with what can be read of it.
+    """The file seems to be no sound database; where the daemon finds it so again, it moves it aside and begins a new
+    one with what can be read of it.
 
     ``found`` is what was found wrong with it, in SQLite's words, which are the same where its disk could not read for
-    a moment.
+    a moment. So the text, which whoever comes upon it logs or prints, does not call the file damaged.
     """
 
     def __init__(self, path: Path, found: str):
-        super().__init__(f"outbox {path}: damaged ({found}); the daemon moves it aside and reads the calls again")
+        super().__init__(
+            f"outbox {path}: what was read of it makes no sense ({found}); the daemon looks at it again, and where it "
+            "finds the same it moves it aside and reads the calls again"
+        )
         self.found = found
 
 

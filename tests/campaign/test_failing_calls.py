@@ -53,7 +53,7 @@ def test_a_disk_that_does_not_read_for_a_while_is_no_damage(there: Front, times:
 
     for often in range(1, times + 1):
         there.shim.let_fail("outbox", "read", errno.EIO)
-        wait_until(lambda: says("makes no sense", often), PATIENCE_SECONDS)  # noqa: B023
+        wait_until(lambda: says("it is looked at again", often), PATIENCE_SECONDS)  # noqa: B023
         # It is looked at again, which that keeps from being done, too.
         wait_until(lambda: says("disk I/O error. Trying again", often), PATIENCE_SECONDS)  # noqa: B023
         assert agent.live(1) is None, agent.tail()

@@ -129,7 +129,7 @@ def test_root_is_told_what_the_daemons_user_may_read(host: Host) -> None:
         outbox.write_text("something else, and long enough to be no header of SQLite's")
         outbox.chmod(0o600)
         shutil.chown(outbox, nobody.pw_uid, nobody.pw_gid)
-        assert f"outbox {outbox}: damaged (file is not a database); the daemon moves it aside" in fails()["outbox"]
+        assert f"outbox {outbox}: what was read of it makes no sense (file is not a database)" in fails()["outbox"]
         outbox.unlink()
         outbox.touch(0o600)
         assert str(outbox) in fails()["outbox"]
