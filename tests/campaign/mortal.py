@@ -1,6 +1,7 @@
 """The real agent as a process that is killed, again and again."""
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -53,7 +54,9 @@ class Mortal:
             said.write(f"--- life {self.life}\n".encode())
             said.flush()
             arguments = [PROGRAM, "--config", str(self.ini), *(command or ("run",))]
-            environment = self.shim.environment() if self.shim else None
+            environment = self.shim.environment() if self.shim else os.environ.copy()
+            # On SIGABRT it tells where each of its threads is.
+            environment["PYTHONFAULTHANDLER"] = "1"
             self._process = subprocess.Popen(
                 arguments, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment
             )
@@ -83,10 +86,15 @@ class Mortal:
     def stop(self, seconds: float = 10) -> int:
         """SIGTERM; what it exits with within the seconds that it has."""
         assert self._process
-        self._process.send_signal(signal.SIGTERM)
-        status = self._process.wait(seconds)
-        self._process = None
-        return status
+        process, self._process = self._process, None
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(seconds)
+        process.send_signal(signal.SIGABRT)
+        process.wait()
+        raise AssertionError(
+            f"no end within {seconds} s; what its threads did then stands last:\n{self.log()[-20_000:]}"
+        )
 
     def ask(self, *command: str) -> Any:
         """What another command says with --json."""
