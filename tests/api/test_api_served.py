@@ -25,8 +25,8 @@ from humbug_agent.stored.pages import Views
 from tests.kit.agent_ini import config_of
 from tests.kit.api_served import KEY, TOKEN, ServedApi, account, call
 from tests.kit.host import Host, wait_until
-from tests.kit.ipps_host import free
 from tests.kit.many_calls import fill
+from tests.kit.ports import free_port
 from tests.kit.served import running
 
 ACCOUNT = f"[api billing]\ntenants = *\ntoken = {TOKEN}\napi_key = {KEY}\n"
@@ -96,7 +96,7 @@ class Served:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.port = free()
+        self.port = free_port()
         self.more()
 
     def more(self, accounts: str = ACCOUNT, api: str = "cdr = yes") -> None:

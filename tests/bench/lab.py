@@ -18,6 +18,7 @@ from typing import Any
 from humbug_agent import config
 from humbug_agent.outbox import queries
 from humbug_agent.outbox.outbox import Outbox
+from tests.kit.ports import free_port
 
 HERE = Path(__file__).parent
 AGENT = Path(sys.executable).with_name("humbug-agent")
@@ -99,9 +100,7 @@ class Receiver:
 
 @contextlib.contextmanager
 def receiver(program: Path) -> Iterator[Receiver]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with running([str(program), "-p", str(port)], stdout=subprocess.DEVNULL) as process:
 
         def listening() -> bool:

@@ -28,8 +28,8 @@ from humbug_agent.http_client.client import HttpClient, NoAnswer
 from humbug_agent.receiver import Background, Receiver, Store
 from humbug_agent.sources.readable import in_words, what_helps
 from tests.kit.host import API_KEY, Host, wait_until
-from tests.kit.ipps_host import free
 from tests.kit.paths import DATA
+from tests.kit.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -238,7 +238,7 @@ def test_the_advice_is_what_would_let_the_user_in() -> None:
 
 def test_an_address_is_tried_while_the_daemon_runs_and_its_own_is_known(host: Host) -> None:
     host.write()
-    mine = free()
+    mine = free_port()
     host.configure(agent=f"[status]\nlisten = 127.0.0.1:{mine}\n")
     with host.daemon() as daemon, socket.create_server(("127.0.0.1", 0)) as other:
         try:
@@ -247,7 +247,7 @@ def test_an_address_is_tried_while_the_daemon_runs_and_its_own_is_known(host: Ho
             for address, good in (
                 (f"localhost:{mine}", True),
                 (f"127.0.0.1:{other.getsockname()[1]}", False),
-                (f"127.0.0.1:{free()}", True),
+                (f"127.0.0.1:{free_port()}", True),
             ):
                 host.configure(agent=f"[status]\nlisten = {address}\n")
                 assert found(host)["status"]["ok"] is good, address
@@ -263,7 +263,7 @@ def test_an_address_is_tried_while_the_daemon_runs_and_its_own_is_known(host: Ho
 
 def test_what_it_gives_to_copy_stands_on_lines_of_its_own(host: Host) -> None:
     host.ini.write_text(
-        host.ini.read_text() + f"[source posted]\ntype = freeswitch_http\nlisten = 127.0.0.1:{free()}\n"
+        host.ini.read_text() + f"[source posted]\ntype = freeswitch_http\nlisten = 127.0.0.1:{free_port()}\n"
     )
     lines = host.run("check").splitlines()
     begin = lines.index('      <configuration name="json_cdr.conf" description="JSON CDR">')

@@ -20,7 +20,7 @@ from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.receiver import Background, Misbehaviour, Receiver, Store
 from tests.kit.calls import call
 from tests.kit.host import API_KEY, PROGRAM, Host, wait_until
-from tests.kit.ipps_host import free
+from tests.kit.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -127,7 +127,7 @@ def test_what_the_receiver_answers_leads_to_advice(host: Host, runs: bool, statu
 
 @pytest.mark.parametrize("runs", [False, True], ids=["alone", "daemon"])
 def test_a_receiver_that_is_not_there(host: Host, runs: bool) -> None:
-    host.ini.write_text(host.ini.read_text().replace(host.receiver.url, f"http://127.0.0.1:{free()}/"))
+    host.ini.write_text(host.ini.read_text().replace(host.receiver.url, f"http://127.0.0.1:{free_port()}/"))
     found = tried(host, runs, code=1)
     assert (found["status"], found["answered"]) == (None, None)
     assert "Connection refused" in found["reason"]
@@ -188,7 +188,7 @@ def test_a_backlog_does_not_hold_it_up(host: Host) -> None:
 
 
 def test_it_is_no_delivered_call_in_the_metrics(host: Host) -> None:
-    port = free()
+    port = free_port()
     host.ini.write_text(host.ini.read_text() + f"[status]\nlisten = 127.0.0.1:{port}\n")
     with daemon(host):
         host.write()

@@ -10,8 +10,8 @@ import requests
 from tests.kit.esl_calls import A_LEG
 from tests.kit.esl_server import PASSWORD, EslServer, event
 from tests.kit.host import API_KEY, Host, wait_until
-from tests.kit.ipps_host import free
 from tests.kit.paths import DATA
+from tests.kit.ports import free_port
 from tests.kit.served import Page, running
 
 pytestmark = pytest.mark.slow
@@ -20,7 +20,7 @@ RECORDED = DATA / "freeswitch"
 
 
 def test_each_call_once_whichever_ways_tell_it(host: Host, page: Page, tmp_path: Path) -> None:
-    folder, port = tmp_path / "json_cdr", free()
+    folder, port = tmp_path / "json_cdr", free_port()
     folder.mkdir()
     documents = [path for path in RECORDED.rglob("*.cdr.json") if path.name.startswith("a_")]
     with EslServer() as esl:

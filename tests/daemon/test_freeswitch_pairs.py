@@ -10,7 +10,7 @@ from humbug_agent.listening.esl.event import Event
 from humbug_agent.outbox.outbox import Outbox
 from tests.kit.esl_server import PASSWORD, EslServer, Recording, event
 from tests.kit.host import API_KEY, Host, wait_until
-from tests.kit.ipps_host import free
+from tests.kit.ports import free_port
 from tests.kit.served import running
 
 pytestmark = pytest.mark.slow
@@ -59,7 +59,7 @@ class Pbx:
     """Each way by its name: what agent.ini says of it, and how it tells the calls."""
 
     def __init__(self, host: Host, esl: EslServer) -> None:
-        self.host, self.esl, self.port = host, esl, free()
+        self.host, self.esl, self.port = host, esl, free_port()
         self.outbox = host.folder / "outbox.db"
         self.master, self.folder = host.folder / "FsMaster.csv", host.folder / "json_cdr"
         self.folder.mkdir()

@@ -16,7 +16,7 @@ from tests.kit.ami_server import AmiServer
 from tests.kit.esl_server import PASSWORD, EslServer
 from tests.kit.fs_folder import numbered
 from tests.kit.host import API_KEY, Host, wait_until
-from tests.kit.ipps_host import free
+from tests.kit.ports import free_port
 from tests.kit.served import Page, running
 from tests.kit.stream import Reader
 
@@ -88,7 +88,7 @@ def post(connection: HTTPConnection, body: bytes, **headers: str) -> int:
 
 def test_who_posts_is_never_refused(host: Host) -> None:
     """Each over a connection of its own, as FreeSWITCH does, and one that stays open."""
-    port = free()
+    port = free_port()
     configure(host, f"[source posted]\ntype = freeswitch_http\nlisten = 127.0.0.1:{port}\n")
 
     def listens() -> bool:
@@ -112,7 +112,7 @@ def test_who_posts_is_never_refused(host: Host) -> None:
             for _ in range(RELOADS):
                 reload(host, 0)
             change(host, "listen =", "legs = ab\nlisten =")
-            change(host, "[source posted]", f"{STATUS}{free()}\n[source posted]")
+            change(host, "[source posted]", f"{STATUS}{free_port()}\n[source posted]")
         # Another password counts at once.
         change(host, "legs = ab", "username = cdr\npassword = word")
         document = numbered(2 * told[0])[1]
@@ -120,7 +120,7 @@ def test_who_posts_is_never_refused(host: Host) -> None:
         assert post(stays, document, Authorization="Basic Y2RyOndvcmQ=") == 200
         assert host.status()["calls"] == 2 * told[0] + 1
         # Another port is another.
-        change(host, f"listen = 127.0.0.1:{port}", f"listen = 127.0.0.1:{free()}")
+        change(host, f"listen = 127.0.0.1:{port}", f"listen = 127.0.0.1:{free_port()}")
         assert not listens()
     assert told[0] > RELOADS
 

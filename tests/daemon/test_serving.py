@@ -10,7 +10,7 @@ import requests
 import humbug_agent
 from tests.kit.ami_server import AmiServer
 from tests.kit.host import Host, wait_until
-from tests.kit.ipps_host import free
+from tests.kit.ports import free_port
 from tests.kit.served import Page, running
 
 pytestmark = pytest.mark.slow
@@ -113,7 +113,7 @@ def test_a_reload_serves_anew_at_once(host: Host, page: Page) -> None:
             daemon.send_signal(signal.SIGHUP)
             wait_until(lambda: page.status() == 401)
             assert page.get(auth=("admin", "new-word")).ok
-            page.port = free()
+            page.port = free_port()
             page.more("")
             daemon.send_signal(signal.SIGHUP)
             wait_until(page.up)

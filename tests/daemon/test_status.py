@@ -20,7 +20,7 @@ from humbug_agent.words import clock
 from tests.kit.ami_server import AmiServer
 from tests.kit.calls import batch
 from tests.kit.host import PROGRAM, Host, wait_until
-from tests.kit.ipps_host import free
+from tests.kit.ports import free_port
 from tests.kit.served import Page, running
 
 pytestmark = pytest.mark.slow
@@ -159,7 +159,7 @@ def test_a_board_that_lacks_a_right(host: Host, page: Page) -> None:
 def test_the_log_says_of_a_board_what_its_source_does_not(host: Host, page: Page, refused: dict[str, str]) -> None:
     with AmiServer() as ami:
         ami.refused = refused
-        page.more("", ami.port if refused else free())
+        page.more("", ami.port if refused else free_port())
         with running(host):
             wait_until(lambda: host.status()["boards"].get("ami", {}).get("state") == "failing", 30)
     assert host.errors.count(" board ami: its user humbug may not list channels") == len(refused)
@@ -216,7 +216,7 @@ def test_a_daemon_is_found_whatever_outbox_agent_ini_names_by_now(host: Host) ->
 
 
 def test_what_the_daemon_has_not_taken_is_not_shown_as_read(host: Host) -> None:
-    port = free()
+    port = free_port()
     with running(host):
         wait_until(lambda: unwell(host) == {}, 20)
         source = f"[source more]\ntype = asterisk_csv\npath = {host.folder}/More.csv\n"

@@ -18,8 +18,8 @@ from tests.kit import ami_calls, ami_feed, esl_calls
 from tests.kit.ami_server import AmiServer
 from tests.kit.esl_server import EslServer
 from tests.kit.host import wait_until
-from tests.kit.ipps_host import free
 from tests.kit.paths import DATA
+from tests.kit.ports import free_port
 
 MUCH = 1 << 30
 (DOCUMENT,) = (DATA / "freeswitch" / "docs" / "answered_callee").glob("a_*.json")
@@ -34,7 +34,7 @@ class Place:
 
 @pytest.fixture
 def posted() -> Place:
-    port = free()
+    port = free_port()
 
     def call() -> None:
         # What can't be stored is answered with 503, or not at all at the end.

@@ -22,6 +22,7 @@ from humbug_agent.destinations.humbug.settings import HumbugSettings
 from humbug_agent.ini import Secret
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.outbox.outbox import Outbox
+from tests.kit.ports import free_port
 from tests.kit.rude import WARM
 from tests.kit.sending import Ask, Call, Failure, Filled, Make, Run, Running, Sending
 
@@ -143,10 +144,9 @@ def failure() -> Failure:
     return send
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+@pytest.fixture(name="free_port")
+def port_without_server() -> int:
+    return free_port()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from datetime import timedelta
 from humbug_agent.receiver import Background, Receiver, Store
 from tests.doctor.sick_host import SickHost
 from tests.kit.host import API_KEY, KEY
+from tests.kit.ports import free_port
 
 Plant = Callable[[SickHost], None]
 
@@ -233,11 +234,6 @@ def pages_certificate(host: SickHost) -> None:
     key.chmod(0o640)
     host.more("status", f"listen = 127.0.0.1:{free_port()}", f"certificate = {pem}", f"private_key = {key}")
     _board(host)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        return int(nobody.getsockname()[1])
 
 
 def _board(host: SickHost) -> None:

@@ -23,6 +23,7 @@ from tests.doctor.sick_host import SickHost
 from tests.kit.ami_server import SECRET
 from tests.kit.host import API_KEY, Host
 from tests.kit.paths import TOP
+from tests.kit.ports import free_port
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_filters_that_let_all_calls_pass_are_none(sick: SickHost, lines: list[st
 
 
 def test_what_the_board_needs_is_not_too_much_and_what_it_lacks_is_said(sick: SickHost) -> None:
-    sick.more("status", f"listen = 127.0.0.1:{plants.free_port()}")
+    sick.more("status", f"listen = 127.0.0.1:{free_port()}")
     found = sick.doctor().findings
     assert {one.code for one in found} == {Code.AMI_BLIND}
     assert sorted(one.change.partition(": ")[2] for one in found if one.change) == [

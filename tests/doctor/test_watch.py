@@ -21,6 +21,7 @@ from humbug_agent.status import coverage, gather
 from tests.doctor import plants
 from tests.doctor.sick_host import SickHost
 from tests.kit.host import wait_until
+from tests.kit.ports import free_port
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_others_are_asked_seldom(sick: SickHost, monkeypatch: pytest.MonkeyPatch
 def test_what_the_daemon_notices_itself_has_its_code_after_minutes(
     sick: SickHost, monkeypatch: pytest.MonkeyPatch, part: str, state: str, message: str, code: Code
 ) -> None:
-    sick.more("status", f"listen = 127.0.0.1:{plants.free_port()}")
+    sick.more("status", f"listen = 127.0.0.1:{free_port()}")
     sick.daemon()
     with Outbox(sick.outbox) as outbox:
         outbox.report(part, state, message)

@@ -1,6 +1,5 @@
 """IPPS as its clients see it: the web server over a board that a test fills, asked with curl."""
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from humbug_agent.status.gather import gather
 from humbug_agent.web.app import App
 from humbug_agent.web.facts import Facts
 from humbug_agent.web.guard import Guard
+from tests.kit.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def serving(folder: Path, boards: Sequence[Board], status: str = "", zone: str =
         f"[agent]\noutbox = {folder}/outbox.db\ntimezone = {zone}\n"
         "[source a]\ntype = asterisk_csv\n[destination d]\ntype = humbug\napi_key = k\n"
         "[numbers]\ndomestic_max_length = 9\ndefault_country = Switzerland\n"
-        f"[status]\nlisten = 127.0.0.1:{free()}\n{status}"
+        f"[status]\nlisten = 127.0.0.1:{free_port()}\n{status}"
     )
     config = load(ini)
     assert config.status
@@ -64,11 +64,6 @@ def serving(folder: Path, boards: Sequence[Board], status: str = "", zone: str =
         yield Served(config.status.port, boards)
     finally:
         server.stop()
-
-
-def free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def board(channels: Sequence[Channel] = (), calls: Sequence[QueueCall] = (), members: Sequence[Member] = ()) -> Board:

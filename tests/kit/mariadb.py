@@ -20,6 +20,7 @@ import pytest
 from humbug_agent.ini import Section
 from humbug_agent.sources.mysql.settings import MysqlSettings
 from tests.kit.host import wait_until
+from tests.kit.ports import free_port
 
 PROGRAMS = ("mariadbd", "mariadb-install-db")
 COLUMNS = (
@@ -60,8 +61,7 @@ class MariaDb:
         # A socket's path may have 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
         self.socket = self.folder / "s"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         subprocess.run(
             ["mariadb-install-db", "--no-defaults", "--force", f"--datadir={self.folder}/data", "--user=root",

@@ -17,6 +17,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from tests.kit.needed import needed
+from tests.kit.ports import free_port
 from tests.kit.rude import until
 
 USER, PASSWORD = "humbug-agent", "a-word-that-nobody-may-see"
@@ -35,8 +36,7 @@ class NatsServer:
     def __init__(self, more: str = "") -> None:
         self._program = needed(program(), "nats-server", "HUMBUG_TEST_DATABASES_REQUIRED")
         self.folder = Path(tempfile.mkdtemp(prefix="humbug-nats-"))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.configure(more)
         self._process: subprocess.Popen[bytes] | None = None
 

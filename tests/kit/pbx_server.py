@@ -10,6 +10,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from tests.kit.ports import free_port
+
 PATIENCE = 10.0
 """Seconds after which a thread that should have ended fails the test."""
 
@@ -47,7 +49,7 @@ class PbxServer(ABC, Generic[S]):
         self.ended = threading.Event()
         self.sessions: list[S] = []
         self._listener: socket.socket | None = None
-        self.port = 0
+        self.port = free_port()
         self.listen()
 
     @abstractmethod
@@ -59,9 +61,8 @@ class PbxServer(ABC, Generic[S]):
         """Whoever serves this connection."""
 
     def listen(self) -> None:
-        """On the port it had before, if it had one."""
+        """Always on the same port."""
         listener = self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = int(listener.getsockname()[1])
         self._accepting = threading.Thread(target=self._accept, args=(listener,), name=f"{self._name}-server")
         self._accepting.start()
 

@@ -38,6 +38,7 @@ from tests.kit.fusionpbx_database import FusionpbxDatabase
 from tests.kit.fusionpbx_server import FusionpbxServer
 from tests.kit.host import wait_until
 from tests.kit.mariadb import COLUMNS, MariaDb, cdr_row
+from tests.kit.ports import free_port
 from tests.kit.pull_server import PullServer
 from tests.kit.while1_server import While1Server
 
@@ -303,8 +304,7 @@ class FreeswitchHttpPbx(Pbx):
     holds_it = True
 
     def __enter__(self) -> Self:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         return self
 
     def ini(self) -> str:

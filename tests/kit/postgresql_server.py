@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Any, Self
 import psycopg
 
 from tests.kit.needed import needed
+from tests.kit.ports import free_port
 from tests.kit.rude import until
 
 PASSWORD = "a-word-that-nobody-may-see"
@@ -45,8 +45,7 @@ class PostgresqlServer:
             # The server refuses to run as root.
             entry = pwd.getpwnam(self._user)
             os.chown(self.folder, entry.pw_uid, entry.pw_gid)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self._options = [*options, "fsync=on" if fsync else "fsync=off"]
         self._process: subprocess.Popen[bytes] | None = None
         (self.folder / "password").write_text(PASSWORD)

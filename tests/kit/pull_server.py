@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from humbug_agent.ini import Secret
 from humbug_agent.sources.polling.settings import ApiSettings
+from tests.kit.ports import free_port
 
 
 def api(url: str, **changes: Any) -> ApiSettings:
@@ -93,7 +94,7 @@ class PullServer:
         self.open_connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self.ending = threading.Event()
-        self._server = ThreadingHTTPServer((host, port), _handler(self))
+        self._server = ThreadingHTTPServer((host, port or free_port()), _handler(self))
         self._server.daemon_threads = True
         self._server.block_on_close = False
         if tls:

@@ -13,6 +13,8 @@ from io import BufferedReader
 from typing import Self
 from urllib.parse import parse_qsl
 
+from tests.kit.ports import free_port
+
 DRIP_SECONDS = 0.05
 CHUNK = b"x" * 65536
 WARM = b"\xff" * 16
@@ -102,7 +104,7 @@ class Rude:
         self._stopping = threading.Event()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", port or free_port()), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/receiver.php"
 

@@ -9,12 +9,12 @@ import requests
 
 from tests.kit.ami_server import SECRET, USER
 from tests.kit.host import Host
-from tests.kit.ipps_host import free
+from tests.kit.ports import free_port
 
 
 class Page:
     def __init__(self, host: Host) -> None:
-        self.port = free()
+        self.port = free_port()
         self.host = host
         self.more("")
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from humbug_agent.receiver import Background, Receiver, Store
 from tests.kit.host import API_KEY, KEY, Host, wait_until
 from tests.kit.paths import TOP
+from tests.kit.ports import free_port
 from tests.pbx.pbx_daemon import Daemon
 from tests.pbx.pbx_host import VERSIONS, Pbx, roots
 from tests.pbx.pbx_manager import Manager
-from tests.pbx.test_board_on_pbx import Ipps, free_port
+from tests.pbx.test_board_on_pbx import Ipps
 from tests.web.page.page_browser import Browser
 from tests.web.page.page_view import KNOWN
 from tests.web.page.wall_data import FIRST, LAST

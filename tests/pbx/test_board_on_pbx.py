@@ -1,7 +1,6 @@
 """The live board against a real Asterisk: what IPPS says is what its console says, at rest and soon after a change."""
 
 import re
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from humbug_agent.board.asterisk import CONFIRM_SECONDS
 from humbug_agent.board.asterisk_list import SLACK_SECONDS
 from tests.kit.host import Host, wait_until
 from tests.kit.paths import TOP
+from tests.kit.ports import free_port
 from tests.pbx.pbx_daemon import Daemon, OnPath, host_check
 from tests.pbx.pbx_host import MANAGER_USERS, Pbx
 from tests.pbx.pbx_manager import Manager
@@ -123,11 +123,6 @@ class Ipps:
 
 
 ALL = {f"PJSIP/{number}" for number in (101, 102, 103, 104, 105, 106, 201, 202, 203, 204, 205, 211, "carrier")}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

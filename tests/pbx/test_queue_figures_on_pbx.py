@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from tests.kit.host import Host, wait_until
+from tests.kit.ports import free_port
 from tests.pbx.pbx_daemon import Daemon
 from tests.pbx.pbx_host import Pbx
 from tests.pbx.pbx_manager import Manager
 from tests.pbx.queue_witness import Ages, Shown, Values, Witness, console
-from tests.pbx.test_board_on_pbx import Ipps, free_port
+from tests.pbx.test_board_on_pbx import Ipps
 
 SECONDS = int(os.environ.get("HUMBUG_TEST_FIGURES_SECONDS", "30"))
 pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(SECONDS + 120)]

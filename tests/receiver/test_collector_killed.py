@@ -17,7 +17,7 @@ from humbug_agent.receiver.store import opened
 from humbug_agent.sources.while1.pages import signed
 from tests.kit.forms import CALL, FORM, plain, post
 from tests.kit.host import PROGRAM
-from tests.kit.ipps_host import free
+from tests.kit.ports import free_port
 from tests.kit.postgresql_server import DATABASE, PASSWORD, USER, PostgresqlServer
 from tests.kit.rude import until
 
@@ -194,7 +194,7 @@ def test_what_it_does_not_start_with(tmp_path: Path, words: list[str], code: int
 def test_what_it_has_can_be_asked_for_as_the_file_says(tmp_path: Path, keys: Path) -> None:
     file = tmp_path / "api.ini"
     file.touch(0o600)
-    port = free()
+    port = free_port()
     accounts = "[api crm]\ntenants = office\ntoken = a-token\napi_key = a-key\n"
     file.write_text(f"[api]\nlisten = 127.0.0.1:{port}\ncdr = yes\n{accounts}")
     with collector(tmp_path, str(tmp_path / "calls.db"), keys, "--api-file", str(file)) as running:

@@ -17,7 +17,7 @@ from requests.auth import HTTPBasicAuth
 
 from humbug_agent.cli.main import main
 from tests.kit.host import PROGRAM, RECORDED, wait_until
-from tests.kit.ipps_host import free
+from tests.kit.ports import free_port
 from tests.security.parrot import AMI, ESL, HTTP, Parrot
 
 pytestmark = pytest.mark.slow
@@ -74,7 +74,7 @@ port = {at["esl"]}
 password = {SECRETS["esl"]}
 [source posted]
 type = freeswitch_http
-listen = 127.0.0.1:{free()}
+listen = 127.0.0.1:{free_port()}
 username = fs
 password = {SECRETS["posting"]}
 [source while1]
@@ -116,7 +116,7 @@ password = {SECRETS["page"]}
 
 
 def test_no_secret_is_in_anything_that_is_written_or_told(tmp_path: Path) -> None:
-    port, told = free(), []
+    port, told = free_port(), []
     (tmp_path / "Master.csv").write_bytes(b"".join((RECORDED / "Master-full.csv").read_bytes().splitlines(True)[:3]))
     with everybody(tmp_path, port) as there, open(tmp_path / "log", "wb") as log:
         daemon = subprocess.Popen([PROGRAM, "--config", tmp_path / "agent.ini", "run"], stderr=log, stdout=log)

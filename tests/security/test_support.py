@@ -24,7 +24,7 @@ from humbug_agent.host.log import last_lines
 from humbug_agent.outbox import queries
 from humbug_agent.outbox.outbox import Outbox
 from tests.kit.host import API_KEY, PROGRAM, Host, wait_until
-from tests.kit.ipps_host import free
+from tests.kit.ports import free_port
 from tests.security.test_secrets import SECRETS, everybody, found_in
 
 NAMES = ("Xaverine", "Quillfeather", "Żółkiewska", "xq-phone")
@@ -75,7 +75,7 @@ def planted(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_planted_secrets_never_and_names_and_numbers_only_with_calls(tmp_path: Path) -> None:
-    with everybody(tmp_path, free()) as there, open(tmp_path / "log", "wb") as log:
+    with everybody(tmp_path, free_port()) as there, open(tmp_path / "log", "wb") as log:
         planted(tmp_path)
         command: list[str | Path] = [PROGRAM, "--config", tmp_path / "agent.ini"]
         daemon = subprocess.Popen([*command, "run"], stderr=log, stdout=log)

@@ -25,6 +25,7 @@ from humbug_agent.http_server import server as server_module
 from humbug_agent.http_server.server import Server, WebError
 from humbug_agent.http_server.settings import StatusSettings
 from tests.kit.asking import CLIENT_HELLO, HEAD, Certified, ask, connect, curl, is_closed, read, say, sockets, until
+from tests.kit.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -495,11 +496,6 @@ def test_without_file_descriptors_it_goes_on(serving: Serving, site: Site, caplo
 
 
 # Beginning and end
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_stop_ends_all_kinds_of_connections_and_frees_the_port(

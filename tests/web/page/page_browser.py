@@ -3,7 +3,6 @@
 import base64
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
+
+from tests.kit.ports import free_port
 
 CHROMIUM, DRIVER = "chromium", "chromedriver"
 FLAGS = (
@@ -36,8 +37,7 @@ def missing() -> str:
 def _started() -> tuple[subprocess.Popen[bytes], int]:
     """The driver and its port. Left to choose one itself, it gives up where the first is taken."""
     for _ in range(20):
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            port = found.getsockname()[1]
+        port = free_port()
         driver = subprocess.Popen([DRIVER, f"--port={port}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert driver.stdout
         if any(b"started successfully" in line for line in iter(driver.stdout.readline, b"")):

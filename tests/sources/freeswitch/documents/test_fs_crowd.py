@@ -21,8 +21,8 @@ from humbug_agent.outbox.outbox import Outbox
 from tests.kit.ami_daemon import Daemon
 from tests.kit.fs_folder import numbered
 from tests.kit.host import API_KEY, Host, wait_until
-from tests.kit.ipps_host import free
 from tests.kit.paths import KIT
+from tests.kit.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ class Posted:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.port, self.page = free(), free()
+        self.port, self.page = free_port(), free_port()
         host.ini.write_text(
             f"[agent]\noutbox = {host.folder}/outbox.db\ntimezone = UTC\n"
             f"[source posted]\ntype = freeswitch_http\nlisten = 127.0.0.1:{self.port}\n"

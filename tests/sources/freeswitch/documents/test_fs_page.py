@@ -8,8 +8,8 @@ import pytest
 
 from humbug_agent.sources.freeswitch.http.source import FreeswitchHttp
 from tests.kit.fs_posting import settings
-from tests.kit.ipps_host import free
 from tests.kit.paths import TOP
+from tests.kit.ports import free_port
 
 PAGE = (TOP / "docs" / "sources" / "freeswitch.md").read_text()
 BLOCKS = re.findall(r"^```xml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -26,7 +26,7 @@ def test_every_piece_of_xml_is_some(piece: str) -> None:
 
 
 def test_what_is_to_paste_for_posts_is_what_check_prints() -> None:
-    port = free()
+    port = free_port()
     said = FreeswitchHttp(settings(port), UTC).check()
     (printed,) = re.findall(r'<configuration name="json_cdr.conf".*?</configuration>', said, re.DOTALL)
     assert BLOCKS[0].strip().replace(":8089/", f":{port}/") == printed
