@@ -185,7 +185,7 @@ class Agent:
         self._config = config
         self._asked = asked
         self._kept = kept
-        self._is_to_stop = False
+        self._is_to_stop = self._is_to_reload = False
         self._stops: dict[str, Stop] = {}
         self._hanging: list[str] = []
         self._broken: list[str] = []
@@ -216,6 +216,8 @@ class Agent:
         if self._broken:
             raise AgentError(self._broken[0])
         if self._damages and not self._is_to_stop:
+            if self._is_to_reload:
+                self._asked.put(Ask.RELOAD)
             raise self._damages[0]
         return after
 
@@ -314,11 +316,12 @@ class Agent:
         next_look = time.monotonic() + LOOK_SECONDS
         sayings = Sayings(to(log))
         while Ask.STOP not in (asked := next_asked(self._asked)):
+            self._is_to_reload = Ask.RELOAD in asked
             if self._damages or self._broken:
                 return None
             if not self._something_hangs():
                 notify("WATCHDOG=1")
-            if Ask.RELOAD in asked:
+            if self._is_to_reload:
                 notify_reloading()
                 if config := self._read_again(file):
                     return config

@@ -201,6 +201,15 @@ def test_damage_that_two_come_upon_one_after_the_other_ends_no_daemon(kept: Host
         assert kept.status()["pid"] == daemon.pid
 
 
+def test_a_reload_that_comes_with_damage_is_done_after_it(kept: Host) -> None:
+    with failing_on_damage(kept, "one") as daemon:
+        before = kept.ini.read_text()
+        kept.ini.write_text(before.replace("[source one]", "[source another]"))
+        daemon.send_signal(signal.SIGHUP)
+        daemon.send_signal(signal.SIGCONT)
+        wait_until(lambda: "Moved to" in said(kept) and "reading master-csv, another" in said(kept))
+
+
 def test_who_comes_upon_damage_at_the_last_try_ends_all_the_same(kept: Host) -> None:
     with failing_on_damage(kept, "one") as daemon:
         daemon.terminate()
