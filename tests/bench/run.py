@@ -23,6 +23,29 @@ SKIPPED = 77
 RECORDED = Path(__file__).with_name("recorded.json")
 """The ratios of the last run that somebody kept."""
 
+GOALS = {
+    "read: into the outbox": (40_000, "or more"),
+    "deliver: CPU per 1,000, 0 ms x16": (0.06, "or less"),
+    "deliver: ratio to the ideal, 50 ms x16": (0.98, "or more"),
+    "drain: humbug": (12_000, "or more"),
+    "drain: postgresql": (15_000, "or more"),
+    "backlog: status": (0.15, "or less"),
+    "backlog: outbox list": (0.15, "or less"),
+    "backlog: start to first POST": (0.3, "or less"),
+    "backlog: peak memory of the daemon": (50, "or less"),
+    "follow: line to POST, p50 at 20/s": (2, "or less"),
+    "follow: line to POST, p99 at 20/s": (10, "or less"),
+    "follow: CPU per 1,000 at 20/s": (0.5, "or less"),
+    "follow: line to POST, p50 at 200/s": (2, "or less"),
+    "follow: line to POST, p99 at 200/s": (10, "or less"),
+    "sustained: delivered so long after the end": (3, "or less"),
+    "walls: 100, CPU": (2, "or less"),
+}
+"""What is to be reached on a quiet machine. The targets that a run fails for are wider, since machines differ."""
+
+BEGINS, ENDS = "<!-- measured -->\n", "<!-- end -->"
+"""What stands between these lines in a document is what a run writes there."""
+
 NUMBERS = ("VALUE", "CALLS", "SENT", "ACCEPTED", "DISTINCT", "REPEATED")
 """Columns that are aligned to the right."""
 
@@ -33,6 +56,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there as well")
     parser.add_argument("--only", action="append", choices=ALL, help="only this part; can be given more than once")
     parser.add_argument("--dir", type=Path, help="work in here: the disk that is measured (default: the temporary one)")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into this document")
     parser.add_argument("--record", action="store_true", help=f"keep the ratios, in {RECORDED.name}, for later runs")
     args = parser.parse_args()
     # So that what it started ends with it.
@@ -67,6 +91,10 @@ def main() -> int:
             "counts": [dataclasses.asdict(one) | {"good": one.good} for one in report.counts],
         }
         args.json.write_text(json.dumps(found, indent=2) + "\n")
+    if args.write:
+        head, _, rest = args.write.read_text("utf-8").partition(BEGINS)
+        text = as_document(machine, report)
+        args.write.write_text(f"{head}{BEGINS}{text}{ENDS}{rest.partition(ENDS)[2]}", "utf-8")
     worse = report.worse_than(json.loads(RECORDED.read_text())["ratios"]) if RECORDED.exists() else []
     for title, names in (("LOST OR REPEATED", lost), ("targets missed", missed), ("worse than recorded", worse)):
         if names:
@@ -96,6 +124,18 @@ def show(machine: dict[str, Any], report: Report) -> None:
             for one in report.counts
         ],
     )
+
+
+def as_document(machine: dict[str, Any], report: Report) -> str:
+    """Every measure with its goal, as a table in Markdown."""
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
+    lines = [f"Of a run of {said}.", "", "| what | measured | to reach | |", "| --- | ---: | ---: | --- |"]
+    for one in report.measures:
+        goal, way = GOALS.get(one.name, (None, ""))
+        reached = "" if goal is None else "reached" if (one.value >= goal) == (way == "or more") else "not reached"
+        wanted = "" if goal is None else f"{goal:,} {way}"
+        lines.append(f"| {one.name} | {number(one.value)} {one.unit} | {wanted} | {reached} |")
+    return "\n".join(lines) + "\n"
 
 
 def table(titles: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:

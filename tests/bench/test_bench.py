@@ -14,6 +14,7 @@ import pytest
 from tests.bench import engines
 from tests.bench.measures import Report
 from tests.bench.peers import present
+from tests.bench.run import GOALS
 
 pytestmark = pytest.mark.alone
 
@@ -98,7 +99,9 @@ COUNTS = {
 def test_quick_run_measures_everything_and_loses_nothing(tmp_path: Path) -> None:
     numbers = tmp_path / "numbers.json"
     command = [sys.executable, str(Path(__file__).with_name("run.py")), "--quick"]
-    command += ["--json", str(numbers), "--dir", str(tmp_path)]
+    document = tmp_path / "document.md"
+    document.write_text("Before.\n<!-- measured -->\nOf another run.\n<!-- end -->\nBehind.\n")
+    command += ["--json", str(numbers), "--write", str(document), "--dir", str(tmp_path)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as bench:
@@ -119,6 +122,14 @@ def test_quick_run_measures_everything_and_loses_nothing(tmp_path: Path) -> None
     for one in found["measures"]:
         assert one["name"] in out
         assert one["value"] >= 0
+    before, *written, behind = document.read_text().splitlines()
+    assert (before, behind) == ("Before.", "Behind.")
+    assert {one["name"] for one in found["measures"]} < {line.split(" | ")[0].removeprefix("| ") for line in written}
+    assert "Of another run." not in written
+
+
+def test_each_goal_is_one_of_what_is_measured() -> None:
+    assert GOALS.keys() - {"drain: postgresql"} <= MEASURES
 
 
 def test_a_ratio_that_got_worse_by_a_fifth_is_named() -> None:
