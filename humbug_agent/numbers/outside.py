@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from humbug_agent.numbers.e164 import e164
+from humbug_agent.numbers.plain import PARTING, folded
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -24,8 +25,6 @@ LONGEST = 15
 
 BETWEEN = r"[ ./()\-]*"
 """What people put between the digits."""
-
-PARTING = str.maketrans("", "", " ./()-")
 
 
 def is_outside(number: str, country: str | None) -> bool:
@@ -61,7 +60,7 @@ class Sought:
     """
 
     def __init__(self, said: str, country: str | None) -> None:
-        number = said.strip().translate(PARTING)
+        number = folded(said).translate(PARTING)
         if not re.fullmatch(r"\+?[0-9]+", number) or len(number.removeprefix("+")) < LEAST:
             raise ValueError(f"{said!r} is no outside number: it needs {LEAST} digits or more, such as +41441234567")
         self._country = country
@@ -79,6 +78,7 @@ class Sought:
         return tuple(dict.fromkeys(one for one in (self.number, self._national) if one))
 
     def stands_in(self, text: str) -> bool:
+        text = folded(text)
         if self._core not in text and self._core not in text.translate(PARTING):
             return False
         found = [one[0] for one in self._run.finditer(text)]
