@@ -222,17 +222,18 @@ def _take_names(said: dict[str, str], extra: dict[str, str]) -> Sequence[str]:
 
 
 def _pattern(names: Sequence[str]) -> re.Pattern[str]:
-    """These as words, whatever stands between their own; but not in a UUID, in which an Ada may be by chance.
+    """These wherever they stand, whatever is between their words; but not in a UUID, in which an Ada may be by chance.
 
-    Where letters are large and small, none may stand right before or behind; of one or two letters no digit either.
-    Other scripts put no blanks between words, or put others right before or behind them.
+    One of a single word may be in another by chance, too: where letters are large and small, none may stand right
+    before or behind it; of one or two letters no digit either. Other scripts put no blanks between words, or put more
+    right before or behind them.
     """
     whole = []
     for name in sorted(names, key=len, reverse=True):
         words = [word for word in _GAP.split(name) if word]
-        near = r"[^\W_]" if len("".join(words)) < 3 else r"[^\W\d_]"
-        before = f"(?<!{near})" if _has_case(words[0][0]) else ""
-        behind = f"(?!{near})" if _has_case(words[-1][-1]) else ""
+        near = r"[^\W_]" if len(words[0]) < 3 else r"[^\W\d_]"
+        before = f"(?<!{near})" if len(words) == 1 and _has_case(words[0][0]) else ""
+        behind = f"(?!{near})" if len(words) == 1 and _has_case(words[-1][-1]) else ""
         whole.append(before + _GAP.pattern.join(map(re.escape, words)) + behind)
     return re.compile(f"(?P<made>{_UUID})|{'|'.join(whole)}", re.IGNORECASE)
 

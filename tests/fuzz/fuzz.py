@@ -63,7 +63,7 @@ def _child(target: str, arguments: list[str]) -> None:
     logging.disable()
     import atheris
 
-    with atheris.instrument_imports(include=["humbug_agent", "fuzz_pbx", "fuzz_web", "h11"]):
+    with atheris.instrument_imports(include=["humbug_agent", "fuzz_pbx", "fuzz_places", "fuzz_web", "h11"]):
         from tests.fuzz.fuzz_all import TARGETS
 
         # What is only loaded once it is used.

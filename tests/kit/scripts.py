@@ -23,9 +23,10 @@ def hands(draw: st.DrawFn) -> dict[int, str]:
 
 def bare(text: str) -> str:
     """Without anything that may stand between two digits, which are those of ASCII."""
-    text = unicodedata.normalize("NFKC", text)
-    return "".join(
-        str(digit) if (digit := unicodedata.decimal(one, -1)) >= 0 else one
-        for one in text
-        if unicodedata.category(one) not in ("Cf", "Pd", "Zs") and not re.match(r"[./()\u2212-]", one)
-    )
+    found = ""
+    for char in text:
+        same = unicodedata.normalize("NFKC", char)
+        one = same if len(same) == 1 else char
+        if unicodedata.category(one) not in ("Cf", "Pd", "Zs") and not re.match(r"[./()\u2212-]", one):
+            found += str(digit) if (digit := unicodedata.decimal(one, -1)) >= 0 else one
+    return found
