@@ -17,7 +17,7 @@ from humbug_agent.destinations.contract import Batch, Destination, Preview
 from humbug_agent.destinations.settings import PSEUDONYM, Privacy
 from humbug_agent.flat import Flat, flatten, made, texts
 from humbug_agent.numbers.outside import BETWEEN, LEAST, PLAIN, canonical, core, is_outside
-from humbug_agent.numbers.plain import PARTING, folded
+from humbug_agent.numbers.plain import PARTING, folded, plain
 
 HIDDEN, HIDDEN_DIGITS = "x", 3
 """What stands in the place of each digit that is hidden. Source of the sign: ITU-T E.123."""
@@ -121,7 +121,7 @@ class Masking:
         numbers: dict[str, str] = {}
         short = set()
         for written in {flat.src, flat.dst, caller}:
-            number = folded(written).translate(PARTING)
+            number = plain(written).translate(PARTING)
             if _NUMBER.fullmatch(number) and (written in outside or is_outside(number, self._country)):
                 digits = core(number, self._country)
                 numbers[digits] = canonical(number, self._country)
@@ -153,7 +153,7 @@ class Masking:
             return self._hidden(piece, piece.find(inside) + len(inside), known.numbers[inside]) if inside else piece
         if inside:
             return self._hidden(piece, piece.find(inside) + len(inside), known.numbers[inside])
-        number = piece.translate(PARTING)
+        number = plain(piece)
         if number not in known.short and not is_outside(number, self._country):
             return piece
         # Where one ends that people have parted nobody knows: all that follows may be its end.

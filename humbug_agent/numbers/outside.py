@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from humbug_agent.numbers.e164 import e164
-from humbug_agent.numbers.plain import PARTING, folded
+from humbug_agent.numbers.plain import PARTING, folded, plain
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -60,7 +60,7 @@ class Sought:
     """
 
     def __init__(self, said: str, country: str | None) -> None:
-        number = folded(said).translate(PARTING)
+        number = plain(said.strip()).translate(PARTING)
         if not re.fullmatch(r"\+?[0-9]+", number) or len(number.removeprefix("+")) < LEAST:
             raise ValueError(f"{said!r} is no outside number: it needs {LEAST} digits or more, such as +41441234567")
         self._country = country
@@ -82,7 +82,7 @@ class Sought:
         if self._core not in text and self._core not in text.translate(PARTING):
             return False
         found = [one[0] for one in self._run.finditer(text)]
-        found += [one[0].translate(PARTING) for one in self._pattern.finditer(text)]
+        found += [plain(one[0]).translate(PARTING) for one in self._pattern.finditer(text)]
         return any(map(self._is_it, found))
 
     def _is_it(self, run: str) -> bool:

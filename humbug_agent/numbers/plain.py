@@ -4,10 +4,14 @@ A digit may be Arabic-Indic or full-width, a blank one that breaks no line, a da
 marks along that can't be seen. Source of what a character is: Unicode, its categories and values of digits.
 """
 
+import re
 import unicodedata
 
 PARTING = str.maketrans("", "", " ./()-")
 """Without what people put between the digits."""
+
+_AT_HOME = re.compile(r"(?<=[1-9])(?<!39) ?\(0\)(?=[ ./-]?[1-9])")
+"""The 0 of +41 (0)44 …, which nobody dials behind the country; in Italy (+39) it is a part of the number."""
 
 _SIGNS = "+./()"
 _MINUS = "\N{MINUS SIGN}"
@@ -47,4 +51,6 @@ def folded(text: str) -> str:
 def plain(number: str) -> str:
     """A number without what people put between its digits, which a + or a 0 before them gives away; else `folded`."""
     number = folded(number)
-    return number.translate(PARTING) or number if number.startswith(("+", "0", "(")) else number
+    if not number.startswith(("+", "0", "(")):
+        return number
+    return _AT_HOME.sub("", number).translate(PARTING) or number

@@ -182,7 +182,7 @@ def test_a_pseudonym_is_the_same_for_each_form_and_another_for_another_number_or
     assert one.startswith("+999")
     assert one[1:].isdigit()
     assert len(one) == 16
-    assert {pseudonym(form) for form in ("0049301234567", "0301234567", "49301234567")} == {one}
+    assert {pseudonym(form) for form in ("0049301234567", "0301234567", "49301234567", "+49 (0)30 123 45 67")} == {one}
     assert pseudonym("0049301234567", country=None) == pseudonym("+49301234567", country=None) == one
     assert (
         len({one, pseudonym("+49301234568"), pseudonym("+41301234567"), pseudonym("+49301234567", key=Secret("x"))})
