@@ -16,7 +16,7 @@ from humbug_agent.destinations import own_key
 from humbug_agent.destinations.contract import Batch, Destination, Preview
 from humbug_agent.destinations.settings import PSEUDONYM, Privacy
 from humbug_agent.flat import Flat, flatten, made, texts
-from humbug_agent.numbers.outside import BETWEEN, LEAST, PLAIN, canonical, core, is_outside
+from humbug_agent.numbers.outside import BETWEEN, LEAST, LONGEST, PLAIN, canonical, core, is_outside
 from humbug_agent.numbers.plain import PARTING, folded, plain
 
 HIDDEN, HIDDEN_DIGITS = "x", 3
@@ -38,7 +38,7 @@ def _pieces(suffix: str, dash: str) -> re.Pattern[str]:
     return re.compile(
         # What a PBX has made up: a UUID, a uniqueid of Asterisk, the time in the name of a recording.
         rf"(?P<made>{_UUID}"
-        r"|(?<![\w.+])[0-9]{9,11}\.[0-9]+(?!\w)"
+        r"|(?<![\w.+])1[0-9]{9}\.[0-9]+(?!\w)"
         r"|(?<![0-9])20[0-9]{6}-[0-9]{6}(?![0-9])"
         rf"{suffix})"
         # A number as people write it, in groups, which a + or a 0 gives away; and any other.
@@ -156,9 +156,9 @@ class Masking:
         number = plain(piece)
         if number not in known.short and not is_outside(number, self._country):
             return piece
-        # Where one ends that people have parted nobody knows: all that follows may be its end.
+        # Where one ends that people have parted, or that has more digits than any, nobody knows: all may be its end.
         at = [at for at, one in enumerate(piece) if one in _DIGITS]
-        end = len(piece) if number == piece else at[:PLAIN][-1] + 1
+        end = len(piece) if number == piece and len(at) <= LONGEST + 2 else at[:PLAIN][-1] + 1
         return self._hidden(piece, end, canonical(number, self._country))
 
     def _parted(self, number: str, found: re.Match[str]) -> str:

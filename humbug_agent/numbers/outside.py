@@ -28,11 +28,14 @@ BETWEEN = r"[ ./()\-]*"
 
 
 def is_outside(number: str, country: str | None) -> bool:
-    """Whether these digits, perhaps behind a ``+``, are no extension. ``country`` is the PBX's, where it is said."""
+    """Whether these digits, perhaps behind a ``+``, are no extension. ``country`` is the PBX's, where it is said.
+
+    Something else may stand right behind those that begin with a + or a 0.
+    """
     digits = number.removeprefix("+")
-    if len(digits) < LEAST or len(digits.lstrip("0")) > LONGEST:
+    if len(digits) < LEAST:
         return False
-    return number[0] in "+0" or len(digits) >= PLAIN or e164(number, country) != number
+    return number[0] in "+0" or PLAIN <= len(digits) <= LONGEST or e164(number, country) != number
 
 
 @lru_cache(maxsize=8192)

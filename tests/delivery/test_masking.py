@@ -77,6 +77,11 @@ def test_with_names_they_stay_and_numbers_go(private: Private) -> None:
         ("call +41 44 123 45 67", "call +41 44 xxx xx xx"),
         ("tel:+65-61234567", "tel:+65-61xxxxxx"),
         ("030-12345678", "030-1xxxxxxx"),
+        ("0301234567.20260115.wav", "0301234xxx.20260xxx.wav"),
+        ("0301234567.12", "0301234xxx.12"),
+        # With what the time was right behind it.
+        ("rec030123456720260115120000.wav", "rec0301xxxxxxxxxxxxxxxxxxxx.wav"),
+        ("+493012345671768478400", "+4930xxxxxxxxxxxxxxxxx"),
         ("PJSIP/+852-61234567@trunk", "PJSIP/+852-6xxxxxxx@trunk"),
         # No outside numbers.
         ("101", "101"),
