@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "libpq": {"ini"},
     "numbers": {"ini"},
     "stored": {"flat"},
-    "outbox": {"backoff", "cdr", "flat", "stored", "words"},
+    "outbox": {"backoff", "cdr", "flat", "numbers", "stored", "words"},
     "listening": {"backoff", "ini", "scrub", "text"},
     "board": {"host", "ini", "listening", "text"},
     "pbx_host": set(),

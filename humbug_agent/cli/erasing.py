@@ -106,9 +106,11 @@ def _said(found: "Found") -> str:
 
 
 def _beside(outbox: Path) -> Iterator[Path]:
-    """Files that an earlier outbox became when it was damaged, replaced or copied."""
-    for path in sorted(outbox.parent.glob(f"{outbox.name}*")):
-        if path.name.removeprefix(outbox.name) not in COMPANIONS and ".spilled-" not in path.name and path.is_file():
+    """Files that an earlier outbox became when it was damaged, replaced or copied, and what a cut erasing has left."""
+    spilled = f"{outbox.name}.spilled-"
+    for path in sorted([*outbox.parent.glob(f"{outbox.name}*"), *outbox.parent.glob(f".{outbox.name}*")]):
+        known = path.name.removeprefix(outbox.name) in COMPANIONS or path.name.startswith(spilled)
+        if not known and path.is_file():
             yield path
 
 

@@ -6,7 +6,7 @@ That is done before a destination makes its request of a call, whatever its type
 import hmac
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,8 @@ from humbug_agent.destinations import own_key
 from humbug_agent.destinations.contract import Batch, Destination, Preview
 from humbug_agent.destinations.settings import PSEUDONYM, Privacy
 from humbug_agent.flat import Flat, flatten, made, texts
-from humbug_agent.numbers.outside import BETWEEN, LEAST, PARTING, PLAIN, canonical, core, is_outside
+from humbug_agent.numbers.outside import BETWEEN, LEAST, LONGEST, PLAIN, canonical, core, is_outside
+from humbug_agent.numbers.plain import PARTING, folded, plain
 
 HIDDEN, HIDDEN_DIGITS = "x", 3
 """What stands in the place of each digit that is hidden. Source of the sign: ITU-T E.123."""
@@ -30,12 +31,14 @@ _TEXTS = (
 )  # fmt: skip
 
 
+_UUID = r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])"
+
+
 def _pieces(suffix: str, dash: str) -> re.Pattern[str]:
     return re.compile(
-        r"(?P<made>"
         # What a PBX has made up: a UUID, a uniqueid of Asterisk, the time in the name of a recording.
-        r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])"
-        r"|(?<![\w.+])[0-9]{9,11}\.[0-9]+(?!\w)"
+        rf"(?P<made>{_UUID}"
+        r"|(?<![\w.+])1[0-9]{9}\.[0-9]+(?!\w)"
         r"|(?<![0-9])20[0-9]{6}-[0-9]{6}(?![0-9])"
         rf"{suffix})"
         # A number as people write it, in groups, which a + or a 0 gives away; and any other.
@@ -60,6 +63,8 @@ _BEFORE_AN_ADDRESS = re.compile(
 """Names as SIP's headers have them: "Anna" <sip:101@example.org>. Source: RFC 3261, 25.1, name-addr."""
 
 _LETTER = re.compile(r"[^\W\d_]")
+_GAP = re.compile(r"[\s!-/:-@\[-`{-~]+")
+"""What stands between the words of a name: blanks, and the signs of ASCII."""
 
 
 class _Known(NamedTuple):
@@ -116,7 +121,7 @@ class Masking:
         numbers: dict[str, str] = {}
         short = set()
         for written in {flat.src, flat.dst, caller}:
-            number = written.translate(PARTING)
+            number = plain(written).translate(PARTING)
             if _NUMBER.fullmatch(number) and (written in outside or is_outside(number, self._country)):
                 digits = core(number, self._country)
                 numbers[digits] = canonical(number, self._country)
@@ -127,16 +132,16 @@ class Masking:
 
     def _text(self, text: str, known: _Known) -> str:
         if known.names:
-            text = known.names.sub("", text)
+            text = known.names.sub(lambda found: found["made"] or "", text)
         if not self._mask:
             return text
-        if not _DIGITS_OF_ONE.search(text):
-            return _RUN.sub(lambda found: self._piece(found, known), text) if known.short else text
+        if not _DIGITS_OF_ONE.search(folded(text)):
+            return _put(_RUN, lambda found: self._piece(found, known), text) if known.short else text
         pieces = _PIECES_OF_CHANNELS if _CHANNEL.search(text) else _PIECES
-        text = pieces.sub(lambda found: self._piece(found, known), text)
+        text = _put(pieces, lambda found: self._piece(found, known), text)
         for digits, number in known.numbers.items():
-            if len(digits) >= PLAIN and digits in text.translate(PARTING):
-                text = _parted(digits).sub(partial(self._parted, number), text)
+            if len(digits) >= PLAIN and digits in folded(text).translate(PARTING):
+                text = _put(_parted(digits), partial(self._parted, number), text)
         return text
 
     def _piece(self, found: re.Match[str], known: _Known) -> str:
@@ -148,12 +153,12 @@ class Masking:
             return self._hidden(piece, piece.find(inside) + len(inside), known.numbers[inside]) if inside else piece
         if inside:
             return self._hidden(piece, piece.find(inside) + len(inside), known.numbers[inside])
-        number = piece.translate(PARTING)
+        number = plain(piece)
         if number not in known.short and not is_outside(number, self._country):
             return piece
-        # Where one ends that people have parted nobody knows: all that follows may be its end.
+        # Where one ends that people have parted, or that has more digits than any, nobody knows: all may be its end.
         at = [at for at, one in enumerate(piece) if one in _DIGITS]
-        end = len(piece) if number == piece else at[:PLAIN][-1] + 1
+        end = len(piece) if number == piece and len(at) <= LONGEST + 2 else at[:PLAIN][-1] + 1
         return self._hidden(piece, end, canonical(number, self._country))
 
     def _parted(self, number: str, found: re.Match[str]) -> str:
@@ -176,6 +181,20 @@ _DIGITS = "0123456789"
 _DIGITS_OF_ONE = re.compile(rf"[0-9]{{{LEAST}}}|[0-9]{BETWEEN}[0-9]{BETWEEN}[0-9]{BETWEEN}[0-9]{BETWEEN}[0-9]")
 _RUN = re.compile(r"(?P<run>\+?[0-9]+)")
 _NUMBER = re.compile(r"\+?[0-9]{2,}")
+
+
+def _put(pieces: re.Pattern[str], put: Callable[[re.Match[str]], str], text: str) -> str:
+    """The text with what ``put`` makes of its pieces, as they are in ASCII; what that leaves stays as it is written."""
+    ascii_ = folded(text)
+    if ascii_ is text:
+        return pieces.sub(put, text)
+    places = [place for place, one in enumerate(text) if folded(one)]
+    made, at = "", 0
+    for found in pieces.finditer(ascii_):
+        if (new := put(found)) != found[0]:
+            made += text[at : places[found.start()]] + new
+            at = places[found.end() - 1] + 1
+    return made + text[at:]
 
 
 @lru_cache(maxsize=1024)
@@ -203,9 +222,24 @@ def _take_names(said: dict[str, str], extra: dict[str, str]) -> Sequence[str]:
 
 
 def _pattern(names: Sequence[str]) -> re.Pattern[str]:
-    """These wherever they stand; one of a letter or two only as a word of its own."""
-    whole = [re.escape(name) if len(name) > 2 else rf"(?<!\w){re.escape(name)}(?!\w)" for name in names]
-    return re.compile("|".join(sorted(whole, key=len, reverse=True)), re.IGNORECASE)
+    """These wherever they stand, whatever is between their words; but not in a UUID, in which an Ada may be by chance.
+
+    One of a single word may be in another by chance, too: where letters are large and small, none may stand right
+    before or behind it; of one or two letters no digit either. Other scripts put no blanks between words, or put more
+    right before or behind them.
+    """
+    whole = []
+    for name in sorted(names, key=len, reverse=True):
+        words = [word for word in _GAP.split(name) if word]
+        near = r"[^\W_]" if len(words[0]) < 3 else r"[^\W\d_]"
+        before = f"(?<!{near})" if len(words) == 1 and _has_case(words[0][0]) else ""
+        behind = f"(?!{near})" if len(words) == 1 and _has_case(words[-1][-1]) else ""
+        whole.append(before + _GAP.pattern.join(map(re.escape, words)) + behind)
+    return re.compile(f"(?P<made>{_UUID})|{'|'.join(whole)}", re.IGNORECASE)
+
+
+def _has_case(letter: str) -> bool:
+    return letter.lower() != letter.upper()
 
 
 class Masked:

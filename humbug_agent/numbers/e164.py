@@ -3,6 +3,8 @@
 import re
 from functools import lru_cache
 
+from humbug_agent.numbers.plain import plain
+
 _INTERNATIONAL = re.compile(r"\+[0-9]{5,}")
 _DIGITS = re.compile(r"[0-9]{5,}")
 _HIDDEN = re.compile(r"(?<=[0-9])x+$")
@@ -16,22 +18,24 @@ def e164(number: str, country: str | None) -> str:
     prefix, are made international too. An extension stays what it is. Of a number that ends with ``x`` in the place of
     digits that are hidden it is the same.
     """
-    if hidden := _HIDDEN.search(number):
-        known = hidden.start()
-        return e164(number[:known] + "0" * len(hidden[0]), country)[: -len(hidden[0])] + hidden[0]
-    if _INTERNATIONAL.fullmatch(number):
-        return number[1:]
-    if country is None or not _DIGITS.fullmatch(number):
+    digits = plain(number)
+    if hidden := _HIDDEN.search(digits):
+        shown = digits[: hidden.start()] + "0" * len(hidden[0])
+        found = e164(shown, country)
+        return number if found == shown else found[: -len(hidden[0])] + hidden[0]
+    if _INTERNATIONAL.fullmatch(digits):
+        return digits[1:]
+    if country is None or not _DIGITS.fullmatch(digits):
         return number
     # 25 ms and 3 MB that a host without this setting need not pay.
     import phonenumbers
 
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(country)
-    if metadata and metadata.national_prefix == "0" and len(number) < 8 and not number.startswith("0"):
+    if metadata and metadata.national_prefix == "0" and len(digits) < 8 and not digits.startswith("0"):
         # As dialled, a national number has its 0: without one, and so short, it is an extension.
         return number
     try:
-        parsed = phonenumbers.parse(number, country)
+        parsed = phonenumbers.parse(digits, country)
     except phonenumbers.NumberParseException:
         return number
     if not phonenumbers.is_valid_number(parsed):

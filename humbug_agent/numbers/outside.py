@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from humbug_agent.numbers.e164 import e164
+from humbug_agent.numbers.plain import PARTING, folded, plain
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -25,15 +26,16 @@ LONGEST = 15
 BETWEEN = r"[ ./()\-]*"
 """What people put between the digits."""
 
-PARTING = str.maketrans("", "", " ./()-")
-
 
 def is_outside(number: str, country: str | None) -> bool:
-    """Whether these digits, perhaps behind a ``+``, are no extension. ``country`` is the PBX's, where it is said."""
+    """Whether these digits, perhaps behind a ``+``, are no extension. ``country`` is the PBX's, where it is said.
+
+    Something else may stand right behind those that begin with a + or a 0.
+    """
     digits = number.removeprefix("+")
-    if len(digits) < LEAST or len(digits.lstrip("0")) > LONGEST:
+    if len(digits) < LEAST:
         return False
-    return number[0] in "+0" or len(digits) >= PLAIN or e164(number, country) != number
+    return number[0] in "+0" or PLAIN <= len(digits) <= LONGEST or e164(number, country) != number
 
 
 @lru_cache(maxsize=8192)
@@ -61,7 +63,7 @@ class Sought:
     """
 
     def __init__(self, said: str, country: str | None) -> None:
-        number = said.strip().translate(PARTING)
+        number = plain(said.strip()).translate(PARTING)
         if not re.fullmatch(r"\+?[0-9]+", number) or len(number.removeprefix("+")) < LEAST:
             raise ValueError(f"{said!r} is no outside number: it needs {LEAST} digits or more, such as +41441234567")
         self._country = country
@@ -79,10 +81,11 @@ class Sought:
         return tuple(dict.fromkeys(one for one in (self.number, self._national) if one))
 
     def stands_in(self, text: str) -> bool:
+        text = folded(text)
         if self._core not in text and self._core not in text.translate(PARTING):
             return False
         found = [one[0] for one in self._run.finditer(text)]
-        found += [one[0].translate(PARTING) for one in self._pattern.finditer(text)]
+        found += [plain(one[0]).translate(PARTING) for one in self._pattern.finditer(text)]
         return any(map(self._is_it, found))
 
     def _is_it(self, run: str) -> bool:

@@ -5,12 +5,14 @@ daemon goes on. Of each call and reject its digest stays, so that nothing of it 
 """
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from humbug_agent.numbers.plain import PARTING, folded
 from humbug_agent.outbox import queries, schema, spill
 from humbug_agent.outbox.dropping import Piecemeal, choose, forget, hour, shrink
 from humbug_agent.outbox.outbox import Outbox
@@ -25,6 +27,13 @@ PATIENCE_SECONDS = 60.0
 """For how long it is tried to empty SQLite's log (the WAL), which waits for all who are just reading."""
 
 ERASED = "(erased)"
+
+_MARKS = re.compile(rb"\xc2[\xa0\xad]|\xe2\x80[\x80-\x95\xaa-\xaf]|\xe2\x81\xa0|\xe2\x88\x92")
+"""Blanks, dashes and unseen marks that stand between digits, in UTF-8, but for those of ASCII."""
+
+_MAY_BE_DIGITS = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{1,3}(?:[\xc2-\xf4][\x80-\xbf]{1,3}){4,}")
+"""Those of other scripts. As {5,} alone it would take four times as long."""
+
 
 _HOLDS = "stands_in(CAST({} AS BLOB))"
 _CALL = _HOLDS.format(
@@ -134,14 +143,19 @@ def wipe(outbox: Outbox, digits: Sequence[str]) -> bool:
 
 
 def stands_in_file(path: Path, digits: Sequence[str]) -> bool:
-    """Whether these digits stand anywhere in its bytes. Raises OSError."""
+    """Whether these digits stand anywhere in its bytes, of whatever script, and parted or not. Raises OSError."""
     wanted = [one.encode() for one in digits]
     before = b""
     with path.open("rb") as file:
         while piece := file.read(2**20):
-            if any(one in before + piece for one in wanted):
+            bare = _MARKS.sub(b"", (before + piece).translate(None, b" ./()-"))
+            others = (
+                folded(run.decode("utf-8", "ignore")).translate(PARTING).encode()
+                for run in _MAY_BE_DIGITS.findall(bare)
+            )
+            if any(one in there for there in (bare, *others) for one in wanted):
                 return True
-            before = piece[-64:]
+            before = piece[-256:]
     return False
 
 

@@ -13,6 +13,7 @@ from humbug_agent.board.device import device_names
 from humbug_agent.cdr import Direction
 from humbug_agent.flat import Flat, texts
 from humbug_agent.numbers.e164 import e164
+from humbug_agent.numbers.plain import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Field:
     words: tuple[str, ...] = ()
     number: bool = False
     parts: tuple[str, ...] = ()
+
+    def compared(self, value: str) -> str:
+        """What somebody has set as a value, in the form that a call's values have."""
+        return plain(value) if self.number else value
 
 
 _read = lru_cache(maxsize=64)(texts)
@@ -68,7 +73,8 @@ def _did(flat: Flat, country: str | None) -> tuple[str, ...]:
 
 
 def _forms(number: str, country: str | None) -> tuple[str, ...]:
-    """As the PBX wrote it, and with + where it is an outside number."""
+    """`plain`, and with + where it is an outside number."""
+    number = plain(number)
     found = e164(number, country)
     return (number,) if found in (number, number[1:]) else (number, f"+{found}")
 

@@ -229,7 +229,7 @@ class _Reader:
         if words and here.text.lower() not in words:
             raise self._wrong(f"{here.text!r} is no {field}; there are {', '.join(words)}{nearest(here.text, words)}")
         self._next += 1
-        return here.text.lower() if words else here.text
+        return here.text.lower() if words else FIELDS[field].compared(here.text)
 
 
 def _tokens(text: str) -> Iterator[_Token]:

@@ -14,9 +14,8 @@ class Postgresql(postgresql_server.PostgresqlServer):
     def __init__(self) -> None:
         super().__init__(fsync=True)
 
-    def calls(self) -> Sequence[object]:
-        """What each of those that it has is known by."""
-        return [identity for (identity,) in self.ask("SELECT identity FROM cdr")]
+    def calls(self) -> dict[str, int]:
+        return counted([identity for (identity,) in self.ask("SELECT identity FROM cdr")])
 
 
 class Nats(nats_server.NatsServer):
@@ -25,9 +24,14 @@ class Nats(nats_server.NatsServer):
     type = "nats"
     at_least: float | None = None
 
-    def calls(self) -> Sequence[object]:
-        """What each of those that it has is known by."""
-        return [event["id"] for event in self.events()]
+    def calls(self) -> dict[str, int]:
+        return counted([event["id"] for event in self.events()])
+
+
+def counted(calls: Sequence[object]) -> dict[str, int]:
+    """Of what is there, each known by this."""
+    distinct = len(set(calls))
+    return {"accepted": len(calls), "distinct": distinct, "duplicates": len(calls) - distinct}
 
 
 def present() -> list[type[Postgresql] | type[Nats]]:

@@ -47,6 +47,14 @@ api_key = bench
 connections = {connections}
 """
 
+WEBHOOK = """\
+type = webhook
+url = {url}
+secret = whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+connections = {connections}
+batch = {batch}
+"""
+
 
 class BenchError(Exception):
     """The bench itself did not work; no measure can be believed."""
@@ -88,6 +96,11 @@ class Receiver:
         # Ours are not meant.
         stats["connections"] -= self._asked
         return stats
+
+    def calls(self) -> dict[str, int]:
+        """Those in what it has accepted, of which several may stand in one request."""
+        stats = self.stats()
+        return {"accepted": stats["records"], "distinct": stats["distinct"], "duplicates": stats["duplicates"]}
 
     def wait_accepted(self, number: int, seconds: float) -> None:
         wait_for(lambda: self.stats()["accepted"] >= number, seconds, f"the receiver has {number:,} calls")

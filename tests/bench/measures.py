@@ -10,10 +10,13 @@ from typing import Any, Literal
 
 from tests.bench import engines
 from tests.bench import peers as other_peers
-from tests.bench.lab import HUMBUG, BenchError, Daemon, Receiver, Site, child, wait_for
+from tests.bench.lab import HUMBUG, WEBHOOK, BenchError, Daemon, Receiver, Site, child, wait_for
 
 ASTERISK_LINES = 3500
 """Lines a second: the most that Asterisk was seen to write on two cores."""
+
+WEBHOOKS = (("webhook", 1, 16), ("webhook of 100", 100, 4))
+"""What they are called, how many calls go in one request, and over how many connections."""
 
 WORSE = 1.2
 """A ratio that got worse by this factor fails."""
@@ -316,31 +319,38 @@ def sustained(bench: Bench) -> None:
 
 def draining(bench: Bench) -> None:
     """A backlog to each type of destination, one after the other: sending it, and nothing else."""
-    lines, receiver, report = bench.size.drained, bench.receiver, bench.report
-    humbug = bench.site("draining-humbug", connections=16)
+    receiver, report = bench.receiver, bench.report
     receiver.reset()
-    rate, cpu = _drained(bench, "humbug", humbug)
-    report.count("drain: humbug", lines, humbug.sent(), receiver.stats())
+    usual = _drained(bench, "humbug", HUMBUG.format(url=receiver.url, connections=16), receiver.calls)
+    for name, batch, connections in WEBHOOKS:
+        receiver.reset()
+        lines = WEBHOOK.format(url=receiver.url, batch=batch, connections=connections)
+        _compared(report, name, _drained(bench, name, lines, receiver.calls), usual)
     for place in engines.present():
         with place() as engine:
-            site = Site(bench.folder / f"draining-{engine.type}", f"type = {engine.type}\n{engine.lines()}")
-            own_rate, own_cpu = _drained(bench, engine.type, site, at_least=engine.at_least)
-            calls = engine.calls()
-        there = {"accepted": len(calls), "distinct": len(set(calls)), "duplicates": len(calls) - len(set(calls))}
-        report.count(f"drain: {engine.type}", lines, site.sent(), there)
-        report.ratio(f"drain: {engine.type}, ratio to humbug", own_rate / rate, worse="less")
-        report.ratio(f"drain: {engine.type}, CPU ratio to humbug", own_cpu / cpu, worse="more")
+            lines = f"type = {engine.type}\n{engine.lines()}"
+            own = _drained(bench, engine.type, lines, engine.calls, at_least=engine.at_least)
+        _compared(report, engine.type, own, usual)
 
 
-def _drained(bench: Bench, name: str, site: Site, at_least: float | None = None) -> tuple[float, float]:
-    """Calls a second, and CPU seconds a call, of this program alone."""
+def _drained(
+    bench: Bench, name: str, destination: str, calls: Callable[[], dict[str, int]], at_least: float | None = None
+) -> tuple[float, float]:
+    """Calls a second, and CPU seconds a call, of this program alone. ``calls`` counts those that are there."""
+    site = Site(bench.folder / f"draining-{name.replace(' ', '-')}", destination)
     site.grow(bench.size.drained)
     child("read", site.ini)
     sent = child("send", site.ini)
     rate, cpu = sent["calls"] / sent["took"], sent["cpu"] / sent["calls"]
     bench.report.add(f"drain: {name}", rate, "calls/s", at_least=at_least)
     bench.report.add(f"drain: CPU per 1,000, {name}", cpu * 1000, "s")
+    bench.report.count(f"drain: {name}", site.lines, site.sent(), calls())
     return rate, cpu
+
+
+def _compared(report: Report, name: str, own: tuple[float, float], usual: tuple[float, float]) -> None:
+    report.ratio(f"drain: {name}, ratio to humbug", own[0] / usual[0], worse="less")
+    report.ratio(f"drain: {name}, CPU ratio to humbug", own[1] / usual[1], worse="more")
 
 
 def walls(bench: Bench) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.bench import engines
-from tests.bench.measures import Report
+from tests.bench.measures import WEBHOOKS, Report
 from tests.bench.peers import present
 from tests.bench.run import GOALS
 
 pytestmark = pytest.mark.alone
 
-DRAINED = ["humbug", *(place.type for place in engines.present())]
+DRAINED = ["humbug", *(name for name, *_ in WEBHOOKS), *(place.type for place in engines.present())]
 
 MEASURES = {
     "read: into the outbox",

@@ -17,7 +17,7 @@ from humbug_agent.destinations.masking import Masked, Masking
 from humbug_agent.destinations.settings import Privacy
 from humbug_agent.flat import Flat, flatten, is_call
 from humbug_agent.ini import Secret, Section
-from humbug_agent.numbers.outside import PARTING
+from humbug_agent.numbers.plain import PARTING
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.outbox.schema import OutboxError
 from tests.kit.calls import call
@@ -32,7 +32,7 @@ def masking(mask: str = "", *, names: bool = True, country: str | None = COUNTRY
 
 
 def shown(flat: Flat) -> bytes:
-    return repr(flat).encode()
+    return "\n".join(map(str, flat)).encode()
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -77,6 +77,11 @@ def test_with_names_they_stay_and_numbers_go(private: Private) -> None:
         ("call +41 44 123 45 67", "call +41 44 xxx xx xx"),
         ("tel:+65-61234567", "tel:+65-61xxxxxx"),
         ("030-12345678", "030-1xxxxxxx"),
+        ("0301234567.20260115.wav", "0301234xxx.20260xxx.wav"),
+        ("0301234567.12", "0301234xxx.12"),
+        # With what the time was right behind it.
+        ("rec030123456720260115120000.wav", "rec0301xxxxxxxxxxxxxxxxxxxx.wav"),
+        ("+493012345671768478400", "+4930xxxxxxxxxxxxxxxxx"),
         ("PJSIP/+852-61234567@trunk", "PJSIP/+852-6xxxxxxx@trunk"),
         # No outside numbers.
         ("101", "101"),
@@ -115,6 +120,20 @@ def test_by_the_direction_a_short_number_is_an_outside_one() -> None:
         assert (hidden.src, hidden.dst, hidden.clid, hidden.lastdata) == wanted
 
 
+@pytest.mark.parametrize(
+    ("written", "last_three"),
+    [
+        ("from +٤٩٣٠١٢٣٤٥٦٧, at 101²", "from +49301234xxx, at 101²"),
+        ("＋４９（３０）１２３４５６７", "+49(30)xxxxxxx"),
+        ("\u202a+49\u00a030\u20111234567\u202c", "\u202a+49 30-xxxxxxx\u202c"),
+        ("٠٣٠ ١٢٣ ٤٥ ٦٧؛ ١٠١", "030 1xx xx xx؛ ١٠١"),
+    ],
+)
+def test_digits_of_any_script_are_hidden_and_all_else_stays(written: str, last_three: str) -> None:
+    hidden = masking("last 3", country=None)(flatten(call(1, dst="101", clid="", userfield=written, extra={})))
+    assert hidden.userfield == last_three
+
+
 @pytest.mark.parametrize("written", ["+852-61234567", "+852 6123 4567", "(+852) 61234567"])
 def test_a_number_that_is_written_in_groups_is_hidden_in_each_form(written: str) -> None:
     said = {"src": written, "clid": f'"A" <{written}>', "channel": "PJSIP/+852-61234567", "lastdata": "61234567"}
@@ -140,6 +159,26 @@ def test_names_in_headers_go_and_no_field_loses_its_own() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "left"),
+    [
+        ("Ann", "Annual report of Ann, for Joann and ANN", "Annual report of , for Joann and "),
+        ("Ann Lee", "rec_ann_lee_20260115.wav, Ann  Lee, Ann-Lees", "rec__20260115.wav, , s"),
+        ("Ann", "ann20260115.wav", "20260115.wav"),
+        ("Jo", "Jo, Joann, jo2, x-jo_1", ", Joann, jo2, x-_1"),
+        ("Ada", "3f2504e0-4f89-11d3-9ada-0c0305e82c33 of Ada", "3f2504e0-4f89-11d3-9ada-0c0305e82c33 of "),
+        ("Dr. Vögtlin (Praxis)", "Dr. Vögtlin (Praxis), dr vögtlin praxis", "), "),
+        # Scripts without blanks between words, or with others right before or behind.
+        ("王伟", "来电王伟先生", "来电先生"),
+        ("דנה", "לדנה", "ל"),
+        ("김철수", "김철수씨", "씨"),
+    ],
+)
+def test_a_name_goes_where_it_is_a_word(name: str, text: str, left: str) -> None:
+    hidden = masking(names=False)(flatten(call(1, clid=f'"{name}" <101>', userfield=text, lastdata="", extra={})))
+    assert hidden.userfield == left
+
+
 def test_a_pseudonym_is_the_same_for_each_form_and_another_for_another_number_or_key() -> None:
     def pseudonym(src: str, **changed: object) -> str:
         return masking("pseudonym", **changed)(flatten(call(1, src=src, clid=""))).src  # type: ignore[arg-type]
@@ -148,7 +187,7 @@ def test_a_pseudonym_is_the_same_for_each_form_and_another_for_another_number_or
     assert one.startswith("+999")
     assert one[1:].isdigit()
     assert len(one) == 16
-    assert {pseudonym(form) for form in ("0049301234567", "0301234567", "49301234567")} == {one}
+    assert {pseudonym(form) for form in ("0049301234567", "0301234567", "49301234567", "+49 (0)30 123 45 67")} == {one}
     assert pseudonym("0049301234567", country=None) == pseudonym("+49301234567", country=None) == one
     assert (
         len({one, pseudonym("+49301234568"), pseudonym("+41301234567"), pseudonym("+49301234567", key=Secret("x"))})

@@ -155,6 +155,25 @@ def test_what_is_wrong_with_the_table_is_said(server: PostgresqlServer) -> None:
     assert "needs INSERT and SELECT" in failed(server, Misconfigured, create="no")
 
 
+def test_a_column_that_nobody_fills_pauses_and_blames_no_call(server: PostgresqlServer) -> None:
+    only(server, call(1))
+    server.ask(
+        "CREATE DOMAIN filled AS text NOT NULL DEFAULT 'x'; TRUNCATE cdr; "
+        "ALTER TABLE cdr ADD COLUMN tenant text NOT NULL, ADD COLUMN number int GENERATED ALWAYS AS IDENTITY, "
+        "ADD COLUMN twice int NOT NULL GENERATED ALWAYS AS (2 * billsec) STORED, "
+        "ADD COLUMN of_domain filled, ADD COLUMN note text"
+    )
+    assert "table cdr: its column tenant is NOT NULL without a default" in failed(server, Misconfigured)
+    server.ask(
+        "CREATE FUNCTION fills() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN new.tenant := 'x'; RETURN new; END $$; "
+        "CREATE TRIGGER fills BEFORE INSERT ON cdr FOR EACH ROW EXECUTE FUNCTION fills()"
+    )
+    assert isinstance(only(server, call(2)), Answer)
+    server.ask("DROP TRIGGER fills ON cdr; ALTER TABLE cdr ALTER COLUMN tenant SET DEFAULT 'y'")
+    assert isinstance(only(server, call(3)), Answer)
+    assert server.ask("SELECT tenant FROM cdr ORDER BY tenant") == [("x",), ("y",)]
+
+
 def test_who_may_make_no_table_is_told_so_before_the_first_call(server: PostgresqlServer) -> None:
     server.ask("CREATE SCHEMA IF NOT EXISTS closed; CREATE ROLE guest LOGIN PASSWORD 'guests-word'")
     server.ask("GRANT USAGE ON SCHEMA closed TO guest")

@@ -19,7 +19,6 @@ HERE = Path(__file__).parent
 TOP = HERE.parent.parent
 CORPUS, GROWN = HERE / "corpus", TOP / ".fuzz"
 SECONDS, MEGABYTES, LONGEST = 10, 1024, 16 * 1024
-ROOMS = ("tests", "tests/ami", "tests/fuzz")
 FOUND = ("crash-", "timeout-", "oom-", "slow-unit-")
 """How libFuzzer begins the names of what it finds."""
 
@@ -46,10 +45,9 @@ def _fuzzed(target: str, minutes: float) -> bool:
     print(f"{target}: {minutes:g} minutes", flush=True)
     limits = [f"-max_total_time={int(minutes * 60)}", f"-timeout={SECONDS}", f"-rss_limit_mb={MEGABYTES}"]
     form = [f"-max_len={LONGEST}", f"-artifact_prefix={CORPUS / target}{os.sep}", "-print_final_stats=1"]
-    rooms = os.pathsep.join(str(TOP / room) for room in ROOMS)
     done = subprocess.run(
         [sys.executable, __file__, "--child", target, *limits, *form, str(grown), str(CORPUS / target)],
-        env=os.environ | {"PYTHONPATH": rooms},
+        env=os.environ | {"PYTHONPATH": str(TOP)},
         check=False,
     )
     found = {path for path in (CORPUS / target).iterdir() if path.name.startswith(FOUND)} - before
@@ -63,7 +61,7 @@ def _child(target: str, arguments: list[str]) -> None:
     logging.disable()
     import atheris
 
-    with atheris.instrument_imports(include=["humbug_agent", "fuzz_pbx", "fuzz_web", "h11"]):
+    with atheris.instrument_imports(include=["humbug_agent", "tests.fuzz", "h11"]):
         from tests.fuzz.fuzz_all import TARGETS
 
         # What is only loaded once it is used.

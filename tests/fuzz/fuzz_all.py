@@ -2,6 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.fuzz import fuzz_pbx, fuzz_web
+from tests.fuzz import fuzz_pbx, fuzz_places, fuzz_web
 
-TARGETS: Mapping[str, Callable[[bytes], None]] = {**fuzz_pbx.TARGETS, **fuzz_web.TARGETS}
+TARGETS: Mapping[str, Callable[[bytes], None]] = {**fuzz_pbx.TARGETS, **fuzz_web.TARGETS, **fuzz_places.TARGETS}

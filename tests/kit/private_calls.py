@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Direction
 from tests.kit.calls import call
+from tests.kit.scripts import bare, hands
 
 COUNTRY = "DE"
 NATIONAL = st.from_regex(r"30[1-9][0-9]{6}", fullmatch=True)
@@ -39,20 +40,21 @@ class Private:
 
 @st.composite
 def private_calls(draw: st.DrawFn) -> Private:
-    """One comes in or goes out; its number, and one of somebody else, stand anywhere in it."""
-    number, other, name = draw(NATIONAL), draw(NATIONAL), draw(NAMES)
+    """One comes in or goes out; its number, and one of somebody else, stand anywhere in it, in digits of any script."""
+    number, other, name, hand = draw(NATIONAL), draw(NATIONAL), draw(NAMES), draw(hands())
     written = st.sampled_from(FORMS).map(lambda form: form.format(*[number] * 3))
     parted = st.sampled_from(PARTED).map(lambda form: form.format(number[:2], number[2:5], number[5:]))
     others = st.sampled_from(FORMS).map(lambda form: form.format(*[other] * 3))
     text = st.one_of(
         written, parted, others, st.just(f"call of {name}!"), st.sampled_from(["", "Dial", "PJSIP/204,12"])
     )
+    text = text.map(lambda one: one.translate(hand))
     changed = {field: draw(text) for field in FIELDS}
-    plain = draw(st.sampled_from(FORMS[:6])).format(number)
+    plain = draw(st.sampled_from(FORMS[:6])).format(number).translate(hand)
     inbound = draw(st.booleans())
     changed |= {"src": plain, "dst": "101"} if inbound else {"src": "101", "dst": plain}
     changed["clid"] = f'"{name}" <{plain if inbound else 101}>'
-    extra = {"callee_id_name": name, "note": draw(text), draw(written): draw(others)}
+    extra = {"callee_id_name": name, "note": draw(text), draw(written): draw(others).translate(hand)}
     direction = draw(st.sampled_from([Direction.UNKNOWN, Direction.INBOUND if inbound else Direction.OUTBOUND]))
     made = call(next(_numbers), direction=direction, extra=extra, **changed)
     return Private(made, frozenset((number, other)), frozenset((name,)))
@@ -60,6 +62,6 @@ def private_calls(draw: st.DrawFn) -> Private:
 
 def told(private: Private, heard: bytes) -> list[str]:
     """Which of what nobody is to know is in there, whatever stands between its digits, and as JSON has it, too."""
-    bare = heard.translate(None, b" ./()-")
+    digits = bare(heard.decode("utf-8", "replace"))
     names = [name for name in private.names if any(way.encode() in heard for way in (name, json.dumps(name)[1:-1]))]
-    return [number for number in private.numbers if number.encode() in bare] + names
+    return [number for number in private.numbers if number in digits] + names

@@ -6,10 +6,14 @@ from hypothesis import strategies as st
 
 from humbug_agent.cdr import CDR, Direction
 from tests.kit.calls import call
+from tests.kit.scripts import bare
 
 CODES = ("acme", "beta", "acme corp", "", "and")
 DOMAINS = ("acme.example.org", "beta.example.org", "")
 NUMBERS = ("+41445550123", "+4144", "0445550123", "101", "1", "")
+WRITTEN = (*NUMBERS, "+٤١٤٤٥٥٥٠١٢٣", "＋４１ (44) 555-01 23", "\u202a٠٤٤ ٥٥٥ ٠١ ٢٣\u202c", "١٠١")
+"""The same, and some of them in other digits."""
+
 CHANNELS = ("PJSIP/acme-00000001", "PJSIP/beta-00000002", "SIP/1-1", "")
 
 VALUES: dict[str, tuple[str, ...]] = {
@@ -17,8 +21,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "domain": DOMAINS,
     "tenant": CODES + DOMAINS,
     "direction": tuple(Direction),
-    "from": NUMBERS,
-    "to": NUMBERS,
+    "from": WRITTEN,
+    "to": WRITTEN,
     "trunk": ("PJSIP/acme", "PJSIP/beta", "SIP/1", "PJSIP/"),
 }
 
@@ -60,6 +64,7 @@ def is_so(rule: Rule, cdr: CDR) -> bool:
         each = [is_so(one, cdr) for one in rule[1]]
         return all(each) if rule[0] == "and" else any(each)
     how, field, value = rule
+    value = bare(value) if field in ("from", "to") else value
     return any(text == value if how == "is" else text.startswith(value) for text in said(field, cdr))
 
 
@@ -71,8 +76,8 @@ def said(field: str, cdr: CDR) -> list[str]:
         "domain": [domain],
         "tenant": [cdr.accountcode, domain],
         "direction": [cdr.direction.value],
-        "from": [cdr.src],
-        "to": [cdr.dst],
+        "from": [bare(cdr.src)],
+        "to": [bare(cdr.dst)],
         "trunk": [one.split("-")[0] for one in (cdr.channel, cdr.dstchannel) if one],
     }[field]
 
@@ -84,8 +89,8 @@ def calls(draw: st.DrawFn, most: int = 6) -> list[CDR]:
         call(
             number,
             accountcode=draw(st.sampled_from(CODES)),
-            src=draw(st.sampled_from(NUMBERS)),
-            dst=draw(st.sampled_from(NUMBERS)),
+            src=draw(st.sampled_from(WRITTEN)),
+            dst=draw(st.sampled_from(WRITTEN)),
             channel=draw(st.sampled_from(CHANNELS)),
             dstchannel=draw(st.sampled_from(CHANNELS)),
             direction=draw(st.sampled_from(Direction)),

@@ -41,6 +41,8 @@ def test_which_numbers_are_outside(number: str, country: str | None, outside: bo
         ("900493012345 67", True),
         ("030 / 123 45 67", True),
         ("+49 (30) 123-4567", True),
+        ("+49 (0)30 1234567", True),
+        ("0049 (0) 30/123 45 67", True),
         ("PJSIP/0301234567-0000000e", True),
         # Others' numbers, and none.
         ("03012345678", False),
@@ -54,7 +56,7 @@ def test_which_numbers_are_outside(number: str, country: str | None, outside: bo
         ("", False),
     ],
 )
-@pytest.mark.parametrize("said", ["+49 30 1234567", "0049301234567", "030/1234567"])
+@pytest.mark.parametrize("said", ["+49 30 1234567", "0049301234567", "030/1234567", "+49 (0)30 1234567"])
 def test_where_a_number_stands(said: str, text: str, there: bool) -> None:
     assert Sought(said, "DE").stands_in(text) is there
 

@@ -20,7 +20,11 @@ from tests.kit.calls import call
 
 TO = ["humbug", "webhook"]
 PERSON = Sought("+49 30 1234567", "DE")
-DIGITS = (b"49301234567", b"0301234567", b"301234567", b"1234567")
+WIDE, ARABIC = ({ord("0") + digit: chr(ord(zero) + digit) for digit in range(10)} for zero in "０٠")
+DIGITS = (
+    *(b"49301234567", b"0301234567", b"301234567", b"1234567", b"123 45 67"),
+    *("1234567".translate(script).encode() for script in (WIDE, ARABIC)),
+)
 OTHERS = 300
 
 
@@ -28,6 +32,9 @@ def theirs() -> list[CDR]:
     """Calls of the person: the number stands in each in another form, and in another field."""
     said: Sequence[dict[str, object]] = (
         {"src": "+49301234567"},
+        {"src": "+49301234567".translate(WIDE)},
+        {"clid": '"Anna" <\u202a+49301234567\u202c>'.translate(ARABIC)},
+        {"userfield": "030\u00a0/\u00a0123\u00a045\u00a067"},
         {"src": "0049301234567"},
         {"src": "0301234567"},
         {"dst": "90049301234567"},
@@ -270,3 +277,16 @@ def test_a_reader_that_does_not_end_is_said(state: State, outbox: Outbox, monkey
             erasing.wipe(outbox, PERSON.forms)
     erasing.wipe(outbox, PERSON.forms)
     assert not state.still_in()
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["+49301234567", "030 / 123 45 67", "030\u00a0123\u00a04567", "+٤٩٣٠١٢٣٤٥٦٧", "０３０－１２３４５６７"],
+)
+def test_in_a_file_it_is_found_in_whatever_digits(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "outbox.db.corrupt"
+    # Also where it is read in two pieces.
+    path.write_bytes(b"\xff" * (2**20 - 7) + written.encode() + b"\xff" * 1000)
+    assert erasing.stands_in_file(path, PERSON.forms)
+    path.write_bytes(f"{written[:-1]} x 301234567".encode())
+    assert not erasing.stands_in_file(path, PERSON.forms)

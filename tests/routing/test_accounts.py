@@ -17,6 +17,7 @@ from tests.kit.calls import call
 from tests.kit.routed_agent import accepted, config_of, delivered
 from tests.kit.rude import Rude
 from tests.kit.ruled import CODES, DOMAINS, NUMBERS, RULES, Rule, calls, is_so, said, written
+from tests.kit.scripts import bare
 
 KEYS = ("KEY-ONE", "KEY-TWO", "KEY-THREE")
 
@@ -31,6 +32,7 @@ def keys_file(folder: Path, text: str) -> Path:
 def keys_of(table: Mapping[str, str], by: str, cdr: CDR) -> set[str]:
     """Those that the call may go to: by each of its values the one that is meant most exactly."""
     found = set()
+    table = {bare(one) if by == "to" else one: key for one, key in table.items()}
     for value in said(by, cdr):
         fits = [one for one in table if value == one or (one.endswith("*") and value.startswith(one[:-1]))]
         if fits:
@@ -47,7 +49,7 @@ def tables(draw: st.DrawFn) -> tuple[str, dict[str, str]]:
         "domain": DOMAINS,
         "tenant": CODES + DOMAINS,
         "trunk": ("PJSIP/acme", "PJSIP/beta"),
-        "to": (*NUMBERS, "+41*", "+4144*", "0*", "1*"),
+        "to": (*NUMBERS, "+41*", "＋٤١ (44)*", "0*", "1*", "١٠*"),
     }[by]
     values = st.sampled_from([one for one in known if one])
     return by, draw(st.dictionaries(values, st.sampled_from(KEYS), min_size=1))

@@ -17,7 +17,12 @@ from tests.kit.ruled import RULES, Rule, calls, is_so, written
 PLAIN = [name for name, field in FIELDS.items() if not field.words]
 
 COMPARISONS = st.one_of(
-    st.builds(Comparison, st.sampled_from(PLAIN), st.one_of(st.text(), st.sampled_from(RESERVED)), st.booleans()),
+    st.builds(
+        lambda field, value, begins: Comparison(field, FIELDS[field].compared(value), begins),
+        st.sampled_from(PLAIN),
+        st.one_of(st.text(), st.sampled_from(RESERVED)),
+        st.booleans(),
+    ),
     st.builds(Comparison, st.just("direction"), st.sampled_from(FIELDS["direction"].words)),
 )
 

@@ -97,6 +97,7 @@ def _parsed(section: Section, file: Path, by: str, text: str) -> Keys:
         if not line or line.startswith("#"):
             continue
         value, sign, key = (part.strip() for part in line.partition("="))
+        value = FIELDS[by].compared(value)
         if key:
             section.keep(Secret(key))
         if wrong := _wrong(by, value, sign, key, lines.get(value)):

@@ -59,6 +59,15 @@ COLUMNS = (
 """After ``pbx``, which with the identity is the primary key. A column that is added later has a default, or may be
 NULL: the rows that are there already have none."""
 
+_OURS = {"pbx", *(column.name for column in COLUMNS)}
+
+_UNFILLED = (
+    "attnotnull AND NOT atthasdef AND coalesce(to_jsonb(a) ->> 'attidentity', '') = '' "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = atttypid AND typdefault IS NOT NULL) "
+    "AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = attrelid AND tgtype & 7 = 7)"
+)
+"""Of a column: whether nobody puts anything into it. A trigger that is asked BEFORE each row (bits 1, 2 and 4) may."""
+
 _AT = {name: at for at, name in enumerate(Flat._fields)}
 
 
@@ -82,13 +91,19 @@ class Table:
     def look(self, link: Link) -> Steps[bool]:
         """Which columns it has; False: there is no such table. Raises DeliveryError."""
         found = yield from link.ask(
-            "SELECT attname FROM pg_catalog.pg_attribute "
+            f"SELECT attname, {_UNFILLED} FROM pg_catalog.pg_attribute AS a "
             f"WHERE attrelid = to_regclass('{self._quoted}') AND attnum > 0 AND NOT attisdropped"
         )
-        names = {name for (name,) in found}
+        names = {name for name, _ in found}
         self._columns = tuple(column for column in COLUMNS if column.name in names)
         if names and not names.issuperset(("pbx", "identity")):
             raise Misconfigured(f"table {self.name}: needs the columns pbx and identity")
+        for name, unfilled in found:
+            if unfilled == "t" and name not in _OURS:
+                raise Misconfigured(
+                    f"table {self.name}: its column {name} is NOT NULL without a default, and no call fills "
+                    "it; give it a default"
+                )
         self._insert = self._made_insert()
         return bool(names)
 
