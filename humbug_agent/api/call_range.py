@@ -17,7 +17,7 @@ from humbug_agent.api.settings import ApiAccount
 from humbug_agent.api.walk import Walk, begun, closed
 from humbug_agent.api.workers import Workers
 from humbug_agent.http_server.php import json_encode, parse_str
-from humbug_agent.stored.contract import StoreError, Wanted
+from humbug_agent.stored.contract import CantAnswer, Wanted
 
 LOGIN, REGISTER, LOGOUT, CALLS, RANGE = "/api/login", "/api/register", "/api/logout", "/api/calls", "/api/call_range"
 
@@ -63,7 +63,7 @@ class CallRange:
                 await self._workers.look(lambda store: store.drop_tokens(account.name))
                 return _said(200, {"message": "Logged out successfully.", "success": True})
             return await self._calls(request, account)
-        except StoreError as error:
+        except CantAnswer as error:
             log.error("[api] %s", error)
             return self.failed(503, "The calls can't be looked up now, or not within the time; ask for a shorter time")
 
@@ -71,7 +71,7 @@ class CallRange:
         return _said(status, {"message": why, "success": False, "data": ""})
 
     async def _login(self, request: Request) -> Answer:
-        """Raises StoreError, Gone."""
+        """Raises CantAnswer, Gone."""
         said = _read(request.body)
         email, password = said.get("email"), said.get("password")
         if missing := [name for name, value in (("email", email), ("password", password)) if not value]:
@@ -103,7 +103,7 @@ class CallRange:
         return found
 
     async def _calls(self, request: Request, account: ApiAccount) -> Answer:
-        """Raises StoreError."""
+        """Raises CantAnswer."""
         asked = parse_str(request.query)
         needed = ("domain_name", "from", "to") if request.path == RANGE else ("domain_name",)
         if missing := [name for name in needed if not asked.get(name)]:

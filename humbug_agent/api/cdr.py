@@ -19,7 +19,7 @@ from humbug_agent.api.settings import ApiAccount
 from humbug_agent.api.workers import Workers
 from humbug_agent.cdr import Direction, Disposition
 from humbug_agent.http_server.php import http_build_query, parse_str
-from humbug_agent.stored.contract import Store, StoreError, Wanted
+from humbug_agent.stored.contract import CantAnswer, Store, Wanted
 from humbug_agent.words import moment as in_words
 
 PATH = "/api/cdr"
@@ -116,7 +116,7 @@ class Cdr:
         try:
             job = partial(self._found, request, account.name, wanted, from_id, number)
             return Answer(200, await self._workers.look(job))
-        except StoreError as error:
+        except CantAnswer as error:
             log.error("[api] %s", error)
             return self.failed(503, "The calls can't be looked up now, or not within the time; ask for a shorter time")
 

@@ -29,7 +29,7 @@ class Walk:
         self._retention = retention
 
     async def dropped(self, wanted: Wanted) -> str:
-        """What to say where calls are asked for that retention has dropped; blank otherwise. Raises StoreError."""
+        """What to say where calls are asked for that retention has dropped; blank otherwise. Raises CantAnswer."""
         oldest = await self._workers.look(lambda store: store.kept())
         since = wanted.since if wanted.ended_since is None else wanted.ended_since
         if not oldest or not oldest.dropped:
@@ -42,7 +42,7 @@ class Walk:
         return f"calls that began before {began} are not kept any more ({self._retention})"
 
     async def rows(self, wanted: Wanted, row: Row, between: bytes) -> AsyncIterator[bytes]:
-        """All of them, in pieces; what the first piece begins with is no call's. Raises StoreError.
+        """All of them, in pieces; what the first piece begins with is no call's. Raises CantAnswer.
 
         A call that is damaged is left out, and told in the log.
         """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from humbug_agent.outbox.repair import Again, Salvage, lenient, salvage
-from humbug_agent.stored.contract import StoreError
+from humbug_agent.stored.contract import CantAnswer
 
 BUSY_SECONDS = 30
 INCREMENTAL = 2
@@ -30,7 +30,7 @@ _UNLIKE_OURS = re.compile(
 """What SQLite says where its tables are not those that the file says were made in it."""
 
 
-class OutboxError(StoreError):
+class OutboxError(CantAnswer):
     """The outbox can't be used as things are; the text says which file, why, and what to do."""
 
 

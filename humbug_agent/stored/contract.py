@@ -10,7 +10,7 @@ from typing import Protocol
 from humbug_agent.flat import Flat
 
 
-class StoreError(Exception):
+class CantAnswer(Exception):
     """The store can't answer now; the text says which file or server, why, and what to do."""
 
 
@@ -86,7 +86,7 @@ class Token:
 
 
 class Store(Protocol):
-    """Stored calls, as one thread asks for them. All of it raises StoreError.
+    """Stored calls, as one thread asks for them. All of it raises CantAnswer.
 
     Of each call it has an id: a whole number from 1 that only grows, in the order in which calls came, and that is
     never given to another one. What is no call of a PBX (notices, test calls) it does not tell of.

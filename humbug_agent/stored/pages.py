@@ -21,7 +21,7 @@ KEPT_IDS, KEPT_VIEWS, KEPT_SECONDS = 4_000_000, 256, 600.0
 
 
 class Finder(Protocol):
-    """A store, as one thread asks it for ids and calls. All of it raises StoreError."""
+    """A store, as one thread asks it for ids and calls. All of it raises CantAnswer."""
 
     def ends(self) -> tuple[int, int]:
         """The first and the last id that there is; 0 where there is none."""
@@ -44,7 +44,7 @@ class _View:
 
 
 class Views:
-    """The questions that were asked of late. Any thread may ask, with a finder of its own. Raises StoreError."""
+    """The questions that were asked of late. Any thread may ask, with a finder of its own. Raises CantAnswer."""
 
     def __init__(self) -> None:
         self._views: OrderedDict[tuple[str, Wanted], _View] = OrderedDict()

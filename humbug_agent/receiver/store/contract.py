@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from humbug_agent.receiver.protocol import COLUMNS, EVENTS, OUTER, ReceiverError
-from humbug_agent.stored.contract import StoreError as CantAnswer
+from humbug_agent.stored.contract import CantAnswer
 
 CALL_COLUMNS = ("pbx", *COLUMNS, "key", "received")
 EVENT_COLUMNS = ("pbx", "Event", "event_time", "fields", "key", "received")
