@@ -172,7 +172,7 @@ def _answering(api_file: Path | None, store: "CallStore", keep_days: int | None)
     settings, zone = load_api(api_file), system_timezone()
     prepare(store)
     workers = Workers(partial(StoredCalls, store, zone, Views()))
-    server = Server(Api(settings, zone, f"--keep-days {keep_days}", workers), settings)
+    server = Server(Api(settings, zone, f"--keep-days {keep_days}" if keep_days else "--keep-days", workers), settings)
     try:
         server.start()
         log.info("[api] answers on %s", settings.where)

@@ -57,7 +57,7 @@ MIGRATIONS = frozenset(
     {
         "m001_first", "m002_second_source", "m003_what_was_sent", "m004_wall_clock", "m005_bounds",
         "m006_what_must_hold", "m007_kept_counts", "m008_aliases", "m009_api_tokens",
-        "m010_untaken", "m011_journeys_and_history",
+        "m010_untaken", "m011_journeys_and_history", "m012_what_was_dropped",
     }
 )  # fmt: skip
 """Those of migrations.py, which with sqlite-utils takes 9 MiB to import and is needed once in a version's life."""

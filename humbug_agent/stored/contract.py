@@ -57,18 +57,15 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The oldest call that is kept: its id, and when it began. ``dropped``: there were others before it.
+class Dropped:
+    """What retention has dropped: calls with ids up to ``last``, which began and ended up to these times.
 
-    ``start`` is None where all of them were dropped.
+    Among them others may be kept.
     """
 
-    id: int
-    start: float | None
-    dropped: bool
-
-
-ALL_DROPPED = Kept(0, None, dropped=True)
+    last: int
+    start: float
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +101,8 @@ class Store(Protocol):
         Calls of one second are in the order of their ids. ``last`` is None for the first of them.
         """
 
-    def kept(self) -> Kept | None:
-        """None where no call has come yet."""
+    def dropped(self) -> Dropped | None:
+        """None where no call was."""
 
     def token(self, number: int) -> Token | None:
         """None where there is none of that number, or no more."""

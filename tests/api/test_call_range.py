@@ -307,9 +307,14 @@ def test_what_retention_has_dropped_is_said_and_a_damaged_call_left_out(
         purge(outbox, Filter(ids=list(range(1, 21))))
         token = login(served)
         answer = get(served, token, "calls", domain_name="d1.example")
-        said = "calls that began before 2026-03-14 11:00:21 are not kept any more (keep_days = 90)"
+        said = "calls that began up to 2026-03-14 11:00:20 were dropped (keep_days = 90)"
         assert answer.headers["warning"] == f'299 humbug-agent "{said}"'
-        later = {"from": "2026-03-14 11:00:21", "to": "2026-03-15"}
+        later = {"from": "2026-03-14 11:00:45", "to": "2026-03-15"}
+        answer = get(served, token, "call_range", domain_name="d1.example", **later)
+        assert answer.headers["warning"].endswith(
+            '"calls that ended up to 2026-03-14 11:00:45 were dropped (keep_days = 90)"'
+        )
+        later["from"] = "2026-03-14 11:00:46"
         assert "warning" not in get(served, token, "call_range", domain_name="d1.example", **later).headers
         with sqlite3.connect(tmp_path / "outbox.db") as conn:
             conn.execute("UPDATE calls SET end = 'soon' WHERE id = 25")

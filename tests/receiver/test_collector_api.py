@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from humbug_agent.receiver.keys import Keys
 from humbug_agent.receiver.store import opened
 from humbug_agent.receiver.store.as_stored import StoredCalls, prepare
 from humbug_agent.receiver.store.contract import CallStore, arrived
-from humbug_agent.stored.contract import Wanted
+from humbug_agent.stored.contract import Dropped, Wanted
 from humbug_agent.stored.pages import Views
 from tests.kit.forms import CALL
 from tests.kit.host import API_KEY, Host
@@ -137,23 +138,24 @@ def test_a_length_that_no_number_holds_makes_no_answer_fail(store: CallStore) ->
     assert [stored(number, flat, ZONE) is not None for number, flat in page.calls] == [False, True]
 
 
-def test_what_retention_dropped_is_known(store: CallStore) -> None:
+def test_what_retention_dropped_is_known_behind_a_call_that_stays_too(store: CallStore) -> None:
     asked = StoredCalls(store, ZONE, Views())
-    assert asked.kept() is None
+    assert asked.dropped() is None
     assert asked.page("who", Wanted(), 0, 1, 10).count == 0
-    store.add([arrived("a", number(n), str(n)) for n in range(3)])
-    kept = asked.kept()
-    assert kept
-    assert (kept.id, kept.start, kept.dropped) == (1, at("2026-03-28 00:00:00"), False)
-    store.forget("2999")
-    kept = asked.kept()
-    assert kept
-    assert (kept.start, kept.dropped) == (None, True)
+    stays = replace(arrived("a", number(0), "0"), received="2999-01-01")
+    store.add([stays, *(arrived("a", number(n), str(n)) for n in range(1, 4))])
+    assert asked.page("who", Wanted(), 0, 1, 10).count == 4
+    assert asked.dropped() is None
+    store.forget("2998")
+    first = Dropped(4, at("2026-03-28 03:00:00"), at("2026-03-28 03:01:03"))
+    assert asked.dropped() == first
+    assert asked.page("who", Wanted(), 0, 1, 10).count == 1
     store.add([arrived("a", number(9), "9")])
-    kept = asked.kept()
-    assert kept
-    assert (kept.id, kept.dropped) == (4, True)
-    assert [flat.uniqueid for _, flat in asked.page("who", Wanted(), 0, 1, 10).calls] == ["u9"]
+    assert asked.dropped() == first
+    page = asked.page("who", Wanted(), 0, 1, 10)
+    assert [flat.uniqueid for _, flat in page.calls] == ["u0", "u9"]
+    store.forget("2999-02")
+    assert asked.dropped() == Dropped(5, at("2026-03-28 09:00:00"), at("2026-03-28 09:01:02"))
 
 
 def test_tokens(store: CallStore) -> None:
