@@ -13,11 +13,11 @@ AT_ONCE = {
     "day": DAY,
     "day and direction": replace(DAY, directions=("inbound",)),
     "day and part": replace(DAY, part="0312"),
-    "day and number": replace(DAY, number="03127"),
+    "day and number": replace(DAY, number="03121"),
     "day and hours": replace(DAY, hours=(0, 3600)),
     "day of a tenant": replace(DAY, tenants=("t1",)),
-    "number": Wanted(number="03127"),
-    "number of a tenant": Wanted(number="03127", tenants=("t1",)),
+    "number": Wanted(number="03121"),
+    "number of a tenant": Wanted(number="03121", tenants=("t1",)),
     "uniqueid": Wanted(uniqueids=("1.1", "7.7")),
     "linkedid": Wanted(linkedids=("1.1", "7.7")),
 }
@@ -44,8 +44,8 @@ SEEN = {
 WALKED = {
     "tenant by starts": Wanted(tenants=("t1", "t2")),
     "tenant by ends": Wanted(tenants=("t1",), ended_since=0.0, ended_until=86400.0),
-    "number": Wanted(number="03127"),
-    "number of a tenant": Wanted(number="03127", tenants=("t1",)),
+    "number": Wanted(number="03121"),
+    "number of a tenant": Wanted(number="03121", tenants=("t1",)),
 }
 """What getCDR and call_range ask for, which have no pages."""
 
