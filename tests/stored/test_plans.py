@@ -69,8 +69,13 @@ def in_collector(where: str, kind: str, number: int, held: ExitStack) -> Filled:
     def plans(ask: Callable[[], object]) -> list[list[str]]:
         said: list[tuple[str, tuple[Any, ...]]] = []
         real = store.ask
+
+        def heard(sql: str, *values: object) -> list[dict[str, Any]]:
+            said.append((sql, values))
+            return real(sql, *values)
+
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(store, "ask", lambda sql, *values: said.append((sql, values)) or real(sql, *values))
+            patch.setattr(store, "ask", heard)
             ask()
         how = "EXPLAIN" if kind == "postgresql" else "EXPLAIN QUERY PLAN"
         explained = (real(f"{how} {sql}", *values) for sql, values in said)
