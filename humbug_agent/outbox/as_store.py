@@ -45,8 +45,8 @@ class OutboxStore:
     def add_token(self, account: str, digest: bytes) -> int:
         return tokens.add(self._outbox, account, digest)
 
-    def drop_tokens(self, account: str) -> None:
-        tokens.drop_all(self._outbox, account)
+    def drop_tokens(self, account: str) -> int:
+        return tokens.drop_all(self._outbox, account)
 
     def close(self) -> None:
         self._outbox.close()

@@ -113,8 +113,8 @@ class Store(Protocol):
     def add_token(self, account: str, digest: bytes) -> int:
         """Returns its number, which no other one ever gets."""
 
-    def drop_tokens(self, account: str) -> None:
-        """All of the account's."""
+    def drop_tokens(self, account: str) -> int:
+        """All of the account's; returns how many they were."""
 
     def close(self) -> None:
         """It is asked nothing more."""

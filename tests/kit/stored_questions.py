@@ -11,10 +11,7 @@ DAY = Wanted(since=0.0, until=86400.0)
 AT_ONCE = {
     "all": Wanted(),
     "day": DAY,
-    "day and direction": replace(DAY, directions=("inbound",)),
-    "day and part": replace(DAY, part="0312"),
     "day and number": replace(DAY, number="03121"),
-    "day and hours": replace(DAY, hours=(0, 3600)),
     "day of a tenant": replace(DAY, tenants=("t1",)),
     "number": Wanted(number="03121"),
     "number of a tenant": Wanted(number="03121", tenants=("t1",)),
@@ -26,8 +23,11 @@ AT_ONCE = {
 COUNTED = {
     "tenant": Wanted(tenants=("t1",)),
     "month": replace(DAY, until=31 * 86400.0),
+    "day and direction": replace(DAY, directions=("inbound",)),
+    "day and part": replace(DAY, part="0312"),
+    "day and hours": replace(DAY, hours=(0, 3600)),
 }
-"""An index has them, and each of them is counted for the first page."""
+"""An index has the tenant's, or those of that time; each of them is looked at for the first page."""
 
 SEEN = {
     "direction": Wanted(directions=("inbound",)),

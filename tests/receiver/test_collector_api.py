@@ -1,5 +1,6 @@
 """A collector's calls, asked for by the three APIs: of both stores, and by an agent that sends them to the next one."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -10,11 +11,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from click.testing import CliRunner, Result
 
 from humbug_agent.api.app import Api
 from humbug_agent.api.calls import stored
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.api.workers import Workers
+from humbug_agent.cli.main import main
 from humbug_agent.http_server.server import Server
 from humbug_agent.ini import Secret
 from humbug_agent.receiver import Background, Receiver, Store
@@ -165,10 +168,33 @@ def test_tokens(store: CallStore) -> None:
     found = asked.token(first)
     assert found
     assert (found.account, found.digest, found.made <= (found.used or 0)) == ("a", b"1" * 32, True)
-    asked.drop_tokens("a")
+    assert asked.drop_tokens("a") == 1
     assert asked.token(first) is None
     assert asked.token(second)
     assert asked.add_token("a", b"3" * 32) > second
+
+
+def test_tokens_are_listed_and_revoked_by_the_command(tmp_path: Path) -> None:
+    where = str(tmp_path / "calls.db")
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(main, ["receiver", "tokens", *words, "--store", where])
+
+    with closing(opened(where)) as store:
+        asked = StoredCalls(store, ZONE, Views())
+        made = [asked.add_token(name, bytes(32)) for name in ("a", "b", "a", "a")]
+        asked.use_token(made[1])
+        found = json.loads(run("list", "--json").stdout)
+        assert [(one["id"], one["account"], one["used"] is None) for one in found] == [
+            (1, "a", True), (2, "b", False), (3, "a", True), (4, "a", True),
+        ]  # fmt: skip
+        assert "API NAME" in run("list").stdout
+        assert run("revoke", "1").stdout == "1 token revoked\n"
+        again = run("revoke", "1")
+        assert (again.exit_code, "humbug-agent receiver tokens list has all that are" in again.output) == (1, True)
+        assert run("revoke").exit_code == run("revoke", "2", "--account", "a").exit_code == 2
+        assert run("revoke", "--account", "a").stdout == "2 tokens revoked\n"
+        assert [one.id for one in asked.tokens()] == [2]
 
 
 @contextmanager

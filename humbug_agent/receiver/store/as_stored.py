@@ -107,8 +107,15 @@ class StoredCalls:
         return Dropped(row["last"], self._moment(row["started"])[0], self._moment(row["ended"])[0])
 
     def token(self, number: int) -> Token | None:
-        found = self._store.ask("SELECT id, account, digest, made, used FROM tokens WHERE id = ?", number)
-        return Token(**(found[0] | {"digest": bytes(found[0]["digest"])})) if found else None
+        return next(iter(self._tokens("WHERE id = ?", number)), None)
+
+    def tokens(self) -> list[Token]:
+        """All of them, in the order in which they were made."""
+        return self._tokens("ORDER BY id")
+
+    def _tokens(self, which: str, *values: object) -> list[Token]:
+        found = self._store.ask(f"SELECT id, account, digest, made, used FROM tokens {which}", *values)
+        return [Token(**(row | {"digest": bytes(row["digest"])})) for row in found]
 
     def use_token(self, number: int) -> None:
         self._store.ask("UPDATE tokens SET used = ? WHERE id = ? RETURNING id", time.time(), number)
@@ -121,8 +128,12 @@ class StoredCalls:
         self._store.ask(sql, account, account, MOST_TOKENS)
         return int(made["id"])
 
-    def drop_tokens(self, account: str) -> None:
-        self._store.ask("DELETE FROM tokens WHERE account = ? RETURNING id", account)
+    def drop_token(self, number: int) -> bool:
+        """Whether it was there."""
+        return bool(self._store.ask("DELETE FROM tokens WHERE id = ? RETURNING id", number))
+
+    def drop_tokens(self, account: str) -> int:
+        return len(self._store.ask("DELETE FROM tokens WHERE account = ? RETURNING id", account))
 
     def close(self) -> None:
         pass
