@@ -206,7 +206,7 @@ def asking(store: CallStore) -> Iterator[str]:
     )  # fmt: skip
     settings = ServedApiSettings(
         host="127.0.0.1", port=0, require_tls=False, certificate=None, private_key=None,
-        cdr=True, getcdr=True, call_range=True, accounts={"all": account},
+        cdr=True, getcdr=True, call_range=True, register=False, accounts={"all": account},
     )  # fmt: skip
     prepare(store)
     workers = Workers(partial(StoredCalls, store, ZoneInfo("UTC"), Views()))
