@@ -21,7 +21,7 @@ class OutboxStore:
     def page(self, who: str, wanted: Wanted, from_id: int, number: int, size: int) -> Page:
         return self._views.page(self, who, wanted, from_id, number, size)
 
-    def stand(self, wanted: Wanted, begin: int) -> Stand:
+    def stand(self, wanted: Wanted, begin: int | None) -> Stand:
         return asked.stand(self._outbox, wanted, begin)
 
     def found(self, wanted: Wanted, begin: int, last: int) -> "array[int]":

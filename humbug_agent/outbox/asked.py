@@ -87,16 +87,16 @@ def where(wanted: Wanted) -> tuple[str, list[object]]:
     return " AND ".join([sql for sql, _ in asked] + [OF_PBX]), [one for _, values in asked for one in values]
 
 
-def stand(outbox: Outbox, wanted: Wanted, begin: int) -> Stand:
-    """How it stands, with the blocks where all calls are wanted. Raises OutboxError."""
+def stand(outbox: Outbox, wanted: Wanted, begin: int | None) -> Stand:
+    """As `Finder.stand`; there are blocks where all calls are wanted. Raises OutboxError."""
     # One statement, so that all of it is of one moment.
     sql = (
         "SELECT ifnull((SELECT max(id) FROM calls), 0) AS last, dropped.number AS dropped, kept_calls.id AS block, "
         "CAST(kept_calls.number AS INTEGER) AS number FROM dropped LEFT JOIN kept_calls ON kept_calls.id >= ? AND ? "
         "ORDER BY kept_calls.id"
     )
-    every = wanted == Wanted()
-    found = outbox.select(sql, begin // BLOCK, every)
+    every = begin is not None and wanted == Wanted()
+    found = outbox.select(sql, (begin or 0) // BLOCK, every)
     blocks = [(row["block"] * BLOCK, row["number"]) for row in found if row["block"] is not None]
     return Stand(found[0]["last"], found[0]["dropped"], blocks if every else None)
 

@@ -43,8 +43,8 @@ class Stand:
 class Finder(Protocol):
     """A store, as one thread asks it for ids and calls. All of it raises CantAnswer."""
 
-    def stand(self, wanted: Wanted, begin: int) -> Stand:
-        """Now, with the blocks from that on in which the id ``begin`` is."""
+    def stand(self, wanted: Wanted, begin: int | None) -> Stand:
+        """Now, with the blocks from that on in which the id ``begin`` is; without any where that is None."""
 
     def found(self, wanted: Wanted, begin: int, last: int) -> "array[int]":
         """The ids of all calls that are wanted, in their order, from the one to the other."""
@@ -147,7 +147,7 @@ class Views:
 
 def _look(finder: Finder, view: _View, wanted: Wanted, from_id: int, *, anew: bool) -> None:
     """Bring the view up to date. ``anew``: without what is gone by now."""
-    stand = finder.stand(wanted, from_id)
+    stand = finder.stand(wanted, from_id if anew or view.looked_at < 0 else None)
     if anew and (stand.blocks is not None or stand.dropped != view.dropped):
         view.clear()
     if view.looked_at < 0:

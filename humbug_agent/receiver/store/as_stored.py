@@ -54,8 +54,8 @@ class StoredCalls:
     def page(self, who: str, wanted: Wanted, from_id: int, number: int, size: int) -> Page:
         return self._views.page(self, who, wanted, from_id, number, size)
 
-    def stand(self, wanted: Wanted, begin: int) -> Stand:
-        every = replace(wanted, tenants=None) == Wanted()
+    def stand(self, wanted: Wanted, begin: int | None) -> Stand:
+        every = begin is not None and replace(wanted, tenants=None) == Wanted()
         condition, values = self._where(wanted) if every else ("1 = 0", [])
         # One statement, so that all of it is of one moment.
         sql = (
@@ -63,7 +63,7 @@ class StoredCalls:
             "FROM dropped LEFT JOIN (SELECT block, CAST(sum(number) AS bigint) AS number FROM kept_calls "
             f"WHERE block >= ? AND {condition} GROUP BY block) AS kept ON 1 = 1 ORDER BY block"
         )
-        found = self._store.ask(sql, begin // BLOCK, *values)
+        found = self._store.ask(sql, (begin or 0) // BLOCK, *values)
         blocks = [(row["block"] * BLOCK, row["number"]) for row in found if row["block"] is not None]
         return Stand(found[0]["last"], found[0]["dropped"], blocks if every else None)
 
@@ -143,9 +143,14 @@ class StoredCalls:
         spelt = [spelling for one in wanted.dispositions for spelling in _SPELT.get(one, (one,))]
         sides = '("Source" = ? OR "Destination" = ?)'
         like = "LIKE ? ESCAPE '!'"
-        timed = any(one is not None for one in (wanted.since, wanted.until, wanted.ended_since, wanted.ended_until))
+        # Of one number, or of one uniqueid, there are fewer calls than of a PBX.
+        few = bool(wanted.number or wanted.uniqueids)
+        pbx = "pbx || ''" if few else "pbx"
+        timed = not few and any(
+            one is not None for one in (wanted.since, wanted.until, wanted.ended_since, wanted.ended_until)
+        )
         conditions: list[tuple[bool, str, Sequence[Any]]] = [
-            (wanted.tenants is not None, f"pbx IN ({_marks(wanted.tenants or ())})", wanted.tenants or ()),
+            (wanted.tenants is not None, f"{pbx} IN ({_marks(wanted.tenants or ())})", wanted.tenants or ()),
             # Times are in an index of each PBX's.
             (wanted.tenants is None and timed, "pbx IN (SELECT pbx FROM pbxs)", ()),
             (wanted.since is not None, '"StartTime" >= ?', [self._shown(wanted.since)]),
