@@ -17,7 +17,7 @@ from humbug_agent.cdr import LONGEST, Direction
 from humbug_agent.flat import CALL, Flat, shown
 from humbug_agent.receiver.store.contract import CallStore
 from humbug_agent.stored.contract import Dropped, Page, Token, Wanted
-from humbug_agent.stored.pages import BLOCK, Stand, Views
+from humbug_agent.stored.pages import BLOCK, FEW, Stand, Views
 
 INDEXES = (
     "CREATE INDEX IF NOT EXISTS calls_pbx ON calls (pbx, id)",
@@ -68,7 +68,9 @@ class StoredCalls:
         return Stand(found[0]["last"], found[0]["dropped"], blocks if every else None)
 
     def found(self, wanted: Wanted, begin: int, last: int) -> "array[int]":
-        return self._store.ids(begin, last, *self._where(wanted))
+        by_id = last - begin < FEW
+        condition, values = self._where(wanted, by_id=by_id)
+        return self._store.ids(f"{'id' if by_id else 'id + 0'} BETWEEN ? AND ? AND {condition}", [begin, last, *values])
 
     def read(self, ids: Sequence[int]) -> Sequence[tuple[int, Flat]]:
         if not ids:
@@ -80,7 +82,7 @@ class StoredCalls:
         """The calls of each number, and of each PBX, have their order in an index, as in the outbox."""
         by_end = wanted.ended_since is not None or wanted.ended_until is not None
         column = '"EndTime"' if by_end else '"StartTime"'
-        condition, values = self._where(replace(wanted, number="") if wanted.number else replace(wanted, tenants=None))
+        condition, values = self._where(wanted, walks=True)
         each: list[tuple[str, list[Any]]] = [("", [])]
         if wanted.number:
             each = [('"Source" = ? AND ', [wanted.number]), ('"Destination" = ? AND ', [wanted.number])]
@@ -138,28 +140,34 @@ class StoredCalls:
     def close(self) -> None:
         pass
 
-    def _where(self, wanted: Wanted) -> tuple[str, list[Any]]:
-        """A condition over calls, and its values. What is never sent to a receiver no call has."""
+    def _where(self, wanted: Wanted, *, by_id: bool = False, walks: bool = False) -> tuple[str, list[Any]]:
+        """A condition over calls, and its values. What is never sent to a receiver no call has.
+
+        ``by_id``: they are looked for by their ids. ``walks``: by each number, or PBX, of which a condition says which
+        one it is. By another index databases must not think of looking: an expression is in none.
+        """
         spelt = [spelling for one in wanted.dispositions for spelling in _SPELT.get(one, (one,))]
         sides = '("Source" = ? OR "Destination" = ?)'
         like = "LIKE ? ESCAPE '!'"
         # Of one number, or of one uniqueid, there are fewer calls than of a PBX.
         few = bool(wanted.number or wanted.uniqueids)
         pbx = "pbx || ''" if few else "pbx"
-        timed = not few and any(
+        started, ended = (f"\"{name}Time\" || ''" if by_id else f'"{name}Time"' for name in ("Start", "End"))
+        of_pbx = wanted.tenants is not None and not (walks and not wanted.number)
+        timed = not (few or by_id or walks) and any(
             one is not None for one in (wanted.since, wanted.until, wanted.ended_since, wanted.ended_until)
         )
         conditions: list[tuple[bool, str, Sequence[Any]]] = [
-            (wanted.tenants is not None, f"{pbx} IN ({_marks(wanted.tenants or ())})", wanted.tenants or ()),
+            (of_pbx, f"{pbx} IN ({_marks(wanted.tenants or ())})", wanted.tenants or ()),
             # Times are in an index of each PBX's.
             (wanted.tenants is None and timed, "pbx IN (SELECT pbx FROM pbxs)", ()),
-            (wanted.since is not None, '"StartTime" >= ?', [self._shown(wanted.since)]),
-            (wanted.until is not None, '"StartTime" < ?', [self._shown(wanted.until)]),
-            (wanted.ended_since is not None, '"EndTime" >= ?', [self._shown(wanted.ended_since)]),
-            (wanted.ended_until is not None, '"EndTime" < ?', [self._shown(wanted.ended_until)]),
+            (wanted.since is not None, f"{started} >= ?", [self._shown(wanted.since)]),
+            (wanted.until is not None, f"{started} < ?", [self._shown(wanted.until)]),
+            (wanted.ended_since is not None, f"{ended} >= ?", [self._shown(wanted.ended_since)]),
+            (wanted.ended_until is not None, f"{ended} < ?", [self._shown(wanted.ended_until)]),
             (bool(wanted.directions), f"{_DIRECTION} IN ({_marks(wanted.directions)})", wanted.directions),
             (bool(wanted.dispositions), f'"Disposition" IN ({_marks(spelt)})', spelt),
-            (bool(wanted.number), sides, [wanted.number] * 2),
+            (bool(wanted.number and not walks), sides, [wanted.number] * 2),
             (bool(wanted.part), f'("Source" {like} OR "Destination" {like})', [_part(wanted.part)] * 2),
             (bool(wanted.src), f'"Source" {like}', [_part(wanted.src)]),
             (bool(wanted.dst), f'"Destination" {like}', [_part(wanted.dst)]),

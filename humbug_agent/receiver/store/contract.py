@@ -217,8 +217,8 @@ class CallStore(Protocol):
     def ask(self, sql: str, *values: object) -> list[dict[str, Any]]:
         """The rows of a statement in which ? stands for each value; none takes longer than LONGEST_SECONDS."""
 
-    def ids(self, begin: int, last: int, condition: str, values: Sequence[object]) -> "array[int]":
-        """Those of the calls from the one to the other for which it holds, in their order; as above."""
+    def ids(self, condition: str, values: Sequence[object]) -> "array[int]":
+        """Those of the calls for which it holds, in their order; as above."""
 
     def run(self, sql: str) -> None:
         """A statement that takes as long as it takes."""

@@ -213,12 +213,10 @@ class PostgresqlStore:
             said = [_text(one) if isinstance(one, str) else one for one in values]
             return conn.execute(sql.replace("?", "%s"), said).fetchall()
 
-    def ids(self, begin: int, last: int, condition: str, values: Sequence[object]) -> "array[int]":
-        sql = (
-            f"SELECT string_agg(id::text, ',') AS ids FROM calls WHERE id BETWEEN ? AND ? AND {condition} "
-            f"GROUP BY id / {GROUP} ORDER BY id / {GROUP}"
-        )
-        return grouped(self.ask(sql, begin, last, *values))
+    def ids(self, condition: str, values: Sequence[object]) -> "array[int]":
+        listed_ids = "string_agg(id::text, ',') AS ids"
+        sql = f"SELECT {listed_ids} FROM calls WHERE {condition} GROUP BY id / {GROUP} ORDER BY id / {GROUP}"
+        return grouped(self.ask(sql, *values))
 
     def run(self, sql: str) -> None:
         with self._asking.transaction() as conn:

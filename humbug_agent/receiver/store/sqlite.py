@@ -28,7 +28,6 @@ from humbug_agent.receiver.store.contract import (
     listed,
     typed,
 )
-from humbug_agent.stored.pages import FEW
 
 BUSY_SECONDS = 10
 """How long another program may keep the file to itself."""
@@ -235,13 +234,9 @@ class Store:
             db.set_progress_handler(lambda: time.monotonic() > until, LOOK_STEPS)
             return [dict(row) for row in db.execute(sql, values)]
 
-    def ids(self, begin: int, last: int, condition: str, values: Sequence[object]) -> "array[int]":
-        number = "id" if last - begin < FEW else "+id"
-        sql = (
-            f"SELECT group_concat(id) AS ids FROM calls WHERE {number} BETWEEN ? AND ? AND {condition} "
-            f"GROUP BY id / {GROUP} ORDER BY id / {GROUP}"
-        )
-        return grouped(self.ask(sql, begin, last, *values))
+    def ids(self, condition: str, values: Sequence[object]) -> "array[int]":
+        sql = f"SELECT group_concat(id) AS ids FROM calls WHERE {condition} GROUP BY id / {GROUP} ORDER BY id / {GROUP}"
+        return grouped(self.ask(sql, *values))
 
     def run(self, sql: str) -> None:
         with self._another() as db:
