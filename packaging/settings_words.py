@@ -320,6 +320,11 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         "call_range": Words(
             "yes", "`yes` answers `/api/login`, `/api/calls` and `/api/call_range`, as FusionPBX's billing API does."
         ),
+        "register": Words(
+            "yes",
+            "With `call_range`: `yes` answers `/api/register` as a login, for who has the email and the password of an "
+            "`[api NAME]`. Nobody makes himself a user by it.",
+        ),
         "certificate": Words(
             "/etc/humbug-agent/api.pem", "A PEM file. With it the port speaks HTTPS as well as plain HTTP."
         ),

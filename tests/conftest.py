@@ -38,6 +38,8 @@ LONG = (
     "test_from_agent_to_collector_to_agent_to_collector[cdr]",
     "test_from_agent_to_collector_to_agent_to_collector[getcdr]",
     "gets_each_call_once_while_others_come",
+    "test_a_page_at_a_million_calls",
+    "test_a_million_calls_are_brought_up_to_date_in_seconds",
     "asterisk16-listing-",
     "asterisk22-queueless-",
     "test_axe.py",

@@ -38,7 +38,8 @@ class Api:
         if settings.getcdr:
             served.append(GetCdr(settings.asking("getcdr"), zone, retention, workers, guard))
         if settings.call_range:
-            served.append(CallRange(settings.asking("call_range"), zone, retention, workers, guard))
+            asking = settings.asking("call_range")
+            served.append(CallRange(asking, zone, retention, workers, guard, register=settings.register))
         self._parts: Mapping[str, Part] = {path: part for part in served for path in part.paths}
         too_large = f"a request has at most {MOST_BYTES} bytes"
         self._bodies = Bodies(MOST_BYTES, MOST_ARRIVING_BYTES, BODY_SECONDS, too_large)

@@ -17,7 +17,7 @@ from humbug_agent.api.settings import ApiAccount
 from humbug_agent.api.walk import Walk, begun, closed
 from humbug_agent.api.workers import Workers
 from humbug_agent.http_server.php import json_encode, parse_str
-from humbug_agent.stored.contract import StoreError, Wanted
+from humbug_agent.stored.contract import CantAnswer, Wanted
 
 LOGIN, REGISTER, LOGOUT, CALLS, RANGE = "/api/login", "/api/register", "/api/logout", "/api/calls", "/api/call_range"
 
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 class CallRange:
     """The billing API, for those of the ``accounts``. ``retention`` is the setting by which the store drops calls.
 
+    ``register``: who registers with the email and the password of one of them gets a token, too; nobody else ever can.
     Times are understood, and shown, in ``zone`` where they, or a call, do not say another one.
     """
 
@@ -39,9 +40,17 @@ class CallRange:
     }
 
     def __init__(
-        self, accounts: Sequence[ApiAccount], zone: tzinfo, retention: str, workers: Workers, guard: Guard
+        self,
+        accounts: Sequence[ApiAccount],
+        zone: tzinfo,
+        retention: str,
+        workers: Workers,
+        guard: Guard,
+        *,
+        register: bool,
     ) -> None:
         self._accounts = accounts
+        self._register = register
         self._zone = zone
         self._workers = workers
         self._walk = Walk(workers, zone, retention)
@@ -49,10 +58,10 @@ class CallRange:
 
     async def answer(self, request: Request) -> Answer:
         try:
-            if request.path == REGISTER:
+            if request.path == REGISTER and not self._register:
                 return self.failed(403, "Registration is not allowed: who may ask stands in agent.ini")
-            if request.path == LOGIN:
-                return await self._login(request)
+            if request.path in (LOGIN, REGISTER):
+                return await self._login(request, registers=request.path == REGISTER)
             async with self._guard.turn(request):
                 name = await self._workers.look(partial(tokens.whose, bearer(request)))
                 account = next((one for one in self._accounts if one.name == name), None)
@@ -63,25 +72,29 @@ class CallRange:
                 await self._workers.look(lambda store: store.drop_tokens(account.name))
                 return _said(200, {"message": "Logged out successfully.", "success": True})
             return await self._calls(request, account)
-        except StoreError as error:
+        except CantAnswer as error:
             log.error("[api] %s", error)
             return self.failed(503, "The calls can't be looked up now, or not within the time; ask for a shorter time")
 
     def failed(self, status: int, why: str) -> Answer:
         return _said(status, {"message": why, "success": False, "data": ""})
 
-    async def _login(self, request: Request) -> Answer:
-        """Raises StoreError, Gone."""
+    async def _login(self, request: Request, *, registers: bool) -> Answer:
+        """Raises CantAnswer, Gone."""
         said = _read(request.body)
-        email, password = said.get("email"), said.get("password")
-        if missing := [name for name, value in (("email", email), ("password", password)) if not value]:
+        needed = ("name", "email", "password") if registers else ("email", "password")
+        if missing := [name for name in needed if not said.get(name)]:
             return _invalid({name: f"The {name} field is required." for name in missing})
-        if wrong := [name for name in ("email", "password") if not isinstance(said[name], str)]:
+        if wrong := [name for name in needed if not isinstance(said[name], str)]:
             return _invalid({name: f"The {name} must be a string." for name in wrong})
+        if registers and said.get("password_confirmation") != said["password"]:
+            return _invalid({"password": "The password confirmation does not match."})
         async with self._guard.turn(request):
-            account = self._who(str(email), str(password))
+            account = self._who(said["email"], said["password"])
             if account is None:
                 await self._guard.wrong(request)
+                if registers:
+                    return _invalid({"email": "The email and password are nobody's who may register."})
                 # The program itself says so with 200.
                 return self.failed(200, "Invalid credentials.")
         token = await self._workers.look(lambda store: tokens.issued(account.name, store.add_token))
@@ -103,7 +116,7 @@ class CallRange:
         return found
 
     async def _calls(self, request: Request, account: ApiAccount) -> Answer:
-        """Raises StoreError."""
+        """Raises CantAnswer."""
         asked = parse_str(request.query)
         needed = ("domain_name", "from", "to") if request.path == RANGE else ("domain_name",)
         if missing := [name for name in needed if not asked.get(name)]:

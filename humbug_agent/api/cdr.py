@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 from humbug_agent.api.calls import StoredCall, hours, moment, stored, with_whole
 from humbug_agent.api.exchange import Answer, Guard, Request, bearer, revealed, same
 from humbug_agent.api.settings import ApiAccount
+from humbug_agent.api.walk import may_be_of
 from humbug_agent.api.workers import Workers
 from humbug_agent.cdr import Direction, Disposition
 from humbug_agent.http_server.php import http_build_query, parse_str
-from humbug_agent.stored.contract import Store, StoreError, Wanted
+from humbug_agent.stored.contract import CantAnswer, Store, Wanted
 from humbug_agent.words import moment as in_words
 
 PATH = "/api/cdr"
@@ -116,7 +117,7 @@ class Cdr:
         try:
             job = partial(self._found, request, account.name, wanted, from_id, number)
             return Answer(200, await self._workers.look(job))
-        except StoreError as error:
+        except CantAnswer as error:
             log.error("[api] %s", error)
             return self.failed(503, "The calls can't be looked up now, or not within the time; ask for a shorter time")
 
@@ -148,15 +149,10 @@ class Cdr:
 
     def _dropped(self, store: Store, wanted: Wanted, from_id: int) -> Iterator[str]:
         """A message where the request also asks for calls that retention has dropped."""
-        oldest = store.kept()
-        if not oldest or not oldest.dropped:
-            return
-        if oldest.start is None:
-            yield f"No calls are kept any more ({self._retention})"
-        elif from_id < oldest.id and (wanted.since is None or wanted.since < oldest.start):
-            began = in_words(oldest.start, self._zone)
-            gone = f"Calls with ids before {oldest.id} are not kept any more"
-            yield f"{gone} ({self._retention}); the oldest began {began}"
+        gone = store.dropped()
+        if gone and from_id <= gone.last and may_be_of(wanted, gone):
+            began = in_words(gone.start, self._zone)
+            yield f"Calls with ids up to {gone.last} were dropped ({self._retention}); they began up to {began}"
 
 
 def row(call: StoredCall) -> dict[str, Any]:

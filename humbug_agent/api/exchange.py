@@ -13,7 +13,7 @@ from starlette.types import Scope, Send
 from humbug_agent.http_server.refusals import Header, WrongGuesses
 from humbug_agent.http_server.throttle import Throttle, hold_back
 from humbug_agent.ini import Secret
-from humbug_agent.stored.contract import StoreError
+from humbug_agent.stored.contract import CantAnswer
 
 JSON, XML = b"application/json", b"text/xml; charset=utf-8"
 
@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a request: ``more`` follows the ``body`` in pieces; a StoreError of it breaks the answer off."""
+    """The answer to a request: ``more`` follows the ``body`` in pieces; a CantAnswer of its breaks the answer off."""
 
     status: int
     body: bytes
@@ -111,7 +111,7 @@ async def send_answer(send: Send, answer: Answer, gone: asyncio.Event) -> None:
             if gone.is_set():
                 return
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except StoreError as error:
+    except CantAnswer as error:
         log.error("[api] an answer broke off: %s", error)
         return
     await send({"type": "http.response.body", "body": b""})

@@ -20,7 +20,7 @@ from humbug_agent.api.walk import Walk, begun, closed
 from humbug_agent.api.workers import Workers
 from humbug_agent.cdr import Direction
 from humbug_agent.http_server.php import json_encode, parse_str
-from humbug_agent.stored.contract import StoreError, Wanted
+from humbug_agent.stored.contract import CantAnswer, Wanted
 
 PATIENCE_SECONDS = 300
 """So far may a client's clock be from this host's; who is wrong is told the time, and may ask again with it."""
@@ -152,7 +152,7 @@ class GetCdr:
                 wanted, lambda call, number: form.row(with_whole(row(call), call, request), number), form.between
             )
             first, more = await begun(rows)
-        except StoreError as error:
+        except CantAnswer as error:
             log.error("[api] %s", error)
             why = "the calls can't be looked up now, or not within the time; ask for a shorter time"
             return Answer(503, form.failed(why, now, clock=False), form.kind)

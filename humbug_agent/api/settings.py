@@ -70,6 +70,7 @@ class ApiAccount:
 class ServedApiSettings(Listening):
     """The section [api]: where calls may be asked for, by which APIs. ``accounts`` are by their names.
 
+    ``register``: whoever of them registers, in the way of call_range, is taken for logged in.
     Nobody is answered without keys, wherever it listens.
     """
 
@@ -77,6 +78,7 @@ class ServedApiSettings(Listening):
     cdr: bool
     getcdr: bool
     call_range: bool
+    register: bool
     accounts: Mapping[str, ApiAccount]
 
     @property
@@ -95,11 +97,14 @@ class ServedApiSettings(Listening):
             cdr=section.flag("cdr", False),
             getcdr=section.flag("getcdr", False),
             call_range=section.flag("call_range", False),
+            register=section.flag("register", False),
             accounts={one.name: one for one in accounts},
         )
         for api, keys in KEYS.items():
             if getattr(settings, api) and not settings.asking(api):
                 section.wrong(api, f"is on, and nobody may ask: at least one [api NAME] has {_and(keys)}")
+        if settings.register and not settings.call_range:
+            section.wrong("register", "is a part of call_range, which is off")
         for one in accounts:
             if not any(getattr(one, key) for keys in KEYS.values() for key in keys):
                 each = ", or ".join(map(_and, KEYS.values()))

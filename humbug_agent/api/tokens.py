@@ -30,7 +30,7 @@ def issued(account: str, add: Callable[[str, bytes], int]) -> str:
 
 
 def whose(token: str, store: Store) -> str:
-    """The name of the account whose token it is; blank where it is nobody's. Raises StoreError.
+    """The name of the account whose token it is; blank where it is nobody's. Raises CantAnswer.
 
     How long it takes does not tell how much of it was right.
     """

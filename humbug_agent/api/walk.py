@@ -8,7 +8,7 @@ from functools import partial
 from humbug_agent.api.calls import StoredCall, stored
 from humbug_agent.api.workers import Workers
 from humbug_agent.flat import Flat
-from humbug_agent.stored.contract import Store, Wanted
+from humbug_agent.stored.contract import Dropped, Store, Wanted
 from humbug_agent.words import moment as in_words
 
 AT_ONCE = 500
@@ -29,20 +29,15 @@ class Walk:
         self._retention = retention
 
     async def dropped(self, wanted: Wanted) -> str:
-        """What to say where calls are asked for that retention has dropped; blank otherwise. Raises StoreError."""
-        oldest = await self._workers.look(lambda store: store.kept())
-        since = wanted.since if wanted.ended_since is None else wanted.ended_since
-        if not oldest or not oldest.dropped:
+        """What to say where calls are asked for that retention has dropped; blank otherwise. Raises CantAnswer."""
+        gone = await self._workers.look(lambda store: store.dropped())
+        if not gone or not may_be_of(wanted, gone):
             return ""
-        if oldest.start is None:
-            return f"no calls are kept any more ({self._retention})"
-        if since is not None and since >= oldest.start:
-            return ""
-        began = in_words(oldest.start, self._zone)
-        return f"calls that began before {began} are not kept any more ({self._retention})"
+        what, at = ("began", gone.start) if wanted.ended_since is None else ("ended", gone.end)
+        return f"calls that {what} up to {in_words(at, self._zone)} were dropped ({self._retention})"
 
     async def rows(self, wanted: Wanted, row: Row, between: bytes) -> AsyncIterator[bytes]:
-        """All of them, in pieces; what the first piece begins with is no call's. Raises StoreError.
+        """All of them, in pieces; what the first piece begins with is no call's. Raises CantAnswer.
 
         A call that is damaged is left out, and told in the log.
         """
@@ -68,6 +63,12 @@ class Walk:
             else:
                 log.warning("[api] left out of an answer: call %d, which is damaged in the store", id_)
         return found, rows
+
+
+def may_be_of(wanted: Wanted, gone: Dropped) -> bool:
+    """Whether calls are asked for among which some were dropped."""
+    begun = wanted.since is None or wanted.since <= gone.start
+    return begun and (wanted.ended_since is None or wanted.ended_since <= gone.end)
 
 
 async def begun(pieces: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from humbug_agent.stored.contract import Store, StoreError
+from humbug_agent.stored.contract import CantAnswer, Store
 
 T = TypeVar("T")
 Job = tuple[Callable[[Store], Any], "Future[Any]"]
@@ -33,11 +33,11 @@ class Workers:
             thread.start()
 
     async def look(self, job: Callable[[Store], T]) -> T:
-        """What the job returns. It raises what the job raises, and StoreError where all has been stopped."""
+        """What the job returns. It raises what the job raises, and CantAnswer where all has been stopped."""
         future: Future[T] = Future()
         with self._lock:
             if self._stopped:
-                raise StoreError("the calls are let go of: this program is stopping, or starting anew")
+                raise CantAnswer("the calls are let go of: this program is stopping, or starting anew")
             self._jobs.put((job, future))
         return await asyncio.wrap_future(future)
 

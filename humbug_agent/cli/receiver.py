@@ -15,11 +15,13 @@ from humbug_agent.cli.common import json_option
 from humbug_agent.cli.exporting import export_options, write_calls
 from humbug_agent.cli.filters import TIMES, seconds_of
 from humbug_agent.cli.log import set_up_logging
+from humbug_agent.cli.tokens import LISTED, REVOKED, account_option, check, end, ids_argument, show
 from humbug_agent.config import load_api, system_timezone
 from humbug_agent.ini import is_loopback
 
 if TYPE_CHECKING:
     from humbug_agent.receiver import Receiver
+    from humbug_agent.receiver.store.as_stored import StoredCalls
     from humbug_agent.receiver.store.contract import CallStore, Chosen
 
 log = logging.getLogger("humbug_agent")
@@ -172,7 +174,7 @@ def _answering(api_file: Path | None, store: "CallStore", keep_days: int | None)
     settings, zone = load_api(api_file), system_timezone()
     prepare(store)
     workers = Workers(partial(StoredCalls, store, zone, Views()))
-    server = Server(Api(settings, zone, f"--keep-days {keep_days}", workers), settings)
+    server = Server(Api(settings, zone, f"--keep-days {keep_days}" if keep_days else "--keep-days", workers), settings)
     try:
         server.start()
         log.info("[api] answers on %s", settings.where)
@@ -288,3 +290,36 @@ def export(form: str, output: str, **options: Any) -> None:
     chosen = _chosen(options)
     with _opened() as store:
         write_calls(store.rows(chosen), ("id", *CALL_COLUMNS, "repeats"), form, output, store.number(chosen))
+
+
+@receiver.group()
+def tokens() -> None:
+    """The tokens of /api/calls and /api/call_range, which each login makes. Also while the receiver runs."""
+
+
+@contextmanager
+def _asked() -> "Iterator[StoredCalls]":
+    from humbug_agent.receiver.store.as_stored import StoredCalls
+    from humbug_agent.stored.pages import Views
+
+    with _opened() as store:
+        yield StoredCalls(store, system_timezone(), Views())
+
+
+@tokens.command("list", help=LISTED)
+@store_option
+@json_option
+def list_tokens(as_json: bool) -> None:
+    with _asked() as asked:
+        found = asked.tokens()
+    show(found, system_timezone(), as_json=as_json)
+
+
+@tokens.command(help=REVOKED)
+@ids_argument
+@account_option
+@store_option
+def revoke(ids: tuple[int, ...], account: str | None) -> None:
+    check(ids, account)
+    with _asked() as asked:
+        end(ids, account, drop=asked.drop_token, drop_all=asked.drop_tokens, command="receiver tokens list")

@@ -23,8 +23,10 @@ class ApiServing(Listener):
     def __init__(self, config: Config, kept: Server | None) -> None:
         assert config.api
         self._workers = Workers(partial(OutboxStore, config.agent.outbox, Views()))
-        self._needed = asked.needed(by_start=config.api.by_tenant, by_end=config.api.call_range)
-        app = Api(config.api, config.agent.timezone, f"keep_days = {config.agent.keep_days}", self._workers)
+        by_number = config.api.cdr or config.api.getcdr
+        self._needed = asked.needed(by_number=by_number, by_start=config.api.by_tenant, by_end=config.api.call_range)
+        retention = f"keep_days = {config.agent.keep_days}, max_size_mb = {config.agent.max_size_mb}"
+        app = Api(config.api, config.agent.timezone, retention, self._workers)
         server = kept or Server(app, config.api)
         server.serve(app, config.api)
         super().__init__(server, config.api, "api", config.agent.outbox)

@@ -1,13 +1,14 @@
 """The outbox as a store that an API asks."""
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 
 from humbug_agent.flat import Flat
 from humbug_agent.outbox import asked, tokens
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.stored.contract import Kept, Page, Token, Wanted
-from humbug_agent.stored.pages import Views
+from humbug_agent.stored.contract import Dropped, Page, Token, Wanted
+from humbug_agent.stored.pages import Stand, Views
 
 
 class OutboxStore:
@@ -20,11 +21,11 @@ class OutboxStore:
     def page(self, who: str, wanted: Wanted, from_id: int, number: int, size: int) -> Page:
         return self._views.page(self, who, wanted, from_id, number, size)
 
-    def ends(self) -> tuple[int, int]:
-        return asked.ends(self._outbox)
+    def stand(self, wanted: Wanted, begin: int | None) -> Stand:
+        return asked.stand(self._outbox, wanted, begin)
 
-    def found(self, wanted: Wanted, behind: int, last: int) -> Iterable[int]:
-        return asked.found(self._outbox, wanted, behind, last)
+    def found(self, wanted: Wanted, begin: int, last: int) -> "array[int]":
+        return asked.found(self._outbox, wanted, begin, last)
 
     def read(self, ids: Sequence[int]) -> Sequence[tuple[int, Flat]]:
         return asked.read(self._outbox, ids)
@@ -32,8 +33,8 @@ class OutboxStore:
     def after(self, wanted: Wanted, last: tuple[int, Flat] | None, most: int) -> Sequence[tuple[int, Flat]]:
         return asked.after(self._outbox, wanted, last, most)
 
-    def kept(self) -> Kept | None:
-        return asked.kept(self._outbox)
+    def dropped(self) -> Dropped | None:
+        return asked.dropped(self._outbox)
 
     def token(self, number: int) -> Token | None:
         return tokens.token(self._outbox, number)
@@ -44,8 +45,8 @@ class OutboxStore:
     def add_token(self, account: str, digest: bytes) -> int:
         return tokens.add(self._outbox, account, digest)
 
-    def drop_tokens(self, account: str) -> None:
-        tokens.drop_all(self._outbox, account)
+    def drop_tokens(self, account: str) -> int:
+        return tokens.drop_all(self._outbox, account)
 
     def close(self) -> None:
         self._outbox.close()

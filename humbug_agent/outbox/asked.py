@@ -15,7 +15,8 @@ from humbug_agent.flat import Flat
 from humbug_agent.outbox import rows
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
-from humbug_agent.stored.contract import ALL_DROPPED, Kept, Wanted
+from humbug_agent.stored.contract import Dropped, Wanted
+from humbug_agent.stored.pages import BLOCK, FEW, Stand
 
 LONGEST_SECONDS = 10.0
 """What takes longer to find is not looked for: whoever asks is to ask for less."""
@@ -32,17 +33,16 @@ OF_PBX = "id NOT IN (SELECT id FROM calls WHERE event <> 'Cdr')"
 
 # No call that is read in pays for them where nobody may ask.
 INDEXES = {
+    "api_src": "CREATE INDEX api_src ON calls (src, start)",
+    "api_dst": "CREATE INDEX api_dst ON calls (dst, start)",
     "api_accountcode": "CREATE INDEX api_accountcode ON calls (accountcode, start)",
     "api_domain": f"CREATE INDEX api_domain ON calls ({DOMAIN}, start) WHERE extra <> ''",
     "api_accountcode_end": "CREATE INDEX api_accountcode_end ON calls (accountcode, end)",
     "api_domain_end": f"CREATE INDEX api_domain_end ON calls ({DOMAIN}, end) WHERE extra <> ''",
 }
+BY_NUMBER = frozenset({"api_src", "api_dst"})
 BY_START = frozenset({"api_accountcode", "api_domain"})
 BY_END = frozenset({"api_accountcode_end", "api_domain_end"})
-
-
-# Each by itself is at an end of the table; both at once SQLite would look for in all of it.
-_ENDS = "SELECT ifnull((SELECT min(id) FROM calls), 0) AS first, ifnull((SELECT max(id) FROM calls), 0) AS last"
 
 
 class TooLong(OutboxError):
@@ -61,12 +61,12 @@ def where(wanted: Wanted) -> tuple[str, list[object]]:
         (wanted.ended_until is not None, "end < ?", [wanted.ended_until]),
         (bool(wanted.directions), f"direction {among}", [json.dumps(wanted.directions)]),
         (bool(wanted.dispositions), f"disposition {among}", [json.dumps(wanted.dispositions)]),
-        (bool(wanted.number), "? IN (src, dst)", [wanted.number]),
+        (bool(wanted.number), "(src = ? OR dst = ?)", [wanted.number] * 2),
         (bool(wanted.part), "(instr(src, ?) OR instr(dst, ?))", [wanted.part] * 2),
         (bool(wanted.src), "instr(src, ?)", [wanted.src]),
         (bool(wanted.dst), "instr(dst, ?)", [wanted.dst]),
         (bool(wanted.uniqueids), f"uniqueid {among}", [json.dumps(wanted.uniqueids)]),
-        (bool(wanted.linkedids), f"linkedid {among}", [json.dumps(wanted.linkedids)]),
+        (bool(wanted.linkedids), f"linkedid {among} AND linkedid <> ''", [json.dumps(wanted.linkedids)]),
     ]
     if wanted.tenants is not None:
         names = json.dumps(wanted.tenants)
@@ -87,28 +87,32 @@ def where(wanted: Wanted) -> tuple[str, list[object]]:
     return " AND ".join([sql for sql, _ in asked] + [OF_PBX]), [one for _, values in asked for one in values]
 
 
-def ends(outbox: Outbox) -> tuple[int, int]:
-    """The first and the last id; 0 where there is none. Raises OutboxError."""
-    row = outbox.select(_ENDS)[0]
-    return row["first"], row["last"]
+def stand(outbox: Outbox, wanted: Wanted, begin: int | None) -> Stand:
+    """As `Finder.stand`; there are blocks where all calls are wanted. Raises OutboxError."""
+    # One statement, so that all of it is of one moment.
+    sql = (
+        "SELECT ifnull((SELECT max(id) FROM calls), 0) AS last, dropped.number AS dropped, kept_calls.id AS block, "
+        "CAST(kept_calls.number AS INTEGER) AS number FROM dropped LEFT JOIN kept_calls ON kept_calls.id >= ? AND ? "
+        "ORDER BY kept_calls.id"
+    )
+    every = begin is not None and wanted == Wanted()
+    found = outbox.select(sql, (begin or 0) // BLOCK, every)
+    blocks = [(row["block"] * BLOCK, row["number"]) for row in found if row["block"] is not None]
+    return Stand(found[0]["last"], found[0]["dropped"], blocks if every else None)
 
 
-def found(outbox: Outbox, wanted: Wanted, behind: int, last: int) -> "array[int]":
-    """The ids of those that are wanted, behind the one and up to the other. Raises OutboxError, TooLong."""
+def found(outbox: Outbox, wanted: Wanted, begin: int, last: int) -> "array[int]":
+    """The ids of those that are wanted, from the one to the other. Raises OutboxError, TooLong."""
     condition, parameters = where(wanted)
+    how, number = ("NOT INDEXED", "id") if last - begin < FEW else ("", "+id")
+    # Tens of thousands in a row of SQLite's answer: a million rows would hold up whatever else Python has to do.
+    sql = (
+        f"SELECT group_concat(id) AS ids FROM calls {how} WHERE {number} BETWEEN ? AND ? AND {condition} "
+        f"GROUP BY id / {_GROUP} ORDER BY id / {_GROUP}"
+    )
     ids = array("q")
     with in_time(outbox):
-        if behind:
-            # By the ids: those that came since are few.
-            sql = f"SELECT id FROM calls NOT INDEXED WHERE id > ? AND id <= ? AND {condition} ORDER BY id"
-            ids.extend(row["id"] for row in outbox.select(sql, behind, last, *parameters))
-            return ids
-        # Tens of thousands in a row of SQLite's answer: a million rows would hold up whatever else Python has to do.
-        sql = (
-            "SELECT group_concat(id) AS ids FROM calls "
-            f"WHERE {condition} AND +id <= ? GROUP BY id / {_GROUP} ORDER BY id / {_GROUP}"
-        )
-        for row in outbox.select(sql, *parameters, last):
+        for row in outbox.select(sql, begin, last, *parameters):
             ids.extend(sorted(map(int, row["ids"].split(","))))
     return ids
 
@@ -122,15 +126,18 @@ def read(outbox: Outbox, ids: Sequence[int]) -> list[tuple[int, Flat]]:
 def after(outbox: Outbox, wanted: Wanted, last: tuple[int, Flat] | None, most: int) -> list[tuple[int, Flat]]:
     """As `Store.after`. Raises OutboxError, TooLong.
 
-    Each tenant's calls have their order in an index: the next of them are at hand, however many follow.
+    The calls of each number, and of each tenant, have their order in an index: the next of them are at hand, however
+    many follow.
     """
     moment = "start" if wanted.ended_since is None and wanted.ended_until is None else "end"
-    condition, values = where(replace(wanted, tenants=None))
+    condition, values = where(replace(wanted, number="") if wanted.number else replace(wanted, tenants=None))
     if last:
         condition += f" AND ({moment}, id) > (?, ?)"
         values += [getattr(last[1], moment), last[0]]
     each: list[tuple[str, list[object]]] = [("", [])]
-    if wanted.tenants is not None:
+    if wanted.number:
+        each = [("src = ? AND ", [wanted.number]), ("dst = ? AND ", [wanted.number])]
+    elif wanted.tenants is not None:
         of_tenant = ("accountcode = ? AND ", f"extra <> '' AND {DOMAIN} = ? AND ")
         each = [(key, [tenant]) for tenant in wanted.tenants for key in of_tenant]
     pieces = [
@@ -144,22 +151,16 @@ def after(outbox: Outbox, wanted: Wanted, last: tuple[int, Flat] | None, most: i
     return [(row["id"], calls[row["id"]]) for row in found if row["id"] in calls]
 
 
-def kept(outbox: Outbox) -> Kept | None:
-    """None where no call has come yet. Raises OutboxError."""
-    sql = (
-        "SELECT (SELECT min(id) FROM calls) AS id, (SELECT CAST(min(start) AS REAL) FROM calls) AS start, "
-        "EXISTS (SELECT 1 FROM forgotten) AS dropped, "
-        "EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'calls') AS had"
-    )
-    row = outbox.select(sql)[0]
-    if row["id"] is None:
-        return ALL_DROPPED if row["had"] and row["dropped"] else None
-    return Kept(row["id"], row["start"], bool(row["dropped"]) and row["id"] > 1)
+def dropped(outbox: Outbox) -> Dropped | None:
+    """None where no call was. Raises OutboxError."""
+    row = outbox.select("SELECT last, start, end FROM dropped")[0]
+    return Dropped(*row) if row["last"] else None
 
 
-def needed(*, by_start: bool, by_end: bool) -> frozenset[str]:
-    """The indexes for who asks for the calls of tenants, by their starts, or by their ends."""
-    return (BY_START if by_start else frozenset()) | (BY_END if by_end else frozenset())
+def needed(*, by_number: bool, by_start: bool, by_end: bool) -> frozenset[str]:
+    """The indexes for who asks for the calls of a number, or of tenants, by their starts, or by their ends."""
+    said = {BY_NUMBER: by_number, BY_START: by_start, BY_END: by_end}
+    return frozenset[str]().union(*(some for some, holds in said.items() if holds))
 
 
 def prepare(outbox: Outbox, needed: Collection[str]) -> list[str]:

@@ -30,6 +30,9 @@ PARTS = 64
 _PART = bytes([256 // PARTS])
 """What is below tells how many identities there are, and how old: being hashes, one in so many is."""
 
+_NO_TIME = 10**11
+"""Seconds since the epoch: what is damaged, and no time of a call."""
+
 Piece = Callable[[sqlite3.Connection, int], bool]
 """Within a transaction, deals with so many rows. Returns whether there may be more."""
 
@@ -61,8 +64,20 @@ def hour(now: float) -> int:
     return int(now // 3600)
 
 
+def mark(conn: sqlite3.Connection) -> None:
+    """Within a transaction: write down that those in ``old`` are dropped, for whoever asks for them.
+
+    Damaged times say nothing of the others'.
+    """
+    latest = ", ".join(f"max(iif(typeof({one}) = 'real' AND {one} < {_NO_TIME}, {one}, 0))" for one in ("start", "end"))
+    sql = f"SELECT max(id), {latest} FROM calls WHERE id IN (SELECT id FROM old) AND event = 'Cdr'"
+    if (found := conn.execute(sql).fetchone())[0]:
+        conn.execute("UPDATE dropped SET last = max(last, ?), start = max(start, ?), end = max(end, ?)", tuple(found))
+
+
 def forget(conn: sqlite3.Connection) -> int:
     """Within a transaction: drop the calls in the temporary table ``old``, keeping their identities."""
+    conn.execute("UPDATE dropped SET number = number + (SELECT count(*) FROM old)")
     conn.execute(
         "INSERT OR IGNORE INTO forgotten (identity, hour) SELECT identity, ? FROM calls "
         "WHERE id IN (SELECT id FROM old) ORDER BY identity",
@@ -109,6 +124,7 @@ def forget_delivered(work: Piecemeal, before: float, until: Callable[[], bool] =
             f"SELECT id FROM calls WHERE id > ? AND id <= ? AND +accepted < ? AND {_DELIVERED}",
             (begin, at, before),
         )
+        mark(conn)
         gone += forget(conn)
         return at < last and not until()
 

@@ -252,3 +252,36 @@ def m011_journeys_and_history(db: Database) -> None:
         "total(billsec) FROM calls WHERE start >= ? AND event = 'Cdr' GROUP BY 1, 2",
         (time.time() - 36 * 86400,),
     )
+
+
+@migrations()
+def m012_what_was_dropped(db: Database) -> None:
+    # How many calls of the PBX's there are of each 4096 ids: who pages through all of them counts none.
+    for trigger in ("calls_insert", "calls_delete"):
+        db.conn.execute(f"DROP TRIGGER {trigger}")
+    db.conn.execute("DELETE FROM kept_calls")
+    db.conn.execute("INSERT INTO kept_calls SELECT id / 4096, count(*) FROM calls WHERE event = 'Cdr' GROUP BY 1")
+    db.conn.execute(
+        "CREATE TRIGGER calls_insert AFTER INSERT ON calls WHEN NEW.event = 'Cdr' BEGIN "
+        "INSERT INTO kept_calls VALUES (NEW.id / 4096, 1) ON CONFLICT (id) DO UPDATE SET number = number + 1; END"
+    )
+    db.conn.execute(
+        "CREATE TRIGGER calls_delete AFTER DELETE ON calls WHEN OLD.event = 'Cdr' BEGIN "
+        "UPDATE kept_calls SET number = number - 1 WHERE id = OLD.id / 4096; "
+        "DELETE FROM kept_calls WHERE id = OLD.id / 4096 AND number = 0; END"
+    )
+    # What retention dropped, and how many calls went for any reason (`dropping`). Which they were until now nobody
+    # wrote down: it drops in the order of the ids what every destination has.
+    db.conn.execute(
+        "CREATE TABLE dropped (number INTEGER NOT NULL, last INTEGER NOT NULL, start REAL NOT NULL, end REAL NOT NULL)"
+    )
+    db.conn.execute("INSERT INTO dropped VALUES (0, 0, 0, 0)")
+    if not db.conn.execute("SELECT 1 FROM forgotten LIMIT 1").fetchone():
+        return
+    kept = db.conn.execute(
+        "SELECT id - 1, end FROM calls WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE call = id AND "
+        "state <> 'sent') AND end BETWEEN 0 AND 99999999999 ORDER BY id LIMIT 1"
+    ).fetchone()
+    ever = db.conn.execute("SELECT seq FROM sqlite_sequence WHERE name = 'calls'").fetchone()
+    last, end = kept or (ever[0] if ever else 0, time.time())
+    db.conn.execute("UPDATE dropped SET last = ?1, start = ?2, end = ?2", (last, end))

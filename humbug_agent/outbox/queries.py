@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from humbug_agent.cdr import Damaged, Record
 from humbug_agent.flat import Flat, whole
 from humbug_agent.outbox import rows
-from humbug_agent.outbox.dropping import Piecemeal, choose, forget, hour
+from humbug_agent.outbox.dropping import Piecemeal, choose, forget, hour, mark
 from humbug_agent.outbox.outbox import Outbox
 
 Progress = Callable[[int], object]
@@ -240,6 +240,7 @@ def purge(outbox: Outbox, wanted: Filter, progress: Progress = _nothing) -> int:
             conn.execute(f"DELETE FROM {table} WHERE (call, destination) IN {these}", parameters)
         gone = conn.execute(f"DELETE FROM deliveries WHERE (call, destination) IN {these}", parameters).rowcount
         conn.execute("DELETE FROM old WHERE EXISTS (SELECT 1 FROM deliveries WHERE call = id)")
+        mark(conn)
         dropped = forget(conn)
         return dropped if wanted.state == UNTAKEN else gone
 
@@ -354,13 +355,17 @@ def count_anew(outbox: Outbox) -> None:
     with outbox.transaction(writes=False) as conn:
         counted = conn.execute(f"SELECT destination, {counts} FROM deliveries GROUP BY destination").fetchall()
         said = {row["destination"]: row for row in conn.execute("SELECT * FROM kept")}
-        calls = conn.execute("SELECT count(*) - (SELECT total(number) FROM kept_calls) FROM calls").fetchone()[0]
+        counted_calls = dict(conn.execute("SELECT id / 4096, count(*) FROM calls WHERE event = 'Cdr' GROUP BY 1"))
+        said_calls = dict(conn.execute("SELECT id, CAST(number AS INTEGER) FROM kept_calls"))
     there = {row["destination"]: row for row in counted}
     off: list[tuple[object, ...]] = []
     for name in there.keys() | said.keys():
         by = [_number(there, name, state) - _number(said, name, state) for state in STATES]
         off += [(name, *by)] if any(by) else []
-    if not off and calls == 0:
+    blocks = counted_calls.keys() | said_calls.keys()
+    off_calls = [(block, counted_calls.get(block, 0) - said_calls.get(block, 0)) for block in blocks]
+    off_calls = [(block, by) for block, by in off_calls if by]
+    if not off and not off_calls:
         return
     # Meanwhile they may have changed, and not the difference.
     with outbox.transaction() as conn:
@@ -369,8 +374,8 @@ def count_anew(outbox: Outbox) -> None:
             "sent = sent + ?3, dead = dead + ?4",
             off,
         )
-        conn.execute(
-            "INSERT INTO kept_calls VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET number = number + ?1", (int(calls),)
+        conn.executemany(
+            "INSERT INTO kept_calls VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET number = number + ?2", off_calls
         )
 
 
@@ -379,10 +384,8 @@ def _number(rows_: dict[str, sqlite3.Row], name: str, state: str) -> int:
     return int(said) if isinstance(said, int | float) else 0
 
 
-# Without what is no call; it has an index of its own, being rare.
-CALLS = (
-    "SELECT max(0, CAST(number AS INTEGER) - (SELECT count(*) FROM calls WHERE event <> 'Cdr')) AS n FROM kept_calls"
-)
+CALLS = "SELECT max(0, ifnull(sum(CAST(number AS INTEGER)), 0)) AS n FROM kept_calls"
+"""Without what is no call."""
 
 
 _OLDEST = (

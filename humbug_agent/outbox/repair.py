@@ -12,7 +12,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from humbug_agent.cdr import Damaged
+from humbug_agent.cdr import MOMENTS, Damaged
 from humbug_agent.flat import Flat, whole
 from humbug_agent.outbox import rows, takers, twins
 
@@ -72,6 +72,7 @@ def salvage(
             _insert(new, table, names, old.rows(table, f"SELECT {', '.join(names)} FROM {table}") if names else ())
     new.execute("DELETE FROM replays WHERE (call, destination) NOT IN (SELECT call, destination FROM deliveries)")
     _insert(new, "forgotten", ['"identity"'], old.identities())
+    _bring_dropped(old, new)
     for source, cursor in new.execute("SELECT source, cursor FROM cursors").fetchall():
         after = again(source, cursor)
         if after is None:
@@ -115,7 +116,7 @@ def _bring_calls(
     """As the fields of Salvage: ``lost``, ``unsure``, ``accepted``."""
     accepted: dict[str, float] = {}
     unsure, newest = 0, 0
-    new.execute("CREATE TEMP TABLE gone (call INTEGER PRIMARY KEY)")
+    new.execute("CREATE TEMP TABLE gone (call INTEGER PRIMARY KEY, at REAL)")
     names = old.columns("calls")
     for row in old.by_id("calls", "id", names) if names else ():
         call = dict(zip(names, row, strict=True))
@@ -131,7 +132,9 @@ def _bring_calls(
         told = new.execute("SELECT count(*), total(state <> 'sent') FROM told WHERE call = ?", (number,)).fetchone()
         if not missing and not told[1] and call.get('"untaken"') != 1:
             new.execute("INSERT OR IGNORE INTO forgotten (identity) VALUES (?)", (call['"identity"'],))
-            new.execute("INSERT OR IGNORE INTO gone VALUES (?)", (number,))
+            end = call['"end"']
+            sound = isinstance(end, float) and int(end) in MOMENTS
+            new.execute("INSERT OR IGNORE INTO gone VALUES (?, ?)", (number, end if sound else 0.0))
             continue
         if not _insert(new, "calls", names, [row]) or not _is_call(new, number):
             new.execute("DELETE FROM calls WHERE id = ?", (number,))
@@ -159,6 +162,16 @@ def _bring_calls(
     # Another call must not get an id that somebody may still name.
     _number_from(new, max(newest, highest, old.last_number()) + 1)
     return lost, unsure, accepted
+
+
+def _bring_dropped(old: "_Damaged", new: sqlite3.Connection) -> None:
+    """What retention had dropped, and the delivered calls, which are not brought."""
+    found = old.rows("dropped", "SELECT last, end FROM dropped") if old.has("dropped") else ()
+    marks = [row for row in found if isinstance(row[0], int) and isinstance(row[1], float)]
+    marks += new.execute("SELECT max(call), max(at) FROM gone HAVING count(*)").fetchall()
+    if marks:
+        last, end = (max(one) for one in zip(*marks, strict=True))
+        new.execute("UPDATE dropped SET last = ?1, start = ?2, end = ?2", (last, end))
 
 
 def _bring_aliases(old: "_Damaged", new: sqlite3.Connection) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from humbug_agent.outbox.repair import Again, Salvage, lenient, salvage
-from humbug_agent.stored.contract import StoreError
+from humbug_agent.stored.contract import CantAnswer
 
 BUSY_SECONDS = 30
 INCREMENTAL = 2
@@ -30,7 +30,7 @@ _UNLIKE_OURS = re.compile(
 """What SQLite says where its tables are not those that the file says were made in it."""
 
 
-class OutboxError(StoreError):
+class OutboxError(CantAnswer):
     """The outbox can't be used as things are; the text says which file, why, and what to do."""
 
 
@@ -61,7 +61,7 @@ MIGRATIONS = frozenset(
     {
         "m001_first", "m002_second_source", "m003_what_was_sent", "m004_wall_clock", "m005_bounds",
         "m006_what_must_hold", "m007_kept_counts", "m008_aliases", "m009_api_tokens",
-        "m010_untaken", "m011_journeys_and_history",
+        "m010_untaken", "m011_journeys_and_history", "m012_what_was_dropped",
     }
 )  # fmt: skip
 """Those of migrations.py, which with sqlite-utils takes 9 MiB to import and is needed once in a version's life."""

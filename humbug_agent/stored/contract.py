@@ -10,7 +10,7 @@ from typing import Protocol
 from humbug_agent.flat import Flat
 
 
-class StoreError(Exception):
+class CantAnswer(Exception):
     """The store can't answer now; the text says which file or server, why, and what to do."""
 
 
@@ -57,18 +57,15 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The oldest call that is kept: its id, and when it began. ``dropped``: there were others before it.
+class Dropped:
+    """What retention has dropped: calls with ids up to ``last``, which began and ended up to these times.
 
-    ``start`` is None where all of them were dropped.
+    Among them others may be kept.
     """
 
-    id: int
-    start: float | None
-    dropped: bool
-
-
-ALL_DROPPED = Kept(0, None, dropped=True)
+    last: int
+    start: float
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ class Token:
 
 
 class Store(Protocol):
-    """Stored calls, as one thread asks for them. All of it raises StoreError.
+    """Stored calls, as one thread asks for them. All of it raises CantAnswer.
 
     Of each call it has an id: a whole number from 1 that only grows, in the order in which calls came, and that is
     never given to another one. What is no call of a PBX (notices, test calls) it does not tell of.
@@ -104,8 +101,8 @@ class Store(Protocol):
         Calls of one second are in the order of their ids. ``last`` is None for the first of them.
         """
 
-    def kept(self) -> Kept | None:
-        """None where no call has come yet."""
+    def dropped(self) -> Dropped | None:
+        """None where no call was."""
 
     def token(self, number: int) -> Token | None:
         """None where there is none of that number, or no more."""
@@ -116,8 +113,8 @@ class Store(Protocol):
     def add_token(self, account: str, digest: bytes) -> int:
         """Returns its number, which no other one ever gets."""
 
-    def drop_tokens(self, account: str) -> None:
-        """All of the account's."""
+    def drop_tokens(self, account: str) -> int:
+        """All of the account's; returns how many they were."""
 
     def close(self) -> None:
         """It is asked nothing more."""

@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import time
 from contextlib import closing, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -130,7 +129,7 @@ def test_the_daemon_serves_it_and_a_reload_changes_who_may_ask(host: Host) -> No
         wait_until(lambda: api.count() > 100)
         found = api.ask().json()
         assert found["results"][0]["id"] == "1"
-        assert indexes(host.folder / "outbox.db") == set()
+        wait_until(lambda: indexes(host.folder / "outbox.db") == asked.BY_NUMBER)
         wait_until(lambda: host.status()["api"]["state"] == "ok")
         checked = {one["part"]: one for one in host.json("check", code=None)}
         assert checked["api"]["message"] == f"HTTP on 127.0.0.1:{api.port}, with keys"
@@ -138,7 +137,7 @@ def test_the_daemon_serves_it_and_a_reload_changes_who_may_ask(host: Host) -> No
         api.more(ACCOUNT.replace("*", "nobody"))
         daemon.send_signal(signal.SIGHUP)
         wait_until(lambda: api.count() == 0)
-        wait_until(lambda: indexes(host.folder / "outbox.db") == asked.BY_START)
+        wait_until(lambda: indexes(host.folder / "outbox.db") == asked.BY_NUMBER | asked.BY_START)
         api.more(api="cdr = no")
         daemon.send_signal(signal.SIGHUP)
         wait_until(lambda: api.ask().status_code == 404)
@@ -200,27 +199,10 @@ def test_a_port_that_is_taken_is_told_and_calls_are_delivered_meanwhile(host: Ho
 MANY = 100_000
 
 
-def test_a_page_is_found_by_an_index_and_costs_the_same_wherever_it_stands(tmp_path: Path) -> None:
-    first = fill(tmp_path / "outbox.db", MANY)
+def test_a_page_costs_the_same_wherever_it_stands(tmp_path: Path) -> None:
+    fill(tmp_path / "outbox.db", MANY)
     with Outbox(tmp_path / "outbox.db") as outbox, closing(OutboxStore(outbox.path, Views())) as asking:
         asked.prepare(outbox, asked.INDEXES)
-        day = Wanted(since=first + 86400, until=first + 2 * 86400)
-        of_tenant = replace(day, tenants=("t1",))
-        for wanted, by in (
-            (Wanted(), "COVERING INDEX"),
-            (day, "COVERING INDEX calls_start"),
-            (Wanted(tenants=("t1",)), "INDEX api_accountcode"),
-            (of_tenant, "api_accountcode (accountcode=? AND start>? AND start<?)"),
-            (of_tenant, "api_domain (<expr>=? AND start>? AND start<?)"),
-            (Wanted(uniqueids=("1.1",)), "calls_uniqueid (uniqueid=?)"),
-        ):
-            condition, parameters = asked.where(wanted)
-            plan = [
-                row["detail"]
-                for row in outbox.select(f"EXPLAIN QUERY PLAN SELECT id FROM calls WHERE {condition}", *parameters)
-            ]
-            assert any(by in step for step in plan), plan
-            assert "SCAN calls" not in plan
         told = {number: asking.page("x", Wanted(), 0, number, 100) for number in (1, 500, 1000)}
         assert [page.calls[0][0] for page in told.values()] == [1, 49_901, 99_901]
         assert {page.count for page in told.values()} == {MANY}

@@ -119,9 +119,50 @@ def test_a_login_that_is_wrong(filled: ServedApi, impatient: None, said: Any, st
         assert found["errors"].keys() <= {"email", "password"}
 
 
-def test_nobody_can_register(filled: ServedApi) -> None:
-    said = {"name": "x", "email": "x@example.org", "password": "Long-1234", "password_confirmation": "Long-1234"}
-    answer = requests.post(f"{filled.where}/api/register", json=said, timeout=30)
+ONE = {"name": "x", "email": f"one-{EMAIL}", "password": f"one-{PASSWORD}", "password_confirmation": f"one-{PASSWORD}"}
+
+
+def register(served: ServedApi, **changes: Any) -> requests.Response:
+    return requests.post(f"{served.where}/api/register", json=ONE | changes, timeout=30)
+
+
+def test_who_may_ask_can_register_and_sees_what_a_login_of_the_same_user_sees(filled: ServedApi) -> None:
+    answer = register(filled)
+    assert answer.status_code == 201, answer.text
+    found = answer.json()
+    assert list(found) == ["user", "token", "success"]
+    assert list(found["user"]) == ["id", "name", "email", "email_verified_at", "created_at", "updated_at"]
+    assert (found["user"]["name"], found["user"]["email"]) == ("one", ONE["email"])
+    number, _, secret = found["token"].partition("|")
+    with Outbox(filled.path) as outbox:
+        assert (kept := tokens.token(outbox, int(number)))
+    assert (kept.account, kept.digest) == ("one", hashlib.sha256(secret.encode()).digest())
+    assert len(uniqueids(get(filled, found["token"], "calls", domain_name="d1.example"))) == CALLS // 4
+    assert get(filled, found["token"], "calls", domain_name="d2.example").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [
+        ({"name": "", "email": None}, {"name": "The name field is required.", "email": "The email field is required."}),
+        ({"name": [1]}, {"name": "The name must be a string."}),
+        ({"password_confirmation": PASSWORD}, {"password": "The password confirmation does not match."}),
+        ({"email": "x@example.org"}, {"email": "The email and password are nobody's who may register."}),
+        ({"email": EMAIL}, {"email": "The email and password are nobody's who may register."}),
+    ],
+)
+def test_nobody_else_can_register(
+    filled: ServedApi, impatient: None, changes: dict[str, Any], errors: dict[str, str]
+) -> None:
+    answer = register(filled, **changes)
+    found = {name: [error] for name, error in errors.items()}
+    assert (answer.status_code, answer.json()["errors"]) == (422, found)
+
+
+def test_nobody_can_register_where_that_is_not_allowed(tmp_path: Path) -> None:
+    store(tmp_path / "outbox.db", [])
+    with ServedApi(tmp_path / "outbox.db", account("one", "d1.example"), register=False) as served:
+        answer = register(served)
     assert (answer.status_code, answer.json()["success"]) == (403, False)
 
 
@@ -307,9 +348,14 @@ def test_what_retention_has_dropped_is_said_and_a_damaged_call_left_out(
         purge(outbox, Filter(ids=list(range(1, 21))))
         token = login(served)
         answer = get(served, token, "calls", domain_name="d1.example")
-        said = "calls that began before 2026-03-14 11:00:21 are not kept any more (keep_days = 90)"
+        said = "calls that began up to 2026-03-14 11:00:20 were dropped (keep_days = 90)"
         assert answer.headers["warning"] == f'299 humbug-agent "{said}"'
-        later = {"from": "2026-03-14 11:00:21", "to": "2026-03-15"}
+        later = {"from": "2026-03-14 11:00:45", "to": "2026-03-15"}
+        answer = get(served, token, "call_range", domain_name="d1.example", **later)
+        assert answer.headers["warning"].endswith(
+            '"calls that ended up to 2026-03-14 11:00:45 were dropped (keep_days = 90)"'
+        )
+        later["from"] = "2026-03-14 11:00:46"
         assert "warning" not in get(served, token, "call_range", domain_name="d1.example", **later).headers
         with sqlite3.connect(tmp_path / "outbox.db") as conn:
             conn.execute("UPDATE calls SET end = 'soon' WHERE id = 25")

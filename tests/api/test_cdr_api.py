@@ -5,6 +5,7 @@ import json
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 from humbug_agent.api.exchange import revealed
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition
 from humbug_agent.http_server.php import http_build_query, parse_str
-from humbug_agent.outbox.outbox import Outbox
+from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
+from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.queries import Filter, purge
 from humbug_agent.sources.polling.rows import ApiRow
 from humbug_agent.sources.while1.row import call as of_row
@@ -268,7 +270,7 @@ def test_pages_do_not_move_while_calls_come_and_go(tmp_path: Path) -> None:
         assert again["results"][0]["id"] == "51"
         assert again["pagination"]["row_count"] == 209
         assert again["messages"] == [
-            "Calls with ids before 51 are not kept any more (keep_days = 90); the oldest began 2026-03-14 11:00:51"
+            "Calls with ids up to 50 were dropped (keep_days = 90); they began up to 2026-03-14 11:00:50"
         ]
         assert served.ask({"from_id": 51})["messages"] == []
         assert served.ask({"date_between": ["2026-03-14 11:02:00", "2026-03-15 00:00:00"]})["messages"] == []
@@ -288,15 +290,23 @@ def test_an_hour_that_the_clock_skips_or_shows_twice_hides_no_call(tmp_path: Pat
                 assert {*before, *behind} == {*expected}, edge
 
 
-def test_that_all_is_dropped_is_said(tmp_path: Path) -> None:
+def test_what_is_dropped_behind_a_call_that_still_waits_is_said(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     store(path, [])
     with ServedApi(path) as served, Outbox(path) as outbox:
         assert served.ask({})["messages"] == []
-        store(path, [call(1), call(2)])
-        purge(outbox, Filter(ids=[1, 2]))
-        answer = served.ask({"from_id": 1})
-        assert (answer["results"], answer["messages"]) == ([], ["No calls are kept any more (keep_days = 90)"])
+        store(path, [call(number) for number in range(1, 5)])
+        outbox.mark("humbug", [Mark(number, "sent", 1.0) for number in (2, 3)])
+        assert forget_delivered(Piecemeal(outbox), time.time() + 1) == 2
+        said = "Calls with ids up to 3 were dropped (keep_days = 90); they began up to 2026-03-14 11:00:03"
+        answer = served.ask({})
+        assert ([row["id"] for row in answer["results"]], answer["messages"]) == (["1", "4"], [said])
+        assert answer["pagination"]["row_count"] == 2
+        assert served.ask({"from_id": 3})["messages"] == [said]
+        assert served.ask({"from_id": 4})["messages"] == []
+        outbox.mark("humbug", [Mark(number, "sent", 1.0) for number in (1, 4)])
+        forget_delivered(Piecemeal(outbox), time.time() + 1)
+        assert served.ask({})["messages"] == [said.replace("to 3", "to 4").replace("00:03", "00:04")]
 
 
 def test_a_damaged_call_is_left_out_and_named(tmp_path: Path) -> None:

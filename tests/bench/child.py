@@ -6,6 +6,7 @@ child.py raw CSV DB          the csv module into a plain table, one durable comm
 child.py bare CSV HOST:PORT  one form a line, one thread, one kept connection
 child.py walls DIR N SECONDS N walls look at a board that changes as a busy PBX's does, served by this process
 child.py look PORT N         N walls, in the process that looks
+child.py page PORT N SECONDS LAST  N clients page through the calls, up to the id LAST, that a daemon has
 Each prints a JSON object.
 """
 
@@ -132,8 +133,39 @@ def look(port: str, number: str) -> dict[str, float]:
                 heard += len(key.fileobj.recv(2**20))
 
 
+def page(port: str, number: str, seconds: str, last: str) -> dict[str, float]:
+    from humbug_agent.sources.while1.pages import signed
+    from tests.bench.asking import KEY, TOKEN
+
+    until, pages = time.monotonic() + float(seconds), -(-int(last) // 100)
+    took: list[float] = []
+
+    def go(client: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
+        at = 1 + client * pages // int(number)
+        while time.monotonic() < until:
+            kind, body = signed({"page": at, "filters": {"from_id": 1}}, KEY, "form")
+            began = time.monotonic()
+            connection.request("POST", "/api/cdr", body, {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind})
+            answer = connection.getresponse().read()
+            took.append(time.monotonic() - began)
+            if b'{"has_error":false,"messages":[]' not in answer or answer.count(b'"uniqueid"') < min(100, int(last)):
+                raise SystemExit(f"page {at}: {answer[:300]!r}")
+            at = at % (pages - 1) + 1
+        connection.close()
+
+    clients = [threading.Thread(target=go, args=(one,)) for one in range(int(number))]
+    for one in clients:
+        one.start()
+    for one in clients:
+        one.join()
+    took.sort()
+    return {"pages": len(took), "middle": took[len(took) // 2], "late": took[len(took) * 99 // 100]}
+
+
 if __name__ == "__main__":
     workloads: dict[str, Callable[..., dict[str, float]]] = {
         "read": read, "send": send, "raw": raw, "bare": bare, "walls": walls, "look": look,
+        "page": page,
     }  # fmt: skip
     print(json.dumps(workloads[sys.argv[1]](*sys.argv[2:])))

@@ -4,13 +4,17 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tests.bench import engines
 from tests.bench import peers as other_peers
+from tests.bench.asking import CLIENTS, Board, middle_and_most, paging
 from tests.bench.lab import HUMBUG, WEBHOOK, BenchError, Daemon, Receiver, Site, child, wait_for
+from tests.kit.ami_server import AmiServer
+from tests.kit.many_calls import fill
 
 ASTERISK_LINES = 3500
 """Lines a second: the most that Asterisk was seen to write on two cores."""
@@ -353,6 +357,42 @@ def _compared(report: Report, name: str, own: tuple[float, float], usual: tuple[
     report.ratio(f"drain: {name}, CPU ratio to humbug", own[1] / usual[1], worse="more")
 
 
+def asking(bench: Bench) -> None:
+    """What many who page through all calls do to deliveries, and to the live board."""
+    report, size, receiver = bench.report, bench.size, bench.receiver
+    site = bench.site("asking")
+    fill(site.outbox, size.backlog)
+    with AmiServer() as ami:
+        board = Board(site, ami)
+        with site.daemon() as daemon:
+            board.wait()
+            for clients in (0, CLIENTS):
+                said = f"{clients} clients"
+                receiver.reset()
+                lines, cpu = round(20 * size.followed), daemon.cpu()
+                shown: list[float] = []
+                told: dict[str, float] = {}
+                with (
+                    paging(board.api, size.followed, size.backlog, told) if clients else nullcontext(),
+                    board.watched(shown),
+                    site.growing(lines, 20) as asterisk,
+                ):
+                    asterisk.wait(size.followed * 3 + 60)
+                    receiver.wait_accepted(lines, 60)
+                stats, (middle, most) = receiver.stats(), middle_and_most(shown)
+                report.add(f"asking: line to POST, p50, {said}", stats["latency_p50_us"] / 1000, "ms")
+                report.add(f"asking: line to POST, p99, {said}", stats["latency_p99_us"] / 1000, "ms", at_most=1000)
+                report.add(f"asking: channel to page, p50, {said}", middle * 1000, "ms")
+                report.add(f"asking: channel to page, most, {said}", most * 1000, "ms", at_most=3000)
+                report.add(f"asking: CPU, {said}", (daemon.cpu() - cpu) / size.followed * 100, "% of a core")
+                report.count(f"asking: {said}", lines, stats["accepted"], stats)
+            report.add("asking: pages", told["pages"] / size.followed, "/s")
+            report.add("asking: a page, p50", told["middle"] * 1000, "ms")
+            report.add("asking: a page, p99", told["late"] * 1000, "ms")
+            report.add("asking: peak memory of the daemon", daemon.peak_mib(), "MiB", at_most=120)
+            daemon.stop()
+
+
 def walls(bench: Bench) -> None:
     """What those who look at a busy board cost, beside what the board itself does."""
     report, seconds = bench.report, bench.size.looked
@@ -382,6 +422,7 @@ ALL: dict[str, Callable[[Bench], None]] = {
     "following": following,
     "sustained": sustained,
     "draining": draining,
+    "asking": asking,
     "walls": walls,
 }
 

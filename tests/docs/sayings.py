@@ -12,7 +12,16 @@ LEVELS = ("warning", "error", "critical", "exception")
 MONITORED = ("status/troubles.py", "status/overview.py", "web/health.py")
 """What `status`, `status --nagios` and /healthz say, sentence by sentence."""
 
-RAISED = ("StoreError", "OutboxError", "OutboxFull", "OutboxDamaged", "SpillError", "WebError", "CantUnpack")
+RAISED = (
+    "CantAnswer",
+    "StoreError",
+    "OutboxError",
+    "OutboxFull",
+    "OutboxDamaged",
+    "SpillError",
+    "WebError",
+    "CantUnpack",
+)
 
 
 def text(node: ast.expr) -> str:

@@ -85,7 +85,8 @@ class ServedApi:
         self.path = path
         named = {one.name: one for one in accounts or (account(),)}
         where: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "certificate": None, "private_key": None}
-        settings = ServedApiSettings(**where, require_tls=False, cdr=True, getcdr=True, call_range=True, accounts=named)
+        apis: dict[str, Any] = dict.fromkeys(("cdr", "getcdr", "call_range", "register"), True)
+        settings = ServedApiSettings(**where, require_tls=False, **apis, accounts=named)
         self._settings = replace(settings, **changes)
 
     def __enter__(self) -> Self:

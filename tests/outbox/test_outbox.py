@@ -18,7 +18,7 @@ from humbug_agent.cdr import Batch, Notice
 from humbug_agent.config import Config
 from humbug_agent.daemon import housekeeping
 from humbug_agent.flat import OF_THE_RECORD, flatten
-from humbug_agent.outbox import lock, queries, rows, schema
+from humbug_agent.outbox import asked, lock, queries, rows, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
 from humbug_agent.outbox.migrations import migrations
 from humbug_agent.outbox.outbox import KEPT_FAILURES, Mark, Outbox
@@ -458,6 +458,8 @@ def as_of_before(path: Path, calls: int) -> None:
         )
         db.conn.execute("INSERT INTO deliveries (call, destination) SELECT id, 'humbug' FROM calls")
         db.conn.execute("UPDATE deliveries SET state = 'sent' WHERE call % 3 = 0")
+        # One that retention dropped.
+        db.conn.execute("INSERT INTO forgotten (identity) VALUES (randomblob(16))")
         db.conn.commit()
 
 
@@ -481,6 +483,15 @@ def test_counts_of_an_outbox_of_before_are_kept_whenever_its_first_start_is_kill
         outbox.accept("csv", batch(40_000), TO)
         assert states(outbox) == {"waiting": 19_999, "sent": 10_001, "dead": 1}
         assert queries.totals(outbox).calls == 30_001
+        blocks = outbox.select("SELECT id, number FROM kept_calls")
+        assert [tuple(row) for row in blocks] == [
+            (0, 4095),
+            *((n, 4096) for n in range(1, 7)),
+            (7, 30_001 - 7 * 4096 + 1),
+        ]
+        # All that it drops every destination has, and it is dropped in this order.
+        assert (gone := asked.dropped(outbox))
+        assert (gone.last, gone.start) == (2, call(3).end.timestamp())
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 

@@ -1,7 +1,9 @@
 """A collector's calls, asked for by the three APIs: of both stores, and by an agent that sends them to the next one."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -9,11 +11,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from click.testing import CliRunner, Result
 
 from humbug_agent.api.app import Api
 from humbug_agent.api.calls import stored
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.api.workers import Workers
+from humbug_agent.cli.main import main
 from humbug_agent.http_server.server import Server
 from humbug_agent.ini import Secret
 from humbug_agent.receiver import Background, Receiver, Store
@@ -21,7 +25,7 @@ from humbug_agent.receiver.keys import Keys
 from humbug_agent.receiver.store import opened
 from humbug_agent.receiver.store.as_stored import StoredCalls, prepare
 from humbug_agent.receiver.store.contract import CallStore, arrived
-from humbug_agent.stored.contract import Wanted
+from humbug_agent.stored.contract import Dropped, Wanted
 from humbug_agent.stored.pages import Views
 from tests.kit.forms import CALL
 from tests.kit.host import API_KEY, Host
@@ -137,23 +141,24 @@ def test_a_length_that_no_number_holds_makes_no_answer_fail(store: CallStore) ->
     assert [stored(number, flat, ZONE) is not None for number, flat in page.calls] == [False, True]
 
 
-def test_what_retention_dropped_is_known(store: CallStore) -> None:
+def test_what_retention_dropped_is_known_behind_a_call_that_stays_too(store: CallStore) -> None:
     asked = StoredCalls(store, ZONE, Views())
-    assert asked.kept() is None
+    assert asked.dropped() is None
     assert asked.page("who", Wanted(), 0, 1, 10).count == 0
-    store.add([arrived("a", number(n), str(n)) for n in range(3)])
-    kept = asked.kept()
-    assert kept
-    assert (kept.id, kept.start, kept.dropped) == (1, at("2026-03-28 00:00:00"), False)
-    store.forget("2999")
-    kept = asked.kept()
-    assert kept
-    assert (kept.start, kept.dropped) == (None, True)
+    stays = replace(arrived("a", number(0), "0"), received="2999-01-01")
+    store.add([stays, *(arrived("a", number(n), str(n)) for n in range(1, 4))])
+    assert asked.page("who", Wanted(), 0, 1, 10).count == 4
+    assert asked.dropped() is None
+    store.forget("2998")
+    first = Dropped(4, at("2026-03-28 03:00:00"), at("2026-03-28 03:01:03"))
+    assert asked.dropped() == first
+    assert asked.page("who", Wanted(), 0, 1, 10).count == 1
     store.add([arrived("a", number(9), "9")])
-    kept = asked.kept()
-    assert kept
-    assert (kept.id, kept.dropped) == (4, True)
-    assert [flat.uniqueid for _, flat in asked.page("who", Wanted(), 0, 1, 10).calls] == ["u9"]
+    assert asked.dropped() == first
+    page = asked.page("who", Wanted(), 0, 1, 10)
+    assert [flat.uniqueid for _, flat in page.calls] == ["u0", "u9"]
+    store.forget("2999-02")
+    assert asked.dropped() == Dropped(5, at("2026-03-28 09:00:00"), at("2026-03-28 09:01:02"))
 
 
 def test_tokens(store: CallStore) -> None:
@@ -163,10 +168,33 @@ def test_tokens(store: CallStore) -> None:
     found = asked.token(first)
     assert found
     assert (found.account, found.digest, found.made <= (found.used or 0)) == ("a", b"1" * 32, True)
-    asked.drop_tokens("a")
+    assert asked.drop_tokens("a") == 1
     assert asked.token(first) is None
     assert asked.token(second)
     assert asked.add_token("a", b"3" * 32) > second
+
+
+def test_tokens_are_listed_and_revoked_by_the_command(tmp_path: Path) -> None:
+    where = str(tmp_path / "calls.db")
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(main, ["receiver", "tokens", *words, "--store", where])
+
+    with closing(opened(where)) as store:
+        asked = StoredCalls(store, ZONE, Views())
+        made = [asked.add_token(name, bytes(32)) for name in ("a", "b", "a", "a")]
+        asked.use_token(made[1])
+        found = json.loads(run("list", "--json").stdout)
+        assert [(one["id"], one["account"], one["used"] is None) for one in found] == [
+            (1, "a", True), (2, "b", False), (3, "a", True), (4, "a", True),
+        ]  # fmt: skip
+        assert "API NAME" in run("list").stdout
+        assert run("revoke", "1").stdout == "1 token revoked\n"
+        again = run("revoke", "1")
+        assert (again.exit_code, "humbug-agent receiver tokens list has all that are" in again.output) == (1, True)
+        assert run("revoke").exit_code == run("revoke", "2", "--account", "a").exit_code == 2
+        assert run("revoke", "--account", "a").stdout == "2 tokens revoked\n"
+        assert [one.id for one in asked.tokens()] == [2]
 
 
 @contextmanager
@@ -178,7 +206,7 @@ def asking(store: CallStore) -> Iterator[str]:
     )  # fmt: skip
     settings = ServedApiSettings(
         host="127.0.0.1", port=0, require_tls=False, certificate=None, private_key=None,
-        cdr=True, getcdr=True, call_range=True, accounts={"all": account},
+        cdr=True, getcdr=True, call_range=True, register=False, accounts={"all": account},
     )  # fmt: skip
     prepare(store)
     workers = Workers(partial(StoredCalls, store, ZoneInfo("UTC"), Views()))

@@ -8,6 +8,7 @@ import time
 from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from hashlib import blake2b
 from typing import Any
@@ -15,10 +16,14 @@ from typing import Any
 from humbug_agent.cdr import LONGEST, Direction
 from humbug_agent.flat import CALL, Flat, shown
 from humbug_agent.receiver.store.contract import CallStore
-from humbug_agent.stored.contract import ALL_DROPPED, Kept, Page, Token, Wanted
-from humbug_agent.stored.pages import Views
+from humbug_agent.stored.contract import Dropped, Page, Token, Wanted
+from humbug_agent.stored.pages import BLOCK, FEW, Stand, Views
 
 INDEXES = (
+    "CREATE INDEX IF NOT EXISTS calls_pbx ON calls (pbx, id)",
+    'CREATE INDEX IF NOT EXISTS calls_source ON calls ("Source", "StartTime", id)',
+    'CREATE INDEX IF NOT EXISTS calls_destination ON calls ("Destination", "StartTime", id)',
+    'CREATE INDEX IF NOT EXISTS calls_uniqueid ON calls ("UniqueID")',
     'CREATE INDEX IF NOT EXISTS calls_start ON calls (pbx, "StartTime", id)',
     'CREATE INDEX IF NOT EXISTS calls_end ON calls (pbx, "EndTime", id)',
 )
@@ -49,17 +54,23 @@ class StoredCalls:
     def page(self, who: str, wanted: Wanted, from_id: int, number: int, size: int) -> Page:
         return self._views.page(self, who, wanted, from_id, number, size)
 
-    def ends(self) -> tuple[int, int]:
-        # Each by itself is at an end of the table; both at once SQLite would look for in all of it.
+    def stand(self, wanted: Wanted, begin: int | None) -> Stand:
+        every = begin is not None and replace(wanted, tenants=None) == Wanted()
+        condition, values = self._where(wanted) if every else ("1 = 0", [])
+        # One statement, so that all of it is of one moment.
         sql = (
-            "SELECT coalesce((SELECT min(id) FROM calls), 0) AS first, coalesce((SELECT max(id) FROM calls), 0) AS last"
+            "SELECT coalesce((SELECT max(id) FROM calls), 0) AS last, dropped.number AS dropped, block, kept.number "
+            "FROM dropped LEFT JOIN (SELECT block, CAST(sum(number) AS bigint) AS number FROM kept_calls "
+            f"WHERE block >= ? AND {condition} GROUP BY block) AS kept ON 1 = 1 ORDER BY block"
         )
-        (row,) = self._store.ask(sql)
-        return row["first"], row["last"]
+        found = self._store.ask(sql, (begin or 0) // BLOCK, *values)
+        blocks = [(row["block"] * BLOCK, row["number"]) for row in found if row["block"] is not None]
+        return Stand(found[0]["last"], found[0]["dropped"], blocks if every else None)
 
-    def found(self, wanted: Wanted, behind: int, last: int) -> "array[int]":
-        condition, values = self._where(wanted)
-        return self._store.ids(f"id > ? AND id <= ? AND {condition}", [behind, last, *values])
+    def found(self, wanted: Wanted, begin: int, last: int) -> "array[int]":
+        by_id = last - begin < FEW
+        condition, values = self._where(wanted, by_id=by_id)
+        return self._store.ids(f"{'id' if by_id else 'id + 0'} BETWEEN ? AND ? AND {condition}", [begin, last, *values])
 
     def read(self, ids: Sequence[int]) -> Sequence[tuple[int, Flat]]:
         if not ids:
@@ -68,27 +79,45 @@ class StoredCalls:
         return [(row["id"], self._flat(row)) for row in rows]
 
     def after(self, wanted: Wanted, last: tuple[int, Flat] | None, most: int) -> Sequence[tuple[int, Flat]]:
+        """The calls of each number, and of each PBX, have their order in an index, as in the outbox."""
         by_end = wanted.ended_since is not None or wanted.ended_until is not None
         column = '"EndTime"' if by_end else '"StartTime"'
-        condition, values = self._where(wanted)
+        condition, values = self._where(wanted, walks=True)
+        each: list[tuple[str, list[Any]]] = [("", [])]
+        if wanted.number:
+            each = [('"Source" = ? AND ', [wanted.number]), ('"Destination" = ? AND ', [wanted.number])]
+        elif wanted.tenants is not None:
+            each = [("pbx = ? AND ", [one]) for one in wanted.tenants]
         if last:
             condition += f" AND ({column}, id) > (?, ?)"
             flat = last[1]
             at = (flat.end, flat.end_offset) if by_end else (flat.start, flat.start_offset)
             # As it stands there: it may be of an hour that the receiver's own clock skips.
             values += [shown(*at, self._zone), last[0]]
-        sql = f"SELECT * FROM calls WHERE {condition} ORDER BY {column}, id LIMIT ?"
-        return [(row["id"], self._flat(row)) for row in self._store.ask(sql, *values, most)]
+        ids = [
+            f"SELECT id FROM (SELECT id FROM calls WHERE {key}{condition} ORDER BY {column}, id LIMIT ?) AS each"
+            for key, _ in each
+        ]
+        sql = f"SELECT * FROM calls WHERE id IN ({' UNION '.join(ids) or 'NULL'}) ORDER BY {column}, id LIMIT ?"
+        parameters = [one for _, key in each for one in (*key, *values, most)]
+        return [(row["id"], self._flat(row)) for row in self._store.ask(sql, *parameters, most)]
 
-    def kept(self) -> Kept | None:
-        rows = self._store.ask('SELECT id, "StartTime" FROM calls ORDER BY id LIMIT 1')
-        if rows:
-            return Kept(rows[0]["id"], self._moment(rows[0]["StartTime"])[0], rows[0]["id"] > 1)
-        return ALL_DROPPED if self._store.ask("SELECT 1 FROM pbxs WHERE calls > 0 LIMIT 1") else None
+    def dropped(self) -> Dropped | None:
+        (row,) = self._store.ask("SELECT last, started, ended FROM dropped")
+        if not row["last"]:
+            return None
+        return Dropped(row["last"], self._moment(row["started"])[0], self._moment(row["ended"])[0])
 
     def token(self, number: int) -> Token | None:
-        found = self._store.ask("SELECT id, account, digest, made, used FROM tokens WHERE id = ?", number)
-        return Token(**(found[0] | {"digest": bytes(found[0]["digest"])})) if found else None
+        return next(iter(self._tokens("WHERE id = ?", number)), None)
+
+    def tokens(self) -> list[Token]:
+        """All of them, in the order in which they were made."""
+        return self._tokens("ORDER BY id")
+
+    def _tokens(self, which: str, *values: object) -> list[Token]:
+        found = self._store.ask(f"SELECT id, account, digest, made, used FROM tokens {which}", *values)
+        return [Token(**(row | {"digest": bytes(row["digest"])})) for row in found]
 
     def use_token(self, number: int) -> None:
         self._store.ask("UPDATE tokens SET used = ? WHERE id = ? RETURNING id", time.time(), number)
@@ -101,26 +130,44 @@ class StoredCalls:
         self._store.ask(sql, account, account, MOST_TOKENS)
         return int(made["id"])
 
-    def drop_tokens(self, account: str) -> None:
-        self._store.ask("DELETE FROM tokens WHERE account = ? RETURNING id", account)
+    def drop_token(self, number: int) -> bool:
+        """Whether it was there."""
+        return bool(self._store.ask("DELETE FROM tokens WHERE id = ? RETURNING id", number))
+
+    def drop_tokens(self, account: str) -> int:
+        return len(self._store.ask("DELETE FROM tokens WHERE account = ? RETURNING id", account))
 
     def close(self) -> None:
         pass
 
-    def _where(self, wanted: Wanted) -> tuple[str, list[Any]]:
-        """A condition over calls, and its values. What is never sent to a receiver no call has."""
+    def _where(self, wanted: Wanted, *, by_id: bool = False, walks: bool = False) -> tuple[str, list[Any]]:
+        """A condition over calls, and its values. What is never sent to a receiver no call has.
+
+        ``by_id``: they are looked for by their ids. ``walks``: by each number, or PBX, of which a condition says which
+        one it is. By another index databases must not think of looking: an expression is in none.
+        """
         spelt = [spelling for one in wanted.dispositions for spelling in _SPELT.get(one, (one,))]
         sides = '("Source" = ? OR "Destination" = ?)'
         like = "LIKE ? ESCAPE '!'"
+        # Of one number, or of one uniqueid, there are fewer calls than of a PBX.
+        few = bool(wanted.number or wanted.uniqueids)
+        pbx = "pbx || ''" if few else "pbx"
+        started, ended = (f"\"{name}Time\" || ''" if by_id else f'"{name}Time"' for name in ("Start", "End"))
+        of_pbx = wanted.tenants is not None and not (walks and not wanted.number)
+        timed = not (few or by_id or walks) and any(
+            one is not None for one in (wanted.since, wanted.until, wanted.ended_since, wanted.ended_until)
+        )
         conditions: list[tuple[bool, str, Sequence[Any]]] = [
-            (wanted.tenants is not None, f"pbx IN ({_marks(wanted.tenants or ())})", wanted.tenants or ()),
-            (wanted.since is not None, '"StartTime" >= ?', [self._shown(wanted.since)]),
-            (wanted.until is not None, '"StartTime" < ?', [self._shown(wanted.until)]),
-            (wanted.ended_since is not None, '"EndTime" >= ?', [self._shown(wanted.ended_since)]),
-            (wanted.ended_until is not None, '"EndTime" < ?', [self._shown(wanted.ended_until)]),
+            (of_pbx, f"{pbx} IN ({_marks(wanted.tenants or ())})", wanted.tenants or ()),
+            # Times are in an index of each PBX's.
+            (wanted.tenants is None and timed, "pbx IN (SELECT pbx FROM pbxs)", ()),
+            (wanted.since is not None, f"{started} >= ?", [self._shown(wanted.since)]),
+            (wanted.until is not None, f"{started} < ?", [self._shown(wanted.until)]),
+            (wanted.ended_since is not None, f"{ended} >= ?", [self._shown(wanted.ended_since)]),
+            (wanted.ended_until is not None, f"{ended} < ?", [self._shown(wanted.ended_until)]),
             (bool(wanted.directions), f"{_DIRECTION} IN ({_marks(wanted.directions)})", wanted.directions),
             (bool(wanted.dispositions), f'"Disposition" IN ({_marks(spelt)})', spelt),
-            (bool(wanted.number), sides, [wanted.number] * 2),
+            (bool(wanted.number and not walks), sides, [wanted.number] * 2),
             (bool(wanted.part), f'("Source" {like} OR "Destination" {like})', [_part(wanted.part)] * 2),
             (bool(wanted.src), f'"Source" {like}', [_part(wanted.src)]),
             (bool(wanted.dst), f'"Destination" {like}', [_part(wanted.dst)]),

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from humbug_agent.receiver.protocol import COLUMNS, EVENTS, OUTER, ReceiverError
-from humbug_agent.stored.contract import StoreError as CantAnswer
+from humbug_agent.stored.contract import CantAnswer
 
 CALL_COLUMNS = ("pbx", *COLUMNS, "key", "received")
 EVENT_COLUMNS = ("pbx", "Event", "event_time", "fields", "key", "received")
@@ -194,7 +194,10 @@ class CallStore(Protocol):
         """Commit them all, or none; of each whether it is new. What was there has one more of its ``repeats``."""
 
     def forget(self, received: str) -> int:
-        """Drop some of the calls and events that came before then. Returns how many: 0, there are none any more."""
+        """Drop some of the calls and events that came before then. Returns how many: 0, there are none any more.
+
+        What of calls is dropped stands in the table ``dropped``.
+        """
 
     def totals(self) -> list[Total]:
         """By name of the PBX."""

@@ -62,6 +62,7 @@ _TABLE = (
     f"CREATE TABLE {SCHEMA}.{{}} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, {{}}, "
     "repeats bigint NOT NULL DEFAULT 0, UNIQUE (pbx, key))"
 )
+_NOW = "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
 MIGRATIONS = [
     [
         f"CREATE TABLE {SCHEMA}.version (version int NOT NULL)",
@@ -73,6 +74,31 @@ MIGRATIONS = [
     [
         f"CREATE TABLE {SCHEMA}.tokens (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account text NOT NULL, "
         "digest bytea NOT NULL, made float8 NOT NULL, used float8)",
+    ],
+    [
+        # How many calls there are of each 4096 ids: who pages through all of them counts none.
+        f"CREATE TABLE {SCHEMA}.kept_calls (block bigint, pbx text, number bigint NOT NULL, PRIMARY KEY (block, pbx))",
+        f"INSERT INTO {SCHEMA}.kept_calls SELECT id / 4096, pbx, count(*) FROM {SCHEMA}.calls GROUP BY 1, 2",
+        f"CREATE FUNCTION {SCHEMA}.count_calls() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF TG_OP = 'INSERT' THEN "
+        f"INSERT INTO {SCHEMA}.kept_calls AS had SELECT id / 4096, pbx, count(*) FROM changed GROUP BY 1, 2 "
+        "ON CONFLICT (block, pbx) DO UPDATE SET number = had.number + excluded.number; ELSE "
+        f"UPDATE {SCHEMA}.kept_calls AS had SET number = had.number - gone.number FROM "
+        "(SELECT id / 4096 AS block, pbx, count(*) AS number FROM changed GROUP BY 1, 2) AS gone "
+        "WHERE (had.block, had.pbx) = (gone.block, gone.pbx); "
+        f"DELETE FROM {SCHEMA}.kept_calls WHERE number = 0; END IF; RETURN NULL; END $$",
+        f"CREATE TRIGGER calls_insert AFTER INSERT ON {SCHEMA}.calls REFERENCING NEW TABLE AS changed "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.count_calls()",
+        f"CREATE TRIGGER calls_delete AFTER DELETE ON {SCHEMA}.calls REFERENCING OLD TABLE AS changed "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.count_calls()",
+        # What retention dropped: how many, the last of them, and the latest times of any, by its PBX's clock.
+        f"CREATE TABLE {SCHEMA}.dropped (number bigint NOT NULL, last bigint NOT NULL, started text NOT NULL, "
+        "ended text NOT NULL)",
+        f"INSERT INTO {SCHEMA}.dropped VALUES (0, 0, '', '')",
+        # Until now nobody wrote that down: it drops the oldest ones.
+        f"UPDATE {SCHEMA}.dropped SET (last, started, ended) = (SELECT "
+        f"coalesce(min(id) - 1, (SELECT last_value FROM {SCHEMA}.calls_id_seq)), coalesce(min(shown), {_NOW}), "
+        f'coalesce(min(shown), {_NOW}) FROM (SELECT id, "EndTime" AS shown FROM {SCHEMA}.calls ORDER BY id LIMIT 1) '
+        f"AS oldest) WHERE (SELECT sum(calls) FROM {SCHEMA}.pbxs) > (SELECT count(*) FROM {SCHEMA}.calls)",
     ],
 ]
 """Statements by the version of the schema that they are for. New ones go to the end."""
@@ -130,13 +156,22 @@ class PostgresqlStore:
         return new
 
     def forget(self, received: str) -> int:
-        gone = 0
+        old = "WHERE received < %s AND id IN (SELECT id FROM {} ORDER BY id LIMIT %s)"
+        calls, events = f"{SCHEMA}.calls", f"{SCHEMA}.events"
         with self._asking.transaction() as conn:
-            for table in ("calls", "events"):
-                oldest = f"SELECT id FROM {SCHEMA}.{table} ORDER BY id LIMIT %s"
-                sql = f"DELETE FROM {SCHEMA}.{table} WHERE received < %s AND id IN ({oldest})"
-                gone += conn.execute(sql, (received, PIECE)).rowcount
-        return gone
+            (marks,) = conn.execute(
+                f'WITH gone AS (DELETE FROM {calls} {old.format(calls)} RETURNING id, "StartTime", "EndTime") '
+                'SELECT count(*) AS number, max(id), max("StartTime") AS started, max("EndTime") AS ended FROM gone',
+                (received, PIECE),
+            )
+            if marks["number"]:
+                conn.execute(
+                    f"UPDATE {SCHEMA}.dropped SET number = number + %s, last = greatest(last, %s), "
+                    "started = greatest(started, %s), ended = greatest(ended, %s)",
+                    tuple(marks.values()),
+                )
+            gone = conn.execute(f"DELETE FROM {events} {old.format(events)}", (received, PIECE)).rowcount
+            return int(marks["number"]) + gone
 
     def totals(self) -> list[Total]:
         with self._asking.transaction() as conn:

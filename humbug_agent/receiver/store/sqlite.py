@@ -78,6 +78,25 @@ MIGRATIONS = [
         "CREATE TABLE tokens (id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, digest BLOB NOT NULL, "
         "made REAL NOT NULL, used REAL)",
     ],
+    [
+        # How many calls there are of each 4096 ids: who pages through all of them counts none.
+        "CREATE TABLE kept_calls (block INTEGER, pbx TEXT, number INTEGER NOT NULL, PRIMARY KEY (block, pbx)) "
+        "WITHOUT ROWID",
+        "INSERT INTO kept_calls SELECT id / 4096, pbx, count(*) FROM calls GROUP BY 1, 2",
+        "CREATE TRIGGER calls_insert AFTER INSERT ON calls BEGIN INSERT INTO kept_calls VALUES "
+        "(NEW.id / 4096, NEW.pbx, 1) ON CONFLICT (block, pbx) DO UPDATE SET number = number + 1; END",
+        "CREATE TRIGGER calls_delete AFTER DELETE ON calls BEGIN UPDATE kept_calls SET number = number - 1 "
+        "WHERE block = OLD.id / 4096 AND pbx = OLD.pbx; "
+        "DELETE FROM kept_calls WHERE block = OLD.id / 4096 AND pbx = OLD.pbx AND number = 0; END",
+        # What retention dropped: how many, the last of them, and the latest times of any, by its PBX's clock.
+        "CREATE TABLE dropped (number INTEGER NOT NULL, last INTEGER NOT NULL, started TEXT NOT NULL, "
+        "ended TEXT NOT NULL)",
+        "INSERT INTO dropped VALUES (0, 0, '', '')",
+        # Until now nobody wrote that down: it drops the oldest ones.
+        "UPDATE dropped SET (last, started, ended) = (SELECT coalesce(min(id) - 1, (SELECT seq FROM sqlite_sequence "
+        "WHERE name = 'calls')), coalesce(\"EndTime\", datetime('now')), coalesce(\"EndTime\", datetime('now')) "
+        "FROM calls) WHERE (SELECT sum(calls) FROM pbxs) > (SELECT count(*) FROM calls)",
+    ],
 ]
 """Statements by the version of the file (PRAGMA user_version) that they are for. New ones go to the end."""
 
@@ -163,10 +182,16 @@ class Store:
     def forget(self, received: str) -> int:
         gone = 0
         with self._another() as db, _transaction(db):
+            old = "WHERE received < ? AND id IN (SELECT id FROM {} ORDER BY id LIMIT ?)"
+            number = f'SELECT count(*), max(id), max("StartTime"), max("EndTime") FROM calls {old.format("calls")}'
+            if (marks := db.execute(number, (received, PIECE)).fetchone())[0]:
+                db.execute(
+                    "UPDATE dropped SET number = number + ?, last = max(last, ?), started = max(started, ?), "
+                    "ended = max(ended, ?)",
+                    tuple(marks),
+                )
             for table in ("calls", "events"):
-                oldest = f"SELECT id FROM {table} ORDER BY id LIMIT ?"
-                sql = f"DELETE FROM {table} WHERE received < ? AND id IN ({oldest})"
-                gone += db.execute(sql, (received, PIECE)).rowcount
+                gone += db.execute(f"DELETE FROM {table} {old.format(table)}", (received, PIECE)).rowcount
         return gone
 
     def totals(self) -> list[Total]:
