@@ -145,7 +145,7 @@ def check_agent(agent: Mortal, calls: int) -> None:
     found = agent.ask("status")
     states = Counter(entry["state"] for entry in agent.ask("outbox", "list"))
     assert "Traceback" not in agent.log(), agent.tail()
-    assert "damaged" not in agent.log(), agent.tail()
+    assert not agent.said("damaged"), agent.tail()
     assert found["rejects"] == 0
     assert found["calls"] == calls
     assert states == {"sent": calls}

@@ -126,6 +126,10 @@ class Mortal:
     def tail(self) -> str:
         return self.log()[-6000:]
 
+    def said(self, word: str) -> list[str]:
+        """The lines of its log that hold ``word``."""
+        return [line for line in self.log().splitlines() if word in line]
+
     def has_begun(self) -> bool:
         """Whether it hears signals: before it says what it does they end it, as they end any process."""
         return "delivering to" in self.log().rpartition(f"--- life {self.life}\n")[2]

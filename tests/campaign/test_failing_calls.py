@@ -61,7 +61,7 @@ def test_a_disk_that_does_not_read_for_a_while_is_no_damage(there: Front, times:
         there.field.master.add()
         arrive(there)
     lived_through_it(there)
-    assert "damaged" not in agent.log(), agent.tail()
+    assert not agent.said("damaged"), agent.tail()
 
 
 def test_an_outbox_that_nobody_can_look_for_is_not_taken_away(there: Front) -> None:

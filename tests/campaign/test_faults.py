@@ -153,7 +153,7 @@ def check(there: Front, names: list[str]) -> None:
     tell(receiver, agent, calls=len(master.written), lost=len(lost), again=again, **told)
     assert receiver.faults == []
     assert "Traceback" not in agent.log(), agent.tail()
-    assert "damaged" not in agent.log(), agent.tail()
+    assert not agent.said("damaged"), agent.tail()
     assert lost == [], f"{lost}\n{agent.tail()}"
     made_up = [call for call in verdict.surplus if not any(may_be(call, torn) for torn in master.torn)]
     assert made_up == [], f"{made_up}\n{agent.tail()}"
