@@ -41,6 +41,7 @@ LONG = (
     "asterisk16-listing-",
     "asterisk22-queueless-",
     "test_axe.py",
+    "test_each_row_of_many_years_is_a_call_once_wherever_the_daemon_is_killed",
 )
 """Parts of the names of tests that `sh tests/run long` has: they take minutes, and others beside them show the same."""
 

@@ -64,6 +64,8 @@ class MariaDb:
         # A socket's path may have 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
         self.socket = self.folder / "s"
+        # Whom the server lets in it says itself.
+        self.folder.chmod(0o711)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
         self._process: subprocess.Popen[bytes] | None = None
