@@ -20,7 +20,7 @@ from humbug_agent.sources.mysql.found import place
 from humbug_agent.sources.mysql.settings import MysqlSettings
 from humbug_agent.sources.mysql.table import Table
 from humbug_agent.sources.polling.client import Stopped
-from humbug_agent.sources.polling.pace import DAY, first, left_out, poll
+from humbug_agent.sources.polling.pace import DAY, first, is_within, left_out, poll
 from humbug_agent.sources.polling.progress import Progress, anew, remembered
 from humbug_agent.sources.polling.rows import ApiRow, ApiRows, parsed
 from humbug_agent.sources.polling.windowed import Windowed
@@ -195,10 +195,7 @@ class Mysql:
         is_done = progress.reached[PAST].upto >= progress.reached[LIVE].since
         if is_done or time.monotonic() < self._rests_until:
             return False
-        if not (hours := self._settings.backfill_hours) or not follow:
-            return True
-        hour, (begin, end) = datetime.now(self.zone).hour, hours
-        return begin <= hour < end if begin < end else hour >= begin or hour < end
+        return not follow or is_within(self._settings.backfill_hours, self.zone)
 
     def _learn_clock(self) -> None:
         """Whose clock the times are, by the last rows' uniqueids."""
