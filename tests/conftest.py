@@ -33,7 +33,6 @@ LONG = (
     "test_three_thousand_calls_at_once_lose_nothing_and_ami_is_never_cut[asterisk16]",
     "test_every_call_comes_once_and_at_its_right_hour[asterisk16-forward]",
     "test_every_call_comes_once_and_at_its_right_hour[asterisk22-back]",
-    "test_it_ends_in_a_flood_and_what_it_has_not_read_is_read_later[mysql]",
     "test_kills_of_both_sides_lose_no_call_to[webhook",
     "test_from_agent_to_collector_to_agent_to_collector[cdr]",
     "test_from_agent_to_collector_to_agent_to_collector[getcdr]",
