@@ -49,6 +49,12 @@ COMMON: Mapping[str, Words] = {
         "The zone of this source's times, where it is not `[agent] timezone`, such as that of a PBX elsewhere.",
         default="`[agent] timezone`",
     ),
+    "backfill_hours": Words(
+        "22-6",
+        "The hours of the day, by `timezone`, in which calls from more than a day before the first start are brought "
+        "in.",
+        default="all",
+    ),
     "since": Words(
         "2026-01-01",
         "Where the first start begins. Change it before the first start, to fetch older calls; they are fetched "

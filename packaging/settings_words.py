@@ -170,12 +170,7 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
             "Whether its times are UTC, as with FreePBX's CDRUSEGMT. `auto` finds out by the uniqueids.",
             may="`auto`, `yes`, `no`",
         ),
-        "backfill_hours": Words(
-            "22-6",
-            "The hours of the day in which calls from more than a day before the first start are brought in.",
-            default="all",
-        ),
-        "backfill_rows": Words("100", "How many of those a second at most.", "rows a second"),
+        "backfill_rows": Words("100", "How many of the older calls a second at most.", "rows a second"),
         "poll_seconds": Words(
             "30",
             "From one question to the next. More of them spares the database, fewer bring calls sooner.",

@@ -33,7 +33,6 @@ LONG = (
     "test_three_thousand_calls_at_once_lose_nothing_and_ami_is_never_cut[asterisk16]",
     "test_every_call_comes_once_and_at_its_right_hour[asterisk16-forward]",
     "test_every_call_comes_once_and_at_its_right_hour[asterisk22-back]",
-    "test_it_ends_in_a_flood_and_what_it_has_not_read_is_read_later[mysql]",
     "test_kills_of_both_sides_lose_no_call_to[webhook",
     "test_from_agent_to_collector_to_agent_to_collector[cdr]",
     "test_from_agent_to_collector_to_agent_to_collector[getcdr]",
@@ -43,6 +42,7 @@ LONG = (
     "asterisk16-listing-",
     "asterisk22-queueless-",
     "test_axe.py",
+    "test_each_row_of_many_years_is_a_call_once_wherever_the_daemon_is_killed",
 )
 """Parts of the names of tests that `sh tests/run long` has: they take minutes, and others beside them show the same."""
 

@@ -46,7 +46,10 @@ class Finding:
 
 
 def check(path: Path) -> list[Finding]:
-    """Root tries all files as the daemon's user. Raises ConfigError where not even root finds agent.ini right."""
+    """Root tries all files, and databases that know him by his name on this host, as the daemon's user.
+
+    Raises ConfigError where not even root finds agent.ini right.
+    """
     config = load(path)
     try:
         running = daemon(path, config)
@@ -79,15 +82,16 @@ def check(path: Path) -> list[Finding]:
                     found.append(Finding(part, "fail", str(error), _code(error, Code.PAGE)))
     for source, settings in zip(sources, config.sources, strict=True):
         # Asterisk's console tells root, and perhaps nobody else, what AMI's user may see.
-        with acting_as(user if settings.reads else None):
+        with acting_as(None if settings.hears_asterisk else user):
             found.append(_tried(f"source {source.name}", source.check))
             if found[-1].level == "ok" and (doubt := source.doubt()):
                 found.append(Finding("warning", "warn", f"source {source.name}: {doubt}", Code.ZONE))
-    for destination in config.make_destinations():
-        found.append(_tried(f"destination {destination.name}", destination.check))
-        if off := clock_off(destination):
-            found.append(Finding("warning", "warn", f"destination {destination.name}: {off}", Code.CLOCK))
-        destination.close()
+    for destination, its in zip(config.make_destinations(), config.destinations, strict=True):
+        with acting_as(user if its.knows_users else None):
+            found.append(_tried(f"destination {destination.name}", destination.check))
+            if off := clock_off(destination):
+                found.append(Finding("warning", "warn", f"destination {destination.name}: {off}", Code.CLOCK))
+            destination.close()
     return found
 
 

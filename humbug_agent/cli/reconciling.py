@@ -15,7 +15,8 @@ from humbug_agent.cli.filters import day_since
 from humbug_agent.config import Config
 from humbug_agent.daemon.housekeeping import max_bytes
 from humbug_agent.flat import shown as clock_shown
-from humbug_agent.outbox import queries
+from humbug_agent.host.daemon_user import acting_as, daemons_user
+from humbug_agent.outbox import lock, queries
 from humbug_agent.outbox.comparing import Differing
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.reconcile.compare import Asked, Progress, Reconciliation
@@ -48,14 +49,18 @@ class Reason:
 
 
 def reconcile(config: Config, since: str, name: str | None, *, send: bool, as_json: bool) -> int:
-    """Returns the exit code. Raises click.UsageError, OutboxError."""
+    """Returns the exit code. Root asks as the daemon's user, whom databases know by name.
+
+    Raises click.UsageError, OutboxError.
+    """
     names = [source.name for source in config.sources]
     if name is not None and name not in names:
         raise click.UsageError(f"no [source {name}] in {config.path}; there are {', '.join(names)}")
     begin = day_since(since, config.agent.timezone)
     # It makes none.
     open_outbox(config).close()
-    with Outbox(config.agent.outbox, durable=send, max_bytes=max_bytes(config)) as outbox:
+    user = daemons_user(config.agent.outbox, lock.running(config.agent.outbox))
+    with acting_as(user), Outbox(config.agent.outbox, durable=send, max_bytes=max_bytes(config)) as outbox:
         found = Reconciliation(config, outbox, Asked(begin, [name] if name else names, send))
         found.run(_showing)
         if as_json:

@@ -53,6 +53,9 @@ class DestinationSettings(ABC):
     hides_itself: ClassVar[bool] = False
     """Whether the destination has to see what is hidden, and hides it where it makes its request."""
 
+    knows_users: ClassVar[bool] = False
+    """Whether it may know by the daemon's user on this host who sends."""
+
     name: str
     """NAME of [destination NAME]."""
 

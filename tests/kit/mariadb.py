@@ -54,13 +54,19 @@ def mariadb_or_skip() -> None:
 
 
 class MariaDb:
-    """With a database asteriskcdrdb, the table cdr in it, and a user humbug who may read that."""
+    """With a database asteriskcdrdb, the table cdr in it, and a user humbug who may read that.
 
-    def __init__(self) -> None:
+    ``options`` are further settings of the server.
+    """
+
+    def __init__(self, *options: str) -> None:
         mariadb_or_skip()
+        self._options = options
         # A socket's path may have 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
         self.socket = self.folder / "s"
+        # Whom the server lets in it says itself.
+        self.folder.chmod(0o711)
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         subprocess.run(
@@ -86,7 +92,7 @@ class MariaDb:
             ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.folder}/data", f"--socket={self.socket}",
              f"--port={self.port}", "--bind-address=127.0.0.1", "--user=root", f"--pid-file={self.folder}/pid",
              "--innodb-buffer-pool-size=256M", "--innodb-flush-log-at-trx-commit=2", "--skip-name-resolve",
-             "--skip-log-bin", f"--log-error={self.folder}/log"],
+             "--skip-log-bin", f"--log-error={self.folder}/log", *self._options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         wait_until(self._answers)

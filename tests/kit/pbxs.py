@@ -633,8 +633,8 @@ class MysqlPbx(Asked):
             row = json.loads(record)
             self.database.insert({name: row[name] for name in row.keys() & set(COLUMNS)})
 
-    def add(self, number: int, ended: float) -> None:
-        self.database.insert(self._row(number, ended))
+    def end(self, *numbers: int, ago: float = 60) -> None:
+        self.database.insert(*(self._row(number, time.time() - ago) for number in numbers))
 
     def wrong(self) -> None:
         self.database.insert(cdr_row(9000, disposition="NONSENSE"))

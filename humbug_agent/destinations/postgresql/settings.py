@@ -23,6 +23,7 @@ class PostgresqlSettings(DestinationSettings):
     """
 
     type: ClassVar[str] = "postgresql"
+    knows_users: ClassVar[bool] = True
     name: str
     host: str
     port: int

@@ -4,12 +4,12 @@ FreePBX says it in /etc/freepbx.conf or /etc/amportal.conf. Elsewhere cdr_adapti
 res_odbc.conf, and that a data source of /etc/odbc.ini.
 """
 
-import getpass
 import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from humbug_agent.host.daemon_user import name_of
 from humbug_agent.pbx_host import conf as files
 from humbug_agent.pbx_host.conf import ConfError, Section
 from humbug_agent.sources.contract import SourceError
@@ -58,7 +58,7 @@ def place(settings: MysqlSettings, root: Path = ROOT) -> Place:
         # As MySQL's own clients take it.
         there = next((path for path in SOCKETS if (root / path.lstrip("/")).exists()), "")
         found = replace(found, host=found.host or "127.0.0.1", socket=there)
-    return replace(found, user=found.user or getpass.getuser(), table=settings.table or found.table or "cdr")
+    return replace(found, user=found.user or name_of(os.geteuid()), table=settings.table or found.table or "cdr")
 
 
 def _by_files(root: Path) -> Place | None:
@@ -68,7 +68,7 @@ def _by_files(root: Path) -> Place | None:
             if found := find(root):
                 return found
         except PermissionError as error:
-            unreadable.append(f"{error.filename} can't be read by {getpass.getuser()}")
+            unreadable.append(f"{error.filename} can't be read by {name_of(os.geteuid())}")
         except (OSError, ConfError) as error:
             unreadable.append(str(getattr(error, "strerror", None) or error))
     if unreadable:

@@ -1,12 +1,11 @@
 """agent.ini's settings of a source of type mysql."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import ClassVar, Self
 
 from humbug_agent.ini import LOOPBACK, Secret, Section, host, timezone
-from humbug_agent.sources.polling.settings import read_since
+from humbug_agent.sources.polling.settings import read_hours, read_since
 from humbug_agent.sources.settings import SourceSettings
 
 
@@ -56,15 +55,8 @@ class MysqlSettings(SourceSettings):
             utc=None if section.text("utc", "auto").lower() == "auto" else section.flag("utc", False),
             timezone=section.converted("timezone", timezone, "an IANA time zone"),
             since=read_since(section),
-            backfill_hours=section.converted("backfill_hours", _hours, "two hours of the day, such as 22-6"),
+            backfill_hours=read_hours(section),
             backfill_rows=section.whole("backfill_rows", 500, 1, 100_000),
             poll_seconds=section.whole("poll_seconds", 5, 1, 86400),
             timeout=section.whole("timeout", 10, 1, 600),
         )
-
-
-def _hours(value: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([0-9]{1,2})\s*-\s*([0-9]{1,2})", value)
-    if not found or not all(int(hour) <= 24 for hour in found.groups()):
-        raise ValueError("it needs two numbers from 0 to 24")
-    return int(found[1]) % 24, int(found[2]) % 24

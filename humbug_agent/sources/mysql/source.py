@@ -13,13 +13,14 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from threading import Event
 
+from humbug_agent.backoff import jittered
 from humbug_agent.cdr import CDR, LACKS, Batch, Disposition, Form, as_length, digest, occurrence
-from humbug_agent.sources.contract import Anew
+from humbug_agent.sources.contract import Anew, SourceError
 from humbug_agent.sources.mysql.found import place
 from humbug_agent.sources.mysql.settings import MysqlSettings
 from humbug_agent.sources.mysql.table import Table
 from humbug_agent.sources.polling.client import Stopped
-from humbug_agent.sources.polling.pace import DAY, first, left_out, poll
+from humbug_agent.sources.polling.pace import DAY, first, is_within, left_out, poll
 from humbug_agent.sources.polling.progress import Progress, anew, remembered
 from humbug_agent.sources.polling.rows import ApiRow, ApiRows, parsed
 from humbug_agent.sources.polling.windowed import Windowed
@@ -27,8 +28,16 @@ from humbug_agent.sources.polling.windows import HOUR, SWEEPS, WEEK, WIDEST, Rea
 from humbug_agent.sources.wall_clock import UNIQUEID, times
 from humbug_agent.text import carried, mended
 
-INDEXED = Tiers(120, ((60, HOUR), *SWEEPS))
-SCANNED = Tiers(2 * HOUR, ((HOUR, DAY), (DAY, WEEK), (WEEK, WEEK)), WIDEST)
+BEGAN = "began"
+"""When a row's call began, in seconds since the epoch; 0 where that can't be told."""
+
+
+def _began(row: dict[str, str]) -> float:
+    return float(row[BEGAN])
+
+
+INDEXED = Tiers(120, ((60, HOUR), *SWEEPS), began=_began)
+SCANNED = Tiers(2 * HOUR, ((HOUR, DAY), (DAY, WEEK), (WEEK, WEEK)), WIDEST, _began)
 """Where each question takes a look at all rows, it is put rarely: so more is asked for at once."""
 
 SCAN_SHARE = 100
@@ -54,7 +63,19 @@ _RECOGNISED = (
 _SHARED = ("dcontext", "dstchannel", "lastapp", "lastdata", "accountcode")
 """Columns by which a line is recognised, and that a table may lack."""
 
-_FIELDS = {*_RECOGNISED, "calldate", "start", "answer", "end", "clid", "accountcode", "userfield", "linkedid", NUMBER}
+_FIELDS = {
+    *_RECOGNISED,
+    "calldate",
+    "start",
+    "answer",
+    "end",
+    "clid",
+    "accountcode",
+    "userfield",
+    "linkedid",
+    NUMBER,
+    BEGAN,
+}
 _BY_NUMBER = {"0": "NO ANSWER", "1": "NO ANSWER", "2": "FAILED", "4": "BUSY", "8": "ANSWERED", "16": "CONGESTION"}
 """Asterisk's own numbers, where the column is one for numbers."""
 
@@ -86,7 +107,8 @@ class Mysql:
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         progress = self._remembered(cursor)
-        yield Batch([], [], progress.dump())
+        if (begun := progress.dump()) != cursor:
+            yield Batch([], [], begun)
         self.table.stop = stop
         try:
             rounds = partial(self._round, progress, stop, follow=follow)
@@ -112,12 +134,22 @@ class Mysql:
         return digest(said.host, said.socket, said.database, said.table).hex()
 
     def _round(self, progress: Progress, stop: Event, *, follow: bool) -> Iterator[Batch]:
+        stalled = self.table.stalled()
+        for batch in self._all(progress, stop, follow=follow):
+            # Where nothing new comes, that there is nothing is no news.
+            if not stalled or batch.records or batch.rejects:
+                yield batch
+        if stalled:
+            raise SourceError(stalled, jittered(self._settings.poll_seconds))
+
+    def _all(self, progress: Progress, stop: Event, *, follow: bool) -> Iterator[Batch]:
         began = time.monotonic()
         self._learn_clock()
         scanned = not self.table.shape.by
         if scanned and not self._is_due():
             yield Batch([], [], None)
             return
+        self._divide(progress)
         reading = self._scanned if scanned else self._indexed
         yield from reading.round(progress, self._settings.poll_seconds, stop, follow=follow, of=(LIVE,))
         while not stop.is_set() and self._may_go_back(progress, follow=follow):
@@ -138,6 +170,17 @@ class Mysql:
         if scanned:
             self._again = time.monotonic() + SCAN_SHARE * (time.monotonic() - began)
 
+    def _divide(self, progress: Progress) -> None:
+        """At a first start what is older than a day is history; in a table that is behind, a day before its end."""
+        live, past = progress.reached[LIVE], progress.reached[PAST]
+        if live.latest or past.upto > past.since or past.since == live.since:
+            return
+        utc = self._utc or self.table.shape.instants
+        ends = max((self._instant(row["time"], utc=utc) for row in self.table.newest()), default=0)
+        begin = max(past.since, ends - DAY)
+        if begin < live.since:
+            progress.reached[LIVE] = Reached(begin, begin, 0, live.sweeps)
+
     def _is_due(self) -> bool:
         """Whether a table without an index is to be looked at: some time after the last time, and if it has changed."""
         if time.monotonic() < self._again:
@@ -152,14 +195,11 @@ class Mysql:
         is_done = progress.reached[PAST].upto >= progress.reached[LIVE].since
         if is_done or time.monotonic() < self._rests_until:
             return False
-        if not (hours := self._settings.backfill_hours) or not follow:
-            return True
-        hour, (begin, end) = datetime.now(self.zone).hour, hours
-        return begin <= hour < end if begin < end else hour >= begin or hour < end
+        return not follow or is_within(self._settings.backfill_hours, self.zone)
 
     def _learn_clock(self) -> None:
         """Whose clock the times are, by the last rows' uniqueids."""
-        if self._settings.utc is None:
+        if self._settings.utc is None and self.table.shape.by:
             self._vote([(row["time"], row["uniqueid"]) for row in self.table.newest()])
 
     def _vote(self, said: list[tuple[str, str]]) -> set[bool]:
@@ -175,12 +215,15 @@ class Mysql:
         made = UNIQUEID.fullmatch(uniqueid)
         if not made:
             return None
-        try:
-            naive = datetime.fromisoformat(stamp)
-        except ValueError:
-            return None
-        near = [int(naive.replace(tzinfo=clock).timestamp()) - int(made[1]) in NEAR for clock in (self.zone, UTC)]
+        near = [self._instant(stamp, utc=utc) - int(made[1]) in NEAR for utc in (False, True)]
         return None if near[0] == near[1] else near[1]
+
+    def _instant(self, stamp: str, *, utc: bool) -> int:
+        """Seconds since the epoch; 0 of what is no time."""
+        try:
+            return int(datetime.fromisoformat(stamp).replace(tzinfo=UTC if utc else self.zone).timestamp())
+        except (ValueError, OverflowError):
+            return 0
 
     def _ask(self, tenant: str, begin: float, end: float, stop: Event) -> list[dict[str, str]]:
         if stop.is_set():
@@ -197,6 +240,7 @@ class Mysql:
         for row in sorted(found, key=lambda row: row["time"]):
             tells = self._tells(row["time"], row.get("uniqueid", "")) if len(clocks) > 1 else None
             row["utc"] = "1" if shape.instants or (self._utc if tells is None else tells) else ""
+            row[BEGAN] = str(self._instant(row["time"], utc=bool(row["utc"])))
             of = _digest(row)
             numbers[of] += 1
             row[NUMBER] = str(numbers[of])
@@ -271,6 +315,8 @@ class Mysql:
             how = {"": "; no index begins with its time, so it is looked at rarely: add one on " + shape.time}
             found = (self._indexed if shape.by else self._scanned).check((LIVE,))
             clock = "UTC" if self._utc else "local"
+            if stalled := self.table.stalled():
+                raise SourceError(f"{stalled}. So far: {found}")
             return f"{self.table.where}{said}: {found}; its times are {clock}{how.get(shape.by, '')}"
         finally:
             self.table.close()

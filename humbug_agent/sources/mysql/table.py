@@ -159,12 +159,13 @@ class Table:
         return [{name: value or "" for name, value in zip(names, row, strict=True)} for row in found]
 
     def newest(self) -> list[dict[str, str]]:
-        """The times and uniqueids of the last rows, whichever clock is theirs. Nothing where that takes a scan."""
+        """The times and uniqueids of the last rows, whichever clock is theirs. Without an index it takes a scan."""
         shape = self.shape
-        if not shape.by or "uniqueid" not in {name.lower() for name in shape.columns}:
-            return []
+        uniqueid = "uniqueid" if "uniqueid" in {name.lower() for name in shape.columns} else "''"
         found = self.ask(
-            f"SELECT {_quoted(shape.time)}, uniqueid FROM {self._table} ORDER BY {_quoted(shape.by)} DESC LIMIT 20"
+            f"SELECT {_quoted(shape.time)}, {uniqueid} FROM {self._table} ORDER BY {_quoted(shape.by or shape.time)} "
+            "DESC LIMIT 20",
+            slow=not shape.by,
         )
         return [{"time": row[0] or "", "uniqueid": row[1] or ""} for row in found]
 
@@ -177,6 +178,17 @@ class Table:
             at.table,
         )
         return f"{found[0][0]} {found[0][1]}" if found and found[0][0] else ""
+
+    def stalled(self) -> str:
+        """Why nothing new comes into the table of a replica, as far as MariaDB tells everybody; blank: it may."""
+        if self.ask("SELECT @@GLOBAL.read_only") in ([("0",)], [("OFF",)]):
+            return ""
+        if self.ask("SHOW GLOBAL STATUS WHERE variable_name = 'Slaves_running'") != [("Slaves_running", "0")]:
+            return ""
+        return (
+            f"{self.where}: the server is read only and replicates from no other one: what it has is read, and new "
+            "calls once it goes on (SHOW REPLICA STATUS says why it does not)"
+        )
 
     def _unconnected(self, patience: int) -> Any:
         """The connection that its first question makes."""

@@ -28,6 +28,14 @@ def left_out(since: datetime | None) -> str:
     )
 
 
+def is_within(hours: tuple[int, int] | None, zone: tzinfo) -> bool:
+    """Whether it is, in ``zone``, from the one hour of the day on and not yet the other; None: always."""
+    if not hours:
+        return True
+    hour, (begin, end) = datetime.now(zone).hour, hours
+    return begin <= hour < end if begin < end else hour >= begin or hour < end
+
+
 def poll(rounds: Callable[[], Iterator[Batch]], every: float, stop: Event, *, follow: bool) -> Iterator[Batch]:
     """The batches of one round after another, ``every`` so many seconds; of a single one unless ``follow``."""
     try:

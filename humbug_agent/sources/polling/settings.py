@@ -1,5 +1,6 @@
-"""What the settings of all hosted PBXs share that are asked for their calls over HTTP."""
+"""What the settings of all share that are asked for their calls again and again: hosted PBXs over HTTP, databases."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -57,6 +58,18 @@ def read_api(section: Section, example: str, default: str = "") -> ApiSettings:
 def read_since(section: Section) -> datetime | None:
     """The setting ``since``, which all types have that ask for calls by their time: where a first start begins."""
     return section.converted("since", _since, "a date such as 2026-01-31, or 2026-01-31 18:00")
+
+
+def read_hours(section: Section) -> tuple[int, int] | None:
+    """The setting ``backfill_hours``, which databases have: from which hour up to which; None: all of them."""
+    return section.converted("backfill_hours", _hours, "two hours of the day, such as 22-6")
+
+
+def _hours(value: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]{1,2})\s*-\s*([0-9]{1,2})", value)
+    if not found or not all(int(hour) <= 24 for hour in found.groups()):
+        raise ValueError("it needs two numbers from 0 to 24")
+    return int(found[1]) % 24, int(found[2]) % 24
 
 
 def _since(value: str) -> datetime:

@@ -237,7 +237,7 @@ class Windowed:
         rows, latest = window.rows, 0.0
         for first in range(0, len(rows) or 1, MOST):
             batch = self._rows.batch(rows[first : first + MOST], f"{self._asker.where} {tenant}")
-            latest = max(latest, _latest(batch, window.now))
+            latest = max(latest, self._latest(rows[first : first + MOST], batch, window.now))
             if first + MOST >= len(rows):
                 before = progress.reached[tenant]
                 after = then(before, latest)
@@ -248,6 +248,13 @@ class Windowed:
             self._rows.on_disk(batch)
             if stop.is_set():
                 raise Stopped
+
+    def _latest(self, rows: list[Any], batch: Batch, now: Now) -> float:
+        """When the last call of these rows ended, of those that have ended by now; or began."""
+        if began := self._tiers.began:
+            return max((min(began(row), now.latest) for row in rows), default=0.0)
+        ends = (_end(record) for record in batch.records if isinstance(record, CDR))
+        return max((end for end in ends if end <= now.latest), default=0.0)
 
     def _reached(self, tenant: str, progress: Progress, now: Now) -> Reached:
         return known(progress.reached.get(tenant), self._since, self._zone, now, self._tiers)
@@ -276,12 +283,6 @@ class _Window:
 def _may_be_too_much(error: Wrong | TooMuch) -> bool:
     """A server that runs out of memory or of time over an answer says so with a 500, 502 or 504."""
     return isinstance(error, TooMuch) or error.status >= 500
-
-
-def _latest(batch: Batch, now: Now) -> float:
-    """When the last call ended, of those that have ended by now."""
-    ends = (_end(record) for record in batch.records if isinstance(record, CDR))
-    return max((end for end in ends if end <= now.latest), default=0.0)
 
 
 def clocks_apart(now: Now) -> str:

@@ -6,8 +6,10 @@ by when they began and not when they ended, are found then, and so are those tha
 first. What is on disk already adds nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from typing import Any
 
 from humbug_agent.sources.polling.pace import DAY, first
 
@@ -44,11 +46,15 @@ class Tiers:
     """What is asked for again: the last ``overlap`` seconds with every round, and as SWEEPS says the ``sweeps``.
 
     ``width`` is how much time is asked for at first.
+
+    ``began``, where whoever is asked may be behind, as a replica is, says when a row's call began, in seconds since the
+    epoch: what is asked for again then begins at the newest row that was there, however long ago that was.
     """
 
     overlap: int = OVERLAP
     sweeps: tuple[tuple[int, int], ...] = SWEEPS
     width: float = FIRST_WIDTH
+    began: Callable[[Any], float] | None = None
 
 
 HOSTED = Tiers()
@@ -79,10 +85,14 @@ class Now:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Asking again: when that ``began``, and where it goes on, 0 once it is done. Seconds since the epoch."""
+    """Asking again: when that ``began``, and where it goes on, 0 once it is done. Seconds since the epoch.
+
+    ``newest`` is when the newest row that was there then began, 0 where that makes no difference.
+    """
 
     began: int
     at: int = 0
+    newest: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class Reached:
     """How far one tenant or domain was asked for, in whole seconds since the epoch, 0 for never.
 
     Nothing from before ``since`` is wanted. What ended before ``upto`` was asked for, ``latest`` is when the newest
-    call ended. ``sweeps`` are those of SWEEPS.
+    call ended, or began where `Tiers.began` says that. ``sweeps`` are those of SWEEPS.
     """
 
     since: int
@@ -116,6 +126,8 @@ def resumed(reached: Reached, now: Now, tiers: Tiers = HOSTED) -> int:
     begin = reached.upto
     if _is_future(begin, now):
         begin = min(reached.latest or reached.since, int(now.surely))
+    elif tiers.began:
+        begin = min(begin, reached.latest or begin)
     return max(begin - tiers.overlap, reached.since)
 
 
@@ -138,8 +150,9 @@ def to_sweep(reached: Reached, number: int, begin: int, now: Now, tiers: Tiers =
         return reached
     # Not from so far before now: what came into the list since the last time was not there then.
     # If it was by a clock that was ahead, it is not known when: for as long as that, maybe.
-    done = clock - abs(clock - sweep.began)
-    return swept(reached, number, Sweep(clock, max(reached.since, min(done, begin) - back)))
+    done = min(clock - abs(clock - sweep.began), sweep.newest or clock)
+    newest = reached.latest if tiers.began else 0
+    return swept(reached, number, Sweep(clock, max(reached.since, min(done, begin) - back), newest))
 
 
 def swept(reached: Reached, number: int, sweep: Sweep) -> Reached:

@@ -2,10 +2,12 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from humbug_agent.sources.contract import loaded
+from humbug_agent.cdr import MOMENTS
+from humbug_agent.sources.contract import loaded, whole
+from humbug_agent.sources.polling.pace import DAY
 from humbug_agent.sources.polling.progress import reached_of
 from humbug_agent.sources.polling.windows import SWEEPS, Reached, Sweep
 from humbug_agent.sources.postgresql.table import NEXT, NIL
@@ -23,8 +25,20 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Past:
+    """What is brought in beside the calls of now: up to ``end``, and how far that is, in seconds since the epoch.
+
+    ``row`` is the last one on disk.
+    """
+
+    at: int
+    end: int
+    row: Key | None = None
+
+
+@dataclass(frozen=True)
 class ReachedRow:
-    """How far a reading is.
+    """How far a reading is. ``past``: what was older than a day at its first start; None: nothing is left of it.
 
     ``reached`` is by the column that orders the rows; its ``latest`` is that of the newest row of now or before.
     ``under_way`` is the last row on disk while years are read in. ``undated`` is the last one on disk of those without
@@ -34,10 +48,21 @@ class ReachedRow:
     reached: Reached
     under_way: Key | None = None
     undated: str | None = NIL
+    past: Past | None = None
+
+    @property
+    def left(self) -> int:
+        """Of the past, in seconds."""
+        return self.past.end - self.past.at if self.past else 0
+
+    def beyond(self, before: "ReachedRow") -> int:
+        """So many seconds further."""
+        return max(0, self.reached.upto - before.reached.upto + before.left - self.left)
 
     def dump(self) -> str:
-        under_way = asdict(self.under_way) if self.under_way else None
-        return json.dumps({"of": OF, "reached": asdict(self.reached), "row": under_way, "undated": self.undated})
+        said = {"of": OF, "reached": asdict(self.reached), "undated": self.undated}
+        row = asdict(self.under_way) if self.under_way else None
+        return json.dumps(said | {"row": row, "past": asdict(self.past) if self.past else None})
 
 
 def place(cursor: str | None) -> ReachedRow | None:
@@ -50,8 +75,16 @@ def anew(cursor: str) -> str | None:
     before = place(cursor)
     if not before:
         return None
-    since, sweeps = before.reached.since, before.reached.sweeps
-    return ReachedRow(Reached(since, since, 0, tuple(Sweep(sweep.began) for sweep in sweeps))).dump()
+    sweeps = tuple(Sweep(sweep.began) for sweep in before.reached.sweeps)
+    return first_start(replace(before.reached, sweeps=sweeps)).dump()
+
+
+def first_start(reached: Reached) -> ReachedRow:
+    """That of who asks for all since ``reached.since``: for the calls of now, and for those before beside them."""
+    since = reached.since
+    live = max(since, int(time.time()) - DAY)
+    past = Past(since, live) if since < live else None
+    return ReachedRow(Reached(since, live, live if past else 0, reached.sweeps), past=past)
 
 
 def begun(at: int) -> ReachedRow:
@@ -63,7 +96,15 @@ def _place(found: dict[str, Any]) -> ReachedRow:
     row, undated = found["row"], found["undated"]
     if undated is not None:
         undated = _uuid(undated)
-    return ReachedRow(reached_of(found["reached"]), None if row is None else _key(row), undated)
+    past = found.get("past")
+    return ReachedRow(
+        reached_of(found["reached"]), None if row is None else _key(row), undated, None if past is None else _past(past)
+    )
+
+
+def _past(found: dict[str, Any]) -> Past:
+    at, end = (whole(name, found[name], MOMENTS) for name in ("at", "end"))
+    return Past(at, end, None if found["row"] is None else _key(found["row"]))
 
 
 def _key(found: dict[str, Any]) -> Key:

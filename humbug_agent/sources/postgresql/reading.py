@@ -17,6 +17,7 @@ from typing import Any
 from humbug_agent.cdr import Batch
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.polling.client import Stopped
+from humbug_agent.sources.polling.pace import is_within
 from humbug_agent.sources.polling.rows import ApiRows
 from humbug_agent.sources.polling.windowed import clocks_apart
 from humbug_agent.sources.polling.windows import (
@@ -24,14 +25,13 @@ from humbug_agent.sources.polling.windows import (
     OVERLAP,
     SWEEPS,
     Now,
-    Reached,
     known,
     moved,
     swept,
     to_sweep,
 )
 from humbug_agent.sources.postgresql.link import Link, Row
-from humbug_agent.sources.postgresql.reached import Key, ReachedRow, place
+from humbug_agent.sources.postgresql.reached import Key, Past, ReachedRow, first_start, place
 from humbug_agent.sources.postgresql.settings import PostgresqlSettings
 from humbug_agent.sources.postgresql.table import (
     AT_THE_END,
@@ -83,6 +83,8 @@ class RowReading:
         self._told = 0.0
         # Seconds that the round's questions took behind which it had no rest.
         self._scanned = 0.0
+        # When old calls may be asked for again (monotonic).
+        self._rests_until = 0.0
         # Where there is no index: when the whole table may be read again, and where new rows stand until then.
         self._whole_due = 0.0
         self._end = "(0,0)"
@@ -90,7 +92,7 @@ class RowReading:
     def start(self, cursor: str | None) -> Iterator[Batch]:
         """Go on from ``cursor``; without one, that it begins now is written down before anything is asked."""
         found = place(cursor)
-        self._place = found or ReachedRow(known(None, self._settings.since, self._zone, self._now()))
+        self._place = found or first_start(known(None, self._settings.since, self._zone, self._now()))
         if not found:
             yield Batch([], [], self._place.dump())
 
@@ -112,8 +114,9 @@ class RowReading:
         yield from self._newer(table, begin, now)
         for number in range(len(SWEEPS)):
             yield from self._sweep(table, number, begin)
-        if table.by == "insert_date":
-            yield from self._undated(table)
+        yield from self._history(table, follow=follow)
+        if table.by == "insert_date" and not self._place.left:
+            yield from self._undated(table, follow=follow)
         self._whole_due = time.monotonic() + SCAN_SHARE * self._scanned
 
     def _newer(self, table: LegTable, begin: int, now: Now) -> Iterator[Batch]:
@@ -145,9 +148,12 @@ class RowReading:
         return f"({max(0, row['pages'] - 1)},0)"
 
     def _sweep(self, table: LegTable, number: int, end: int) -> Iterator[Batch]:
-        reached = to_sweep(self._place.reached, number, end, self._now())
+        before = self._place.reached
+        # The past has hours of its own.
+        floor = self._place.past.end if self._place.past and self._place.left else before.since
+        reached = to_sweep(replace(before, since=floor), number, end, self._now())
         sweep = reached.sweeps[number]
-        self._place = replace(self._place, reached=reached)
+        self._place = replace(self._place, reached=replace(reached, since=before.since))
         if not sweep.at:
             return
 
@@ -162,8 +168,49 @@ class RowReading:
         undated = NIL if number == len(SWEEPS) - 1 else self._place.undated
         yield from self._reaches(replace(self._place, reached=done, undated=undated), tell=True)
 
-    def _undated(self, table: LegTable) -> Iterator[Batch]:
-        while self._place.undated is not None:
+    def _history(self, table: LegTable, *, follow: bool) -> Iterator[Batch]:
+        """What is older than the calls of now, for as long as these can wait."""
+        began = time.monotonic()
+
+        def then(before: ReachedRow, row: Row) -> ReachedRow:
+            at, end = (before.past.at, before.past.end) if before.past else (0, 0)
+            key = Key(table.by, row["at"], row["uuid"])
+            return replace(before, past=Past(max(at, min(row["second"], end)), end, key))
+
+        while (past := self._place.past) and self._may_go_back(follow=follow):
+            row = past.row or _before(table, self._place.reached.since)
+            if row.by != table.by:
+                row = _before(table, past.at)
+            # Where each question takes a scan, as few are put as can be.
+            most = ROWS if table.indexed else KEYS
+            values = {"at": row.at, "uuid": row.uuid, "end": past.end, "most": most}
+            keys = self._asked(table, NEXT[table.by], values)
+            yield from self._fetch(table, keys, then, self._rest_of_history if follow else self._rest)
+            if len(keys) < most:
+                yield from self._reaches(self._past_read(past.end), tell=bool(self._place.left))
+                return
+            if follow and time.monotonic() - began > self._settings.poll_seconds:
+                return
+
+    def _past_read(self, end: int) -> ReachedRow:
+        """All of the past that is there. A replica may be behind it: only a later call says that there is no more."""
+        past = self._place.past if self._place.reached.latest <= end else None
+        return replace(self._place, past=past and replace(past, at=end))
+
+    def _may_go_back(self, *, follow: bool) -> bool:
+        if time.monotonic() < self._rests_until:
+            return False
+        return not follow or is_within(self._settings.backfill_hours, self._zone)
+
+    def _rest_of_history(self, seconds: float) -> None:
+        """New calls don't wait for it."""
+        if seconds > self._settings.poll_seconds:
+            self._rests_until = time.monotonic() + seconds
+        else:
+            self._rest(seconds)
+
+    def _undated(self, table: LegTable, *, follow: bool) -> Iterator[Batch]:
+        while self._place.undated is not None and self._may_go_back(follow=follow):
             values = {"uuid": self._place.undated, "since": self._place.reached.since, "most": KEYS}
             keys = self._asked(table, UNDATED, values)
             yield from self._fetch(table, keys, lambda before, row: replace(before, undated=row["uuid"]))
@@ -193,7 +240,10 @@ class RowReading:
             self._rest((SCAN_SHARE - 1) * self._link.took)
         return keys
 
-    def _fetch(self, table: LegTable, keys: Sequence[Row], then: Then) -> Iterator[Batch]:
+    def _fetch(
+        self, table: LegTable, keys: Sequence[Row], then: Then, rest: Callable[[float], None] | None = None
+    ) -> Iterator[Batch]:
+        """``rest`` has the seconds for which nothing more of these is to be asked."""
         for first in range(0, len(keys), ROWS):
             some = keys[first : first + ROWS]
             new = [row["uuid"] for row in some if _short(row["uuid"]) not in self._known]
@@ -206,14 +256,13 @@ class RowReading:
             began = time.monotonic()
             rows = list(whole_rows(self._link, table, new, self._stop))
             worked = time.monotonic() - began
-            size = max(0, after.reached.upto - before.reached.upto)
-            batch = self._rows.batch(rows, self._link.where, after.dump(), size)
+            batch = self._rows.batch(rows, self._link.where, after.dump(), after.beyond(before))
             yield batch
             self._place, self._told = after, time.monotonic()
             self._rows.on_disk(batch)
             self._remember(new)
             least = max(SHARE * worked, len(rows) / self._settings.rows_per_second)
-            self._rest(least - (time.monotonic() - began))
+            (rest or self._rest)(least - (time.monotonic() - began))
 
     def _remember(self, uuids: Sequence[str]) -> None:
         self._known.update(dict.fromkeys(map(_short, uuids)))
@@ -221,9 +270,8 @@ class RowReading:
             self._known.popitem(last=False)
 
     def _reaches(self, then: ReachedRow, *, tell: bool) -> Iterator[Batch]:
-        size = max(0, then.reached.upto - self._place.reached.upto)
         if tell or time.monotonic() - self._told >= TELL_EVERY:
-            yield Batch([], [], then.dump(), size)
+            yield Batch([], [], then.dump(), then.beyond(self._place))
             self._told = time.monotonic()
         self._place = then
 
@@ -255,8 +303,8 @@ def _short(uuid: str) -> bytes:
     return bytes.fromhex(uuid.replace("-", ""))
 
 
-def reached_by(settings: PostgresqlSettings, zone: tzinfo, cursor: str | None) -> Reached:
+def reached_by(settings: PostgresqlSettings, zone: tzinfo, cursor: str | None) -> ReachedRow:
     """How far a cursor has come; without one, what a first start now would begin with."""
-    found = place(cursor)
-    now = time.time()
-    return known(found.reached if found else None, settings.since, zone, Now(now, now))
+    found, now = place(cursor), time.time()
+    reached = known(found.reached if found else None, settings.since, zone, Now(now, now))
+    return replace(found, reached=reached) if found else first_start(reached)

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from humbug_agent.ini import Secret, Section
 from humbug_agent.sources.freeswitch.settings import LegSettings, read_legs
-from humbug_agent.sources.polling.settings import read_since
+from humbug_agent.sources.polling.settings import read_hours, read_since
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class PostgresqlSettings(LegSettings):
     """The settings of a [source NAME] of type postgresql.
 
     A blank ``host``, ``database`` or ``username``, and a ``password`` or ``port`` of None, are what FusionPBX's own
-    configuration says. ``since`` is for the first start, None a day before it. ``timeout`` is in seconds.
+    configuration says. ``since`` is for the first start, None a day before it. ``backfill_hours`` are the hours of the
+    day, in the source's zone, in which older calls than that are brought in; None: all. ``timeout`` is in seconds.
     """
 
     type: ClassVar[str] = "postgresql"
@@ -25,6 +26,7 @@ class PostgresqlSettings(LegSettings):
     username: str
     password: Secret | None
     since: datetime | None
+    backfill_hours: tuple[int, int] | None
     poll_seconds: int
     rows_per_second: int
     timeout: int
@@ -39,6 +41,7 @@ class PostgresqlSettings(LegSettings):
             username=section.text("username"),
             password=section.secret("password"),
             since=read_since(section),
+            backfill_hours=read_hours(section),
             poll_seconds=section.whole("poll_seconds", 60, 1, 86400),
             rows_per_second=section.whole("rows_per_second", 1000, 1, 100_000),
             timeout=section.whole("timeout", 60, 1, 600),

@@ -54,15 +54,16 @@ class Postgresql:
         return anew(cursor)
 
     def again_from(self, cursor: str | None, moment: float) -> Anew:
-        begin = max(int(moment), reached_by(self._settings, self._zone, cursor).since)
+        begin = max(int(moment), reached_by(self._settings, self._zone, cursor).reached.since)
         return Anew(begun(begin).dump())
 
     def parse(self, text: bytes) -> Batch:
         return parsed(text, ApiRows(self.name, self.call))
 
     def unread(self, cursor: str | None) -> int:
-        behind = int(time.time()) - reached_by(self._settings, self._zone, cursor).upto
-        return behind if behind > CURRENT else 0
+        reached = reached_by(self._settings, self._zone, cursor)
+        behind = int(time.time()) - reached.reached.upto
+        return (behind if behind > CURRENT else 0) + reached.left
 
     def trouble(self) -> str:
         return lacking()
