@@ -10,6 +10,7 @@ from humbug_agent.config import load
 from humbug_agent.doctor.examine import Report, examine
 from humbug_agent.doctor.table import Finding, Severity
 from humbug_agent.host.codes import Code
+from humbug_agent.host.daemon_user import is_daemons_user
 from humbug_agent.ini import ConfigError
 from humbug_agent.text import printable
 from humbug_agent.words import OTHER_USER, count
@@ -30,7 +31,7 @@ def doctor(path: Path, root: Path = Path("/")) -> Report:
             raise
         return Report([Finding(code=Code.AGENT_INI, said=mistake) for mistake in error.mistakes])
     report = examine(config, tried, root)
-    if os.geteuid():
+    if os.geteuid() and not is_daemons_user(config.agent.outbox):
         report.unread.append(f"whether the daemon's user may read its files was not tried; {OTHER_USER}")
     return report
 

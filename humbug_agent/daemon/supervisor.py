@@ -14,7 +14,7 @@ from humbug_agent.outbox import queries, spill, takers
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxDamaged, OutboxError
 from humbug_agent.repeats import Sayings, to
-from humbug_agent.sources.contract import Comparing, CursorError, Holding, Source, SourceError
+from humbug_agent.sources.contract import Comparing, CursorError, Holding, SeesOnce, Source, SourceError
 from humbug_agent.sources.readable import in_words
 from humbug_agent.words import count, no_room
 
@@ -53,6 +53,7 @@ def pump(
     """Bring what the source reads into the outbox, batch by batch, and say once where its times seem to be wrong."""
     if isinstance(source, Comparing):
         source.compare_with(outbox.known)
+    seen = _go_on_watching(source, outbox)
     told, unkept = outbox.doubts().get(source.name, ""), outbox.unkept(source.name)
     leaves_out = takers.may_leave_out(destinations)
     last_untaken = queries.untaken(outbox)[1] if leaves_out else None
@@ -65,11 +66,23 @@ def pump(
                 unkept = _say(source.name, batch.rejects, outbox.unkept(source.name), unkept, sayings)
         else:
             yield Brought(0, 0, 0.0)
+        if isinstance(source, SeesOnce) and source.zone_watch.seen != seen:
+            seen = source.zone_watch.seen
+            outbox.remember_times(source.name, seen)
         if (doubt := source.doubt()) != told:
             told = doubt
             outbox.doubt(source.name, doubt)
             said = f"source {source.name}: {doubt or 'its times are right again'}"
             sayings.say("times", logging.WARNING, said, kind=said, calm=CALM_SECONDS)
+
+
+def _go_on_watching(source: Source, outbox: Outbox) -> str:
+    """What is known of the zone of a source that sees each record once."""
+    if not isinstance(source, SeesOnce):
+        return ""
+    seen = outbox.remembered_times(source.name)
+    source.zone_watch.go_on(seen)
+    return seen
 
 
 def _read(source: Source, outbox: Outbox, stop: threading.Event, *, follow: bool) -> Iterator[Batch]:

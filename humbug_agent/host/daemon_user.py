@@ -37,6 +37,13 @@ def daemons_user(outbox: Path, pid: int | None) -> User | None:
     return found if found and found.uid != 0 else None
 
 
+def is_daemons_user(outbox: Path) -> bool:
+    """Whether this process is of the user as whom the daemon runs, or will: whom the outbox's directory belongs to."""
+    with suppress(OSError):
+        return outbox.parent.stat().st_uid == os.geteuid()
+    return False
+
+
 def _of_process(pid: int) -> User | None:
     """With the groups that systemd gave it, too."""
     try:

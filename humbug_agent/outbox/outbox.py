@@ -354,10 +354,18 @@ class Outbox:
         health = self.health().values()
         return {one.part.removeprefix("clock "): one.message for one in health if one.message and one.is_of("clock")}
 
+    def remember_times(self, source: str, seen: str) -> None:
+        """Keep over restarts what the last records of a source said of its zone."""
+        self.report(f"times {source}", seen)
+
+    def remembered_times(self, source: str) -> str:
+        found = self.health().get(f"times {source}")
+        return found.state if found else ""
+
     def forget_health(self) -> None:
-        """What an earlier daemon said is not how things are."""
+        """What an earlier daemon said is not how things are; what records said of their times they still say."""
         with self.transaction() as conn:
-            conn.execute("DELETE FROM health")
+            conn.execute("DELETE FROM health WHERE part NOT LIKE 'times %'")
 
     def health(self) -> dict[str, Health]:
         found = self.select(f"SELECT {rows.as_texts('part state message')}, since FROM health")

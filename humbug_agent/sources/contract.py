@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from humbug_agent.cdr import Batch
 from humbug_agent.host.codes import Code
+from humbug_agent.sources.zone_watch import LastingWatch
 
 if TYPE_CHECKING:
     from humbug_agent.board.model import Board
@@ -146,6 +147,13 @@ class Comparing(Protocol):
     def compare_with(self, known: Known) -> None:
         """Ask ``known`` from now on; in the thread that reads."""
         ...
+
+
+@runtime_checkable
+class SeesOnce(Protocol):
+    """A source that sees each record once, and keeps over a restart what the last ones said of its zone."""
+
+    zone_watch: LastingWatch
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ by the same quarters of an hour again and again; a call that was merely long, or
 """
 
 from collections import deque
+from datetime import tzinfo
 
 STEP = 900
 """Seconds. All zones of today are whole quarters of an hour from UTC."""
@@ -54,6 +55,26 @@ class ZoneWatch:
         if not (shift := self.shift()):
             return ""
         return f"its times are {in_hours(shift)} {'ahead of' if shift > 0 else 'behind'} {what}: {hint}"
+
+
+class LastingWatch(ZoneWatch):
+    """One that goes on after a restart: for a source that sees each record once.
+
+    What was ``seen`` is a text for `go_on`; what was read in another ``zone`` tells nothing of this one.
+    """
+
+    def __init__(self, zone: tzinfo) -> None:
+        super().__init__()
+        self._zone = str(zone)
+
+    @property
+    def seen(self) -> str:
+        return f"{','.join(map(str, self._seen))} in {self._zone}" if self._seen else ""
+
+    def go_on(self, seen: str) -> None:
+        shifts, _, zone = seen.partition(" in ")
+        if zone == self._zone:
+            self._seen = deque(map(int, shifts.split(",")), maxlen=LAST)
 
 
 def in_hours(seconds: float) -> str:

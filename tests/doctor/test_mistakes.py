@@ -10,6 +10,7 @@ import pytest
 
 from humbug_agent.doctor.examine import Report
 from humbug_agent.host.codes import Code
+from humbug_agent.host.daemon_user import User, acting_as
 from humbug_agent.status import coverage
 from tests.doctor import plants
 from tests.doctor.plants import ALONE, Plant
@@ -94,6 +95,21 @@ def all_of(host: SickHost) -> Report:
     host.told_by("ami", range(100, 106))
     plants.closed(host)
     return host.doctor()
+
+
+def test_only_the_daemons_own_user_and_root_can_tell_what_it_may_read(for_all: Path) -> None:
+    with SickHost("hosted", for_all) as host:
+        # What it imports may lie where root alone may read.
+        assert host.doctor().unread == []
+        host.ini.chmod(0o644)
+        unread = {}
+        for name in ("nobody", "daemon"):
+            one = pwd.getpwnam(name)
+            os.chown(host.outbox.parent, pwd.getpwnam("nobody").pw_uid, -1)
+            with acting_as(User(name, one.pw_uid, one.pw_gid, ())):
+                unread[name] = host.doctor().unread
+    assert unread["nobody"] == []
+    assert any("was not tried" in one for one in unread["daemon"])
 
 
 def test_every_kind_of_mistake_of_the_table_is_planted_or_named_here() -> None:

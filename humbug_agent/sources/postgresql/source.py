@@ -24,7 +24,7 @@ from humbug_agent.sources.postgresql.reached import anew, begun
 from humbug_agent.sources.postgresql.reading import RowReading, reached_by
 from humbug_agent.sources.postgresql.settings import PostgresqlSettings
 from humbug_agent.sources.postgresql.table import DOCUMENTS
-from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.sources.zone_watch import LastingWatch
 
 
 class Postgresql:
@@ -37,7 +37,7 @@ class Postgresql:
         self.leaves_out = left_out(settings.since)
         self._settings = settings
         self._zone = settings.timezone or zone
-        self._zone_watch = ZoneWatch()
+        self.zone_watch = LastingWatch(self._zone)
         self._rows = ApiRows(settings.name, self.call)
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
@@ -69,7 +69,7 @@ class Postgresql:
         return lacking()
 
     def doubt(self) -> str:
-        return self._rows.doubt() or self._zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
+        return self._rows.doubt() or self.zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
 
     def check(self) -> str:
         return check(self._settings, self._zone, ApiRows(self.name, self.call))
@@ -77,7 +77,7 @@ class Postgresql:
     def call(self, row: ApiRow) -> CDR | None:
         """None: a leg that agent.ini does not want. Raises ValueError."""
         found = self._leg(row)
-        look(self._zone_watch, found)
+        look(self.zone_watch, found)
         return call(found) if wanted(found, self._settings.legs, drop_doubles=self._settings.drop_doubles) else None
 
     def _leg(self, row: ApiRow) -> Leg:

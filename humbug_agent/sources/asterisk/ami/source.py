@@ -23,7 +23,7 @@ from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
 from humbug_agent.sources.asterisk.occurrences import Occurrences
 from humbug_agent.sources.asterisk.record import make_cdr
 from humbug_agent.sources.push import PushSource
-from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.sources.zone_watch import LastingWatch
 
 MOST = 1000
 """Events that are committed at once."""
@@ -53,7 +53,7 @@ class AsteriskAmi(PushSource[Listener]):
         super().__init__(settings.name, inbox, inbox, classes, MOST, MEANWHILE)
         self._counts: dict[int, Told] = {}
         self._numbers = itertools.count()
-        self._watch = ZoneWatch()
+        self.zone_watch = LastingWatch(zone)
 
     def feed_board(self) -> Board:
         # Only a [status] needs it.
@@ -75,7 +75,7 @@ class AsteriskAmi(PushSource[Listener]):
         return self._batch([Heard(0, 0.0, block) for block in blocks])
 
     def doubt(self) -> str:
-        return self._watch.doubt("the clock when they are told", "is [agent] timezone that of the PBX?")
+        return self.zone_watch.doubt("the clock when they are told", "is [agent] timezone that of the PBX?")
 
     def check(self) -> str:
         return check(self._settings, self._asked)
@@ -105,7 +105,7 @@ class AsteriskAmi(PushSource[Listener]):
         columns, others = ami_events.told(heard.block, charset)
         cdr = make_cdr(columns, self._zone, partial(self._number, heard), charset=charset)
         if heard.at:
-            self._watch.ended(cdr.end.timestamp(), heard.at)
+            self.zone_watch.ended(cdr.end.timestamp(), heard.at)
         return replace(cdr, extra={**others, **cdr.extra}) if others else cdr
 
     def _number(self, heard: Heard, of: bytes) -> bytes:

@@ -122,7 +122,8 @@ class Judge:
             self.clock, self._against, self._seen = before
             return self.judge(records[:turn], None, more=False)
         self._last = records[-1] if records else self._last
-        return self._by_order(records, votes, clocks, last), sure
+        clocks = self._by_order(records, votes, clocks, last)
+        return self._by_neighbours(records, votes, clocks), sure
 
     def _by_order(
         self,
@@ -148,6 +149,28 @@ class Judge:
                 turn = first + _least(begin[0], [end[0] for end in olds], [end[0] for end in news])
                 clocks[turn:number] = [clock] * (number - turn)
         return clocks
+
+    def _by_neighbours(
+        self, records: Sequence[Stamps], votes: Sequence[dict[Clock, float]], clocks: list[Clock]
+    ) -> list[Clock]:
+        """Where cdr.conf was changed for a few records and back: too few to be believed by what they tell alone.
+
+        Calls are written as they end. So what stands between two records that tell the clock that was found for them
+        ended between these two; where that is so by the other clock alone, it is of that.
+        """
+        found = list(clocks)
+        sure = [number for number, vote in enumerate(votes) if vote and clocks[number] not in vote]
+        for before, after in pairwise(sure):
+            between = range(before + 1, after)
+            ends = [self._end(records[number], clocks[number]) for number in (before, after)]
+            if not all(ends) or not any(votes[number] for number in between):
+                continue
+            low, high = min(ends[0]) - NEAR_SECONDS, max(ends[1]) + NEAR_SECONDS
+            for number in between:
+                fits = {clock: any(low <= end <= high for end in self._end(records[number], clock)) for clock in Clock}
+                if fits[clocks[number].other] and not fits[clocks[number]]:
+                    found[number] = clocks[number].other
+        return found
 
     def _end(self, record: Stamps | None, clock: Clock | None) -> tuple[float, ...]:
         utc, local = moments(record.end if record else "", self._zone)

@@ -29,7 +29,7 @@ from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
 from humbug_agent.sources.freeswitch.csv.templates import TEMPLATES
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
 from humbug_agent.sources.readable import in_words, look_whether_open, look_whether_readable
-from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.sources.zone_watch import LastingWatch
 from humbug_agent.words import count
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class FreeswitchCsv(LogSource):
         )
         self._settings = settings
         self._zone = settings.timezone or zone
-        self._zone_watch = ZoneWatch()
+        self.zone_watch = LastingWatch(self._zone)
         self._endless = Endless(NoRow)
         self._said = ""
 
@@ -84,7 +84,7 @@ class FreeswitchCsv(LogSource):
         return self._batch(found, "", 0)
 
     def doubt(self) -> str:
-        return self._zone_watch.doubt("the clock when they were written", ZONE_HINT)
+        return self.zone_watch.doubt("the clock when they were written", ZONE_HINT)
 
     def check(self) -> str:
         path = self._path
@@ -188,7 +188,7 @@ class FreeswitchCsv(LogSource):
         batch = self._batch(found, str(file.path), file.offset)
         if not more and time.time() - file.written() < JUST_SECONDS:
             for cdr in [record for record in batch.records[-1:] if isinstance(record, CDR)]:
-                self._zone_watch.ended(cdr.end.timestamp(), file.written())
+                self.zone_watch.ended(cdr.end.timestamp(), file.written())
         return batch, taken
 
     def _batch(self, found: Sequence[LegRow | NoRow], path: str, offset: int) -> Batch:

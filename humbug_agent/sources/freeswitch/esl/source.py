@@ -19,7 +19,7 @@ from humbug_agent.sources.freeswitch.esl.event import HANGUP, leg
 from humbug_agent.sources.freeswitch.esl.settings import FreeswitchEslSettings
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
 from humbug_agent.sources.push import PushSource
-from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.sources.zone_watch import LastingWatch
 from humbug_agent.words import count
 
 MOST = 500
@@ -42,7 +42,7 @@ class FreeswitchEsl(PushSource[Listener]):
         super().__init__(settings.name, inbox, inbox, {HANGUP}, MOST, MEANWHILE)
         self._settings = settings
         self._zone = settings.timezone or zone
-        self._zone_watch = ZoneWatch()
+        self.zone_watch = LastingWatch(self._zone)
 
     def feed_board(self) -> Board:
         # Only a [status] needs it.
@@ -59,7 +59,7 @@ class FreeswitchEsl(PushSource[Listener]):
         return self._batch([Heard(0, 0.0, text.strip())])
 
     def doubt(self) -> str:
-        return self._zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
+        return self.zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
 
     def check(self) -> str:
         try:
@@ -93,7 +93,7 @@ class FreeswitchEsl(PushSource[Listener]):
                 with OneRecord():
                     told = leg(one.block, self._zone, self._settings.charset)
                     if told:
-                        look(self._zone_watch, told)
+                        look(self.zone_watch, told)
                     if told and wanted(told, self._settings.legs, drop_doubles=self._settings.drop_doubles):
                         records.append(call(told))
             except ValueError as error:

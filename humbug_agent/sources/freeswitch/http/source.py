@@ -16,7 +16,7 @@ from humbug_agent.sources.freeswitch.http.postbox import Door, Postbox
 from humbug_agent.sources.freeswitch.http.settings import FreeswitchHttpSettings
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
 from humbug_agent.sources.push import TOLD_ONCE
-from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.sources.zone_watch import LastingWatch
 
 if TYPE_CHECKING:
     from humbug_agent.http_server.server import Server
@@ -44,7 +44,7 @@ class FreeswitchHttp:
         self.name = settings.name
         self._settings = settings
         self._zone = settings.timezone or zone
-        self._zone_watch = ZoneWatch()
+        self.zone_watch = LastingWatch(self._zone)
         self._postbox = Postbox()
         self._server: Server | None = None
         self._stays = False
@@ -107,7 +107,7 @@ class FreeswitchHttp:
         return ""
 
     def doubt(self) -> str:
-        return self._zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
+        return self.zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
 
     def check(self) -> str:
         from humbug_agent.sources.freeswitch.http.check import check
@@ -143,7 +143,7 @@ class FreeswitchHttp:
             try:
                 with OneRecord():
                     found = leg(body, self._zone, self._settings.charset)
-                    look(self._zone_watch, found)
+                    look(self.zone_watch, found)
                     if wanted(found, self._settings.legs, drop_doubles=self._settings.drop_doubles):
                         records.append(call(found))
             except ValueError as error:

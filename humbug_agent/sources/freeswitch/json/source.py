@@ -30,7 +30,7 @@ from humbug_agent.sources.freeswitch.json.listing import (
 from humbug_agent.sources.freeswitch.json.settings import FreeswitchJsonSettings
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, call, look, wanted
 from humbug_agent.sources.readable import look_whether_open, what_helps
-from humbug_agent.sources.zone_watch import ZoneWatch
+from humbug_agent.sources.zone_watch import LastingWatch
 from humbug_agent.words import count, said
 
 POLL_SECONDS = 1.0
@@ -57,7 +57,7 @@ class FreeswitchJson:
         self._path = settings.path
         self._settings = settings
         self._zone = settings.timezone or zone
-        self._zone_watch = ZoneWatch()
+        self.zone_watch = LastingWatch(self._zone)
 
     def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
         self._look()
@@ -99,7 +99,7 @@ class FreeswitchJson:
         return ""
 
     def doubt(self) -> str:
-        return self._zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
+        return self.zone_watch.doubt("FreeSWITCH's own epochs", ZONE_HINT)
 
     def check(self) -> str:
         self._look()
@@ -116,7 +116,7 @@ class FreeswitchJson:
     def call(self, document: bytes) -> CDR | None:
         """None: a leg that agent.ini does not want. Raises ValueError."""
         found = leg(document, self._zone, self._settings.charset)
-        look(self._zone_watch, found)
+        look(self.zone_watch, found)
         return call(found) if wanted(found, self._settings.legs, drop_doubles=self._settings.drop_doubles) else None
 
     def _all(self, memory: Memory) -> Iterator[Found]:

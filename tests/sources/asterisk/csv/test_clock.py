@@ -234,6 +234,29 @@ def test_a_change_of_cdr_conf_is_followed_from_its_first_record_on(tmp_path: Pat
     assert starts(calls(csv(path))) == made
 
 
+@pytest.mark.parametrize("zone", ZONES, ids=lambda zone: zone.key)
+@pytest.mark.parametrize("clock", Clock)
+@pytest.mark.parametrize("few", [1, 2, 3])
+def test_cdr_conf_changed_for_a_few_records_and_back_moves_none_of_them(
+    tmp_path: Path, zone: ZoneInfo, clock: Clock, few: int
+) -> None:
+    """And a record of a long call among them, which begins just as late as if it were of the other clock, does not."""
+    path = tmp_path / "Master.csv"
+    away = int((zone.utcoffset(datetime.fromtimestamp(BEGIN, zone)) or timedelta(0)).total_seconds())
+    begun = [BEGIN + 60 * number for number in range(20)]
+    records = [written(one, clock.other if 5 <= n < 5 + few else clock, zone) for n, one in enumerate(begun)]
+    # Of the very seconds that make it look like the other clock's.
+    long = begun[12] - abs(away)
+    records[12] = written(long, clock, zone, later=abs(away))
+    # The second one of a channel tells nothing.
+    records[6] = written(begun[5], clock.other if few > 1 else clock, zone, later=60)
+    path.write_bytes(b"".join(records))
+    aged(path, BEGIN + 10**6)
+    source = csv(path, zone)
+    assert starts(calls(source)) == begun
+    assert source.doubt() == ""
+
+
 def test_a_change_of_cdr_conf_is_followed_at_once_in_a_file_that_is_being_written(tmp_path: Path) -> None:
     path = tmp_path / "Master.csv"
     now = int(time.time())
