@@ -6,6 +6,7 @@ Half a minute; HUMBUG_TEST_FIGURES_SECONDS=600 makes it ten.
 import os
 import random
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,10 +110,12 @@ def never_shown(
     """What a board said, and neither the console nor the events did, in the last seconds before, nor right behind."""
     wrong = []
     epoch = time.time() - time.monotonic()
+    # All in the order of time: of ten minutes there are thousands of samples, and a hundred thousand events.
+    ends, begins, whens = [one.ended for one in truth], [one.began for one in truth], [when for when, _, _ in events]
     for said in samples:
         first, last = said.began - BEHIND_SECONDS, said.ended + 1.0
-        then = [one.shown for one in truth if one.ended > first and one.began < last]
-        told = [(figure, value) for when, figure, value in events if first < when < last]
+        then = [one.shown for one in truth[bisect_right(ends, first) : bisect_left(begins, last)]]
+        told = [(of, value) for _, of, value in events[bisect_right(whens, first) : bisect_left(whens, last)]]
         for figure, value in said.shown.values.items():
             values = [shown.values.get(figure) for shown in then] + [one for of, one in told if of == figure]
             if value not in values:
