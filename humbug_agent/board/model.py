@@ -130,15 +130,15 @@ class Figures:
 
     ``completed`` calls were answered and are over, ``abandoned`` ones left before anybody answered. ``hold`` and
     ``talk`` are its averages, in whole seconds, in which later calls count more. ``level`` percent of the completed
-    calls were answered within ``target`` seconds; a ``target`` of 0 is none.
+    calls were answered within ``target`` seconds; a ``target`` of 0 is none. Averages that it does not tell are None.
     """
 
     completed: int
     abandoned: int
-    hold: int
-    talk: int
-    level: float
-    target: int
+    hold: int | None = None
+    talk: int | None = None
+    level: float = 0.0
+    target: int = 0
 
     @property
     def level_known(self) -> bool:
