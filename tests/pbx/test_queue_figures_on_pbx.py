@@ -67,10 +67,11 @@ class Work:
         pick = self._chance.random()
         callers = len(self._witness.counted.waiting) + len(self._witness.counted.talking)
         if pick < 0.5 and callers < MOST_CALLERS:
-            patience = str(self._chance.choice([2, 4, 8, 15, 40]))
-            self._manager.action(
-                "Originate", Channel="Local/546@from-internal", Application="Wait", Data=patience, Async="true"
-            )
+            # More than the agents can take: some wait, and some give up.
+            for patience in self._chance.choices(["2", "4", "8", "15", "40"], k=3):
+                self._manager.action(
+                    "Originate", Channel="Local/546@from-internal", Application="Wait", Data=patience, Async="true"
+                )
         elif pick < 0.62:
             self._pause()
         elif pick < 0.72 and (talking := sorted(self._witness.counted.talking.copy().values())):
