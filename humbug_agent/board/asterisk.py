@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from humbug_agent.board.asterisk_lines import ANSWER as LINES_ANSWER
+from humbug_agent.board.asterisk_lines import AsteriskLines
 from humbug_agent.board.asterisk_list import Listing, Recount
 from humbug_agent.board.asterisk_words import agent, agent_name, channel, member, queue_call
 from humbug_agent.board.model import Board, QueueCall
@@ -18,6 +20,9 @@ log = logging.getLogger(__name__)
 
 CLASSES = ("agent", "call")
 """What the AMI user's read must have; its write must have reporting."""
+
+WELCOME = "system"
+"""What it may have: then trunks and phones change as it happens, and not only when they are asked for."""
 
 LACKS = "The AMI user lacks a right"
 """The trouble of a board whose feeder may not see what it needs."""
@@ -39,15 +44,19 @@ waiting, which would cut the connection off. Then everything is asked for again,
 
 
 class AsteriskFeeder:
-    """A listener of `ami.link.Link`; ``user`` is the AMI user, to say what to do about missing rights."""
+    """A listener of `ami.link.Link`; ``user`` is the AMI user, to say what to do about missing rights.
 
-    def __init__(self, board: Board, user: str, charset: str = AUTO) -> None:
+    ``private`` says that nobody else can read the connection.
+    """
+
+    def __init__(self, board: Board, user: str, charset: str = AUTO, *, private: bool = True) -> None:
         self._board = board
         self._user = user
         self._charset = charset
         self._connection = 0
         self._numbers = itertools.count(1)
         self._list = Listing(0, board, 0.0, self._has_gone, charset)
+        self._lines = AsteriskLines(board, user, charset, private=private)
         self._open = False
         self._asked = float("-inf")
         self._confirmed = 0.0
@@ -86,9 +95,15 @@ class AsteriskFeeder:
             "QueueMemberPause": self._member,
             "QueueMemberRemoved": self._no_member,
         }
+        lines = {
+            "Registry": self._lines.registry,
+            "PeerStatus": self._lines.peer,
+            "ContactStatus": self._lines.contact,
+        }
         self._events: dict[str, tuple[str, Callable[[Headers], None]]] = {
             **{event: ("call", deal) for event, deal in calls.items()},
             **{event: ("agent", deal) for event, deal in agents.items()},
+            **{event: (WELCOME, deal) for event, deal in lines.items()},
         }
 
     # What the link calls.
@@ -103,6 +118,7 @@ class AsteriskFeeder:
         self._gone = set(), self._gone[0]
         if connection != self._connection:
             self._connection = connection
+            self._lines.forget()
             if self._too_old:
                 self._begin_anew(
                     f"needs Asterisk 12 or later (this is AMI {self._old[1]}); calls are delivered all the same",
@@ -124,6 +140,8 @@ class AsteriskFeeder:
             tell(self._list.question())
         elif self._confirmed and now - self._flooded > CALM_SECONDS:
             self._recount(now, tell)
+            if due := self._lines.question(now):
+                tell(due)
 
     def heard(self, connection: int, blocks: Sequence[bytes]) -> None:
         if blocks[0].startswith(OLD_BANNER):
@@ -139,7 +157,9 @@ class AsteriskFeeder:
             return
         try:
             for block in blocks:
-                if _ANSWER in block:
+                if LINES_ANSWER in block:
+                    self._lines.take(block)
+                elif _ANSWER in block:
                     self._answer(block)
                 elif event := self._events.get(name(block)):
                     self._deal(block, *event)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from humbug_agent.board.device import device_names
+from humbug_agent.board.freeswitch_lines import FreeswitchLines
 from humbug_agent.board.freeswitch_list import ListError, Listing
 from humbug_agent.board.freeswitch_words import Agent, channel, connected, hung_up, queue_call
 from humbug_agent.board.model import Board
@@ -41,6 +42,7 @@ class FreeswitchFeeder:
     def __init__(self, board: Board, charset: str = AUTO) -> None:
         self._board = board
         self._charset = charset
+        self._lines = FreeswitchLines(charset)
         self._connection = 0
         self._began = 0
         self._fault = ""
@@ -72,6 +74,7 @@ class FreeswitchFeeder:
         now = time.monotonic()
         if connection != self._connection:
             self._begin_anew("connected; asks which calls there are", "Asking which calls there are")
+            self._lines = FreeswitchLines(self._charset)
             self._connection = connection
         if not self._asking and now >= self._next:
             self._asking = True
@@ -83,10 +86,12 @@ class FreeswitchFeeder:
                 listing = Listing(self._charset)
                 try:
                     await listing.ask(api)
+                    lines = await self._lines.ask(api)
                 except ListError as error:
                     self._failed(began, str(error))
                 else:
                     self._apply(began, listing)
+                    self._board.put_lines(lines)
 
             ask(question, lambda reason: self._failed(began, reason))
 
@@ -133,7 +138,9 @@ class FreeswitchFeeder:
             return
         for one in self._stirred & self._agents.keys() & listing.agents.keys():
             known = self._agents[one]
-            listing.agents[one] = replace(listing.agents[one], status=known.status, state=known.state)
+            listing.agents[one] = replace(
+                listing.agents[one], status=known.status, state=known.state, changed=known.changed
+            )
         listing.apply(self._board, self._touched, self._gone, self._queued)
         self._agents, self._tiers = listing.agents, listing.tiers
         self._asking, self._next = False, time.monotonic() + (CONFIRM_SECONDS if self._settled else SETTLED_SECONDS)
@@ -226,7 +233,8 @@ class FreeswitchFeeder:
             return
         self._stirred.add(known.name)
         status, state = said("CC-Agent-Status") or known.status, said("CC-Agent-State") or known.state
-        self._agents[known.name] = now = replace(known, status=status, state=state)
+        changed = known.changed if status == known.status else float(said.whole("Event-Date-Timestamp") // 1_000_000)
+        self._agents[known.name] = now = replace(known, status=status, state=state, changed=changed)
         for queue, agent in self._tiers:
             if agent == now.name:
                 self._board.put_member(now.member(queue))

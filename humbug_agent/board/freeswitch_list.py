@@ -4,12 +4,13 @@ Events come over another connection, and the table of channels is behind them by
 touched shortly before the question or since then stays as the events have it, and one that hung up stays gone.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from humbug_agent.board.device import device_names
-from humbug_agent.board.freeswitch_words import Agent, Row, agent, connected, listed, rows, table, whole
-from humbug_agent.board.model import Board, Channel, QueueCall
+from humbug_agent.board.freeswitch_words import Agent, Row, agent, connected, figures, listed, rows, table, whole
+from humbug_agent.board.model import Board, Channel, Figures, QueueCall
 from humbug_agent.listening.esl.listener import Api
 from humbug_agent.text import text
 
@@ -25,6 +26,7 @@ class Listing:
     charset: str
     channels: list[Row] = field(default_factory=list)
     queues: list[str] = field(default_factory=list)
+    figures: dict[str, Figures] = field(default_factory=dict)
     members: list[Row] = field(default_factory=list)
     agents: dict[str, Agent] = field(default_factory=dict)
     tiers: list[tuple[str, str]] = field(default_factory=list)
@@ -39,12 +41,16 @@ class Listing:
             raise ListError(f"answers 'show channels as json' with {text(answer[:60], self.charset)!r}") from error
         for row in table(await api("callcenter_config queue list"), b"name", self.charset):
             self.queues.append(row["name"])
+            if counted := figures(row):
+                self.figures[row["name"]] = counted
         if not self.queues:
             return
         for row in table(await api("callcenter_config agent list"), b"name", self.charset):
             self.agents[row["name"]] = agent(row)
         for row in table(await api("callcenter_config tier list"), b"agent", self.charset, b"queue"):
             self.tiers.append((row["queue"], row["agent"]))
+        count = Counter(name for _, name in self.tiers)
+        self.agents = {name: replace(one, alone=count[name] == 1) for name, one in self.agents.items()}
         for queue in self.queues:
             # A blank or a line break would end the name, and begin something else.
             if not any(one.isspace() for one in queue):
@@ -62,7 +68,7 @@ class Listing:
                 calls[uniqueid] = call
         members = [self.agents[agent].member(queue) for queue, agent in self.tiers if agent in self.agents]
         in_turn = sorted(calls.values(), key=lambda call: call.entered)
-        board.replace(channels.values(), self.queues, in_turn, members)
+        board.replace(channels.values(), self.queues, in_turn, members, self.figures)
 
     def _channels(self, board: Board, touched: Collection[str], gone: Collection[str]) -> dict[str, Channel]:
         found: dict[str, Channel] = {}

@@ -4,11 +4,11 @@ Source of the formats: recorded from FreeSWITCH 1.11.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from humbug_agent.board.device import device_names
-from humbug_agent.board.model import Channel, Member, QueueCall, State
+from humbug_agent.board.model import Channel, Figures, Member, QueueCall, State
 from humbug_agent.listening.esl.event import Event, decode
 from humbug_agent.text import text
 
@@ -156,6 +156,16 @@ class Agent:
     outside: bool = False
     """Whether it talks, and to nobody of a queue."""
 
+    changed: float = 0.0
+    """Since when it has this status, in seconds since the epoch."""
+
+    taken: int | None = None
+    """Calls of all its queues."""
+
+    last_call: float = 0.0
+    alone: bool = True
+    """Whether it is in one queue only, so that those were of that queue."""
+
     @property
     def device(self) -> str:
         """TECHNOLOGY/RESOURCE; its name where nobody can tell."""
@@ -167,14 +177,18 @@ class Agent:
 
     def member(self, queue: str) -> Member:
         state = _MEMBER_STATES.get(self.state, "unknown")
-        away = self.status in ("Logged Out", "")
+        away, paused = self.status in ("Logged Out", ""), self.status == "On Break"
         return Member(
             queue=queue,
             interface=self.device,
             name=self.name,
             state="unavailable" if away else "in use" if state == "idle" and self.outside else state,
-            paused=self.status == "On Break",
-            reason=self.status if self.status == "On Break" else "",
+            paused=paused,
+            reason=self.status if paused else "",
+            taken=self.taken if self.alone else None,
+            last_call=self.last_call,
+            last_pause=self.changed if paused else 0.0,
+            since=self.changed if paused else 0.0,
         )
 
 
@@ -186,16 +200,28 @@ def agent(row: Row) -> Agent:
         state=row.get("state", ""),
         session=row.get("uuid", ""),
         outside=whole(row, "external_calls_count") > 0,
+        changed=float(whole(row, "last_status_change")),
+        taken=whole(row, "calls_answered") if "calls_answered" in row else None,
+        last_call=float(whole(row, "last_bridge_end")),
     )
 
 
-def rows(answer: bytes, charset: str) -> list[Row]:
-    """Of a ``show channels as json``, which has no rows where there are no channels. Raises ValueError."""
+def figures(row: Row) -> Figures | None:
+    """What mod_callcenter has counted of a queue since it was loaded; old ones count nothing."""
+    if "calls_answered" not in row:
+        return None
+    return Figures(completed=whole(row, "calls_answered"), abandoned=whole(row, "calls_abandoned"))
+
+
+CHANNEL = ("uuid", "name", "direction", "callstate")
+
+
+def rows(answer: bytes, charset: str, needed: Sequence[str] = CHANNEL) -> list[Row]:
+    """Of a ``show … as json``, which has no rows where there are none of them. Raises ValueError."""
     said = decode(answer, charset)
     found = said.get("rows", []) if isinstance(said, dict) and "row_count" in said else None
     if not isinstance(found, list):
         raise ValueError("no rows")
-    needed = ("uuid", "name", "direction", "callstate")
     return [row for row in found if isinstance(row, dict) and all(isinstance(row.get(one), str) for one in needed)]
 
 

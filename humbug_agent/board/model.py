@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from humbug_agent.board.device import device_names
+from humbug_agent.board.lines import Lines
 
 
 class State(StrEnum):
@@ -129,15 +130,15 @@ class Figures:
 
     ``completed`` calls were answered and are over, ``abandoned`` ones left before anybody answered. ``hold`` and
     ``talk`` are its averages, in whole seconds, in which later calls count more. ``level`` percent of the completed
-    calls were answered within ``target`` seconds; a ``target`` of 0 is none.
+    calls were answered within ``target`` seconds; a ``target`` of 0 is none. Averages that it does not tell are None.
     """
 
     completed: int
     abandoned: int
-    hold: int
-    talk: int
-    level: float
-    target: int
+    hold: int | None = None
+    talk: int | None = None
+    level: float = 0.0
+    target: int = 0
 
     @property
     def level_known(self) -> bool:
@@ -164,7 +165,8 @@ class View:
     a few words where it is something else than that the PBX can't be reached.
 
     ``confirmed`` is when the PBX was last asked for everything, 0 for never. ``over`` is what it tells it by.
-    ``devices`` are channels by each name that they can be asked for by, in small letters.
+    ``devices`` are channels by each name that they can be asked for by, in small letters. ``lines`` are None while the
+    PBX has told of none.
     """
 
     name: str
@@ -176,6 +178,7 @@ class View:
     queues: Mapping[str, Queue] = field(default_factory=lambda: MappingProxyType({}))
     devices: Mapping[str, tuple[Channel, ...]] = field(default_factory=lambda: MappingProxyType({}))
     trouble: str = ""
+    lines: Lines | None = None
 
 
 class Board:
@@ -193,6 +196,7 @@ class Board:
         self._members: dict[tuple[str, str], Member] = {}
         self._figures: Mapping[str, Figures] = {}
         self._queues: frozenset[str] = frozenset()
+        self._lines: Lines | None = None
         self._message, self._trouble = "not connected yet", ""
         self._confirmed = 0.0
         self._view: View | None = None
@@ -242,6 +246,10 @@ class Board:
     def put_figures(self, queue: str, figures: Figures) -> None:
         with self._changing():
             self._figures = {**self._figures, queue: figures}
+
+    def put_lines(self, lines: Lines | None) -> None:
+        with self._changing():
+            self._lines = lines
 
     def drop_member(self, queue: str, interface: str) -> None:
         with self._changing():
@@ -327,4 +335,5 @@ class Board:
             channels,
             MappingProxyType(queues),
             MappingProxyType(of_devices),
+            lines=self._lines,
         )

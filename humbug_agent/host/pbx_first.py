@@ -17,6 +17,12 @@ CALM_SECONDS = 3.5
 LONGEST_HOLD = 4.0
 """How long after the last flood of calls deliveries begin again, and after the first one at the latest."""
 
+TRUNKS_SECONDS = 60.0
+PHONES_SECONDS = 300.0
+STIRRED_SECONDS = 5.0
+"""How often a PBX is asked at whom it is registered, which is a line each; how often for its phones, of which there may
+be a thousand; and how soon again after it told that something is otherwise with the first."""
+
 
 def step_back() -> None:
     """For this process and the threads it will start. The unit does the same, and forbids it here."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from prometheus_client.metrics_core import Metric
 
 from humbug_agent import __version__
+from humbug_agent.board.lines import Lines
 from humbug_agent.board.model import Queue, State, View
 from humbug_agent.board.settings import NO_THRESHOLDS, QueuesSettings
 from humbug_agent.http_server.prometheus import Samples, counter, exposition, gauge
@@ -18,6 +19,7 @@ from humbug_agent.status.document import DestinationStatus, Part, SourceStatus, 
 MOST_QUEUES = 200
 """So many queues of a board have series of their own, the first ones by name; the rest is summed up under OTHERS."""
 
+MOST_TRUNKS = 200
 OTHERS = "(others)"
 MEMBER_STATES = frozenset(
     ("idle", "in use", "in use, ringing", "ringing", "busy", "on hold", "unavailable", "invalid", "paused")
@@ -184,7 +186,43 @@ def _of_boards(views: Sequence[View], thresholds: QueuesSettings, now: float) ->
         ["board", "state"],
         (sample for view in live for sample in _channels(view)),
     )
+    yield from _of_lines([(view, view.lines) for view in live if view.lines])
     yield from _of_queues([(view.name, _queues(view)) for view in live], thresholds, now)
+
+
+def _of_lines(told: Sequence[tuple[View, Lines]]) -> Iterator[Metric]:
+    trunks = [
+        ((view.name, one.technology, one.name), view, one)
+        for view, lines in told
+        for one in [one for one in lines.found if one.trunk][:MOST_TRUNKS]
+    ]
+    label = ["board", "technology", "trunk"]
+    yield gauge(
+        "humbug_trunk_up",
+        "1 while the trunk is registered or can be reached, 0 while it is not; none where the PBX does not look.",
+        label,
+        ((of, one.up) for of, _, one in trunks),
+    )
+    yield gauge(
+        "humbug_trunk_channels",
+        "Channels of the trunk now.",
+        label,
+        ((of, len(view.devices.get(one.device.casefold(), ()))) for of, view, one in trunks if one.device),
+    )
+    yield gauge(
+        "humbug_phones",
+        "Phones by whether they are registered and can be reached, or missing.",
+        ["board", "state"],
+        (((view.name, state), number) for view, lines in told for state, number in _phones(lines)),
+    )
+
+
+def _phones(lines: Lines) -> Iterable[tuple[str, int]]:
+    there = [bool(one.up) for one in lines.found if not one.trunk]
+    if lines.phones_told:
+        yield "registered", sum(there)
+        if lines.missing_told:
+            yield "missing", len(there) - sum(there)
 
 
 def _channels(view: View) -> Samples:

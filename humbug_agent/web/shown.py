@@ -5,11 +5,14 @@ from dataclasses import asdict, dataclass
 from datetime import tzinfo
 from typing import Any
 
+from humbug_agent.board.lines import Lines
 from humbug_agent.board.model import Channel, Figures, Member, Queue, QueueCall, State, View
 from humbug_agent.board.settings import QueuesSettings, Thresholds
 from humbug_agent.numbers.countries import country_name
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.words import iso
+
+MOST_MISSING = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ def board(view: View, numbers: NumbersSettings, thresholds: QueuesSettings, zone
         "channels": len(view.channels),
         "totals": _totals(view),
         "calls": _calls(view, zone),
+        "lines": _lines(view.lines, view) if view.lines else None,
         "queues": [_queue(queue, numbers, thresholds.of(queue.name), zone) for queue in view.queues.values()],
     }
 
@@ -154,6 +158,34 @@ def _queue(queue: Queue, numbers: NumbersSettings, thresholds: Thresholds, zone:
         "figures": _figures(queue.figures) if queue.figures else None,
         "thresholds": asdict(thresholds),
         "members": [_member(one) for one in queue.members],
+    }
+
+
+def _lines(lines: Lines, view: View) -> dict[str, Any]:
+    """Trunks and phones. Of the phones that are not there only so many are named."""
+    phones = [one for one in lines.found if not one.trunk]
+    missing = sorted(f"{one.technology}/{one.name}" for one in phones if not one.up)
+    counted = {
+        "registered": len(phones) - len(missing),
+        "all": len(phones) if lines.missing_told else None,
+        "missing": missing[:MOST_MISSING],
+    }
+    return {
+        "trunks": [
+            {
+                "id": f"{one.technology}/{one.name}",
+                "name": one.name,
+                "technology": one.technology,
+                "state": one.state,
+                "up": one.up,
+                "channels": len(view.devices.get(one.device.casefold(), ())) if one.device else None,
+            }
+            for one in lines.found
+            if one.trunk
+        ],
+        "phones": counted if lines.phones_told else None,
+        "lacks": list(lines.lacks),
+        "age_seconds": Since(lines.asked),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from humbug_agent.board import asterisk, asterisk_list
+from humbug_agent.board.asterisk_lines import PHONES
 from humbug_agent.listening import link as either_link
 from humbug_agent.listening.ami import link
 from tests.kit import ami_server
@@ -394,6 +395,7 @@ def test_who_polls_causes_no_traffic(ami: AmiServer, pbx: Pbx) -> None:
     busy(pbx)
     with Live(ami) as live:
         wait_until(is_shown(live, pbx))
+        wait_until(lambda: PHONES[-1] in [one["Action"] for one in ami.said])
         board, before = live.board, [one["Action"] for one in ami.said]
         for _ in range(1_000_000):
             board.view()

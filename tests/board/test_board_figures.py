@@ -30,10 +30,11 @@ def only_member(wire: Wire) -> Member:
 
 
 def asks(wire: Wire) -> list[Headers]:
-    """What a beat asks for."""
+    """What a beat asks for of queues."""
     said: list[bytes] = []
     wire.feeder.beat(wire.connection, said.append)
-    return [Headers(block) for block in b"".join(said).split(b"\r\n\r\n") if block]
+    asked = [Headers(block) for block in b"".join(said).split(b"\r\n\r\n") if block]
+    return [one for one in asked if one("Action") == "QueueStatus"]
 
 
 @pytest.fixture

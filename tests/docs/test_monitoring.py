@@ -21,7 +21,7 @@ from humbug_agent.web.metrics import metrics
 from tests.kit.agent_ini import config_of
 from tests.kit.calls import batch, reject
 from tests.kit.paths import TOP
-from tests.web.metrics.test_metrics import THRESHOLDS, board, counted, member, stands, waiting, with_hosted
+from tests.web.metrics.test_metrics import LINES, THRESHOLDS, board, counted, member, stands, waiting, with_hosted
 
 PAGE = (TOP / "docs" / "monitoring.md").read_text()
 TEMPLATE_TEXT = (files("humbug_agent") / "data" / "zabbix-template.yaml").read_text()
@@ -52,7 +52,7 @@ def table(head: str) -> list[list[str]]:
 def rows_of(found: config.Config) -> list[list[str]]:
     """The table as it should be, of all that /metrics ever has."""
     told = {"support": counted()}
-    view = board(calls=[waiting("support", 1.0)], members=[member("support", "idle")], figures=told)
+    view = board(calls=[waiting("support", 1.0)], members=[member("support", "idle")], figures=told, lines=LINES)
     body, _ = metrics(with_hosted(stands(found)), "", [view], {"humbug": (1, 1)}, THRESHOLDS)
     rows = []
     for family in text_string_to_metric_families(body.decode()):

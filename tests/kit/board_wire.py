@@ -83,6 +83,8 @@ class Wire:
         self.connection = 0
         self.asked: list[str] = []
         """The ActionIDs of what is not answered yet: of the channels, of the queues."""
+        self.lines: list[str] = []
+        """What was asked last of trunks and phones."""
 
     @property
     def view(self) -> View:
@@ -103,6 +105,8 @@ class Wire:
         self.feeder.beat(self.connection, said.append)
         if said:
             actions = [Headers(block) for block in b"".join(said).split(b"\r\n\r\n") if block]
+            self.lines = [one("Action") for one in actions if one("ActionID").startswith("told-lines-")] or self.lines
+            actions = [one for one in actions if not one("ActionID").startswith("told-lines-")]
             if all(one("Queue") for one in actions):
                 # For figures of some queues, which nobody here answers.
                 return

@@ -10,8 +10,9 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from tests.pbx.pbx_ports import Ports, until
@@ -70,10 +71,11 @@ class Pbx:
         unanswered: bool = True,
         congestion: bool = True,
         tls: bytes | None = None,
+        also: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """``zone_file`` is that of a ``timezone`` which its host does not know, ``manager_general`` and ``mappings``
         lines of those sections, ``custom`` what cdr_custom writes, ``batch`` size and seconds, ``tls`` a key and its
-        certificates (PEM), for ``ami_tls_port``.
+        certificates (PEM), for ``ami_tls_port``. ``also`` is what its configuration files have besides, by name.
         """
         self.root, self.timezone = root.resolve(), timezone
         self._zone_file = zone_file or self.root / "usr/share/zoneinfo" / timezone
@@ -94,6 +96,7 @@ class Pbx:
         batching = f"batch = yes\nsize = {batch[0]}\ntime = {batch[1]}" if batch else ""
         tls_lines = [f"tlsbindaddr = 127.0.0.1:{self.ami_tls_port}", f"tlscertfile = {self._inside}/etc/manager.pem"]
         self._configure(
+            also,
             home=self._inside,
             modules=_setting(self.root / "etc" / "asterisk" / "asterisk.conf", "astmoddir"),
             ami_port=str(self.ami_port),
@@ -111,6 +114,8 @@ class Pbx:
             mappings=mappings,
             sip_port=str(self.sip_port),
             phones_port=str(self.ports.phones),
+            iax_port=str(self.ports.iax),
+            chan_sip_port=str(self.ports.chan_sip),
             rtp_start=str(self.ports.rtp[0]),
             rtp_end=str(self.ports.rtp[1]),
         )
@@ -121,12 +126,13 @@ class Pbx:
         self._own()
         self.version = self._asterisk("-V").split()[1].split("~")[0].split("+")[0]
 
-    def _configure(self, **values: str) -> None:
-        for template in (HERE / "etc").glob("*.conf"):
-            text = template.read_text()
+    def _configure(self, also: Mapping[str, str], **values: str) -> None:
+        templates = {template.name: template.read_text() for template in (HERE / "etc").glob("*.conf")}
+        for file in templates.keys() | also.keys():
+            text = templates.get(file, "") + also.get(file, "")
             for name, value in values.items():
                 text = text.replace("{{" + name + "}}", value)
-            (self.home / "etc" / template.name).write_text(text)
+            (self.home / "etc" / file).write_text(text)
 
     def _own(self) -> None:
         user = re.search(r"^asterisk:[^:]*:(\d+):(\d+):", (self.root / "etc" / "passwd").read_text(), re.MULTILINE)

@@ -52,6 +52,14 @@ class Ports:
         return self.first + 3
 
     @property
+    def iax(self) -> int:
+        return self.first + 4
+
+    @property
+    def chan_sip(self) -> int:
+        return self.first + 5
+
+    @property
     def phones(self) -> int:
         """The answering phones' one port; the hundred and more behind it are the callers'."""
         return self.first + 10

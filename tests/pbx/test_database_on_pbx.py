@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
 from threading import Event
@@ -29,21 +30,17 @@ class OdbcPbx(Pbx):
 
     database: MariaDb
 
-    def _configure(self, **values: str) -> None:
-        super()._configure(**values)
-        etc = self.home / "etc"
-        with (etc / "modules.conf").open("a") as modules:
-            modules.write("\n".join(f"load = {one}.so\n" for one in (
-                "res_odbc_transaction", "res_odbc", "cdr_adaptive_odbc"
-            )))  # fmt: skip
-        (etc / "odbc.ini").write_text(
-            f"[calls]\nDriver = MariaDB Unicode\nServer = 127.0.0.1\nPort = {self.database.port}\n"
-            "Database = asteriskcdrdb\n"
-        )
-        (etc / "res_odbc.conf").write_text(
-            "[calls]\nenabled => yes\ndsn => calls\nusername => asterisk\npassword => word\npre-connect => yes\n"
-        )
-        (etc / "cdr_adaptive_odbc.conf").write_text("[cdr]\nconnection = calls\ntable = cdr\nalias start => calldate\n")
+    def _configure(self, also: Mapping[str, str], **values: str) -> None:
+        loaded = "".join(f"load = {one}.so\n" for one in ("res_odbc_transaction", "res_odbc", "cdr_adaptive_odbc"))
+        odbc = {
+            "modules.conf": loaded,
+            "odbc.ini": f"[calls]\nDriver = MariaDB Unicode\nServer = 127.0.0.1\nPort = {self.database.port}\n"
+            "Database = asteriskcdrdb\n",
+            "res_odbc.conf": "[calls]\nenabled => yes\ndsn => calls\nusername => asterisk\npassword => word\n"
+            "pre-connect => yes\n",
+            "cdr_adaptive_odbc.conf": "[cdr]\nconnection = calls\ntable = cdr\nalias start => calldate\n",
+        }
+        super()._configure({**also, **odbc}, **values)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Half a minute; HUMBUG_TEST_FIGURES_SECONDS=600 makes it ten.
 import os
 import random
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,10 +68,11 @@ class Work:
         pick = self._chance.random()
         callers = len(self._witness.counted.waiting) + len(self._witness.counted.talking)
         if pick < 0.5 and callers < MOST_CALLERS:
-            patience = str(self._chance.choice([2, 4, 8, 15, 40]))
-            self._manager.action(
-                "Originate", Channel="Local/546@from-internal", Application="Wait", Data=patience, Async="true"
-            )
+            # More than the agents can take: some wait, and some give up.
+            for patience in self._chance.choices(["2", "4", "8", "15", "40"], k=3):
+                self._manager.action(
+                    "Originate", Channel="Local/546@from-internal", Application="Wait", Data=patience, Async="true"
+                )
         elif pick < 0.62:
             self._pause()
         elif pick < 0.72 and (talking := sorted(self._witness.counted.talking.copy().values())):
@@ -110,10 +112,12 @@ def never_shown(
     """What a board said, and neither the console nor the events did, in the last seconds before, nor right behind."""
     wrong = []
     epoch = time.time() - time.monotonic()
+    # All in the order of time: of ten minutes there are thousands of samples, and a hundred thousand events.
+    ends, begins, whens = [one.ended for one in truth], [one.began for one in truth], [when for when, _, _ in events]
     for said in samples:
         first, last = said.began - BEHIND_SECONDS, said.ended + 1.0
-        then = [one.shown for one in truth if one.ended > first and one.began < last]
-        told = [(figure, value) for when, figure, value in events if first < when < last]
+        then = [one.shown for one in truth[bisect_right(ends, first) : bisect_left(begins, last)]]
+        told = [(of, value) for _, of, value in events[bisect_right(whens, first) : bisect_left(whens, last)]]
         for figure, value in said.shown.values.items():
             values = [shown.values.get(figure) for shown in then] + [one for of, one in told if of == figure]
             if value not in values:

@@ -5,8 +5,9 @@ import { agentsTable } from "./agents.js";
 import { isListening, tellOf } from "./alarms.js";
 import { lookAt, sumsOf, troubleOf, troublesOf } from "./answer.js";
 import { callsTable, stateOf, STATES } from "./calls.js";
-import { byId, say, setAttribute } from "./dom.js";
+import { byId, element, keyed, say, setAttribute, setForeign } from "./dom.js";
 import { isFiltered, showQueues } from "./filter.js";
+import { linesInWords, linesOf, trunksTable, trunksTile } from "./lines.js";
 import "./marks.js";
 import { agentsOf } from "./people.js";
 import { NO_BOARD, follow } from "./stream.js";
@@ -15,10 +16,12 @@ import { QUEUE_TILES, makeTiles, showNothing, showQueueTiles } from "./tiles.js"
 import { showTop } from "./top.js";
 import { bigCount, count, several } from "./words.js";
 
-const TARGETS = { free: "#agents" };
+const TARGETS = { free: "#agents", trunks: "#trunks" };
 const tiles = makeTiles([["calls", "Calls now", "#calls"], ...QUEUE_TILES.map(([id, label]) => [id, label, TARGETS[id] ?? "#queues"])]);
 const parts = { queues: queuesTable(), calls: callsTable(), agents: agentsTable() };
 for (const [name, part] of Object.entries(parts)) byId(`${name}-table`).append(part.node);
+const trunks = trunksTable();
+byId("trunks-table").append(trunks.node);
 
 let shown = [[], ""];
 
@@ -45,12 +48,23 @@ function showTables(boards, why) {
   const all = { queues, calls: live.flatMap((board) => board.calls), agents: agentsOf(queues) };
   showQueues(queues.map((queue) => queue.name));
   setAttribute(document.body, "data-boards", boards.length > 1 ? "several" : "one");
+  showTrunks(live, why);
   const away = boards.filter((board) => !board.live).map((board) => lackOf(board, boards.length > 1)).join(" ");
   for (const [name, part] of Object.entries(parts)) {
     const wanted = all[name].filter(part.isWanted);
     part.update(wanted);
     say(byId(`${name}-empty`), why || [away, live.length ? emptiness(name, wanted, all[name]) : ""].filter(Boolean).join(" "));
   }
+}
+
+function showTrunks(live, why) {
+  const lines = linesOf(live);
+  trunks.update(lines?.trunks ?? []);
+  const words = why ? [why] : live.length ? linesInWords(lines) : [];
+  keyed(byId("trunks-words"), words.map((said, place) => ({ said, place })), ({ place }) => place, () => {
+    const node = element("li");
+    return { node, update: ({ said }) => setForeign(node, said) };
+  });
 }
 
 /** Of a board that is not live nothing is shown, and why not is said. */
@@ -71,6 +85,7 @@ function showTiles(boards) {
   const calls = live.flatMap((board) => board.calls);
   tiles.get("calls").update(bigCount(calls.length), lackInWords(boards) || callsInWords(calls), calls.length ? "some" : "none");
   showQueueTiles(tiles, queues, agentsOf(queues));
+  tiles.get("trunks").update(...trunksTile(linesOf(live)));
 }
 
 function lackInWords(boards) {

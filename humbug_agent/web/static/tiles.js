@@ -34,6 +34,7 @@ function tile(id, label, target) {
 export const QUEUE_TILES = [
   ["waiting", "Waiting"], ["longest", "Longest wait"], ["answered", "Answered"],
   ["abandoned", "Abandoned"], ["level", "Service level"], ["free", "Agents free"],
+  ["trunks", "Trunks up"],
 ];
 
 export function showNothing(tiles, ids, why) {

@@ -3,6 +3,7 @@
 import { isListening, tellOf } from "./alarms.js";
 import { lookAt, sumsOf, troubleOf, troublesOf } from "./answer.js";
 import { byId, element, keyed, marked, person, say, setAttribute, setForeign, setHidden, setText } from "./dom.js";
+import { linesOf, trunksTile } from "./lines.js";
 import "./marks.js";
 import { agentState, agentsOf, called, running } from "./people.js";
 import { NO_BOARD, follow } from "./stream.js";
@@ -30,6 +31,7 @@ function known(answer, received, now, remark) {
   say(byId("why"), lacking.length ? `There is no queue ${lacking.join(", ")}.` : all.length ? "" : "No queues.");
   seen = { waiting: waitingOf(queues), agents: agentsOf(queues), known: true };
   showQueueTiles(tiles, queues, seen.agents);
+  tiles.get("trunks").update(...trunksTile(linesOf(live)));
   fill();
   tellOf(queues);
 }

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from humbug_agent import __version__
+from humbug_agent.board.lines import Line, Lines
 from humbug_agent.board.model import Board, Channel, Figures, Member, QueueCall, State, View
 from humbug_agent.board.settings import QueuesSettings, Thresholds
 from humbug_agent.cdr import Batch
@@ -28,7 +29,7 @@ from humbug_agent.outbox import queries
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.status.document import Status
 from humbug_agent.status.gather import gather
-from humbug_agent.web.metrics import MOST_QUEUES, OTHERS, metrics
+from humbug_agent.web.metrics import MOST_QUEUES, MOST_TRUNKS, OTHERS, metrics
 from tests.kit.agent_ini import config_of
 from tests.kit.calls import batch, reject
 
@@ -42,7 +43,7 @@ SHOWN = [(target["legendFormat"], target["expr"]) for panel in PANELS for target
 SHOWN += [(str(alert["annotations"]), alert["expr"]) for alert in ALERTS]
 PROMTOOL = shutil.which("promtool")
 
-LABELS = {"version", "source", "destination", "board", "queue", "state", "figure"}
+LABELS = {"version", "source", "destination", "board", "queue", "state", "figure", "technology", "trunk"}
 GIVEN_BY_PROMETHEUS = {"instance", "job"}
 
 THRESHOLDS = QueuesSettings(
@@ -86,11 +87,52 @@ def board(
     calls: Sequence[QueueCall] = (),
     members: Sequence[Member] = (),
     figures: Mapping[str, Figures] | None = None,
+    lines: Lines | None = None,
 ) -> View:
     made = Board("ami")
     channels = [Channel(uniqueid=f"1.{n}", channel=f"SIP/{n}-1", state=state) for n, state in enumerate(State)]
     made.replace(channels, queues, calls, members, figures or {})
+    made.put_lines(lines)
     return made.view()
+
+
+LINES = Lines(
+    (
+        Line(technology="SIP", name="0", trunk=True, state="registered", up=True, device="SIP/0"),
+        Line(technology="IAX2", name="me@far", trunk=True, state="rejected", up=False),
+        Line(technology="SIP", name="fax", trunk=True, state="not monitored", up=None, device="SIP/fax"),
+        Line(technology="SIP", name="101", trunk=False, state="registered", up=True, device="SIP/101"),
+        Line(technology="SIP", name="102", trunk=False, state="not registered", up=False, device="SIP/102"),
+    ),
+    1.0,
+)
+"""Of trunks and phones every kind."""
+
+
+def test_trunks_and_phones_are_told_as_far_as_they_are_known(config: Config, outbox: Outbox) -> None:
+    def read(lines: Lines | None) -> dict[tuple[str, ...], float]:
+        body, _ = metrics(stands(config), "", [board(lines=lines)], {})
+        return {
+            (one.name, *one.labels.values()): one.value
+            for family in text_string_to_metric_families(body.decode())
+            for one in family.samples
+            if one.name.startswith(("humbug_trunk", "humbug_phones"))
+        }
+
+    assert read(LINES) == {
+        ("humbug_trunk_up", "ami", "SIP", "0"): 1,
+        ("humbug_trunk_up", "ami", "IAX2", "me@far"): 0,
+        ("humbug_trunk_channels", "ami", "SIP", "0"): 1,
+        ("humbug_trunk_channels", "ami", "SIP", "fax"): 0,
+        ("humbug_phones", "ami", "registered"): 1,
+        ("humbug_phones", "ami", "missing"): 1,
+    }
+    assert read(None) == {}
+    assert ("humbug_phones", "ami", "missing") not in read(replace(LINES, missing_told=False))
+    assert not [one for one in read(replace(LINES, phones_told=False)) if one[0] == "humbug_phones"]
+    # As many series as anybody has trunks, and no more.
+    crowd = Lines(tuple(replace(LINES.found[0], name=str(number)) for number in range(2 * MOST_TRUNKS)), 1.0)
+    assert len([one for one in read(crowd) if one[0] == "humbug_trunk_up"]) == MOST_TRUNKS
 
 
 def counted(completed: int = 20, abandoned: int = 3, target: int = 30) -> Figures:
@@ -318,7 +360,8 @@ def test_labels_are_those_that_have_an_end_and_names_are_as_prometheus_wants_the
     config: Config, outbox: Outbox
 ) -> None:
     found = with_hosted(stands(config))
-    body, _ = metrics(found, "", [board(figures={"support": counted()})], {"humbug": (1, 2)}, THRESHOLDS)
+    view = board(figures={"support": counted()}, lines=LINES)
+    body, _ = metrics(found, "", [view], {"humbug": (1, 2)}, THRESHOLDS)
     for family in text_string_to_metric_families(body.decode()):
         assert family.name.startswith("humbug_")
         assert re.fullmatch(r"[A-Zm1].{10,}\.", family.documentation), family.documentation

@@ -67,6 +67,16 @@ def queue(name: str, waits: list[Json], talks: list[Json], members: list[Json], 
     }  # fmt: skip
 
 
+def trunk(name: str, up: bool | None = True, state: str = "registered", **fields: Any) -> Json:
+    usual = {"id": f"PJSIP/{name}", "name": name, "technology": "PJSIP", "state": state, "up": up, "channels": 2}
+    return usual | fields
+
+
+def lines(*trunks: Json, **fields: Any) -> Json:
+    phones = {"registered": 41, "all": 43, "missing": ["PJSIP/205", "PJSIP/231"]}
+    return {"trunks": list(trunks), "phones": phones, "lacks": [], "age_seconds": 41.0, **fields}
+
+
 def board(name: str = "ami", calls: list[Json] | None = None, queues: list[Json] | None = None) -> Json:
     waits = {one["id"]: one for each in queues or [] for one in each["waiting"]}
     waited = {one["id"]: one["waited_seconds"] for each in queues or [] for one in each["connected"]}
@@ -76,7 +86,7 @@ def board(name: str = "ami", calls: list[Json] | None = None, queues: list[Json]
             one |= {"waiting": True, "waiting_seconds": there["seconds"], "position": there["position"]}
     return {
         "name": name, "over": "AMI", "live": True, "message": "", "age_seconds": 3.2, "calls": calls,
-        "channels": sum(len(one["devices"]) for one in calls), "queues": queues or [],
+        "channels": sum(len(one["devices"]) for one in calls), "queues": queues or [], "lines": None,
     }  # fmt: skip
 
 
@@ -166,7 +176,8 @@ def afternoon() -> Json:
          member("Finn Berger", "PJSIP/206", "idle", calls_taken=0, last_call_seconds=None)],
         figures=figures(completed=0, service_level_percent=None),
     )  # fmt: skip
-    return status([board("ami", calls, [sales, support])])
+    trunks = lines(trunk("provider", channels=4), trunk("berlin", channels=0), trunk("fax", None, "not monitored"))
+    return status([board("ami", calls, [sales, support]) | {"lines": trunks}])
 
 
 def rush(calls: int = 500, waits: int = 500) -> Json:

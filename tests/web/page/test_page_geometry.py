@@ -11,11 +11,13 @@ from tests.web.page.page_data import (
     connected,
     destination,
     figures,
+    lines,
     member,
     queue,
     source,
     status,
     thresholds,
+    trunk,
     waiting,
 )
 from tests.web.page.page_geometry import CUT, MISPLACED
@@ -61,7 +63,13 @@ def everything(seconds: float) -> Json:
         )
         for state in STATES
     }
-    return status([board("ami", calls, queues)], agent(sources, destinations))
+    trunks = [
+        trunk("provider", channels=99_999),
+        trunk("a-name-that-is-as-long-as-names-of-trunks-get-and-longer", False, "no authentication", channels=None),
+        trunk("fax", None, "not monitored"),
+    ]
+    told = lines(*trunks, lacks=["PJSIP's phones are not told: in manager.conf, section [humbug], write needs system"])
+    return status([board("ami", calls, queues) | {"lines": told}], agent(sources, destinations))
 
 
 def crowd(calls: int) -> Json:

@@ -8,6 +8,7 @@ from tests.web.page.page_data import board_down, status
 from tests.web.page.page_view import CONTRASTS, KNOWN, Page
 from tests.web.page.wall_data import floor, hostile_floor
 
+QUEUE_TILES = ("waiting", "longest", "answered", "abandoned", "level", "free")
 WALLS = [(1280, 720), (1920, 1080), (3840, 2160)]
 
 # What reaches out of the window, of the box that it is in, or lies over something else.
@@ -136,7 +137,7 @@ def test_with_ami_down_nothing_is_said_about_the_queues(page: Page) -> None:
     page.server.show(floor())
     opened(page, 1280, 720)
     page.show(status([board_down()]))
-    assert {page.number(one) for one in ("waiting", "longest", "answered", "abandoned", "level", "free")} == {"–"}
+    assert {page.number(one) for one in (*QUEUE_TILES, "trunks")} == {"–"}
     assert page.text("#why") == "Not known: AMI is down."
     assert page.texts(".fit li") == []
     # That nobody waits would be a statement.

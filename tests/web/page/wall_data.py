@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.web.page.page_data import Json, board, call, connected, figures, member, queue, status, waiting
+from tests.web.page.page_data import Json, board, call, connected, figures, lines, member, queue, status, trunk, waiting
 from tests.web.page.page_hostile import NAMES
 
 FIRST = ("Anna", "Bruno", "Carla", "Dora", "Emil", "Finn", "Gina", "Hugo", "Ines", "Jan")
@@ -35,7 +35,8 @@ def floor(agents: int = 20, waits: int = 30, names: Sequence[str] = ()) -> Json:
     support = queue("support", callers, talks, people)
     sales = queue("sales", [], [], people[:3], figures=figures(completed=40, abandoned=2, service_level_percent=95.0))
     calls = [call(1000 + number, devices=["PJSIP/trunk"], queue="support") for number in range(waits)]
-    return status([board("ami", calls, [sales, support])])
+    told = lines(trunk("provider", channels=5), trunk("berlin", channels=0))
+    return status([board("ami", calls, [sales, support]) | {"lines": told}])
 
 
 def hostile_floor() -> Json:

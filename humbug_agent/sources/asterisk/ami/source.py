@@ -12,6 +12,7 @@ from typing import Self
 
 from humbug_agent.board.model import Board
 from humbug_agent.cdr import CDR, Batch, Form, Notice, OneRecord, Record, Reject, digest
+from humbug_agent.ini import LOOPBACK
 from humbug_agent.listening.ami.headers import name
 from humbug_agent.listening.ami.link import Link
 from humbug_agent.listening.ami.listener import Listener
@@ -51,24 +52,29 @@ class AsteriskAmi(PushSource[Listener]):
         inbox = Inbox(beginnings, of_cdr) if self._calls else Inbox(beginnings)
         classes = {ami_events.CLASSES[word] for word in settings.events}
         super().__init__(settings.name, inbox, inbox, classes, MOST, MEANWHILE)
+        # Kinds of events that nothing is missed without.
+        self._welcome: set[str] = set()
         self._counts: dict[int, Told] = {}
         self._numbers = itertools.count()
         self.zone_watch = LastingWatch(zone)
 
     def feed_board(self) -> Board:
         # Only a [status] needs it.
-        from humbug_agent.board.asterisk import CLASSES, AsteriskFeeder
+        from humbug_agent.board.asterisk import CLASSES, WELCOME, AsteriskFeeder
 
-        board = Board(self.name)
-        self.listen_also(AsteriskFeeder(board, self._settings.username, self._settings.charset), CLASSES)
+        board, about = Board(self.name), self._settings
+        private = about.tls or about.host in LOOPBACK
+        self.listen_also(AsteriskFeeder(board, about.username, about.charset, private=private), CLASSES)
+        self._welcome = {WELCOME}
         return board
 
     def take_over(self, other: Self) -> None:
         super().take_over(other)
+        self._welcome = other._welcome
         self._counts = other._counts
 
     def _connect(self) -> Link:
-        return Link(self._settings, ",".join(sorted(self._asked)), self._listeners)
+        return Link(self._settings, ",".join(sorted(self._asked | self._welcome)), self._listeners)
 
     def parse(self, text: bytes) -> Batch:
         blocks = [block for part in text.lstrip().split(END) for block in divide(part, closed=True)[0]]

@@ -16,8 +16,8 @@ def test_a_recorded_queue_is_right_at_each_moment(fed: Fed) -> None:
     fed.lists()
     assert list(fed.view.queues) == ["sales@default", "support@default"]
     assert fed.view.queues["support@default"].members == (
-        Member(queue="support@default", interface="SIP/9001", name="9001@default", state="idle"),
-        Member(queue="support@default", interface="SIP/9002", name="9002@default", state="idle"),
+        Member(queue="support@default", interface="SIP/9001", name="9001@default", state="idle", taken=0),
+        Member(queue="support@default", interface="SIP/9002", name="9002@default", state="idle", taken=0),
     )
     seen: list[object] = []
     states: list[list[str]] = []
