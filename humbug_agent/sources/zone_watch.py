@@ -5,6 +5,7 @@ by the same quarters of an hour again and again; a call that was merely long, or
 """
 
 from collections import deque
+from contextlib import suppress
 from datetime import tzinfo
 
 STEP = 900
@@ -74,7 +75,9 @@ class LastingWatch(ZoneWatch):
     def go_on(self, seen: str) -> None:
         shifts, _, zone = seen.partition(" in ")
         if zone == self._zone:
-            self._seen = deque(map(int, shifts.split(",")), maxlen=LAST)
+            # In a damaged outbox it may be any text.
+            with suppress(ValueError):
+                self._seen = deque(map(int, shifts.split(",")), maxlen=LAST)
 
 
 def in_hours(seconds: float) -> str:
