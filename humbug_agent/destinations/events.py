@@ -37,7 +37,13 @@ def data(flat: Flat, zone: tzinfo, fields: Sequence[str] = FIELDS) -> dict[str, 
     """The fields that were chosen; of a notice its event and what that says."""
     if flat.is_notice():
         return {"event": flat.event, "fields": texts(flat.extra)}
-    return {name: _value(flat, name, zone) for name in fields}
+    said: dict[str, Any] = {name: getattr(flat, name) for name in fields}
+    for name in _TIMES:
+        if said.get(name) is not None:
+            said[name] = _time(said[name], getattr(flat, f"{name}_offset"), zone)
+    if "extra" in said:
+        said["extra"] = texts(flat.extra) if flat.extra else {}
+    return said
 
 
 def as_json(value: Any) -> str:
@@ -49,15 +55,6 @@ def as_texts(flat: Flat, zone: tzinfo, fields: Sequence[str] = FIELDS) -> dict[s
     return {
         name: value if isinstance(value, str) else as_json(value) for name, value in data(flat, zone, fields).items()
     }
-
-
-def _value(flat: Flat, name: str, zone: tzinfo) -> Any:
-    value = getattr(flat, name)
-    if name in _TIMES:
-        return None if value is None else _time(value, getattr(flat, f"{name}_offset"), zone)
-    if name == "extra":
-        return texts(value) if value else {}
-    return value
 
 
 def _time(seconds: float, offset: int | None, zone: tzinfo) -> str:

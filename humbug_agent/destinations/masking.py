@@ -188,7 +188,9 @@ def _put(pieces: re.Pattern[str], put: Callable[[re.Match[str]], str], text: str
     ascii_ = folded(text)
     if ascii_ is text:
         return pieces.sub(put, text)
-    places = [place for place, one in enumerate(text) if folded(one)]
+    # Most texts have no marks that are left out.
+    alike = len(ascii_) == len(text)
+    places = range(len(text)) if alike else [place for place, one in enumerate(text) if folded(one)]
     made, at = "", 0
     for found in pieces.finditer(ascii_):
         if (new := put(found)) != found[0]:
