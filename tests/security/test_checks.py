@@ -18,8 +18,8 @@ PIECES = {
     "DOMAIN", "among", "wanted.tables", "_COLUMNS", "_DAY", "_PLACES", "_TOKENS", "condition", "moment",
     "order",
     "_DELIVERED", "_ENTRY", "by", "column", "columns", "counted", "counts", "gap", "key", "names", "numbers", "one",
-    "places", "groups", "number", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "when", "where",
-    "QUARTER", "_PLACE", "by_linkedid", "ids", "sums",
+    "groups", "number", "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger",
+    "when", "where", "QUARTER", "_PLACE", "by_linkedid", "ids", "sums",
     "' UNION '.join(pieces)", "', '.join(names)", "', '.join('?' * len(names))",
     # Where an erased number is looked for: columns, and whether a call waits.
     "_CALL", "_ERROR", "_MESSAGE", "_QUOTES", "_REJECT", "_REPLY", "_UNSENT",
