@@ -158,7 +158,7 @@ def _scans(few: Filled, plans: list[list[str]]) -> Iterator[str]:
         yield from scans_postgresql(plan) if few.kind == "postgresql" else scans(plan)
 
 
-def seconds(job: Callable[[], object], kind: str, times: int = 10) -> float:
+def seconds(job: Callable[[], object], kind: str, times: int = 30) -> float:
     """The least: what else this machine has to do adds to it. SQLite does its work in this very thread."""
     clock = time.perf_counter if kind == "postgresql" else time.thread_time
     took = []
@@ -193,9 +193,9 @@ def test_a_page_at_a_million_calls(tmp_path: Path, kind: str) -> None:
             number = store.page("x", wanted, 1, 1, 100).count
             at_once = name in AT_ONCE or (name == "tenant" and kind != "outbox")
             each = [
-                page_seconds(many, wanted, 1, 1, times=10 if at_once else 3),
-                page_seconds(many, wanted, 1, 7, times=10),
-                page_seconds(many, wanted, many.last - 50, 1, times=10),
+                page_seconds(many, wanted, 1, 1, times=30 if at_once else 3),
+                page_seconds(many, wanted, 1, 7, times=30),
+                page_seconds(many, wanted, many.last - 50, 1, times=30),
             ]
             print(f"{name:20}", *(f"{one * 1000:9.2f}" for one in each), f"{number:>10,}")
             took[name] = max(each if at_once else each[1:])
