@@ -21,7 +21,6 @@ from humbug_agent.stored.pages import BLOCK, FEW, Stand
 LONGEST_SECONDS = 10.0
 """What takes longer to find is not looked for: whoever asks is to ask for less."""
 
-_GROUP = 65536
 _LOOK_STEPS = 20_000
 """Of SQLite's machine, a millisecond, before somebody looks whether it takes too long."""
 
@@ -104,16 +103,14 @@ def stand(outbox: Outbox, wanted: Wanted, begin: int | None) -> Stand:
 def found(outbox: Outbox, wanted: Wanted, begin: int, last: int) -> "array[int]":
     """The ids of those that are wanted, from the one to the other. Raises OutboxError, TooLong."""
     condition, parameters = where(wanted)
-    how, number = ("NOT INDEXED", "id") if last - begin < FEW else ("", "+id")
     # Tens of thousands in a row of SQLite's answer: a million rows would hold up whatever else Python has to do.
-    sql = (
-        f"SELECT group_concat(id) AS ids FROM calls {how} WHERE {number} BETWEEN ? AND ? AND {condition} "
-        f"GROUP BY id / {_GROUP} ORDER BY id / {_GROUP}"
-    )
+    by_id, by_else = ("NOT INDEXED", "id", ""), ("", "+id", "GROUP BY id / 65536 ORDER BY id / 65536")
+    how, number, groups = by_id if last - begin < FEW else by_else
+    sql = f"SELECT group_concat(id) AS ids FROM calls {how} WHERE {number} BETWEEN ? AND ? AND {condition} {groups}"
     ids = array("q")
     with in_time(outbox):
         for row in outbox.select(sql, begin, last, *parameters):
-            ids.extend(sorted(map(int, row["ids"].split(","))))
+            ids.extend(sorted(map(int, row["ids"].split(",") if row["ids"] else ())))
     return ids
 
 

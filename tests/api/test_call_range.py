@@ -5,7 +5,6 @@ import json
 import re
 import sqlite3
 import subprocess
-import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,36 +19,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.api.xml_cdr import PAGE
-from humbug_agent.cdr import CDR, Batch, Direction, Disposition
-from humbug_agent.ini import Secret
 from humbug_agent.outbox import tokens
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.outbox.queries import Filter, purge
 from humbug_agent.sources.freeswitch.xml_cdr_row import of_row
-from humbug_agent.sources.fusionpbx.settings import FusionpbxSettings
-from humbug_agent.sources.fusionpbx.source import Fusionpbx
 from humbug_agent.sources.polling.rows import ApiRow, read_json
+from tests.kit.api_asked import get, leg, login
 from tests.kit.api_served import EMAIL, PASSWORD, ZONE, ServedApi, account, call, store
 from tests.kit.fusionpbx_server import SAMPLE
 from tests.kit.php import php
-from tests.kit.pull_server import api
 
 CALLS = 240
-
-
-def leg(number: int, **changes: Any) -> CDR:
-    """A call of FreeSWITCH's, which has a uuid and a cause."""
-    plain = call(number)
-    usual: dict[str, Any] = {
-        "uniqueid": str(uuid.UUID(int=number)),
-        "linkedid": "",
-        "clid": f'"Desk {number}" <{plain.src}>',
-        "channel": "",
-        "dstchannel": "",
-        "duration": round((plain.end - plain.start).total_seconds()),
-        "extra": {"domain_name": f"d{number % 4}.example"},
-    }
-    return replace(plain, **(usual | changes))
 
 
 @pytest.fixture(scope="module")
@@ -58,19 +37,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApi]:
     store(path, [leg(number) for number in range(1, CALLS + 1)])
     with ServedApi(path, account(), account("one", "d1.example"), account("two", "t2", "acme.example")) as served:
         yield served
-
-
-def login(served: ServedApi, name: str = "all") -> str:
-    own = "" if name == "all" else f"{name}-"
-    said = {"email": f"{own}{EMAIL}", "password": f"{own}{PASSWORD}"}
-    answer = requests.post(f"{served.where}/api/login", json=said, timeout=30)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["token"])
-
-
-def get(served: ServedApi, token: str, path: str, **asked: Any) -> requests.Response:
-    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"} if token else {}
-    return requests.get(f"{served.where}/api/{path}", params=asked, headers=headers, timeout=30)
 
 
 def uniqueids(answer: requests.Response) -> list[str]:
@@ -340,27 +306,13 @@ def test_stamps_have_the_offset_of_the_pbxs_clock(tmp_path: Path, hours: float |
     assert datetime.fromisoformat(row["start_stamp"]) == one.start
 
 
-def test_what_retention_has_dropped_is_said_and_a_damaged_call_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_damaged_call_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store(tmp_path / "outbox.db", [leg(number) for number in range(1, 41)])
-    with ServedApi(tmp_path / "outbox.db") as served, Outbox(tmp_path / "outbox.db") as outbox:
-        purge(outbox, Filter(ids=list(range(1, 21))))
-        token = login(served)
-        answer = get(served, token, "calls", domain_name="d1.example")
-        said = "calls that began up to 2026-03-14 11:00:20 were dropped (keep_days = 90)"
-        assert answer.headers["warning"] == f'299 humbug-agent "{said}"'
-        later = {"from": "2026-03-14 11:00:45", "to": "2026-03-15"}
-        answer = get(served, token, "call_range", domain_name="d1.example", **later)
-        assert answer.headers["warning"].endswith(
-            '"calls that ended up to 2026-03-14 11:00:45 were dropped (keep_days = 90)"'
-        )
-        later["from"] = "2026-03-14 11:00:46"
-        assert "warning" not in get(served, token, "call_range", domain_name="d1.example", **later).headers
+    with ServedApi(tmp_path / "outbox.db") as served:
         with sqlite3.connect(tmp_path / "outbox.db") as conn:
             conn.execute("UPDATE calls SET end = 'soon' WHERE id = 25")
         conn.close()
-        assert of(25)[0] not in uniqueids(get(served, token, "calls", domain_name="d1.example"))
+        assert of(25)[0] not in uniqueids(get(served, login(served), "calls", domain_name="d1.example"))
     assert "left out of an answer: call 25, which is damaged in the store" in caplog.text
 
 
@@ -430,64 +382,3 @@ def _token(served: ServedApi) -> str:
 def test_no_login_makes_it_fail(filled: ServedApi, impatient: None, body: str | bytes) -> None:
     answer = requests.post(f"{filled.where}/api/login", data=body, timeout=30)
     assert (answer.status_code, answer.json()["success"]) == (422, False)
-
-
-def fusionpbx(served: ServedApi, *domains: str, **changes: Any) -> Fusionpbx:
-    where = api(served.where, **({"since": call(1).start} | changes))
-    return Fusionpbx(FusionpbxSettings("f", where, EMAIL, Secret(PASSWORD), domains), ZONE)
-
-
-def test_what_another_agent_pulls_is_equal_whatever_is_stored(tmp_path: Path, no_pause: None) -> None:
-    calls = [
-        *(
-            leg(10 + number, disposition=one, answer=None, billsec=0)
-            for number, one in enumerate(Disposition)
-            if one not in (Disposition.ANSWERED, Disposition.ERROR)
-        ),
-        *(leg(20 + number, direction=one) for number, one in enumerate(Direction)),
-        leg(30, linkedid=of(31)[0], extra={"originating_leg_uuid": of(31)[0], "mduration": "25000", "waitsec": "3"}),
-        leg(40, lastapp="bridge", lastdata="sofia/x\\y\u0436", clid=f"<{call(40).src}>"),
-    ]
-    calls = [replace(one, accountcode="all") for one in calls]
-    store(tmp_path / "outbox.db", calls)
-    with ServedApi(tmp_path / "outbox.db") as served:
-        source = fusionpbx(served, "all")
-        got = [one for batch in source.read(None, threading.Event(), follow=False) for one in batch.records]
-    pulled = {one.uniqueid: one for one in got if isinstance(one, CDR)}
-    assert len(pulled) == len(calls)
-    for one in calls:
-        assert pulled[one.uniqueid] == one
-
-
-@pytest.mark.slow
-def test_the_agents_own_source_gets_each_call_once_while_others_come(tmp_path: Path, no_pause: None) -> None:
-    path = tmp_path / "outbox.db"
-    written = [leg(number) for number in range(1, 10_001)]
-    store(path, written[:5000])
-    got: list[CDR] = []
-    with ServedApi(path) as served:
-        source = fusionpbx(served, "t0", "d1.example", "d2.example", "t3")
-        cursor = None
-
-        def write() -> None:
-            with Outbox(path) as outbox:
-                for begin in range(5000, 10_000, 50):
-                    outbox.accept("made", Batch(written[begin : begin + 50], [], None), ["humbug"])
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        for _ in range(2):
-            for batch in source.read(cursor, threading.Event(), follow=False):
-                got += [one for one in batch.records if isinstance(one, CDR)]
-                assert not batch.rejects
-                cursor = batch.cursor or cursor
-            writer.join()
-        # Those of long ago that came late: as an admin asks for them.
-        anew = source.again_from(cursor, written[0].start.timestamp())
-        for batch in source.read(anew.cursor, threading.Event(), follow=False):
-            got += [one for one in batch.records if isinstance(one, CDR)]
-    unique = {one.uniqueid: one for one in got}
-    assert len(unique) == len(written)
-    assert all(unique[one.uniqueid] == one for one in written)
-    with Outbox(tmp_path / "pulled.db") as pulled:
-        assert pulled.accept("f", Batch(got, [], None), []) == len(written)

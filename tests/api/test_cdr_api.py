@@ -4,8 +4,6 @@ import hashlib
 import json
 import sqlite3
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.api.exchange import revealed
-from humbug_agent.cdr import CDR, Batch, Direction, Disposition
+from humbug_agent.cdr import Direction, Disposition
 from humbug_agent.http_server.php import http_build_query, parse_str
-from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
-from humbug_agent.outbox.outbox import Mark, Outbox
+from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.queries import Filter, purge
 from humbug_agent.sources.polling.rows import ApiRow
 from humbug_agent.sources.while1.row import call as of_row
@@ -290,25 +287,6 @@ def test_an_hour_that_the_clock_skips_or_shows_twice_hides_no_call(tmp_path: Pat
                 assert {*before, *behind} == {*expected}, edge
 
 
-def test_what_is_dropped_behind_a_call_that_still_waits_is_said(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    store(path, [])
-    with ServedApi(path) as served, Outbox(path) as outbox:
-        assert served.ask({})["messages"] == []
-        store(path, [call(number) for number in range(1, 5)])
-        outbox.mark("humbug", [Mark(number, "sent", 1.0) for number in (2, 3)])
-        assert forget_delivered(Piecemeal(outbox), time.time() + 1) == 2
-        said = "Calls with ids up to 3 were dropped (keep_days = 90); they began up to 2026-03-14 11:00:03"
-        answer = served.ask({})
-        assert ([row["id"] for row in answer["results"]], answer["messages"]) == (["1", "4"], [said])
-        assert answer["pagination"]["row_count"] == 2
-        assert served.ask({"from_id": 3})["messages"] == [said]
-        assert served.ask({"from_id": 4})["messages"] == []
-        outbox.mark("humbug", [Mark(number, "sent", 1.0) for number in (1, 4)])
-        forget_delivered(Piecemeal(outbox), time.time() + 1)
-        assert served.ask({})["messages"] == [said.replace("to 3", "to 4").replace("00:03", "00:04")]
-
-
 def test_a_damaged_call_is_left_out_and_named(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     store(path, [call(1), call(2), call(3)])
@@ -359,44 +337,6 @@ def test_no_question_makes_it_fail_or_shows_another_tenants_call(
     found = answer.json()
     assert found["has_error"] == bool(found["pagination"] == [])
     assert all(int(row["id"]) % 4 == 1 for row in found["results"])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("form", ["form", "json"])
-def test_the_agents_own_source_gets_each_call_once_while_others_come(tmp_path: Path, form: str) -> None:
-    from humbug_agent.ini import Secret
-    from humbug_agent.sources.while1.settings import While1Settings
-    from humbug_agent.sources.while1.source import While1
-    from tests.kit.pull_server import api
-
-    path = tmp_path / "outbox.db"
-    written = [call(number) for number in range(1, 10_001)]
-    store(path, written[:5000])
-    got: list[CDR] = []
-    with ServedApi(path) as served:
-        where = api(served.url, since=written[0].start, timezone=ZONE)
-        source = While1(While1Settings("w", where, Secret(TOKEN), Secret(KEY), form, {}), ZONE)
-        stop, cursor = threading.Event(), None
-
-        def write() -> None:
-            with Outbox(path) as outbox:
-                for begin in range(5000, 10_000, 50):
-                    outbox.accept("made", Batch(written[begin : begin + 50], [], None), ["humbug"])
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        for _ in range(2):
-            for batch in source.read(cursor, stop, follow=False):
-                got += [one for one in batch.records if isinstance(one, CDR)]
-                assert not batch.rejects
-                cursor = batch.cursor or cursor
-            writer.join()
-    unique = {one.uniqueid: one for one in got}
-    assert len(unique) == len(written)
-    assert all(unique[one.uniqueid] == one for one in written)
-    # What a source tells twice the outbox takes once: by its identity, which is made of the id.
-    with Outbox(tmp_path / "pulled.db") as pulled:
-        assert pulled.accept("w", Batch(got, [], None), []) == len(written)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from humbug_agent.api.getcdr import EXTRA, PATIENCE_SECONDS
-from humbug_agent.cdr import CDR, Batch, Direction, Disposition
+from humbug_agent.cdr import CDR, Direction
 from humbug_agent.ini import Secret
-from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.outbox.queries import Filter, purge
 from humbug_agent.sources.boxis.settings import BoxisSettings
 from humbug_agent.sources.boxis.source import Boxis
 from humbug_agent.sources.polling.rows import ApiRow, read_json
+from tests.kit.api_asked import form
+from tests.kit.api_asked import getcdr as ask
 from tests.kit.api_served import EMAIL, USER_KEY, ZONE, ServedApi, account, call, store
 from tests.kit.boxis_server import SAMPLE
 from tests.kit.php import php
@@ -39,37 +38,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApi]:
     store(path, [call(number) for number in range(1, CALLS + 1)])
     with ServedApi(path, account(), account("one", "t1"), account("two", "t2", "acme.example")) as served:
         yield served
-
-
-def boxis(served: ServedApi, *tenants: str, **changes: Any) -> Boxis:
-    where = api(f"{served.where}/", **({"since": call(1).start, "timezone": ZONE} | changes))
-    return Boxis(BoxisSettings("b", where, EMAIL, Secret(USER_KEY), tenants), ZONE)
-
-
-def form(name: str = "all", *, at: float | None = None, **changes: Any) -> dict[str, Any]:
-    """A question that is right, but for the changes."""
-    own = "" if name == "all" else f"{name}-"
-    timestamp = int(time.time() if at is None else at)
-    usual = {
-        "version": "1.0",
-        "returntype": "json",
-        "timestamp": timestamp,
-        "username": f"{own}{EMAIL}",
-        "authcode": md5(f"{timestamp}{own}{USER_KEY}".encode()).hexdigest(),
-        "section": "voice",
-        "action": "getCDR",
-        "tenant": "t1",
-        "datefrom": "",
-        "dateto": "",
-    }
-    return usual | changes
-
-
-def ask(served: ServedApi, name: str = "all", **changes: Any) -> dict[str, Any]:
-    answer = requests.post(f"{served.where}/", data=form(name, **changes), timeout=30)
-    assert answer.status_code == 200
-    found: dict[str, Any] = json.loads(answer.content)
-    return found
 
 
 def uniqueids(answer: dict[str, Any]) -> list[str]:
@@ -291,18 +259,6 @@ def test_what_the_pbx_did_not_say_and_what_no_page_can_show(tmp_path: Path) -> N
     }
 
 
-def test_what_retention_has_dropped_is_said(tmp_path: Path) -> None:
-    store(tmp_path / "outbox.db", [call(number) for number in range(1, 41)])
-    with ServedApi(tmp_path / "outbox.db") as served, Outbox(tmp_path / "outbox.db") as outbox:
-        purge(outbox, Filter(ids=list(range(1, 21))))
-        said = "success; calls that began up to 2026-03-14 11:00:20 were dropped (keep_days = 90)"
-        assert ask(served)["resulttxt"] == said
-        assert ask(served, datefrom="2026-03-14 11:00:00")["result"] == "1"
-        assert ask(served, datefrom="2026-03-14 11:00:21")["resulttxt"] == "success"
-        purge(outbox, Filter(ids=list(range(21, 41))))
-        assert ask(served)["resulttxt"] == said.replace("11:00:20", "11:00:40")
-
-
 def test_other_methods_and_too_much(filled: ServedApi) -> None:
     answer = requests.get(f"{filled.where}/", timeout=10)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
@@ -351,62 +307,3 @@ def test_no_question_makes_it_fail_or_shows_another_tenants_call(
         rows = found.get("params", {}).get("cdr") or {}
         shown = [one["accountcode"] for one in rows.values()]
     assert set(shown) <= {"t1"}
-
-
-def test_what_another_agent_pulls_is_equal_whatever_is_stored(tmp_path: Path, no_pause: None) -> None:
-    calls = [
-        *sample(),
-        *(call(10 + number, disposition=one) for number, one in enumerate(Disposition)),
-        *(call(20 + number, direction=one, userfield="") for number, one in enumerate(Direction)),
-        *(call(30 + number, direction=one, userfield="[inbound] x") for number, one in enumerate(Direction)),
-        *(call(40 + number, direction=one, userfield="[internal]") for number, one in enumerate(Direction)),
-        call(50, extra={"sequence": "7", "amaflags": "DOCUMENTATION", "peeraccount": "p"}),
-        call(51, clid='"\u0436 \\ / <x>" <1>', lastapp="Dial", lastdata="a,b&c"),
-    ]
-    store(tmp_path / "outbox.db", [replace(one, accountcode="all") for one in calls])
-    with ServedApi(tmp_path / "outbox.db") as served:
-        source = boxis(
-            served,
-            "all",
-        )
-        source_ = Boxis(replace(source._settings, api=replace(source.api, since=calls[0].start)), ZONE)
-        got = [one for batch in source_.read(None, threading.Event(), follow=False) for one in batch.records]
-    pulled = {one.uniqueid: one for one in got if isinstance(one, CDR)}
-    assert len(pulled) == len(calls)
-    for one in calls:
-        assert pulled[one.uniqueid] == replace(one, accountcode="all")
-
-
-@pytest.mark.slow
-def test_the_agents_own_source_gets_each_call_once_while_others_come(tmp_path: Path, no_pause: None) -> None:
-    path = tmp_path / "outbox.db"
-    written = [call(number) for number in range(1, 10_001)]
-    store(path, written[:5000])
-    got: list[CDR] = []
-    with ServedApi(path) as served:
-        source = boxis(served, "t0", "t1", "t2", "t3")
-        cursor = None
-
-        def write() -> None:
-            with Outbox(path) as outbox:
-                for begin in range(5000, 10_000, 50):
-                    outbox.accept("made", Batch(written[begin : begin + 50], [], None), ["humbug"])
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        for _ in range(2):
-            for batch in source.read(cursor, threading.Event(), follow=False):
-                got += [one for one in batch.records if isinstance(one, CDR)]
-                assert not batch.rejects
-                cursor = batch.cursor or cursor
-            writer.join()
-        # Those of long ago that came late: as an admin asks for them.
-        anew = source.again_from(cursor, written[0].start.timestamp())
-        for batch in source.read(anew.cursor, threading.Event(), follow=False):
-            got += [one for one in batch.records if isinstance(one, CDR)]
-    unique = {one.uniqueid: one for one in got}
-    assert len(unique) == len(written)
-    assert all(unique[one.uniqueid] == one for one in written)
-    # What a source tells twice the outbox takes once: by its identity, which is made of uniqueid and sequence.
-    with Outbox(tmp_path / "pulled.db") as pulled:
-        assert pulled.accept("b", Batch(got, [], None), []) == len(written)

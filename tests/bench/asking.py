@@ -72,6 +72,10 @@ class Board:
             while not over.wait(EVERY_SECONDS):
                 channel = self._asterisk.call("PJSIP/bench", "204", "Bench")
                 sent[channel.uniqueid] = time.monotonic()
+                self._ami.lists = {
+                    "CoreShowChannels": self._asterisk.core_show_channels(),
+                    "QueueStatus": self._asterisk.queue_status(),
+                }
                 self._ami.play(self._asterisk.pending.popleft()[1] + b"\r\n\r\n")
 
         with Reader(self.status) as stream:
@@ -80,7 +84,7 @@ class Board:
                 with suppress(OSError, ValueError):
                     while stream.hear():
                         told, now = json.dumps(stream.told["changes"]), time.monotonic()
-                        for one in [one for one in sent if f'"{one}"' in told]:
+                        for one in [one for one in list(sent) if f'"{one}"' in told]:
                             after.append(now - sent.pop(one))
 
             threads = [threading.Thread(target=one) for one in (ring, look)]

@@ -77,6 +77,12 @@ MEASURES = {
     "sustained: delivered so long after the end",
     "sustained: delivered meanwhile and after",
     "sustained: peak memory of the daemon",
+    *(
+        f"asking: {what}, {clients} clients"
+        for clients in (0, 50)
+        for what in ("line to POST, p50", "line to POST, p99", "channel to page, p50", "channel to page, most", "CPU")
+    ),
+    *(f"asking: {what}" for what in ("pages", "a page, p50", "a page, p99", "peak memory of the daemon")),
     *(f"walls: {what}" for what in ("1, CPU", "100, CPU", "told to each of 1", "told to each of 100")),
     *(f"drain: {name}" for name in DRAINED),
     *(f"drain: CPU per 1,000, {name}" for name in DRAINED),
@@ -91,6 +97,8 @@ COUNTS = {
     "follow: 20/s",
     "follow: 200/s",
     "sustained",
+    "asking: 0 clients",
+    "asking: 50 clients",
     *(f"drain: {name}" for name in DRAINED),
 }
 
@@ -106,7 +114,7 @@ def test_quick_run_measures_everything_and_loses_nothing(tmp_path: Path) -> None
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as bench:
         try:
-            out, err = bench.communicate(timeout=100)
+            out, err = bench.communicate(timeout=150)
         finally:
             # Whatever it did not come to end itself.
             with contextlib.suppress(ProcessLookupError):

@@ -15,11 +15,11 @@ SQL = re.compile(
 
 PIECES = {
     # Names of columns and tables, and marks for values, all of them written in this program.
-    "DOMAIN", "among", "wanted.tables", "_COLUMNS", "_DAY", "_GROUP", "_PLACES", "_TOKENS", "condition", "moment",
+    "DOMAIN", "among", "wanted.tables", "_COLUMNS", "_DAY", "_PLACES", "_TOKENS", "condition", "moment",
     "order",
     "_DELIVERED", "_ENTRY", "by", "column", "columns", "counted", "counts", "gap", "key", "names", "numbers", "one",
-    "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger", "when", "where",
-    "QUARTER", "_PLACE", "by_linkedid", "ids", "sums",
+    "groups", "number", "places", "rows.COLUMNS", "rows.PLACES", "sql", "table", "texts", "these", "trigger",
+    "when", "where", "QUARTER", "_PLACE", "by_linkedid", "ids", "sums",
     "' UNION '.join(pieces)", "', '.join(names)", "', '.join('?' * len(names))",
     # Where an erased number is looked for: columns, and whether a call waits.
     "_CALL", "_ERROR", "_MESSAGE", "_QUOTES", "_REJECT", "_REPLY", "_UNSENT",
@@ -39,7 +39,8 @@ PIECES = {
     "self._settings.timeout * 1000", "self.name",
     # Of the receiver's stores: names of tables and columns, marks for values, numbers.
     "SCHEMA", "STATEMENT_SECONDS", "identities", "kept", "kind", "len(MIGRATIONS)", "listed(TOTAL_COLUMNS)",
-    "GROUP", "_marks(ids)", "listed(columns)", "listed_ids", "marks", "newest", "oldest",
+    "_NOW", "_marks(ids)", "calls", "events", "listed(columns)", "marks", "newest", "old.format('calls')",
+    "old.format(calls)", "old.format(events)", "old.format(table)", "which", "' UNION '.join(ids) or 'NULL'",
     # An insert as it is shown to people, and sent to nobody.
     "literals", "', '.join(shown)",
 }  # fmt: skip

@@ -70,7 +70,7 @@ class StoredCalls:
     def found(self, wanted: Wanted, begin: int, last: int) -> "array[int]":
         by_id = last - begin < FEW
         condition, values = self._where(wanted, by_id=by_id)
-        return self._store.ids(f"{'id' if by_id else 'id + 0'} BETWEEN ? AND ? AND {condition}", [begin, last, *values])
+        return self._store.ids(begin, last, condition, values, by_id=by_id)
 
     def read(self, ids: Sequence[int]) -> Sequence[tuple[int, Flat]]:
         if not ids:

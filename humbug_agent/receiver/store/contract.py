@@ -19,8 +19,8 @@ EVENT_COLUMNS = ("pbx", "Event", "event_time", "fields", "key", "received")
 LONGEST_SECONDS = 10
 """What an API asks for, and takes longer to find, is not looked for: whoever asks is to ask for less."""
 
-GROUP = 65536
-"""Ids in one row of an answer: a row for each would hold up whatever else Python has to do."""
+IN_GROUPS = "GROUP BY id / 65536 ORDER BY id / 65536"
+"""SQL: many ids in one row of an answer; a row for each would hold up whatever else Python has to do."""
 
 TOTAL_COLUMNS = ("pbx", "calls", "repeats", "received")
 
@@ -91,10 +91,10 @@ class Total:
 
 
 def grouped(rows: Iterable[Mapping[str, Any]]) -> "array[int]":
-    """The ids of rows that have many of them each, in ``ids``, with commas in between."""
+    """The ids of rows that have many of them each, in ``ids``, with commas in between; one may be None."""
     found = array("q")
     for row in rows:
-        found.extend(sorted(map(int, row["ids"].split(","))))
+        found.extend(sorted(map(int, row["ids"].split(",") if row["ids"] else ())))
     return found
 
 
@@ -217,8 +217,11 @@ class CallStore(Protocol):
     def ask(self, sql: str, *values: object) -> list[dict[str, Any]]:
         """The rows of a statement in which ? stands for each value; none takes longer than LONGEST_SECONDS."""
 
-    def ids(self, condition: str, values: Sequence[object]) -> "array[int]":
-        """Those of the calls for which it holds, in their order; as above."""
+    def ids(self, begin: int, last: int, condition: str, values: Sequence[object], *, by_id: bool) -> "array[int]":
+        """Those of the calls from the one to the other for which it holds, in their order; as above.
+
+        ``by_id``: they are looked for by their ids, of which there are few; else by whatever finds them.
+        """
 
     def run(self, sql: str) -> None:
         """A statement that takes as long as it takes."""

@@ -20,7 +20,7 @@ from humbug_agent.receiver.store.contract import (
     ALL,
     CALL_COLUMNS,
     EVENT_COLUMNS,
-    GROUP,
+    IN_GROUPS,
     LONGEST_SECONDS,
     TOTAL_COLUMNS,
     Arrival,
@@ -213,10 +213,10 @@ class PostgresqlStore:
             said = [_text(one) if isinstance(one, str) else one for one in values]
             return conn.execute(sql.replace("?", "%s"), said).fetchall()
 
-    def ids(self, condition: str, values: Sequence[object]) -> "array[int]":
-        listed_ids = "string_agg(id::text, ',') AS ids"
-        sql = f"SELECT {listed_ids} FROM calls WHERE {condition} GROUP BY id / {GROUP} ORDER BY id / {GROUP}"
-        return grouped(self.ask(sql, *values))
+    def ids(self, begin: int, last: int, condition: str, values: Sequence[object], *, by_id: bool) -> "array[int]":
+        groups = "" if by_id else IN_GROUPS
+        sql = f"SELECT string_agg(id::text, ',') AS ids FROM calls WHERE id BETWEEN ? AND ? AND {condition} {groups}"
+        return grouped(self.ask(sql, begin, last, *values))
 
     def run(self, sql: str) -> None:
         with self._asking.transaction() as conn:

@@ -14,7 +14,7 @@ from humbug_agent.receiver.store.contract import (
     ALL,
     CALL_COLUMNS,
     EVENT_COLUMNS,
-    GROUP,
+    IN_GROUPS,
     LONGEST_SECONDS,
     TOTAL_COLUMNS,
     Arrival,
@@ -234,9 +234,10 @@ class Store:
             db.set_progress_handler(lambda: time.monotonic() > until, LOOK_STEPS)
             return [dict(row) for row in db.execute(sql, values)]
 
-    def ids(self, condition: str, values: Sequence[object]) -> "array[int]":
-        sql = f"SELECT group_concat(id) AS ids FROM calls WHERE {condition} GROUP BY id / {GROUP} ORDER BY id / {GROUP}"
-        return grouped(self.ask(sql, *values))
+    def ids(self, begin: int, last: int, condition: str, values: Sequence[object], *, by_id: bool) -> "array[int]":
+        number, groups = ("id", "") if by_id else ("+id", IN_GROUPS)
+        sql = f"SELECT group_concat(id) AS ids FROM calls WHERE {number} BETWEEN ? AND ? AND {condition} {groups}"
+        return grouped(self.ask(sql, begin, last, *values))
 
     def run(self, sql: str) -> None:
         with self._another() as db:
