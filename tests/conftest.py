@@ -39,6 +39,7 @@ LONG = (
     "gets_each_call_once_while_others_come",
     "asterisk16-listing-",
     "asterisk22-queueless-",
+    "test_mysql_cost.py",
     "test_axe.py",
     "test_each_row_of_many_years_is_a_call_once_wherever_the_daemon_is_killed",
 )
