@@ -289,7 +289,7 @@ def _warnings(path: Path, sources: Sequence[SourceSettings], destinations: Seque
         said += dict.fromkeys(source.alone for source in sources)
     for source in sources:
         said += source.warnings()
-    only_asterisk = all(source.hears_asterisk or source.reads_asterisk for source in sources)
+    only_asterisk = all(source.of_asterisk for source in sources)
     for destination in destinations:
         said += destination.warnings()
         if destination.only and not destination.only.can_match():

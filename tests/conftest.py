@@ -41,6 +41,7 @@ LONG = (
     "test_a_million_calls_are_brought_up_to_date_in_seconds",
     "asterisk16-listing-",
     "asterisk22-queueless-",
+    "test_mysql_cost.py",
     "test_axe.py",
     "test_each_row_of_many_years_is_a_call_once_wherever_the_daemon_is_killed",
 )

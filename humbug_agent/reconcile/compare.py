@@ -59,7 +59,7 @@ class Reconciliation:
     def run(self, showing: Showing) -> None:
         """Raises OutboxError. What is wrong with a source is written down, and the others are compared."""
         settings = self._config.sources
-        asterisk = [one.name for one in settings if one.reads_asterisk or one.hears_asterisk]
+        asterisk = [one.name for one in settings if one.of_asterisk]
         for source, its in zip(self._config.make_sources(), settings, strict=True):
             if source.name in self._asked.sources:
                 found = self.counts[source.name] = SourceCounts()

@@ -41,6 +41,11 @@ class SourceSettings(ABC):
         """Whether it has all calls that an Asterisk on this host wrote down."""
         return False
 
+    @property
+    def of_asterisk(self) -> bool:
+        """Whether its calls are those of an Asterisk, of which others may tell, too."""
+        return self.hears_asterisk or self.reads_asterisk
+
     def held_as(self, *, board: bool) -> object:
         """The part of these settings that a port or a connection depends on; it stays open over a reload that keeps it.
 

@@ -165,7 +165,7 @@ def cdr_row(number: int, began: float | None = None, **changed: Any) -> dict[str
 
 
 def settings(database: MariaDb, *lines: str) -> MysqlSettings:
-    parser = configparser.ConfigParser(interpolation=None)
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.read_string("\n".join(["[s]", database.ini(), *lines]), "")
     mistakes: list[str] = []
     section = Section("source database", dict(parser["s"]), mistakes)

@@ -92,6 +92,11 @@ def test_a_hundred_calls_of_every_kind_come_once_whichever_source_is_first(
             wait_until(lambda: host.status()["sources"]["database"]["state"] == "ok", 60)
             assert bring(host.folder / "outbox.db", table(database)) == [0]
             assert host.status()["calls"] == len(witness.told)
+            # What it never got came by the others, and that is said.
+            found = host.json("reconcile", "--source", "database")
+            total, beside = found["sources"]["database"]["total"], len(witness.told) - rows
+            assert [total[one] for one in ("pbx", "outbox", "missing", "not_told")] == [rows, rows, 0, beside]
+            assert ["not told", beside] in [[one["state"], one["calls"]] for one in found["reasons"]]
             agent.end()
             lines, log = pbx.lines(), AsteriskCsvSettings("log", pbx.master_csv, "beginning", utc=False)
             with_lines = bring(tmp_path / "lines-first.db", AsteriskCsv(log, UTC), table(database))

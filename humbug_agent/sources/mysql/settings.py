@@ -35,6 +35,10 @@ class MysqlSettings(SourceSettings):
     poll_seconds: int
     timeout: int
 
+    @property
+    def of_asterisk(self) -> bool:
+        return True
+
     def warnings(self) -> list[str]:
         if not self.host or self.host in LOOPBACK:
             return []

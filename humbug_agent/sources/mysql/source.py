@@ -50,7 +50,7 @@ NEAR = range(-5, 901)
 """So many seconds behind the making of its channel a call begins; read by the wrong clock it is hours."""
 
 ENOUGH = 3
-"""So many rows that tell a clock are believed."""
+"""So many rows that tell another clock than before are believed; what the first one tells, of a new PBX, at once."""
 
 NUMBER = "number among equal rows"
 
@@ -95,7 +95,7 @@ class Mysql:
         self._settings = settings
         self.table = Table(partial(place, settings), settings.timeout)
         self._rows = ApiRows(settings.name, self.call, Form.ROW)
-        self._utc = bool(settings.utc)
+        self._utc, self._told = bool(settings.utc), False
         self._indexed, self._scanned = self._reading(INDEXED), self._reading(SCANNED)
         # When a table without an index may be looked at again (monotonic), and how it was then.
         self._again, self._seen = 0.0, ""
@@ -205,9 +205,9 @@ class Mysql:
     def _vote(self, said: list[tuple[str, str]]) -> set[bool]:
         """Which clocks enough of these times and uniqueids tell: True is UTC. The most believed one goes from now."""
         votes = Counter(utc for utc in (self._tells(*one) for one in said) if utc is not None)
-        found = {utc for utc, number in votes.items() if number >= ENOUGH}
+        found = {utc for utc, number in votes.items() if number >= (ENOUGH if self._told else 1)}
         if found:
-            self._utc = max(found, key=lambda utc: votes[utc])
+            self._utc, self._told = max(found, key=lambda utc: votes[utc]), True
         return found | {self._utc}
 
     def _tells(self, stamp: str, uniqueid: str) -> bool | None:
@@ -314,7 +314,9 @@ class Mysql:
             self._learn_clock()
             how = {"": "; no index begins with its time, so it is looked at rarely: add one on " + shape.time}
             found = (self._indexed if shape.by else self._scanned).check((LIVE,))
-            clock = "UTC" if self._utc else "local"
+            clock = (
+                "UTC" if self._utc else "local" if self._told or self._settings.utc is not None else "taken for local"
+            )
             if stalled := self.table.stalled():
                 raise SourceError(f"{stalled}. So far: {found}")
             return f"{self.table.where}{said}: {found}; its times are {clock}{how.get(shape.by, '')}"

@@ -226,8 +226,9 @@ class Table:
         by_time = next((name for name in TIMES if name in kinds), "")
         lacking = [*(() if by_time else ("calldate",)), *(name for name in NEEDED if name not in kinds)]
         if lacking:
-            raise SourceError(f"{self.where}: has no column {', '.join(lacking)}; is it the table of calls?")
-        names = tuple(str(name) for name, kind in found if not str(kind).lower().endswith(("blob", "binary")))
+            none = f"has no column {', '.join(lacking)}, or none that user {at.user} may read"
+            raise SourceError(f"{self.where}: {none}; is it the table of calls?")
+        names = tuple(str(name) for name, kind in found if not str(kind).lower().endswith("blob"))
         indexed = self.ask(
             "SELECT column_name FROM information_schema.statistics WHERE table_schema = %s AND table_name = %s "
             "AND seq_in_index = 1 AND index_type = 'BTREE'",
@@ -254,7 +255,8 @@ class Table:
         number = error.args[0] if error.args else 0
         at = self._place
         if number in _SLOW:
-            return TooMuch(f"{self.where}: no whole answer within {self._timeout} s")
+            waits = "the server is busy, or the table is locked, as while it is altered"
+            return TooMuch(f"{self.where}: no whole answer within {self._timeout} s: {waits}")
         # Whatever has changed is looked at anew.
         self.close()
         if number in _SAYS and at:
@@ -281,6 +283,8 @@ def _answer(conn: Any, limit: int, sql: str, values: tuple[object, ...]) -> list
             cursor.execute("SET SESSION TRANSACTION READ ONLY")
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
             cursor.execute("SET SESSION time_zone = '+00:00'")
+            # From one question to the next it is a day at most.
+            cursor.execute("SET SESSION wait_timeout = 200000")
     with conn.cursor() as cursor:
         # MySQL itself does not know MariaDB's way to say so.
         if "mariadb" in conn.get_server_info().lower():
@@ -288,7 +292,17 @@ def _answer(conn: Any, limit: int, sql: str, values: tuple[object, ...]) -> list
         else:
             cursor.execute(f"SET SESSION max_execution_time = {limit * 1000}")
         cursor.execute(sql, values)
-        return list(cursor.fetchall())
+        return [tuple(map(_text, row)) if bytes in map(type, row) else row for row in cursor.fetchall()]
+
+
+def _text(value: str | bytes | None) -> str | None:
+    """Of a column without a charset, where it is text; blank of bits, places on a map and the like."""
+    if type(value) is not bytes:
+        return value  # type: ignore[return-value]
+    with suppress(UnicodeDecodeError):
+        if (found := value.decode()).isprintable():
+            return found
+    return ""
 
 
 def _cut(conn: Any) -> None:

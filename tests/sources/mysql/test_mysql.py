@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -117,6 +118,16 @@ def test_the_times_clock_is_found_by_the_uniqueids(database: MariaDb) -> None:
         assert {one.start.utcoffset() for one in found} == {datetime.fromtimestamp(began, BERLIN).utcoffset()}
 
 
+def test_the_first_call_of_a_new_pbx_tells_the_clock(database: MariaDb) -> None:
+    one = source(database, zone=BERLIN)
+    assert one.check().endswith("0 calls in the last day; its times are taken for local")
+    batches = read(one)
+    began = int(time.time() - 30)
+    database.insert(cdr_row(1, began))
+    (call,) = calls(read(one, cursor(batches)))
+    assert call.start.timestamp() == began
+
+
 def test_a_change_of_the_clock_is_noticed_with_the_calls_of_both(database: MariaDb) -> None:
     began = int(time.time() - 2 * AGO)
     local = [
@@ -140,6 +151,25 @@ def test_columns_with_times_that_the_server_knows_are_in_no_zone(database: Maria
     (call,) = calls(read(source(database, zone=BERLIN)))
     database.run("SET GLOBAL time_zone = 'SYSTEM'")
     assert call.start.timestamp() == began
+
+
+def test_columns_of_every_kind_and_name_are_read_or_left_out(database: MariaDb) -> None:
+    kinds = {
+        "json": "'{}'", "bit(3)": "b'101'", "blob": "'x'", "varbinary(9)": "'text'", "varbinary(8)": "0xff",
+        "geometry": "Point(1, 2)", "year": "2020", "time": "'838:59:59'", "uuid": "uuid()", "inet6": "'::1'",
+    }  # fmt: skip
+    names = ["50% off", "a``b", "order", "ü", "time", "utc", "began", "number among equal rows"]
+    columns = [f"ADD COLUMN `a {kind}` {kind} DEFAULT {said}" for kind, said in kinds.items()]
+    columns += [f"ADD COLUMN `{name}` varchar(9) DEFAULT 'x'" for name in names]
+    database.make(f"ALTER TABLE cdr {', '.join(columns)}, MODIFY src varbinary(80)")
+    began = int(time.time() - AGO)
+    database.insert(cdr_row(1, began))
+    (call,) = calls(read(source(database)))
+    assert (call.src, call.dst, call.start.timestamp()) == ("101", "1", began)
+    assert {name: value for name, value in call.extra.items() if name.startswith("a ") and name != "a uuid"} == {
+        "a json": "{}", "a varbinary(9)": "text", "a year": "2020", "a time": "838:59:59", "a inet6": "::1",
+    }  # fmt: skip
+    assert [name for name, value in call.extra.items() if value == "x"] == ["50% off", "a`b", "order", "ü"]
 
 
 def test_what_the_table_lacks_is_said_of_each_call(database: MariaDb) -> None:
@@ -295,6 +325,36 @@ def test_a_column_that_is_missing_is_named(database: MariaDb) -> None:
     database.make("ALTER TABLE cdr DROP COLUMN disposition")
     with pytest.raises(SourceError, match="has no column disposition"):
         source(database).check()
+
+
+def test_a_column_that_may_not_be_read_is_named(database: MariaDb) -> None:
+    columns = "calldate, src, dst, channel, duration, billsec"
+    database.run(
+        "CREATE USER some@'%' IDENTIFIED BY 'the-secret'", f"GRANT SELECT ({columns}) ON asteriskcdrdb.cdr TO some@'%'"
+    )
+    with pytest.raises(SourceError, match="has no column disposition, or none that user some may read"):
+        source(database, "user = some").check()
+
+
+def test_a_locked_table_is_waited_for_and_nothing_moves(database: MariaDb) -> None:
+    database.insert(cdr_row(1))
+    one = source(database, "timeout = 1")
+    batches = read(one)
+    with database.connect() as conn, conn.cursor() as altering:
+        altering.execute("LOCK TABLES cdr WRITE")
+        moved: list[Batch] = []
+        with pytest.raises(SourceError, match="the table is locked, as while it is altered"):
+            moved.extend(one.read(cursor(batches), Event(), follow=False))
+        assert not moved
+        altering.execute("UNLOCK TABLES")
+    database.insert(cdr_row(2))
+    assert "2" in [call.dst for call in calls(read(one, cursor(batches)))]
+
+
+def test_no_server_hangs_up_between_two_questions_of_one_day(own: MariaDb) -> None:
+    own.run("SET GLOBAL wait_timeout = 1")
+    with closing(source(own).table) as table:
+        assert int(table.ask("SELECT @@SESSION.wait_timeout")[0][0] or 0) > 2 * DAY
 
 
 def test_a_column_that_goes_while_it_reads_ends_one_reading_alone(database: MariaDb) -> None:
