@@ -41,6 +41,7 @@ LONG = (
     "asterisk16-listing-",
     "asterisk22-queueless-",
     "test_axe.py",
+    "test_each_mistake_is_found_alone_and_among_all_others",
 )
 """Parts of the names of tests that `sh tests/run long` has: they take minutes, and others beside them show the same."""
 
