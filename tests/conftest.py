@@ -44,6 +44,7 @@ LONG = (
     "test_mysql_cost.py",
     "test_axe.py",
     "test_each_row_of_many_years_is_a_call_once_wherever_the_daemon_is_killed",
+    "test_each_mistake_is_found_alone_and_among_all_others",
 )
 """Parts of the names of tests that `sh tests/run long` has: they take minutes, and others beside them show the same."""
 

@@ -1,6 +1,7 @@
 """What Asterisk's configuration does with its call records, against what agent.ini reads of them."""
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path, PurePath
@@ -10,13 +11,16 @@ from humbug_agent.config import Config
 from humbug_agent.doctor.asked import ReadsMasterCsv
 from humbug_agent.doctor.table import Finding
 from humbug_agent.host.codes import Code
-from humbug_agent.pbx_host.asterisk import Asterisk
+from humbug_agent.pbx_host import console
+from humbug_agent.pbx_host.asterisk import ROOT, Asterisk
 from humbug_agent.pbx_host.conf import Section, Setting
 from humbug_agent.setup.asterisk import CUSTOM
 from humbug_agent.sources.zone_watch import in_hours
 
 GENERAL = "cdr_general_custom.conf"
 """What FreePBX's cdr.conf includes in its [general], and leaves to the admin."""
+
+OFF = {Code.CSV_OFF, Code.CSV_EMPTY}
 
 HALF_A_YEAR = timedelta(days=182)
 """Two zones may show the same in winter, or in summer."""
@@ -38,7 +42,8 @@ def findings(config: Config, asterisk: Asterisk) -> Iterator[Finding]:
         yield Finding(code=Code.CDR_OFF, said=f"{asterisk.etc}: {off}", change=change)
     yield from _of_batches(asterisk)
     for source in here:
-        yield from _of_csv(source, asterisk)
+        found = list(_of_csv(source, asterisk))
+        yield from found if any(one.code in OFF for one in found) else [*found, *_of_running(source, asterisk)]
     yield from _of_zone(config, [one.name for one in here] + heard, asterisk)
     yield from _of_two_writers(asterisk)
 
@@ -52,7 +57,7 @@ def _is_ours(path: Path, asterisk: Asterisk) -> bool:
 
 def _of_csv(source: ReadsMasterCsv, asterisk: Asterisk) -> Iterator[Finding]:
     part = f"source {source.name}"
-    if os.path.realpath(source.path.parent) != os.path.realpath(asterisk.at(asterisk.logs / "cdr-csv")):
+    if not _is_csvs(source.path, asterisk):
         if not any(name == source.path.name for name, _ in _mappings(asterisk)):
             said = (
                 f"{asterisk.etc / 'cdr_custom.conf'}: [mappings] has no line for {source.path.name}, or is not loaded"
@@ -83,6 +88,20 @@ def _of_csv(source: ReadsMasterCsv, asterisk: Asterisk) -> Iterator[Finding]:
         ours, theirs = ("yes" if one else "no" for one in (source.utc, utc))
         said = f"agent.ini, [{part}]: utc = {ours}, and {where}: usegmtime is {theirs}"
         yield Finding(code=Code.UTC, said=said, change=f"agent.ini, [{part}]: utc = auto", part=part)
+
+
+def _of_running(source: ReadsMasterCsv, asterisk: Asterisk) -> Iterator[Finding]:
+    """What the Asterisk that runs has loaded: it may have begun with another configuration than stands there now."""
+    shown = console.said_to("cdr show status") if asterisk.root == ROOT and _is_csvs(source.path, asterisk) else None
+    if shown and "Registered Backends" in shown and not re.search(r"^\s*csv\s*$", shown, re.MULTILINE):
+        said = "asterisk -rx 'cdr show status' does not list csv: the Asterisk that runs has not loaded cdr_csv"
+        change = "asterisk -rx 'module load cdr_csv.so', or module reload where it is loaded"
+        yield Finding(code=Code.CSV_OFF, said=said, change=change, part=f"source {source.name}")
+
+
+def _is_csvs(path: Path, asterisk: Asterisk) -> bool:
+    """Whether it is in the folder of cdr_csv, and not in that of cdr_custom."""
+    return os.path.realpath(path.parent) == os.path.realpath(asterisk.at(asterisk.logs / "cdr-csv"))
 
 
 def to_change(asterisk: Asterisk, file: str, *, general: bool = False) -> Path:

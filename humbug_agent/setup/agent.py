@@ -16,7 +16,7 @@ from humbug_agent.pbx_host.asterisk import AMI_PORT
 from humbug_agent.pbx_host.profile import PbxHost
 from humbug_agent.setup.agent_ini import AgentIni
 from humbug_agent.setup.asterisk import AsteriskPlan
-from humbug_agent.setup.files import Folder, Owner
+from humbug_agent.setup.files import Folder, Owner, owner_of
 from humbug_agent.setup.freeswitch import plan_freeswitch
 from humbug_agent.setup.plan import Plan
 from humbug_agent.sources import sample_of as source_sample
@@ -58,8 +58,13 @@ def account() -> Account:
     try:
         entry = pwd.getpwnam(USER)
     except KeyError:
-        return Account(os.geteuid(), os.getegid(), there=False)
+        return nobody()
     return Account(entry.pw_uid, entry.pw_gid, there=True)
+
+
+def nobody() -> Account:
+    """Where the daemon has no user of its own: whose files would be whoever's runs this."""
+    return Account(os.geteuid(), os.getegid(), there=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +142,31 @@ def make_plan(host: PbxHost, known: Known, answers: Answers, who: Account) -> Pl
     # Where nothing is to be said anew, its bytes stay as they are.
     if (text := _agent_ini(plan, known, answers, ami)) != AgentIni(known.text).text:
         plan.files.put(known.path, text, who.readable)
+    if who.there:
+        _hand_over(plan, host.root, known, who)
     return plan
 
 
 def _folders(plan: Plan, root: Path, known: Known, who: Account) -> None:
-    outbox = root / (known.sections.get("agent", {}).get("outbox") or OUTBOX).lstrip("/")
-    for folder, owner in ((known.path.parent, who.folder), (outbox.parent, who.own_folder)):
+    for folder, owner in _own(root, known, who).items():
         if not folder.exists():
             plan.folders.append(Folder(folder, owner))
+
+
+def _own(root: Path, known: Known, who: Account) -> dict[Path, Owner]:
+    """The directories of the agent alone."""
+    outbox = root / (known.sections.get("agent", {}).get("outbox") or OUTBOX).lstrip("/")
+    return {known.path.parent: who.folder, outbox.parent: who.own_folder}
+
+
+def _hand_over(plan: Plan, root: Path, known: Known, who: Account) -> None:
+    """What an earlier run made for root alone, when the daemon had no user yet."""
+    files = (known.path, known.path.parent / KEPT_IN)
+    was, is_now = (_own(root, known, one) | dict.fromkeys(files, one.readable) for one in (nobody(), who))
+    for path, owner in is_now.items():
+        if path.exists() and owner_of(path) == was[path]:
+            plan.run("chown", f"{owner.user}:{owner.group}", str(path))
+            plan.run("chmod", f"{owner.mode:04o}", str(path))
 
 
 def _ami(plan: Plan, asterisk: AsteriskPlan, host: PbxHost, known: Known, who: Account) -> dict[str, str]:

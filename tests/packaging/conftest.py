@@ -11,6 +11,8 @@ import pytest
 
 from tests.kit.paths import TOP
 from tests.packaging.machine import SUITES, BootError, Machine, place, why_not
+from tests.packaging.pbx import give_asterisk, start_asterisk
+from tests.pbx import pbx_host
 
 
 def not_here(reason: str) -> None:
@@ -49,3 +51,14 @@ def machine(unbooted: Machine) -> Machine:
     except BootError as error:
         not_here(f"systemd-nspawn boots no Debian here: {error}")
     return unbooted
+
+
+@pytest.fixture(params=["asterisk", "freepbx-17"])
+def pbx(request: pytest.FixtureRequest, unbooted: Machine) -> Machine:
+    """A Debian on which a real Asterisk runs, as its package or FreePBX leaves it."""
+    if reason := pbx_host.why_not():
+        not_here(reason)
+    give_asterisk(unbooted, request.param)
+    booted: Machine = request.getfixturevalue("machine")
+    start_asterisk(booted)
+    return booted

@@ -1,6 +1,7 @@
 """What a host of each kind needs, and that it needs nothing more once that is done."""
 
 import os
+import subprocess
 from pathlib import Path, PurePath
 
 import pytest
@@ -45,6 +46,23 @@ def done(root: Path, answers: Answers = ANSWERS) -> Plan:
 
 def touched(plan: Plan, root: Path) -> set[str]:
     return {str(change.path.relative_to(root / "etc")) for change in plan.files.changes()}
+
+
+@root_only
+def test_what_was_made_before_the_daemon_had_a_user_becomes_his(tmp_path: Path) -> None:
+    """As from the source, or by pipx: init is tried first, and then the user is made."""
+    root = planted("asterisk", tmp_path)
+    done(root)
+    user = Account(os.geteuid(), 12345, there=True)
+    plan = make_plan(look(root), Known(ini(root)), NOTHING, user)
+    for command in plan.commands:
+        subprocess.run(command, check=True)
+    folders = {"etc/humbug-agent": 0o40750, "var/lib/humbug-agent": 0o40700}
+    files = {"etc/humbug-agent/agent.ini": 0o100640, "etc/humbug-agent/ami-secret": 0o100640}
+    for name, mode in (folders | files).items():
+        status = (root / name).stat()
+        assert (status.st_gid, status.st_mode) == (12345, mode), name
+    assert make_plan(look(root), Known(ini(root)), NOTHING, user).empty
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,6 @@ that ends while the check listens is the proof.
 
 import asyncio
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Sequence, Set
 
@@ -19,6 +17,7 @@ from humbug_agent.ini import LOOPBACK
 from humbug_agent.listening.ami.headers import name
 from humbug_agent.listening.ami.link import connect
 from humbug_agent.listening.ami.protocol import BANNER, OLD_BANNER, OLDEST_BANNER, AmiError, Protocol
+from humbug_agent.pbx_host import console
 from humbug_agent.sources.asterisk.ami.settings import AsteriskAmiSettings
 from humbug_agent.sources.contract import SourceError
 
@@ -123,16 +122,7 @@ async def _console(settings: AsteriskAmiSettings, protocol: Protocol, command: s
     if answer.success:
         output = answer.get("Output", answer.content)
         return "\n".join(output) if isinstance(output, list) else str(output)
-    program = shutil.which("asterisk") or shutil.which("asterisk", path="/usr/sbin:/usr/local/sbin")
-    if settings.host not in LOOPBACK or not program:
-        return None
-    try:
-        done = await asyncio.to_thread(
-            subprocess.run, [program, "-rx", command], capture_output=True, timeout=ASK_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+    return await asyncio.to_thread(console.said_to, command) if settings.host in LOOPBACK else None
 
 
 async def _ask(protocol: Protocol, action: str, **headers: str) -> Message:

@@ -104,8 +104,10 @@ class CsvClock:
         self.look(found, clocks, None)
         return clocks
 
-    def in_words(self, clocks: Sequence[Clock]) -> str:
-        """What `alone` found, for `check`."""
+    def in_words(self, found: Found, clocks: Sequence[Clock]) -> str:
+        """What `alone` found, for `check`; blank where the PBX's zone was UTC itself."""
+        if not any(matters(_stamps(item).start, self._zone) for item in found):
+            return ""
         said = {Clock.UTC: "times in UTC (usegmtime=yes in cdr.conf)", Clock.LOCAL: "times in the PBX's zone"}
         return " and ".join(said[clock] for clock in Clock if clock in clocks)
 

@@ -136,7 +136,7 @@ class AsteriskCsv(LogSource):
             hint = OTHER_MAPPING if directory.name in CUSTOM_FOLDERS else ""
             raise SourceError(f"{self._path}: not a Master.csv: {calls.rejects[0].reason}{hint}")
         beside = f"{count(len(rotated), 'rotated file')} beside it"
-        said = [count(size, "byte"), beside, layouts(found), self._clock.in_words(clocks)]
+        said = [count(size, "byte"), beside, layouts(found), self._clock.in_words(found, clocks)]
         return f"{self._path}: {', '.join(filter(None, said))}"
 
     def _end(self) -> Position:

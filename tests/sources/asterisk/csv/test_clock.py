@@ -81,6 +81,19 @@ def test_the_uniqueids_tell(tmp_path: Path, zone: ZoneInfo, clock: Clock, prefix
     assert shown(found) == [stamp(one, Clock.LOCAL, zone) for one in made]
 
 
+@pytest.mark.parametrize(
+    ("zone", "clock", "said"),
+    [("Europe/Zurich", Clock.UTC, "UTC"), ("Europe/Zurich", Clock.LOCAL, "the PBX's zone"), ("Etc/UTC", Clock.UTC, "")],
+)
+def test_check_says_whose_times_they_are_where_that_makes_a_difference(
+    tmp_path: Path, zone: str, clock: Clock, said: str
+) -> None:
+    path = tmp_path / "Master.csv"
+    path.write_bytes(b"".join(written(BEGIN + 60 * number, clock, ZoneInfo(zone)) for number in range(3)))
+    checked = csv(path, ZoneInfo(zone)).check()
+    assert f"times in {said}" in checked if said else "times in" not in checked
+
+
 def test_the_stock_sample_and_the_events_beside_it_are_the_same_calls(tmp_path: Path) -> None:
     path = tmp_path / "Master.csv"
     path.write_bytes(
