@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from tests.kit.host import Host, wait_until
+from tests.kit.ports import free_port
 from tests.pbx.pbx_daemon import Daemon
 from tests.pbx.pbx_host import Pbx
 from tests.pbx.pbx_lines import console, missing, start
 from tests.pbx.pbx_manager import Manager
-from tests.pbx.test_board_on_pbx import Ipps, free_port
+from tests.pbx.test_board_on_pbx import Ipps
 
 SOON = 8.0
 """Seconds in which what an event tells is shown, and a registration is asked for anew."""
