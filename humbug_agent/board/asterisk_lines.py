@@ -70,7 +70,7 @@ class AsteriskLines:
         for actions, seconds in ((TRUNKS, TRUNKS_SECONDS), (PHONES, PHONES_SECONDS)):
             if now < self._due[actions]:
                 continue
-            self._due[actions], self._asked = now + seconds, time.time()
+            self._due[actions], self._asked = now + seconds, now
             for action in actions:
                 # A right that is lacking stays so as long as the connection.
                 if action not in self._denied | self._unasked:

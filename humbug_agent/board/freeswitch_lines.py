@@ -35,7 +35,7 @@ class FreeswitchLines:
         now = time.monotonic()
         if now >= self._due[GATEWAYS]:
             self._gateways = tuple(_gateways(await api(GATEWAYS), self._charset))
-            self._due[GATEWAYS], self._asked = now + TRUNKS_SECONDS, time.time()
+            self._due[GATEWAYS], self._asked = now + TRUNKS_SECONDS, now
         if now >= self._due[REGISTRATIONS]:
             self._phones = _phones(await api(REGISTRATIONS), self._charset)
             self._due[REGISTRATIONS] = now + PHONES_SECONDS

@@ -22,7 +22,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What a PBX was asked for at ``asked`` (seconds since the epoch), and has told since.
+    """What a PBX was asked for at ``asked``, by the clock that nobody sets, and has told since.
 
     ``lacks`` says what is not known, and what would change that. ``phones_told`` is whether there may be phones among
     them, and ``missing_told`` whether those that are not registered are.

@@ -164,9 +164,9 @@ class View:
     """The board at one moment. Unless it is ``live`` it shows nothing, and ``message`` says why. ``trouble`` says it in
     a few words where it is something else than that the PBX can't be reached.
 
-    ``confirmed`` is when the PBX was last asked for everything, 0 for never. ``over`` is what it tells it by.
-    ``devices`` are channels by each name that they can be asked for by, in small letters. ``lines`` are None while the
-    PBX has told of none.
+    ``confirmed`` is when the PBX was last asked for everything, by the clock that nobody sets; 0 for never. ``over`` is
+    what it tells it by. ``devices`` are channels by each name that they can be asked for by, in small letters.
+    ``lines`` are None while the PBX has told of none.
     """
 
     name: str
@@ -277,7 +277,7 @@ class Board:
             self._calls = {call.uniqueid: call for call in calls}
             self._members = {(member.queue, member.interface): self._timed(member) for member in members}
             self._queues, self._figures = frozenset(queues), figures
-            self._confirmed, self._message = time.time(), ""
+            self._confirmed, self._message = time.monotonic(), ""
 
     def away(self, message: str, trouble: str = "") -> None:
         """Nothing is known about now, for the reason in ``message`` and ``trouble``, until `replace` is called."""

@@ -132,8 +132,9 @@ class App:
         found = await self._facts.now()
         sent = {name: tally.per_minute(time.time()) for name, tally in self._tallies.items()}
         views = self._views()
-        if self._seen != (views, found, sent):
-            self._seen = (views, found, sent)
+        shown.CLOCK.look()
+        if self._seen != (views, found, sent, shown.CLOCK.apart):
+            self._seen = (views, found, sent, shown.CLOCK.apart)
             about = found.status.as_json() if found.status else {}
             self._document = {
                 "version": __version__,

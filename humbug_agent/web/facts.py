@@ -45,7 +45,8 @@ class Facts:
         self.ask = ask
         self._look = look
         self._found: Found | None = None
-        self._due = 0.0
+        # By the clock that nobody sets.
+        self._found_at = self._due = 0.0
         self._looking: asyncio.Task[None] | None = None
 
     async def now(self) -> Found:
@@ -59,15 +60,15 @@ class Facts:
         return self._found
 
     def _old(self) -> bool:
-        return self._found is None or time.time() - self._found.at > STALE_SECONDS
+        return self._found is None or time.monotonic() - self._found_at > STALE_SECONDS
 
     async def _look_up(self) -> None:
         began, at = time.monotonic(), time.time()
         try:
             found = await asyncio.to_thread(self._look)
             if found is not None:
-                self._found = Found(found, "", at)
+                self._found, self._found_at = Found(found, "", at), began
         except (OutboxError, OSError) as error:
-            self._found = Found(None, said(error), at)
+            self._found, self._found_at = Found(None, said(error), at), began
         took = time.monotonic() - began
         self._due = time.monotonic() + max(FRESH_SECONDS, SHARE * took)

@@ -178,7 +178,7 @@ def _of_boards(views: Sequence[View], thresholds: QueuesSettings, now: float) ->
         "humbug_board_confirmed_age_seconds",
         "Since the PBX was last asked for all channels and queues; what happens in between it tells by itself.",
         ["board"],
-        (((view.name,), now - view.confirmed) for view in views if view.confirmed),
+        (((view.name,), time.monotonic() - view.confirmed) for view in views if view.confirmed),
     )
     yield gauge(
         "humbug_channels",

@@ -1,5 +1,6 @@
 """Boards -> the `boards` of /status.json: what the page shows."""
 
+import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import tzinfo
@@ -29,6 +30,32 @@ class Since:
         return round(max(now - self.at, 0.0), 1)
 
 
+STEP_SECONDS = 1.0
+
+
+class Clock:
+    """What is told of the clock that nobody sets, by the one that somebody may set while a page is open.
+
+    ``apart`` is the same number until that happens: so nothing differs that has not changed.
+    """
+
+    def __init__(self) -> None:
+        self.apart = 0.0
+        self.look()
+
+    def look(self) -> None:
+        apart = time.time() - time.monotonic()
+        if abs(apart - self.apart) > STEP_SECONDS:
+            self.apart = apart
+
+    def since(self, moment: float) -> Since | None:
+        """0 is none."""
+        return Since(moment + self.apart) if moment else None
+
+
+CLOCK = Clock()
+
+
 def board(view: View, numbers: NumbersSettings, thresholds: QueuesSettings, zone: tzinfo) -> dict[str, Any]:
     """JSON, but for times that run, each of which is a Since. Other times come out in ``zone``."""
     return {
@@ -37,7 +64,7 @@ def board(view: View, numbers: NumbersSettings, thresholds: QueuesSettings, zone
         "live": view.live,
         "message": view.message,
         "trouble": view.trouble,
-        "age_seconds": _since(view.confirmed),
+        "age_seconds": CLOCK.since(view.confirmed),
         "channels": len(view.channels),
         "totals": _totals(view),
         "calls": _calls(view, zone),
@@ -185,7 +212,7 @@ def _lines(lines: Lines, view: View) -> dict[str, Any]:
         ],
         "phones": counted if lines.phones_told else None,
         "lacks": list(lines.lacks),
-        "age_seconds": Since(lines.asked),
+        "age_seconds": CLOCK.since(lines.asked),
     }
 
 

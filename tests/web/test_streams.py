@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -114,6 +115,33 @@ def test_where_nothing_happens_it_says_only_that(busy: Served) -> None:
     assert b"text/event-stream" in page.head
     assert b"x-accel-buffering: no" in page.head
     assert b"cache-control: no-store, no-transform" in page.head
+
+
+def test_a_clock_that_is_set_makes_nothing_older_or_younger(busy: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, there = time.time, busy.boards[0]
+    there._confirmed -= 30
+    there.hang_up("nobody")
+    with Reader(busy.port) as page:
+        page.hear()
+
+        def age() -> Any:
+            return at(page.document, page.told["at"])["boards"][0]["age_seconds"]
+
+        for step in (7200, -86_400, 0):
+            monkeypatch.setattr(time, "time", lambda step=step: real() + step)
+            while abs(page.told["at"] - time.time()) > 60:
+                assert page.hear()
+            assert 30 <= age() < 60
+            assert 30 <= json.loads(busy.ask("/status.json"))["boards"][0]["age_seconds"] < 60
+            assert (
+                30
+                <= float(
+                    re.findall(r"^humbug_board_confirmed_age_seconds\{.*\} (.*)$", busy.ask("/metrics"), re.MULTILINE)[
+                        0
+                    ]
+                )
+                < 60
+            )
 
 
 def test_so_many_and_no_more(busy: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ export function tellOf(queues) {
   setHidden(group, !queues.some(hasThresholds));
   const found = queues.flatMap((queue) => alarmsOf(queue).map((one) => ({ ...one, queue: queue.name, key: `${queue.key} ${one.figure}` })));
   const news = found.filter(isNews);
-  const now = Date.now();
+  const now = performance.now();
   for (const one of news) told.set(one.key, { kind: one.kind, at: now });
   if (begun && news.length) {
     if (switches.sound.isOn()) ring();

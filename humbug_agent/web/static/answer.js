@@ -8,7 +8,7 @@ const NEARLY_FULL = 0.9;
 const begins = new Map();
 
 /**
- * When it began, in milliseconds of this host's clock. An answer that took longer on its way makes it look later; the
+ * When it began, in milliseconds of the clock that stream.js goes by. An answer that took longer on its way makes it look later; the
  * earliest of them is kept, so that no duration ever runs backwards.
  */
 function began(key, seconds, received) {

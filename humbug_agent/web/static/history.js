@@ -16,28 +16,29 @@ const charts = {
   countries: chart("countries", ["Country", "Calls", "Answered", "Minutes"]),
 };
 byId("as-of").before(views());
-// Its bars have no room for names.
-charts.countries.more.open = true;
 let told = null;
 
 /** The figure with this id: words, a drawing, and a table that is shown to who asks for it. */
 function chart(id, heads) {
   const words = element("figcaption");
   const picture = drawing("svg", { role: "img", preserveAspectRatio: "none" });
+  const names = element("div", { class: "names", "aria-hidden": "true" });
   const ends = element("p", { class: "ends", "aria-hidden": "true" });
   const rows = body();
   const head = element("tr", { role: "row" }, ...heads.map((one) => element("th", { scope: "col", role: "columnheader" }, one)));
   const table = element("table", { role: "table" }, element("thead", { role: "rowgroup" }, head), rows);
   const more = element("details", {}, element("summary", {}, "As a table"), element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "As a table" }, table));
-  byId(id).append(words, picture, ends, more);
-  return { words, picture, ends, rows, more };
+  byId(id).append(words, element("div", { class: "plot" }, names, picture, ends), more);
+  return { words, picture, names, ends, rows };
 }
 
-function show({ words, picture, ends, rows }, said, box, shapes, labels, lines) {
+/** `named` are the names of what stands in rows, from the top, and `labels` those of places from the left to the right. */
+function show({ words, picture, names, ends, rows }, said, box, shapes, named, labels, lines) {
   setText(words, said);
   setAttribute(picture, "viewBox", box);
   setAttribute(picture, "aria-label", said);
   picture.replaceChildren(...shapes);
+  names.replaceChildren(...named.map((name) => element("span", {}, visible(name))));
   ends.replaceChildren(...labels.map((label) => element("span", {}, label)));
   rows.replaceChildren(...lines.map(([name, ...figures]) =>
     element("tr", { role: "row" }, element("th", { scope: "row", role: "rowheader" }, visible(name)),
@@ -72,7 +73,7 @@ function showDay({ today, week_ago: before }) {
     const figures = [now?.answered, now?.missed, then?.answered, then?.missed];
     return [(then ?? now).time, ...figures.map((figure) => (figure === undefined ? "" : count(figure)))];
   });
-  show(charts.day, said, `0 0 ${size} ${HIGH}`, [...bars, past], ["00:00", "06:00", "12:00", "18:00", "24:00"], lines);
+  show(charts.day, said, `0 0 ${size} ${HIGH}`, [...bars, past], [], ["00:00", "06:00", "12:00", "18:00", "24:00"], lines);
 }
 
 /** Darker is more; the table has the numbers, and so has each square. */
@@ -86,10 +87,10 @@ function showHours({ hours, weeks }) {
   const all = hours.map((day) => sum(day, (number) => number));
   const busiest = hours.flatMap((day, row) => day.map((number, hour) => ({ number, row, hour }))).reduce((one, other) => (other.number > one.number ? other : one));
   const said = sum(all, (number) => number)
-    ? `Calls of the last ${weeks} weeks, from Monday at the top to Sunday; most on ${DAYS[busiest.row]}s at ${busiest.hour}:00, ${count(busiest.number)} in all`
+    ? `Calls of the last ${weeks} weeks; most on ${DAYS[busiest.row]}s at ${busiest.hour}:00, ${count(busiest.number)} in all`
     : `No calls in the last ${weeks} weeks`;
   const lines = Array.from({ length: 24 }, (_, hour) => [`${hour}:00`, ...hours.map((day) => count(day[hour]))]);
-  show(charts.hours, said, "0 0 24 7", squares, ["0:00", "6:00", "12:00", "18:00", "24:00"], lines);
+  show(charts.hours, said, "0 0 24 7", squares, DAYS.map((day) => day.slice(0, 3)), ["0:00", "6:00", "12:00", "18:00", "24:00"], lines);
 }
 
 function showCountries({ countries, weeks }) {
@@ -101,7 +102,7 @@ function showCountries({ countries, weeks }) {
     ? `Minutes of the last ${weeks} weeks, ${visible(first.country) || "not known"} first with ${count(first.minutes)}`
     : `No call to an outside number in the last ${weeks} weeks`;
   const lines = countries.map((one) => [one.country || "not known", count(one.calls), count(one.answered), count(one.minutes)]);
-  show(charts.countries, said, `0 0 100 ${Math.max(1, countries.length)}`, bars, [], lines);
+  show(charts.countries, said, `0 0 100 ${Math.max(1, countries.length)}`, bars, lines.map(([name]) => name), [], lines);
 }
 
 async function ask() {

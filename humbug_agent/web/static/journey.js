@@ -12,7 +12,8 @@ const close = element("button", { type: "button" }, "Close");
 const legs = element("ul", { class: "legs", "aria-label": "Channels now" });
 const empty = element("p", { class: "empty", role: "status" });
 const rows = body();
-const heads = ["After", "From", "To", "Was", "Talked", "Application"].map((head) => element("th", { scope: "col", role: "columnheader" }, head));
+const HEADS = [["time", "After"], ["from", "From"], ["to", "To"], ["was", "Was"], ["time talked", "Talked"], ["application", "Application"]];
+const heads = HEADS.map(([as, head]) => element("th", { scope: "col", role: "columnheader", class: as }, head));
 const table = element("table", { class: "story", role: "table" }, element("caption", {}, "What is over"), element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...heads)), rows);
 const dialog = element("dialog", { id: "journey", "aria-labelledby": "journey-title" }, element("header", {}, title, close), legs, empty, element("div", { class: "over", tabindex: "0", role: "region", "aria-label": "What is over" }, table));
 document.body.append(dialog);
@@ -98,10 +99,16 @@ function showOver(journey) {
   say(empty, journey.calls.length ? journey.note : "Nothing of it is over yet, as far as the PBX has told.");
   rows.replaceChildren(...journey.calls.map((call) => row(
     ["time", element("span", {}, duration(call.after_seconds))],
-    ["from", element("bdi", { class: "foreign" }, visible(call.src))],
-    ["to", element("bdi", { class: "foreign" }, visible(call.dstchannel ? `${call.dst} (${call.dstchannel})` : call.dst))],
-    ["", element("span", {}, `${visible(call.disposition.toLowerCase())} after ${count(call.duration - call.billsec)} s`)],
-    ["time", element("span", {}, duration(call.billsec))],
-    ["", element("span", {}, visible(call.lastapp))],
+    ["from", foreign(call.src)],
+    ["to", foreign(call.dstchannel ? `${call.dst} (${call.dstchannel})` : call.dst)],
+    ["was", element("span", {}, `${visible(call.disposition.toLowerCase())} after ${count(call.duration - call.billsec)} s`)],
+    ["time talked", element("span", {}, duration(call.billsec))],
+    ["application", foreign(call.lastapp)],
   )));
+}
+
+function foreign(text) {
+  const node = element("bdi", { class: "foreign" });
+  setForeign(node, text);
+  return node;
 }

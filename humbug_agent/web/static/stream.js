@@ -12,16 +12,22 @@ const PATIENCE_MS = 8000;
 const TRUE_FOR_MS = 10000;
 const EVENT = "data: ";
 const HIDDEN = "nobody sees this page";
+const MOVED = "this host has slept, or its clock was set";
+const MOVED_MS = 2000;
+/** How much earlier than it was the agent's clock may look without having been set: what is later is given up. */
+const LATE_MS = PATIENCE_MS;
 export const NO_BOARD = "No source that tells of calls as they happen: add one of type asterisk_ami or freeswitch_esl to agent.ini.";
 
 // Without what may stand before the host: a URL with a password in it can't be fetched.
 const STREAM = new URL("stream", location.origin + location.pathname);
 
 /**
- * `heard` is when the agent told something last, `told` the PBX's time that it told then, `ahead` how far its clock is
- * before this host's, in milliseconds; `opened` is whether it has begun to answer.
+ * `heard` is when the agent told something last, by the clock that nobody sets, `told` the PBX's time that it told then,
+ * `ahead` how far its clock is before that one, in milliseconds; `opened` is whether it has begun to answer. `moved` is how
+ * far the host's own clock has run ahead since: that clock stands still while the host sleeps.
  */
-const last = { document: null, heard: 0, told: "", ahead: 0, opened: false, failure: "", failures: 0, refused: false, drawn: 0 };
+const last = { document: null, heard: 0, told: "", ahead: 0, opened: false, failure: "", failures: 0, refused: false, drawn: 0, moved: 0 };
+let clocksApart = Date.now() - performance.now();
 let listening = null;
 let timer = 0;
 let view = null;
@@ -37,12 +43,12 @@ async function listen() {
     throw new Error("it has ended the connection");
   } catch (error) {
     const why = signal.aborted ? signal.reason : error;
-    if (why !== HIDDEN) Object.assign(last, { failure: inWords(why), failures: last.failures + 1 });
+    if (why !== HIDDEN && why !== MOVED) Object.assign(last, { failure: inWords(why), failures: last.failures + 1 });
   } finally {
     listening = null;
   }
   draw();
-  timer = setTimeout(listen, Math.min(FIRST_WAIT_MS * 2 ** Math.max(0, last.failures - 1), LONGEST_WAIT_MS));
+  timer = setTimeout(listen, last.failures === 0 ? 0 : Math.min(FIRST_WAIT_MS * 2 ** Math.max(0, last.failures - 1), LONGEST_WAIT_MS));
 }
 
 /** A page that nobody sees is for nobody, unless its reader is to be told of alarms. */
@@ -85,10 +91,11 @@ async function hear(controller) {
 /** What is late on its way makes the agent's clock look slow: what comes soonest tells it best. */
 function take({ now, at, changes }, first) {
   const version = last.document?.version;
-  const heard = Date.now();
+  const heard = performance.now();
   const ahead = at * 1000 - heard;
+  const isSet = first || ahead < last.ahead - LATE_MS;
   const document = changed(last.document, changes);
-  Object.assign(last, { document, heard, told: now, ahead: first ? ahead : Math.max(ahead, last.ahead), failure: "", failures: 0 });
+  Object.assign(last, { document, heard, told: now, ahead: isSet ? ahead : Math.max(ahead, last.ahead), failure: "", failures: 0, moved: 0 });
   // The numbers may have got another meaning with it, and the page that knows it is to be had.
   if (version && version !== document.version) location.reload();
 }
@@ -100,9 +107,24 @@ function inWords(error) {
   return error instanceof TypeError ? "it can't be reached" : error.message;
 }
 
+/** How old is what the agent told last. Whether a host slept or its clock was set shows once it can't be asked anew. */
+function age(now) {
+  return now - last.heard + (last.failures ? last.moved : 0);
+}
+
+/** After a sleep nobody knows what was missed, and a connection that is dead may look alive. */
+function noticeMove(now) {
+  const moved = Date.now() - now - clocksApart;
+  clocksApart += moved;
+  if (moved < MOVED_MS) return;
+  last.moved += moved;
+  listening?.abort(MOVED);
+}
+
 function draw() {
-  const now = Date.now();
-  const fresh = last.document && !last.refused && now - last.heard < TRUE_FOR_MS;
+  const now = performance.now();
+  noticeMove(now);
+  const fresh = last.document && !last.refused && age(now) < TRUE_FOR_MS;
   setAttribute(document.body, "data-known", String(Boolean(fresh)));
   if (fresh) {
     const at = (now + last.ahead) / 1000;
@@ -116,7 +138,7 @@ function draw() {
 /** One failure is no news on a wireless network. */
 function remark(now) {
   if (last.failures < 2) return "";
-  return `Trying to reach the agent: ${last.failure}. What is shown is ${duration((now - last.heard) / 1000)} old.`;
+  return `Trying to reach the agent: ${last.failure}. What is shown is ${duration(age(now) / 1000)} old.`;
 }
 
 /** As the PBX's clock shows it, whose distance from UTC is known. */
@@ -130,7 +152,7 @@ function pbxTime(at) {
 function unknownTrouble(now) {
   if (last.refused) return { kind: "lost", head: "Not signed in", words: "Load this page again to sign in." };
   if (!last.document && !last.failures) return { kind: "wait", head: "Asking the agent", words: "" };
-  const since = last.document ? `Since ${clock(last.told)}, for ${duration((now - last.heard) / 1000)}` : "So far";
+  const since = last.document ? `Since ${clock(last.told)}, for ${duration(age(now) / 1000)}` : "So far";
   return { kind: "lost", head: "Not live: no news from the agent", words: `${since}: ${last.failure || "no answer yet"}. Trying again.` };
 }
 
@@ -148,7 +170,7 @@ export function follow(shown) {
   view = shown;
   // What is told draws the page; this goes on with it where nothing happens.
   setInterval(() => {
-    if (!isUnseen() && Date.now() - last.drawn > DRAW_MS * 0.8) draw();
+    if (!isUnseen() && performance.now() - last.drawn > DRAW_MS * 0.8) draw();
   }, DRAW_MS / 2);
   document.addEventListener("visibilitychange", look);
   // What the browser keeps for the way back listens again once it is shown.

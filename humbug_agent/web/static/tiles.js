@@ -93,5 +93,5 @@ function levelOf(figures) {
 function freeOf(agents) {
   const free = agents.filter((one) => one.state === "idle" && !one.paused).length;
   const paused = agents.filter((one) => one.paused).length;
-  return [count(free), `of ${several(agents.length, "agent")}, ${count(paused)} paused`, free ? "some" : "none"];
+  return [count(free), `of ${count(agents.length)}, ${count(paused)} paused`, free ? "some" : "none"];
 }

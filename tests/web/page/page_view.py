@@ -89,6 +89,14 @@ class Page:
 
     def later(self, seconds: float) -> None:
         """For the page, so much time has passed."""
+        self.browser.run(
+            "const [now, ran, ms] = [Date.now, performance.now.bind(performance), arguments[0] * 1000];"
+            "Date.now = () => now() + ms; performance.now = () => ran() + ms",
+            seconds,
+        )
+
+    def sets_clock(self, seconds: float) -> None:
+        """The clock of the reader's host is set; or, forwards, the host has slept."""
         self.browser.run("const real = Date.now; Date.now = () => real() + arguments[0] * 1000", seconds)
 
     def text(self, selector: str) -> str:

@@ -95,7 +95,7 @@ def test_an_agent_of_several_queues_is_one(page: Page) -> None:
     ((name, state, _, queues, *figures),) = page.rows("agents")
     # It takes calls while it is paused in one of them only.
     assert (name, state, queues, figures) == ("Anna", "idle", "sales, support", ["7", "15 min", "3 h", "0, 5"])
-    assert page.text("#tile-free .note") == "of 1 agent, 0 paused"
+    assert page.text("#tile-free .note") == "of 1, 0 paused"
 
 
 def test_the_agent_tells_how_it_fares(page: Page) -> None:

@@ -93,7 +93,7 @@ def test_the_figures_are_those_of_the_queues_that_are_asked_for(page: Page) -> N
     opened(page, 1280, 720)
     tiles = ("waiting", "answered", "abandoned", "level", "free")
     assert [page.number(one) for one in tiles] == ["30", "168", "11", "85 %", "5"]
-    assert page.text("#tile-free .note") == "of 20 agents, 3 paused"
+    assert page.text("#tile-free .note") == "of 20, 3 paused"
     assert page.texts("#choice a") == ["All queues", "sales", "support"]
     opened(page, 1280, 720, "?queue=sales")
     assert [page.number(one) for one in tiles] == ["0", "40", "2", "95 %", "1"]
