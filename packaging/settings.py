@@ -155,6 +155,8 @@ def words_of(kind: str, key: str) -> tuple[Words, object]:
     if secret != key and (secret in WORDS[kind] or secret in COMMON):
         instead = f"Instead of `{secret}`: a file that has it in its first line, so that agent.ini holds no secret."
         return Words(f"/etc/humbug-agent/{secret.replace('_', '-')}", instead), words_of(kind, secret)[1]
+    if key not in COMMON:
+        raise SystemExit(f"[{kind}] {key} has no words: say in packaging/settings_words.py what it is")
     return COMMON[key], key
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Any
 
+from humbug_agent import backoff
 from humbug_agent.cdr import CDR, Disposition, digest
 from humbug_agent.config import Config
 from humbug_agent.destinations.contract import Answer, Destination, Misconfigured, Outcome, Refused
@@ -27,8 +28,8 @@ LOOK_SECONDS = 0.1
 BEGIN_SECONDS = 10.0
 """How long a daemon may take from its start until it tells what it does."""
 
-PATIENCE_SECONDS = 150.0
-"""How long to wait for the running daemon: one that is paused tries the next call after two minutes at the latest."""
+PATIENCE_SECONDS = backoff.PAUSED.longest * backoff.MOST_JITTER
+"""How long to wait for the running daemon: one that is paused tries the next call after that at the latest."""
 
 CLID = '"Test call of humbug-agent" <test-call>'
 MARK = "humbug-agent test-call"

@@ -87,7 +87,7 @@ class Destination(Protocol):
     """Where calls go, without what may be secret in it: for people."""
 
     def begin(self, batches: Sequence[Batch]) -> None:
-        """Begin to deliver these. No call is sent twice by itself.
+        """Begin to deliver these, and wait for nobody: that is what `collect` is for. No call is sent twice by itself.
 
         Raises nothing: `collect` has what becomes of each call, once. Of a batch that is taken, or is not, as a whole
         each call has the same outcome; one that can't be put into the destination's form holds up no other.

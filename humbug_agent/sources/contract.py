@@ -1,4 +1,4 @@
-"""What a source is. Each one is a file of its own in this folder and a line in SOURCES."""
+"""What a source is. Each one is a folder of its own beside this file, and a line in SOURCES."""
 
 import json
 from collections.abc import Callable, Generator, Iterable, Sequence, Set

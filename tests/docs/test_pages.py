@@ -54,7 +54,7 @@ def lines(page: Path) -> Iterator[str]:
         if re.match(r"(?:[A-Z_]+=\S+ )*humbug-agent [a-z][a-z-]*(?: |$)", found):
             yield found
     for block in re.findall(r"^```(?:sh)?\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
-        begin = r"^(?:[A-Z_]+=\S+ |[#$] |.*/bin/|.*exec )*"
+        begin = r"^(?:[A-Z_]+=\S+ |[#$] |.*/bin/|.*exec humbug-agent (?=humbug-agent )|.*exec )*"
         yield from re.findall(rf"{begin}(humbug-agent (?:--config|[a-z]).*)$", block.replace("\\\n", ""), re.MULTILINE)
 
 

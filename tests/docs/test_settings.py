@@ -52,6 +52,7 @@ def test_each_example_is_taken_and_is_not_the_default(tmp_path: Path, kind: str,
     beside["mask_key"] = beside["mask_key_file"] = {"mask": "last 3"}
     for one, other in KEYS.values():
         beside |= {one: {other: "x"}, f"{one}_file": {other: "x"}, other: {one: "x"}, f"{other}_file": {one: "x"}}
+    beside["register"] = {"call_range": "yes"}
     beside["api_keys_by"] = {"api_keys_file": str(file)}
     value = str(file) if example.startswith("/etc/humbug-agent/") else example
     given = {**section.needed(), **beside.get(key, {}), key: value}

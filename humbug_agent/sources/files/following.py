@@ -69,10 +69,11 @@ class Visit:
 
 
 class Follower:
-    """Yields visits; the file's own ``offset`` tells how far the visitor came."""
+    """Yields visits; the file's own ``offset`` tells how far the visitor came. ``writer`` is who makes the log."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, writer: str) -> None:
         self._shelf = shelf
+        self._writer = writer
         self._path = shelf.path
         self._ahead: list[Stretch] = []
         self._known: tuple[str, ...] = ()
@@ -221,7 +222,7 @@ class Follower:
 
     def _await_file(self, stop: Event, waker: Waker) -> None:
         if not self._path.exists():
-            say_missing(self._path, "Asterisk")
+            say_missing(self._path, self._writer)
         while not self._path.exists() and not stop.is_set():
             waker.wait(stop)
 

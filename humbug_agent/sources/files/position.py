@@ -35,11 +35,12 @@ MARK = 1024
 class Position:
     """How far a file has been read: ``offset`` bytes, which end with a record.
 
-    ``window``, ``repeats`` and ``last`` are what counting equal records goes on from (see occurrences.py); ``written``
-    is the file's time of last change when it was read, in seconds since the epoch, and ``born`` the moment in which it
-    was made, in nanoseconds, 0 where the file system does not tell. ``known`` are the rotated files beside it that were
-    read or are not wanted (see known.py). ``clock`` is whose the times in it are, where a reader has to find out (see
-    asterisk/clock.py). ``empty`` is the log that had nothing in it when it was last seen behind the position.
+    ``window``, ``repeats`` and ``last`` are what counting equal records goes on from, see
+    sources/asterisk/occurrences.py; ``written`` is the file's time of last change when it was read, in seconds since
+    the epoch, and ``born`` the moment in which it was made, in nanoseconds, 0 where the file system does not tell.
+    ``known`` are the rotated files beside it that were read or are not wanted (see known.py). ``clock`` is whose the
+    times in it are, where a reader has to find out, see sources/asterisk/csv/clock.py; ``empty`` is the log that had
+    nothing in it when it was last seen behind the position.
     """
 
     device: int = 0

@@ -1,11 +1,15 @@
 """What /status.json may say: a PBX with two queues on an ordinary afternoon, and pieces to say it with."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
+
+from humbug_agent.status.document import DestinationStatus, OutboxStatus, SourceStatus, Status
 
 Json = dict[str, Any]
 THRESHOLDS = ("target", "warn_waiting", "critical_waiting", "warn_wait", "critical_wait")
 NOW = "2026-11-21T14:03:07+01:00"
+NOW_OF_AGENT = "2026-11-21T14:03:05+01:00"
 
 
 def call(ident: int, **fields: Any) -> Json:
@@ -94,36 +98,37 @@ def board_down(name: str = "ami", message: str = "cannot connect to 127.0.0.1:50
     return board(name) | {"live": False, "message": message, "age_seconds": 95.0}
 
 
+SOURCE = SourceStatus(
+    state="ok", message="", since="2026-11-20T07:58:11+01:00", code="", calls=31207, rejects=0, rejects_ever=0,
+    rejects_unkept=0, unread_bytes=0, unread_seconds=None, last_read="2026-11-21T14:02:26+01:00", age_seconds=41,
+    cursor="",
+)  # fmt: skip
+DESTINATION = DestinationStatus(
+    state="ok", message="", since="2026-11-20T07:58:11+01:00", code="", waiting=0, sent=31207, dead=0,
+    oldest_waiting=None, oldest_waiting_seconds=None, last_error="", last_error_at=None, last_error_outdated=False,
+)  # fmt: skip
+OUTBOX = OutboxStatus(path="/var/lib/humbug-agent/outbox.db", used_bytes=13002342, max_bytes=2048 * 2**20)
+
+
 def source(**fields: Any) -> Json:
-    usual = {
-        "state": "ok", "message": "", "since": "2026-11-20T07:58:11+01:00", "calls": 31207, "rejects": 0,
-        "unread_bytes": 0, "unread_seconds": None, "last_read": "2026-11-21T14:02:26+01:00", "age_seconds": 41,
-        "cursor": "", "code": "",
-    }  # fmt: skip
-    return usual | fields
+    return asdict(replace(SOURCE, **fields))
 
 
 def destination(**fields: Any) -> Json:
-    usual = {
-        "state": "ok", "message": "", "since": "2026-11-20T07:58:11+01:00", "waiting": 0, "sent": 31207, "dead": 0,
-        "oldest_waiting": None, "oldest_waiting_seconds": None, "last_error": "", "last_error_at": None,
-        "code": "",
-    }  # fmt: skip
-    return usual | fields
+    return asdict(replace(DESTINATION, **fields))
 
 
 def agent(sources: Mapping[str, Json] | None = None, destinations: Mapping[str, Json] | None = None) -> Json:
     if sources is None:
         sources = {"master-csv": source(), "ami": source(calls=31198, unread_bytes=None, age_seconds=42)}
     destinations = {"humbug": destination()} if destinations is None else destinations
-    return {
-        "running": True, "pid": 714,
-        "outbox": {"path": "/var/lib/humbug-agent/outbox.db", "used_bytes": 13002342, "max_bytes": 2048 * 2**20},
-        "calls": 31207, "rejects": 0,
-        "deliveries": {s: sum(one[s] for one in destinations.values()) for s in ("waiting", "sent", "dead")},
-        "sources": dict(sources), "sightings": [], "destinations": dict(destinations),
-        "findings": [], "as_of": "2026-11-21T14:03:05+01:00", "error": "",
-    }  # fmt: skip
+    usual = Status(
+        running=True, pid=714, outbox=OUTBOX, calls=31207, untaken=0, last_untaken=None, rejects=0,
+        deliveries={s: sum(one[s] for one in destinations.values()) for s in ("waiting", "sent", "dead")},
+        sources={}, sightings=[], destinations={}, page=None, api=None, boards={}, findings=[],
+    )  # fmt: skip
+    said = {"sources": dict(sources), "destinations": dict(destinations), "as_of": NOW_OF_AGENT, "error": ""}
+    return usual.as_json() | said
 
 
 def agent_unknown(error: str) -> Json:

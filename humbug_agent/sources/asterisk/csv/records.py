@@ -1,6 +1,6 @@
 """Master.csv's bytes -> records. No file is touched here.
 
-How a record looks, csv_layouts tells. Since every record has eight or nine texts and then a time, a whole one is
+How a record looks, layouts.py tells. Since every record has eight or nine texts and then a time, a whole one is
 recognised wherever it begins: also on the line of one that a full disk has cut short.
 """
 

@@ -81,7 +81,7 @@ class AsteriskCsv(LogSource):
             position = begin
             yield Batch([], [], position.dump(self._path))
         counting, habits, here = Counting(position), Habits(), position
-        follower = Follower(Shelf(self._path, _different))
+        follower = Follower(Shelf(self._path, _different), "Asterisk")
         for visit in follower.visits(position, stop, follow=follow):
             if visit is None:
                 here, before = self._nothing(here, counting, lost=follower.lost), here

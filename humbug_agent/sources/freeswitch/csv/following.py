@@ -17,7 +17,7 @@ class FreeswitchFollower(Follower):
     """A Follower of a log whose writer keeps it open."""
 
     def __init__(self, shelf: Shelf) -> None:
-        super().__init__(shelf)
+        super().__init__(shelf, "FreeSWITCH")
         self._follow = False
         self._said = False
 
@@ -38,6 +38,6 @@ class FreeswitchFollower(Follower):
 
     def _await_file(self, stop: Event, waker: Waker) -> None:
         if not self._said:
-            say_missing(self._path, "FreeSWITCH")
+            say_missing(self._path, self._writer)
             self._said = True
         waker.wait(stop)
