@@ -59,6 +59,17 @@ class Fought:
             if line.startswith('{"test":'):
                 yield json.JSONDecoder().raw_decode(line)[0]
 
+    def append_to(self, file: Path) -> None:
+        """As a line of JSON, with what the tests told alone."""
+        with file.open("a") as lines:
+            print(json.dumps([self.seed, self.failed, self.seconds, [*self.told()]]), file=lines)
+
+
+def kept(file: Path) -> list[Fought]:
+    """What earlier runs have put there."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return [Fought(seed, failed, took, "\n".join(map(json.dumps, told))) for seed, failed, took, told in lines]
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -70,14 +81,18 @@ def main() -> int:
     parser.add_argument("--faults", metavar="NAME,NAME", help="these, and no combination that the seed draws")
     parser.add_argument("--go-on", action="store_true", help="after a seed that fails, too")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the tables as a document")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="put each seed there, and all there into the tables")
     parser.add_argument("--seed", type=int, action="append", help="this seed and no random one; may be repeated")
     options = parser.parse_args()
     seeds = options.seed or [random.SystemRandom().randrange(10**6) for _ in range(options.runs)]
-    fought = []
+    fought = kept(options.keep) if options.keep else []
+    earlier = len(fought)
     for one in fight_all(seeds, options):
         fought.append(one)
+        if options.keep:
+            one.append_to(options.keep)
         ended = "FAILED" if one.failed else "ok"
-        print(f"{len(fought)} of {len(seeds)}: KILL_SEED={one.seed} {ended}, {one.seconds:.0f} s", flush=True)
+        print(f"{len(fought)} of {earlier + len(seeds)}: KILL_SEED={one.seed} {ended}, {one.seconds:.0f} s", flush=True)
         if one.failed:
             print(one.said, flush=True)
     tables = "\n\n".join(filter(None, (of_tests(fought), of_faults(fought))))
