@@ -103,8 +103,6 @@ class ServedApiSettings(Listening):
         for api, keys in KEYS.items():
             if getattr(settings, api) and not settings.asking(api):
                 section.wrong(api, f"is on, and nobody may ask: at least one [api NAME] has {_and(keys)}")
-        if settings.register and not settings.call_range:
-            section.wrong("register", "is a part of call_range, which is off")
         for one in accounts:
             if not any(getattr(one, key) for keys in KEYS.values() for key in keys):
                 each = ", or ".join(map(_and, KEYS.values()))
