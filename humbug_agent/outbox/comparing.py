@@ -157,7 +157,7 @@ class Comparison:
     def not_told(self, sources: Sequence[str], since: float) -> dict[int, int]:
         """Day -> how many calls of these sources that began ``since`` then were not told now."""
         # Another source has told it first, perhaps, and in another form.
-        where = f"{_of_sources(len(sources))} AND identity NOT IN (SELECT identity FROM told)"
+        where = _of_sources(len(sources)) + " AND identity NOT IN (SELECT identity FROM told)"
         where += " AND id NOT IN (SELECT call FROM aliases JOIN told USING (identity))"
         sql = f"SELECT {_DAY}, count(*) AS n FROM calls WHERE {where} GROUP BY day"
         return {row["day"]: row["n"] for row in self._outbox.select(sql, since, *sources, *sources)}

@@ -29,7 +29,7 @@ PIECES = {
     "rows.as_texts('linkedid uniqueid')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",
     "rows.as_texts('source destination state reply error')",
     # Names of the PBX's own database, as its server takes them.
-    "_quoted(shape.by)", "_quoted(shape.time)", "self._table",
+    "self._table",
     # Numbers, and a choice of two words.
     "', '.join((str(number) for number in ids))", "', '.join(map(str, calls))", "'FULL' if durable else 'NORMAL'",
     "CACHE_KILOBYTES", "PIECE", "latest",

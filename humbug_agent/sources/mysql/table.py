@@ -162,11 +162,8 @@ class Table:
         """The times and uniqueids of the last rows, whichever clock is theirs. Without an index it takes a scan."""
         shape = self.shape
         uniqueid = "uniqueid" if "uniqueid" in {name.lower() for name in shape.columns} else "''"
-        found = self.ask(
-            f"SELECT {_quoted(shape.time)}, {uniqueid} FROM {self._table} ORDER BY {_quoted(shape.by or shape.time)} "
-            "DESC LIMIT 20",
-            slow=not shape.by,
-        )
+        columns, by = ", ".join([_quoted(shape.time), uniqueid]), _quoted(shape.by or shape.time)
+        found = self.ask(f"SELECT {columns} FROM {self._table} ORDER BY {by} DESC LIMIT 20", slow=not shape.by)
         return [{"time": row[0] or "", "uniqueid": row[1] or ""} for row in found]
 
     def changed(self) -> str:

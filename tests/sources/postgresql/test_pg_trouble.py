@@ -102,6 +102,8 @@ def test_a_server_that_says_nothing_is_given_up_and_asked_anew(
     monkeypatch.setattr(linked, "GRACE_SECONDS", 0.5)
     with reading(configured(pbx, outbox, "timeout = 1")):
         began(outbox)
+        # Its first round is over.
+        wait_until(lambda: json.loads(cursor(outbox) or "")["reached"]["upto"] > time.time() - 3600)
         before = cursor(outbox)
         pbx.database.freeze()
         says(outbox, "no answer within 1 s")
@@ -207,7 +209,8 @@ def test_a_row_that_comes_into_sight_late_is_found(
     now, lines = time.time(), f"{database.ini()}\nsince = 2020-01-01"
     database.insert(a_row(1, now - 100 * 3600), a_row(2, now - 30))
     uuids, cursor, _ = read(lines)
-    assert uuids == [uuid_of(1), uuid_of(2)]
+    # Those of the last day are first.
+    assert uuids == [uuid_of(2), uuid_of(1)]
     database.insert(a_row(3, now - late * 3600))
     assert read(lines, cursor)[0] == [uuid_of(2)]
     # The time comes at which it looks back.
