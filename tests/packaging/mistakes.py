@@ -31,10 +31,10 @@ general() { # NAME LINE: into [general] of NAME.conf, where this host has it
         sed -i "/^${2%% *} *=/d; s/^\\[general\\]$/&\\n$2/" $etc/$1.conf
     fi
 }
-rotate() { # LINE: of somebody's own block
-    theirs=/etc/logrotate.d/theirs
-    [ -e $theirs ] || printf '/var/log/asterisk/cdr-csv/*.csv {\\nrotate 9\\n}\\n' >$theirs
-    sed -i "s/^rotate 9$/&\\n$1/" $theirs
+rotate() { # LINE: of the block that rotates Master.csv, which init makes on some hosts
+    block=/etc/logrotate.d/humbug-agent
+    [ -e $block ] || printf '/var/log/asterisk/cdr-csv/*.csv {\\nrotate 9\\n}\\n' >$block
+    sed -i "s/^}$/$1\\n&/" $block
 }
 call() { # NUMBER: each is two records
     for _ in $(seq "$1"); do asterisk_says channel originate Local/1000@load/n application NoOp; done

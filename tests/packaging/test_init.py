@@ -65,11 +65,13 @@ def test_two_commands_and_the_calls_of_a_real_asterisk_arrive(pbx: Machine, deb:
     said = pbx.run("humbug-agent", "init", "--apply", code=1)
     assert said.splitlines()[-1].startswith("The daemon does not run, and no call is read: journalctl -u humbug-agent")
 
-    pbx.run("apt-get", "purge", "--yes", "--quiet", "humbug-agent")
+    purged = pbx.run("apt-get", "purge", "--yes", "--quiet", "humbug-agent")
     kept = ["-not", "-name", "*.before-humbug-agent-*", "-not", "-path", "*/dpkg/*"]
     assert pbx.run("find", "/etc", "/etc/asterisk/", "/usr", "/var/lib", "/run", "-name", "*humbug*", *kept) == ""
     if there := pbx.run("grep", "-ls", "humbug", "-r", "/etc/asterisk/", code=None).split():
         # A file of FreePBX's admin, and the PBX goes on with it.
         assert there == ["/etc/asterisk/manager_custom.conf"]
+        assert "manager_custom.conf still has the AMI user [humbug]: take it out" in purged
     else:
+        assert "still has" not in purged
         assert "username: humbug" not in pbx.run("asterisk", "-rx", "manager show user humbug")

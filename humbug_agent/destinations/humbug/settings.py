@@ -57,7 +57,7 @@ class HumbugSettings(DestinationSettings):
     @classmethod
     def read(cls, name: str, section: Section) -> Self:
         if section.text("api_key") == EXAMPLE_KEY:
-            section.wrong("api_key", "is still the example's; put your own there")
+            section.wrong("api_key", "is still the example's; put your own there, or let humbug-agent init ask for it")
         keys = read_keys(section)
         proxy = section.converted("proxy", url, "a proxy's URL", private=True)
         return cls(
