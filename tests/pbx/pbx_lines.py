@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tests.pbx.pbx_host import MANAGER_USERS, Pbx
 
-_MODULES = """
+TRUNK_MODULES = """
 load = res_pjsip_registrar.so
 load = res_pjsip_outbound_registration.so
 load = res_pjsip_outbound_authenticator_digest.so
@@ -30,8 +30,8 @@ write = reporting,system
 
 _IAX = "[general]\nbindaddr = 127.0.0.1:{{iax_port}}\n"
 _SIP_GENERAL = "[general]\nudpbindaddr = 127.0.0.1:{{chan_sip_port}}\n"
-_PROVIDER = {
-    "modules.conf": _MODULES + _SIP,
+PROVIDER = {
+    "modules.conf": TRUNK_MODULES + _SIP,
     "pjsip.conf": """
 [account]
 type = auth
@@ -46,7 +46,7 @@ max_contacts = 1
     "iax.conf": f"{_IAX}[account]\ntype = friend\nhost = dynamic\nsecret = trunk-secret\n",
     "sip.conf": f"{_SIP_GENERAL}[account]\ntype = friend\nhost = dynamic\nsecret = trunk-secret\n",
 }
-_REGISTRATION = "type = registration\ntransport = udp\nretry_interval = 2\n"
+REGISTRATION = "type = registration\ntransport = udp\nretry_interval = 2\n"
 
 
 def _pbx(provider: Pbx) -> dict[str, str]:
@@ -55,7 +55,7 @@ def _pbx(provider: Pbx) -> dict[str, str]:
     )
     host, port = iax.split(":")
     return {
-        "modules.conf": _MODULES + _SIP,
+        "modules.conf": TRUNK_MODULES + _SIP,
         "pjsip.conf": f"""
 [account]
 type = auth
@@ -70,11 +70,11 @@ aors = provider
 [provider](where)
 contact = sip:{sip}
 [provider]
-{_REGISTRATION}server_uri = sip:{sip}
+{REGISTRATION}server_uri = sip:{sip}
 client_uri = sip:account@{sip}
 outbound_auth = account
 [refused]
-{_REGISTRATION}server_uri = sip:{sip}
+{REGISTRATION}server_uri = sip:{sip}
 client_uri = sip:account@{sip}
 outbound_auth = wrong
 [301](phone)
@@ -86,7 +86,7 @@ aors = 302
 [302](where)
 max_contacts = 1
 [desk301]
-{_REGISTRATION}server_uri = sip:127.0.0.1:{{{{sip_port}}}}
+{REGISTRATION}server_uri = sip:127.0.0.1:{{{{sip_port}}}}
 client_uri = sip:301@127.0.0.1:{{{{sip_port}}}}
 """,
         "iax.conf": f"""{_IAX}register => account:trunk-secret@{iax}
@@ -115,7 +115,7 @@ host = dynamic
 
 def start(pbx: Callable[..., Pbx]) -> tuple[Pbx, Pbx]:
     """The PBX, and its provider."""
-    provider = pbx(also=_PROVIDER)
+    provider = pbx(also=PROVIDER)
     return pbx(also=_pbx(provider), manager_users=USERS), provider
 
 

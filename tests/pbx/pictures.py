@@ -1,23 +1,32 @@
-"""Makes docs/desk.png, wall.png and delivery.png: what the page shows of a real Asterisk on which a call centre works.
+"""Makes docs/desk.png, wall.png, delivery.png and history.png: what the page shows of a real Asterisk on which a call
+centre works, which has trunks at another one, and phones. What was called in the weeks before is invented.
 
     .venv/bin/python -m tests.pbx.pictures          as root, after tests/pbx/prepare and tests/web/page/prepare
 
 It takes two minutes. All names and numbers are invented; the numbers are those that are kept for fiction.
 """
 
+import math
 import random
+import re
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+from humbug_agent.cdr import CDR, Batch, Disposition
+from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.receiver import Background, Receiver, Store
+from tests.kit.calls import call
 from tests.kit.host import API_KEY, KEY, Host, wait_until
 from tests.kit.paths import TOP
 from tests.kit.ports import free_port
 from tests.pbx.pbx_daemon import Daemon
 from tests.pbx.pbx_host import VERSIONS, Pbx, roots
+from tests.pbx.pbx_lines import PROVIDER, REGISTRATION, TRUNK_MODULES, USERS
 from tests.pbx.pbx_manager import Manager
 from tests.pbx.test_board_on_pbx import Ipps
 from tests.web.page.page_browser import Browser
@@ -39,6 +48,54 @@ warn_waiting = 5
 critical_waiting = 20
 """
 WIDE, HIGH = 1280, 720
+
+
+PREFIXES = {"+4144": 60, "+49301": 16, "+4420": 9, "+331": 7, "+4312": 4, "+1212": 3, "+3902": 2}
+"""How many of a hundred calls go there."""
+
+
+def weeks_before(now: datetime) -> Iterator[CDR]:
+    """Four weeks of calls: most in the late morning, fewer in the afternoon, few at the weekend."""
+    chance = random.Random(4)
+    for hour in range(4 * 7 * 24):
+        begins = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hour)
+        at = begins.hour
+        busy = 34 * math.exp(-(((at - 10.5) / 2.2) ** 2)) + 24 * math.exp(-(((at - 15) / 2.0) ** 2))
+        share = {5: 0.6, 6: 0.1}.get(begins.weekday(), 1.0)
+        for number in range(round(share * busy * chance.uniform(0.85, 1.15))):
+            start = begins + timedelta(seconds=chance.randrange(3600))
+            if start > now:
+                continue
+            talked = timedelta(seconds=chance.expovariate(1 / 170) if chance.random() < 0.86 else 0)
+            prefix = chance.choices(list(PREFIXES), list(PREFIXES.values()))[0]
+            yield call(
+                hour * 1000 + number, start=start, end=start + timedelta(seconds=9) + talked,
+                billsec=int(talked.total_seconds()), dst=f"{prefix}{chance.randrange(10**6):06}",
+                disposition=Disposition.ANSWERED if talked else Disposition.NO_ANSWER,
+            )  # fmt: skip
+
+
+@contextmanager
+def with_trunks() -> Iterator[Pbx]:
+    """With two trunks at a provider, who also plays its phones, but for one."""
+    root = roots()[VERSIONS[0]]
+    provider = Pbx(root, also=PROVIDER)
+    account = f"{REGISTRATION}server_uri = sip:127.0.0.1:{provider.sip_port}\noutbound_auth = account\n"
+    trunks = "".join(
+        f"[{name}](phone)\naors = {name}\n[{name}](where)\ncontact = sip:127.0.0.1:{provider.sip_port}\n"
+        f"[{name}]\n{account}client_uri = sip:{user}@127.0.0.1:{provider.sip_port}\n"
+        for name, user in (("provider", "account"), ("provider-backup", "nobody"))
+    )
+    login = "[account]\ntype = auth\nusername = account\npassword = trunk-secret\n"
+    pbx = Pbx(root, also={"modules.conf": TRUNK_MODULES, "pjsip.conf": login + trunks}, manager_users=USERS)
+    conf, far = pbx.home / "etc" / "pjsip.conf", provider.home / "etc" / "pjsip.conf"
+    conf.write_text(re.sub(r"contact = sip:(phone|never|\d+)@.*", "max_contacts = 1", conf.read_text()))
+    with far.open("a") as written:
+        for phone in ("201", "202", "203", "204", "205", "210", "211", "212", "213"):
+            where = f"server_uri = sip:127.0.0.1:{pbx.sip_port}\nclient_uri = sip:{phone}@127.0.0.1:{pbx.sip_port}\n"
+            written.write(f"[phone{phone}]\n{REGISTRATION}{where}")
+    with pbx, provider:
+        yield pbx
 
 
 def staff(manager: Manager) -> list[str]:
@@ -79,21 +136,24 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         closing(Store(Path(folder) / "calls.db")) as store,
         Background(Receiver(store, API_KEY, KEY)) as receiver,
-        Pbx(roots()[VERSIONS[0]]) as pbx,
+        with_trunks() as pbx,
     ):
         host, ipps = Host(Path(folder), receiver, store), Ipps(free_port())
+        with Outbox(host.folder / "outbox.db") as outbox:
+            outbox.accept("master-csv", Batch(list(weeks_before(datetime.now(UTC))), [], None), ["humbug"], beside=True)
         with (
-            Daemon(host, pbx, user="board", more=f"{ipps.status}\n{THRESHOLDS}") as agent,
+            Daemon(host, pbx, user="lines", more=f"{ipps.status}\n{THRESHOLDS}") as agent,
             Manager(pbx.ami_port) as manager,
             closing(Browser(Path(folder) / "profile")) as browser,
         ):
             wait_until(ipps.ready, 10)
             agents = staff(manager)
             work(manager, agents, lambda: sum(len(one["waiting"]) for one in ipps.board()["queues"]))
-            for view, address in (("desk", ""), ("wall", "wall"), ("delivery", "delivery")):
+            for view, address in (("desk", ""), ("wall", "wall"), ("delivery", "delivery"), ("history", "history")):
                 browser.screen(WIDE, HIGH, less_motion=True)
                 browser.go(f"http://127.0.0.1:{ipps.port}/{address}")
-                browser.until(lambda: browser.run(KNOWN))
+                known = "return document.querySelector('#day rect') !== null" if view == "history" else KNOWN
+                browser.until(partial(browser.run, known))
                 browser.picture(TOP / "docs" / f"{view}.png")
             agent.end()
 

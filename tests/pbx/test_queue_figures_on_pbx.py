@@ -115,7 +115,8 @@ def never_shown(
     # All in the order of time: of ten minutes there are thousands of samples, and a hundred thousand events.
     ends, begins, whens = [one.ended for one in truth], [one.began for one in truth], [when for when, _, _ in events]
     for said in samples:
-        first, last = said.began - BEHIND_SECONDS, said.ended + 1.0
+        # On a busy machine whoever reads the raw events may be behind, too.
+        first, last = said.began - BEHIND_SECONDS, said.ended + BEHIND_SECONDS
         then = [one.shown for one in truth[bisect_right(ends, first) : bisect_left(begins, last)]]
         told = [(of, value) for _, of, value in events[bisect_right(whens, first) : bisect_left(whens, last)]]
         for figure, value in said.shown.values.items():
