@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from humbug_agent.cdr import CDR, Batch, Disposition
@@ -60,7 +59,7 @@ def weeks_before(now: datetime) -> Iterator[CDR]:
     for hour in range(4 * 7 * 24):
         begins = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hour)
         at = begins.hour
-        busy = 34 * math.exp(-(((at - 10.5) / 2.2) ** 2)) + 24 * math.exp(-(((at - 15) / 2.0) ** 2))
+        busy = 100 * math.exp(-(((at - 10.5) / 2.2) ** 2)) + 70 * math.exp(-(((at - 15) / 2.0) ** 2))
         share = {5: 0.6, 6: 0.1}.get(begins.weekday(), 1.0)
         for number in range(round(share * busy * chance.uniform(0.85, 1.15))):
             start = begins + timedelta(seconds=chance.randrange(3600))
@@ -131,6 +130,13 @@ def work(manager: Manager, agents: list[str], waiting: Callable[[], int]) -> Non
             )  # fmt: skip
 
 
+def picture(browser: Browser, ipps: Ipps, view: str, address: str, known: str) -> None:
+    browser.screen(WIDE, HIGH, less_motion=True)
+    browser.go(f"http://127.0.0.1:{ipps.port}/{address}")
+    browser.until(lambda: browser.run(known))
+    browser.picture(TOP / "docs" / f"{view}.png")
+
+
 def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -147,14 +153,11 @@ def main() -> None:
             closing(Browser(Path(folder) / "profile")) as browser,
         ):
             wait_until(ipps.ready, 10)
+            picture(browser, ipps, "history", "history", "return document.querySelector('#day rect') !== null")
             agents = staff(manager)
             work(manager, agents, lambda: sum(len(one["waiting"]) for one in ipps.board()["queues"]))
-            for view, address in (("desk", ""), ("wall", "wall"), ("delivery", "delivery"), ("history", "history")):
-                browser.screen(WIDE, HIGH, less_motion=True)
-                browser.go(f"http://127.0.0.1:{ipps.port}/{address}")
-                known = "return document.querySelector('#day rect') !== null" if view == "history" else KNOWN
-                browser.until(partial(browser.run, known))
-                browser.picture(TOP / "docs" / f"{view}.png")
+            for view, address in (("desk", ""), ("wall", "wall"), ("delivery", "delivery")):
+                picture(browser, ipps, view, address, KNOWN)
             agent.end()
 
 

@@ -33,13 +33,13 @@ export function linesOf(boards) {
   };
 }
 
-/** What the tile says: the trunks that are up, or which is not. */
+/** What the tile says: the trunks that are up, or how many are not. */
 export function trunksTile(lines) {
   if (!lines) return [UNKNOWN, "not told", "none"];
   const watched = lines.trunks.filter((one) => one.up !== null);
   const down = watched.filter((one) => !one.up);
   const up = watched.length - down.length;
-  if (down.length) return [count(up), `not ${down.map((one) => one.name).join(", ")}`, "warn"];
+  if (down.length) return [count(up), `${count(down.length)} of ${count(lines.trunks.length)} down`, "warn"];
   const phones = lines.registered === null ? "" : `, ${phonesInWords(lines)}`;
   return [count(up), `of ${count(lines.trunks.length)}${phones}`, up ? "some" : "none"];
 }
