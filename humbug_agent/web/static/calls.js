@@ -9,7 +9,7 @@ import { waitKind } from "./thresholds.js";
 import { UNKNOWN, duration } from "./words.js";
 
 const KINDS = { talking: "busy", answered: "busy", ringing: "ringing", dialling: "dialling", waiting: "wait" };
-export const STATES = Object.keys(KINDS);
+const STATES = Object.keys(KINDS);
 
 const COLUMNS = [
   { id: "from", head: "From", as: "from", value: (call) => call.from_name || call.from_number },

@@ -4,7 +4,7 @@ import { onChosen } from "./address.js";
 import { agentsTable } from "./agents.js";
 import { isListening, tellOf } from "./alarms.js";
 import { lookAt, sumsOf, troubleOf, troublesOf } from "./answer.js";
-import { callsTable, stateOf, STATES } from "./calls.js";
+import { callsTable, stateOf } from "./calls.js";
 import { byId, element, keyed, say, setAttribute, setForeign } from "./dom.js";
 import { isFiltered, showQueues } from "./filter.js";
 import { linesInWords, linesOf, trunksTable, trunksTile } from "./lines.js";
@@ -94,10 +94,12 @@ function lackInWords(boards) {
   return missing.length ? `without ${several(missing.length, `PBX that is ${how}`, `PBXs that are ${how}`)}` : "";
 }
 
+/** As short as its two lines: the table tells the states apart, and how many wait says the tile beside it. */
 function callsInWords(calls) {
-  const states = calls.map(stateOf);
-  const counted = STATES.map((word) => [states.filter((state) => state === word).length, word]);
-  return counted.filter(([number]) => number).map(([number, word]) => `${count(number)} ${word}`).join(", ") || "all is quiet";
+  const number = (...words) => calls.filter((call) => words.includes(stateOf(call))).length;
+  const counted = [[number("talking", "answered"), "connected"], [number("ringing", "dialling"), "ringing"]];
+  const nobody = calls.length ? "none connected" : "all is quiet";
+  return counted.filter(([many]) => many).map(([many, word]) => `${count(many)} ${word}`).join(", ") || nobody;
 }
 
 onChosen(() => showTables(...shown));

@@ -45,7 +45,7 @@ def test_durations_go_on_and_never_back(page: Page) -> None:
         return seconds(text) >= seconds(seen[0]) + 2
 
     page.until(two_seconds_on)
-    assert seen[0] == "0:57"
+    assert seen[0] in ("0:57", "0:58"), "on a busy machine it may be read late"
     assert [seconds(text) for text in seen] == sorted({seconds(text) for text in seen})
     assert page.browser.run("return document.querySelector('.running').title") == "since 14:02:55"
 
