@@ -103,6 +103,7 @@ COUNTS = {
 }
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="the receiver needs a C compiler")
 def test_quick_run_measures_everything_and_loses_nothing(tmp_path: Path) -> None:
     numbers = tmp_path / "numbers.json"

@@ -19,24 +19,30 @@ from humbug_agent.receiver.store import as_stored, opened
 from humbug_agent.receiver.store.as_stored import StoredCalls, prepare
 from humbug_agent.stored.contract import Store, Wanted
 from humbug_agent.stored.pages import BLOCK, Views
+from tests.bench.lab import cpu_of
 from tests.kit import many_calls, many_collected
 from tests.kit.postgresql_server import DATABASE, PASSWORD, USER, PostgresqlServer
 from tests.kit.stored_questions import AT_ONCE, COUNTED, SEEN, WALKED, on, scans, scans_postgresql
 
 FEW = 5000
 MANY = 1_000_000
-PAGE_SECONDS = 0.005
+PAGE_SECONDS = {"outbox": 0.005, "sqlite": 0.005, "postgresql": 0.01}
+"""Of the processor. What a server tells goes through two programs, and on shared cores each takes twice its time."""
 
 
 @dataclass
 class Filled:
-    """A store with calls, of which the ``first`` began then; ``plans`` has each statement that it runs explained."""
+    """A store with calls, of which the ``first`` began then; ``plans`` has each statement that it runs explained.
+
+    ``server`` is how long a server of its own has worked for us, in seconds of a processor.
+    """
 
     kind: str
     store: Store
     first: float
     last: int
     plans: Callable[[Callable[[], object]], list[list[str]]]
+    server: Callable[[], float]
 
 
 def in_outbox(folder: Path, number: int, held: ExitStack) -> Filled:
@@ -55,7 +61,7 @@ def in_outbox(folder: Path, number: int, held: ExitStack) -> Filled:
         selects = [one for one in said if one.startswith("SELECT")]
         return [[row["detail"] for row in outbox.select(f"EXPLAIN QUERY PLAN {one}")] for one in selects]
 
-    return Filled("outbox", store, first, number, plans)
+    return Filled("outbox", store, first, number, plans, lambda: 0.0)
 
 
 def in_collector(where: str, kind: str, number: int, held: ExitStack) -> Filled:
@@ -79,7 +85,10 @@ def in_collector(where: str, kind: str, number: int, held: ExitStack) -> Filled:
         explained = (real(f"{how} {sql}", *values) for sql, values in said)
         return [[str(row.get("detail", row.get("QUERY PLAN"))) for row in rows] for rows in explained]
 
-    return Filled(kind, stored, first, number, plans)
+    def server() -> float:
+        return cpu_of(store.ask("SELECT pg_backend_pid() AS pid")[0]["pid"]) if kind == "postgresql" else 0.0
+
+    return Filled(kind, stored, first, number, plans, server)
 
 
 KINDS = ("outbox", "sqlite", "postgresql")
@@ -158,15 +167,13 @@ def _scans(few: Filled, plans: list[list[str]]) -> Iterator[str]:
         yield from scans_postgresql(plan) if few.kind == "postgresql" else scans(plan)
 
 
-def seconds(job: Callable[[], object], kind: str, times: int = 30) -> float:
-    """The least: what else this machine has to do adds to it. SQLite does its work in this very thread."""
-    clock = time.perf_counter if kind == "postgresql" else time.thread_time
-    took = []
+def seconds(job: Callable[[], object], many: Filled, times: int = 30) -> float:
+    """Of the processor, ours and the server's, for each time: what else this machine has to do is not meant."""
+    job()
+    began = time.thread_time() + many.server()
     for _ in range(times):
-        began = clock()
         job()
-        took.append(clock() - began)
-    return min(took)
+    return (time.thread_time() + many.server() - began) / times
 
 
 def page_seconds(many: Filled, wanted: Wanted, begin: int, number: int, *, times: int) -> float:
@@ -176,13 +183,13 @@ def page_seconds(many: Filled, wanted: Wanted, begin: int, number: int, *, times
     def page() -> object:
         return many.store.page(next(asking) if number == 1 else "x", wanted, begin, number, 100)
 
-    return seconds(page, many.kind, times)
+    return seconds(page, many, times)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_page_at_a_million_calls(tmp_path: Path, kind: str) -> None:
-    """It takes less than five milliseconds, but for the first one of what must be counted, or seen."""
+    """It takes a few milliseconds, but for the first one of what must be counted, or seen."""
     took: dict[str, float] = {}
     with ExitStack() as held:
         many = filled(kind, tmp_path, MANY, held)
@@ -200,6 +207,6 @@ def test_a_page_at_a_million_calls(tmp_path: Path, kind: str) -> None:
             print(f"{name:20}", *(f"{one * 1000:9.2f}" for one in each), f"{number:>10,}")
             took[name] = max(each if at_once else each[1:])
         for name, question in WALKED.items():
-            took[f"walk: {name}"] = seconds(partial(store.after, on(many.first, question), None, 100), kind)
+            took[f"walk: {name}"] = seconds(partial(store.after, on(many.first, question), None, 100), many)
             print(f"walk: {name:20} {took[f'walk: {name}'] * 1000:9.2f}")
-    assert {name: one for name, one in took.items() if one > PAGE_SECONDS} == {}
+    assert {name: one for name, one in took.items() if one > PAGE_SECONDS[kind]} == {}
