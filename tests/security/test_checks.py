@@ -22,7 +22,7 @@ PIECES = {
     "when", "where", "QUARTER", "_PLACE", "by_linkedid", "ids", "sums",
     "' UNION '.join(pieces)", "', '.join(names)", "', '.join('?' * len(names))",
     # Where an erased number is looked for: columns, and whether a call waits.
-    "_CALL", "_ERROR", "_MESSAGE", "_QUOTES", "_REJECT", "_REPLY", "_UNSENT",
+    "_CALL", "_ERROR", "_MESSAGE", "_QUOTES", "_REJECT", "_REPLY", "_UNFILLED", "_UNSENT",
     # Functions that make SQL of such names.
     "known('answer')", "known('end')", "known('start')", "rows.as_texts('destination')", "rows.as_texts('source')",
     "rows.as_texts('destination reply error')", "rows.as_texts('linkedid')",
