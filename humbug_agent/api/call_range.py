@@ -88,7 +88,7 @@ class CallRange:
         if wrong := [name for name in needed if not isinstance(said[name], str)]:
             return _invalid({name: f"The {name} must be a string." for name in wrong})
         if registers and said.get("password_confirmation") != said["password"]:
-            return _invalid({"password": "The password confirmation does not match."})
+            return _invalid({"password": "The password confirmation does not match."})  # nosec B105 # a message
         async with self._guard.turn(request):
             account = self._who(said["email"], said["password"])
             if account is None:
