@@ -82,7 +82,7 @@ def check(path: Path) -> list[Finding]:
                     found.append(Finding(part, "fail", str(error), _code(error, Code.PAGE)))
     for source, settings in zip(sources, config.sources, strict=True):
         # Asterisk's console tells root, and perhaps nobody else, what AMI's user may see.
-        with acting_as(None if settings.hears_asterisk else user):
+        with acting_as(user if settings.reads or settings.knows_users else None):
             found.append(_tried(f"source {source.name}", source.check))
             if found[-1].level == "ok" and (doubt := source.doubt()):
                 found.append(Finding("warning", "warn", f"source {source.name}: {doubt}", Code.ZONE))

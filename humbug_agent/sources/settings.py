@@ -28,6 +28,9 @@ class SourceSettings(ABC):
     def read(cls, name: str, section: Section) -> Self:
         """What ``section`` says; each mistake in it goes to the section, and a harmless value stands in its place."""
 
+    knows_users: ClassVar[bool] = False
+    """Whether its server may know by the daemon's user on this host who asks."""
+
     alone: ClassVar[str] = ""
     """What to know where there are only such sources; blank: nothing."""
 

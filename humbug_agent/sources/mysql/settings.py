@@ -19,6 +19,7 @@ class MysqlSettings(SourceSettings):
     """
 
     type: ClassVar[str] = "mysql"
+    knows_users: ClassVar[bool] = True
     name: str
     host: str
     port: int

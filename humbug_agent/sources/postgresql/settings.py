@@ -19,6 +19,7 @@ class PostgresqlSettings(LegSettings):
     """
 
     type: ClassVar[str] = "postgresql"
+    knows_users: ClassVar[bool] = True
     name: str
     host: str
     port: int | None

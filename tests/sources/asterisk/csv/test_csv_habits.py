@@ -276,7 +276,7 @@ def test_check_names_the_layout(tmp_path: Path) -> None:
         seventeen("", "x"): "cdr_csv's layout, the 17th column is the userfield",
     }.items():
         path.write_bytes(data)
-        assert f" bytes, 0 rotated files beside it, {expected}, times " in source(path).check()
+        assert f" bytes, 0 rotated files beside it, {expected}" in source(path).check()
 
 
 def test_check_of_a_header_alone_is_no_failure(tmp_path: Path) -> None:
