@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from humbug_agent.board.asterisk_lines import PHONES
 from tests.kit.ami_server import AmiServer
 from tests.kit.host import Host, wait_until
 from tests.kit.served import Page, running
@@ -104,6 +105,8 @@ def test_fifty_clients_get_quick_answers_and_cost_the_pbx_nothing(
     page.more("", busy_ami.port)
     with running(host):
         wait_until(lambda: page.up() and page.get("/status.json").json()["boards"][0]["channels"] == CHANNELS)
+        # Trunks and phones are asked for at the beginning, and then no more for a minute.
+        wait_until(lambda: busy_ami.asked(PHONES[-1]))
         alone = traffic(time.monotonic() + SECONDS)
         for _ in range(ROUNDS):
             with polled(page.port) as took:
