@@ -83,13 +83,20 @@ class Mortal:
         self.live(seconds)
         self._process.send_signal(signal.SIGCONT)
 
-    def stop(self, seconds: float = 10) -> int:
-        """SIGTERM; what it exits with within the seconds that it has."""
+    def terminate(self, seconds: float) -> int | None:
+        """SIGTERM; what it exits with within the seconds that it has, None where it does not end."""
         assert self._process
-        process, self._process = self._process, None
-        process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(seconds)
+        self._process.send_signal(signal.SIGTERM)
+        if (status := self.live(seconds)) is not None:
+            self._process = None
+        return status
+
+    def stop(self, seconds: float = 10) -> int:
+        """As `terminate`, of one that has to end."""
+        process = self._process
+        assert process
+        if (status := self.terminate(seconds)) is not None:
+            return status
         process.send_signal(signal.SIGABRT)
         process.wait()
         raise AssertionError(

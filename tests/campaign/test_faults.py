@@ -7,9 +7,7 @@ of scheduling allows.
 
 import os
 import random
-import subprocess
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -102,8 +100,7 @@ def end(there: Front, *, power: bool) -> None:
     status = agent.live(0)
     if status is None and how == "stopped" and agent.has_begun():
         # What takes longer is killed, as systemd does it.
-        with suppress(subprocess.TimeoutExpired):
-            status = agent.stop(STOP_SECONDS)
+        status = agent.terminate(STOP_SECONDS)
     if status is None:
         agent.kill()
     else:
@@ -122,6 +119,8 @@ def settle(there: Front, *, goes_on: bool) -> None:
     agent = field.agent
     if not goes_on:
         agent.start()
+        # Where no life came that far, there is no outbox before.
+        wait_until(agent.has_begun, PATIENCE_SECONDS)
         field.receiver.await_request(agent.life, 3)
     # What is behind a torn record may be one with it.
     for _ in range(3):
