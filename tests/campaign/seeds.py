@@ -34,7 +34,8 @@ Written by the command below, which fights the real agent with one random seed a
 ([how](../tests/campaign/README.md)). A row is what those battles told in which the fault took part. *Lost* is a call
 that was written whole, and is neither at the receiver nor named by the command line with the reason. *Repeated* is what
 came again; *for no reason*, what did although no request was under way when the agent was killed, no answer was lost,
-and no power cut took what had become of it.
+and no power cut took what had become of it. A file that `--keep` names has the seeds of earlier runs, which are in the
+tables, too.
 
 ```sh
 {command}
