@@ -151,7 +151,12 @@ def _handler(server: PullServer) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # The agent was killed between the head and the body, which http.client sends apart: nothing was asked.
+                self.close_connection = True
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             reply = server.reply(self.command, self.path, headers, body)
             if reply.hang:

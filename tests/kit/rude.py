@@ -210,7 +210,10 @@ class Rude:
         while (line := stream.readline().decode("latin-1").strip()) != "":
             name, _, value = line.partition(":")
             request.headers[name.lower()] = value.strip()
-        request.body = stream.read(int(request.headers.get("content-length", "0")))
+        length = int(request.headers.get("content-length", "0"))
+        request.body = stream.read(length)
+        if len(request.body) < length:
+            raise ConnectionResetError("who asked was killed before its whole body was sent: nothing was asked")
 
     def _answer(self, sock: socket.socket, request: Request, act: Act) -> bool:
         if act.hold:
