@@ -35,8 +35,8 @@ MAY_IMPORT = {
     "http_server": {"host", "ini", "words"},
     "libpq": {"ini"},
     "numbers": {"ini"},
-    "stored": {"flat"},
-    "outbox": {"backoff", "cdr", "flat", "numbers", "stored", "words"},
+    "call_store": {"flat"},
+    "outbox": {"backoff", "cdr", "flat", "numbers", "call_store", "words"},
     "listening": {"backoff", "ini", "scrub", "text"},
     "board": {"host", "ini", "listening", "text"},
     "pbx_host": set(),
@@ -48,9 +48,9 @@ MAY_IMPORT = {
     "destinations": {"cdr", "flat", "http_client", "ini", "libpq", "numbers", "routing", "scrub", "words"},
     # What a host needs: it knows both sides of the wire, and none of the types in particular.
     "setup": {"destinations", "ini", "pbx_host", "sources", "words"},
-    "receiver": {"cdr", "flat", "http_server", "ini", "libpq", "repeats", "stored", "words"},
+    "receiver": {"cdr", "flat", "http_server", "ini", "libpq", "repeats", "call_store", "words"},
     "delivery": {"backoff", "destinations", "outbox", "repeats", "words"},
-    "api": {"cdr", "flat", "http_server", "ini", "stored", "words"},
+    "api": {"cdr", "flat", "http_server", "ini", "call_store", "words"},
     "config": {"api", "board", "destinations", "http_server", "ini", "numbers", "outbox", "sources"},
     "status": {"config", "host", "ini", "outbox", "sources", "words"},
     "doctor": {
@@ -62,11 +62,11 @@ MAY_IMPORT = {
     "web": {"board", "config", "delivery", "http_server", "ini", "numbers", "outbox", "status", "words"},
     "daemon": {
         "api", "backoff", "board", "cdr", "config", "delivery", "doctor", "flat", "host", "http_server", "ini",
-        "outbox", "repeats", "sources", "status", "stored", "text", "web", "words",
+        "outbox", "repeats", "sources", "status", "call_store", "text", "web", "words",
     },
     "cli": {
         "api", "backoff", "cdr", "config", "daemon", "destinations", "doctor", "flat", "host", "http_server", "ini",
-        "numbers", "outbox", "pbx_host", "receiver", "reconcile", "scrub", "setup", "sources", "status", "stored",
+        "numbers", "outbox", "pbx_host", "receiver", "reconcile", "scrub", "setup", "sources", "status", "call_store",
         "text", "web", "words",
     },
 }  # fmt: skip

@@ -10,10 +10,10 @@ from typing import ClassVar, Protocol
 
 from starlette.types import Scope, Send
 
+from humbug_agent.call_store.contract import CantAnswer
 from humbug_agent.http_server.refusals import Header, WrongGuesses
 from humbug_agent.http_server.throttle import Throttle, hold_back
 from humbug_agent.ini import Secret
-from humbug_agent.stored.contract import CantAnswer
 
 JSON, XML = b"application/json", b"text/xml; charset=utf-8"
 

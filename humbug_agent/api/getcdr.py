@@ -18,9 +18,9 @@ from humbug_agent.api.exchange import JSON, XML, Answer, Guard, Request, reveale
 from humbug_agent.api.settings import ApiAccount
 from humbug_agent.api.walk import Walk, begun, closed
 from humbug_agent.api.workers import Workers
+from humbug_agent.call_store.contract import CantAnswer, Wanted
 from humbug_agent.cdr import Direction
 from humbug_agent.http_server.php import json_encode, parse_str
-from humbug_agent.stored.contract import CantAnswer, Wanted
 
 PATIENCE_SECONDS = 300
 """So far may a client's clock be from this host's; who is wrong is told the time, and may ask again with it."""

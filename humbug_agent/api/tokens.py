@@ -8,7 +8,7 @@ import string
 import time
 from collections.abc import Callable
 
-from humbug_agent.stored.contract import Store
+from humbug_agent.call_store.contract import Store
 
 LETTERS = string.ascii_letters + string.digits
 LENGTH = 40

@@ -7,8 +7,8 @@ from functools import partial
 
 from humbug_agent.api.calls import StoredCall, stored
 from humbug_agent.api.workers import Workers
+from humbug_agent.call_store.contract import Dropped, Store, Wanted
 from humbug_agent.flat import Flat
-from humbug_agent.stored.contract import Dropped, Store, Wanted
 from humbug_agent.words import moment as in_words
 
 AT_ONCE = 500

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from humbug_agent.stored.contract import CantAnswer, Store
+from humbug_agent.call_store.contract import CantAnswer, Store
 
 T = TypeVar("T")
 Job = tuple[Callable[[Store], Any], "Future[Any]"]

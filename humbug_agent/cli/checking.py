@@ -68,14 +68,14 @@ def check(path: Path) -> list[Finding]:
     for part, settings_, how in (("status", config.status, with_password), ("api", config.api, ", with keys")):
         if settings_:
             # A web server that most agents never need.
-            from humbug_agent.daemon import serving
+            from humbug_agent.daemon import status_serving
             from humbug_agent.http_server.sockets import WebError
 
             if part == "status":
-                serving.make_boards(sources)
+                status_serving.make_boards(sources)
             with acting_as(user):
                 try:
-                    serves = serving.check(settings_, _own(running, part))
+                    serves = status_serving.check(settings_, _own(running, part))
                     not_yet = ", once the daemon has taken it" if any(one.level == "warn" for one in in_use) else ""
                     found.append(Finding(part, "ok", serves + how + not_yet))
                 except WebError as error:

@@ -21,7 +21,7 @@ from humbug_agent.ini import is_loopback
 
 if TYPE_CHECKING:
     from humbug_agent.receiver import Receiver
-    from humbug_agent.receiver.store.as_stored import StoredCalls
+    from humbug_agent.receiver.store.api_store import StoredCalls
     from humbug_agent.receiver.store.contract import CallStore, Chosen
 
 log = logging.getLogger("humbug_agent")
@@ -167,9 +167,9 @@ def _answering(api_file: Path | None, store: "CallStore", keep_days: int | None)
         return
     from humbug_agent.api.app import Api
     from humbug_agent.api.workers import Workers
+    from humbug_agent.call_store.pages import Views
     from humbug_agent.http_server.server import Server, WebError
-    from humbug_agent.receiver.store.as_stored import StoredCalls, prepare
-    from humbug_agent.stored.pages import Views
+    from humbug_agent.receiver.store.api_store import StoredCalls, prepare
 
     settings, zone = load_api(api_file), system_timezone()
     prepare(store)
@@ -299,8 +299,8 @@ def tokens() -> None:
 
 @contextmanager
 def _asked() -> "Iterator[StoredCalls]":
-    from humbug_agent.receiver.store.as_stored import StoredCalls
-    from humbug_agent.stored.pages import Views
+    from humbug_agent.call_store.pages import Views
+    from humbug_agent.receiver.store.api_store import StoredCalls
 
     with _opened() as store:
         yield StoredCalls(store, system_timezone(), Views())

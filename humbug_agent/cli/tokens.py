@@ -10,7 +10,7 @@ from humbug_agent.words import count as counted
 from humbug_agent.words import iso, moment
 
 if TYPE_CHECKING:
-    from humbug_agent.stored.contract import Token
+    from humbug_agent.call_store.contract import Token
 
 LISTED = "All of them, the newest last: whose they are, when they were made and used. What they are nobody can show."
 REVOKED = "End tokens, by the IDs that `list` shows: from the next request on they are not taken. 1: there was none."

@@ -6,13 +6,13 @@ from functools import partial
 
 from humbug_agent.api.app import Api
 from humbug_agent.api.workers import Workers
+from humbug_agent.call_store.pages import Views
 from humbug_agent.config import Config
 from humbug_agent.daemon.listener import Listener
 from humbug_agent.http_server.server import Server
-from humbug_agent.outbox import asked
-from humbug_agent.outbox.as_store import OutboxStore
+from humbug_agent.outbox import api_queries
+from humbug_agent.outbox.api_store import OutboxStore
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.stored.pages import Views
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,8 @@ class ApiServing(Listener):
         assert config.api
         self._workers = Workers(partial(OutboxStore, config.agent.outbox, Views()))
         by_number = config.api.cdr or config.api.getcdr
-        self._needed = asked.needed(by_number=by_number, by_start=config.api.by_tenant, by_end=config.api.call_range)
+        by_start, by_end = config.api.by_tenant, config.api.call_range
+        self._needed = api_queries.needed(by_number=by_number, by_start=by_start, by_end=by_end)
         retention = f"keep_days = {config.agent.keep_days}, max_size_mb = {config.agent.max_size_mb}"
         app = Api(config.api, config.agent.timezone, retention, self._workers)
         server = kept or Server(app, config.api)
@@ -39,6 +40,6 @@ class ApiServing(Listener):
     def _prepare(self) -> None:
         began = time.monotonic()
         with Outbox(self._outbox) as outbox:
-            made = asked.prepare(outbox, self._needed)
+            made = api_queries.prepare(outbox, self._needed)
         if made:
             log.info("[api] made the indexes %s in %.1f s", ", ".join(made), time.monotonic() - began)

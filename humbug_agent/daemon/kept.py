@@ -11,7 +11,7 @@ from humbug_agent.sources.contract import Holding, Source
 if TYPE_CHECKING:
     from humbug_agent.board.model import Board
     from humbug_agent.daemon.api_serving import ApiServing
-    from humbug_agent.daemon.serving import Serving
+    from humbug_agent.daemon.status_serving import Serving
     from humbug_agent.http_server.server import Server
     from humbug_agent.http_server.settings import Listening
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from humbug_agent.config import Config
 from humbug_agent.daemon.kept import Kept
 from humbug_agent.delivery.delivery import Delivery
-from humbug_agent.outbox import asked
+from humbug_agent.outbox import api_queries
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
 from humbug_agent.sources.contract import Source
 
 if TYPE_CHECKING:
     from humbug_agent.daemon.api_serving import ApiServing
-    from humbug_agent.daemon.serving import Serving
+    from humbug_agent.daemon.status_serving import Serving
 
 
 class Served:
@@ -31,7 +31,7 @@ class Served:
         if not config.api:
             # What only [api] needs makes reading calls dearer. Where that can't be dropped now, it can the next time.
             with suppress(OutboxError), Outbox(config.agent.outbox) as outbox:
-                asked.prepare(outbox, ())
+                api_queries.prepare(outbox, ())
 
     def lacks_right(self, source: str) -> bool:
         """Whether this source's connection may not tell what its board needs."""
@@ -51,7 +51,7 @@ class Served:
 
 
 def _status(config: Config, sources: Sequence[Source], deliveries: Sequence[Delivery], kept: Kept) -> "Serving":
-    from humbug_agent.daemon.serving import Serving
+    from humbug_agent.daemon.status_serving import Serving
 
     tallies = {delivery.name: delivery.tally for delivery in deliveries}
     return Serving(config, sources, config.make_sources(), tallies, kept)

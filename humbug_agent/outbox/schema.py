@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from humbug_agent.call_store.contract import CantAnswer
 from humbug_agent.outbox.repair import Again, Salvage, lenient, salvage
-from humbug_agent.stored.contract import CantAnswer
 
 BUSY_SECONDS = 30
 INCREMENTAL = 2

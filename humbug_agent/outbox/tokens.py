@@ -2,8 +2,8 @@
 
 import time
 
+from humbug_agent.call_store.contract import Token
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.stored.contract import Token
 
 MOST = 1000
 """Of one account: who logs in for each question gets another one each time. The oldest ones go."""

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import requests
 
+from humbug_agent.call_store.contract import Wanted
+from humbug_agent.call_store.pages import Views
 from humbug_agent.cdr import Batch
 from humbug_agent.config import Config, load
 from humbug_agent.ini import ConfigError, Secret
-from humbug_agent.outbox import asked
-from humbug_agent.outbox.as_store import OutboxStore
+from humbug_agent.outbox import api_queries
+from humbug_agent.outbox.api_store import OutboxStore
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.sources.while1.pages import signed
-from humbug_agent.stored.contract import Wanted
-from humbug_agent.stored.pages import Views
 from tests.kit.agent_ini import config_of
 from tests.kit.api_served import KEY, TOKEN, ServedApi, account, call
 from tests.kit.host import Host, wait_until
@@ -129,7 +129,7 @@ def test_the_daemon_serves_it_and_a_reload_changes_who_may_ask(host: Host) -> No
         wait_until(lambda: api.count() > 100)
         found = api.ask().json()
         assert found["results"][0]["id"] == "1"
-        wait_until(lambda: indexes(host.folder / "outbox.db") == asked.BY_NUMBER)
+        wait_until(lambda: indexes(host.folder / "outbox.db") == api_queries.BY_NUMBER)
         wait_until(lambda: host.status()["api"]["state"] == "ok")
         checked = {one["part"]: one for one in host.json("check", code=None)}
         assert checked["api"]["message"] == f"HTTP on 127.0.0.1:{api.port}, with keys"
@@ -137,7 +137,7 @@ def test_the_daemon_serves_it_and_a_reload_changes_who_may_ask(host: Host) -> No
         api.more(ACCOUNT.replace("*", "nobody"))
         daemon.send_signal(signal.SIGHUP)
         wait_until(lambda: api.count() == 0)
-        wait_until(lambda: indexes(host.folder / "outbox.db") == asked.BY_NUMBER | asked.BY_START)
+        wait_until(lambda: indexes(host.folder / "outbox.db") == api_queries.BY_NUMBER | api_queries.BY_START)
         api.more(api="cdr = no")
         daemon.send_signal(signal.SIGHUP)
         wait_until(lambda: api.ask().status_code == 404)
@@ -165,7 +165,7 @@ def test_tokens_are_made_listed_and_revoked_while_the_daemon_runs(host: Host) ->
         wait_until(lambda: host.status()["deliveries"]["sent"] > 100)
         host.run("api", "tokens", "add", "other", code=2)
         assert "those that have are billing" in host.errors
-        wait_until(lambda: indexes(host.folder / "outbox.db") == asked.BY_END)
+        wait_until(lambda: indexes(host.folder / "outbox.db") == api_queries.BY_END)
         token = host.run("api", "tokens", "add", "billing").strip()
         other = host.json("api", "tokens", "add", "billing")["token"]
         assert (status(token), status(other)) == (200, 200)
@@ -202,7 +202,7 @@ MANY = 100_000
 def test_a_page_costs_the_same_wherever_it_stands(tmp_path: Path) -> None:
     fill(tmp_path / "outbox.db", MANY)
     with Outbox(tmp_path / "outbox.db") as outbox, closing(OutboxStore(outbox.path, Views())) as asking:
-        asked.prepare(outbox, asked.INDEXES)
+        api_queries.prepare(outbox, api_queries.INDEXES)
         told = {number: asking.page("x", Wanted(), 0, number, 100) for number in (1, 500, 1000)}
         assert [page.calls[0][0] for page in told.values()] == [1, 49_901, 99_901]
         assert {page.count for page in told.values()} == {MANY}
@@ -217,7 +217,7 @@ def test_a_page_costs_the_same_wherever_it_stands(tmp_path: Path) -> None:
 
         # Nobody else sets one while this is asked.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(asked, "in_time", lambda outbox: nullcontext())
+            patch.setattr(api_queries, "in_time", lambda outbox: nullcontext())
             asking._outbox.db.conn.set_progress_handler(step, 100)
             page = asking.page("x", Wanted(), 0, 1001, 100)
         assert ([number for number, _ in page.calls], page.count) == ([MANY + 1], MANY + 1)

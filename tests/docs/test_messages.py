@@ -24,7 +24,7 @@ PASSED_ON = {
     "daemon/agent.py:_prepared": "errors of the outbox",
     "daemon/agent.py:_watch_over": "errors of the outbox",
     "daemon/housekeeping.py:keep_house_always": "errors of the outbox",
-    "daemon/serving.py:_look": "what a board says",
+    "daemon/status_serving.py:_look": "what a board says",
     "daemon/supervisor.py:_report": "errors of the outbox",
     "delivery/delivery.py:_end": "errors of the outbox",
     "delivery/delivery.py:_finish": "errors of the outbox",

@@ -16,14 +16,14 @@ from humbug_agent.api.app import Api
 from humbug_agent.api.exchange import revealed
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.api.workers import Workers
+from humbug_agent.call_store.pages import Views
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition, digest
 from humbug_agent.http_server.server import Server
 from humbug_agent.ini import Secret
-from humbug_agent.outbox import asked
-from humbug_agent.outbox.as_store import OutboxStore
+from humbug_agent.outbox import api_queries
+from humbug_agent.outbox.api_store import OutboxStore
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.sources.while1.pages import signed
-from humbug_agent.stored.pages import Views
 
 ZONE = ZoneInfo("Europe/Bucharest")
 TOKEN, KEY = "your_api_token", "your_api_key"
@@ -91,7 +91,7 @@ class ServedApi:
 
     def __enter__(self) -> Self:
         with Outbox(self.path) as outbox:
-            asked.prepare(outbox, asked.INDEXES)
+            api_queries.prepare(outbox, api_queries.INDEXES)
         self._held = ExitStack()
         workers = Workers(partial(OutboxStore, self.path, Views()))
         self._held.callback(workers.stop)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from humbug_agent.stored.contract import Wanted
+from humbug_agent.call_store.contract import Wanted
 
 DAY = Wanted(since=0.0, until=86400.0)
 """To be moved to a day of which there are calls."""

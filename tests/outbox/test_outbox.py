@@ -18,7 +18,7 @@ from humbug_agent.cdr import Batch, Notice
 from humbug_agent.config import Config
 from humbug_agent.daemon import housekeeping
 from humbug_agent.flat import OF_THE_RECORD, flatten
-from humbug_agent.outbox import asked, lock, queries, rows, schema
+from humbug_agent.outbox import api_queries, lock, queries, rows, schema
 from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
 from humbug_agent.outbox.migrations import migrations
 from humbug_agent.outbox.outbox import KEPT_FAILURES, Mark, Outbox
@@ -490,7 +490,7 @@ def test_counts_of_an_outbox_of_before_are_kept_whenever_its_first_start_is_kill
             (7, 30_001 - 7 * 4096 + 1),
         ]
         # All that it drops every destination has, and it is dropped in this order.
-        assert (gone := asked.dropped(outbox))
+        assert (gone := api_queries.dropped(outbox))
         assert (gone.last, gone.start) == (2, call(3).end.timestamp())
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -13,7 +13,7 @@ import pytest
 
 from humbug_agent.config import Config, load
 from humbug_agent.daemon import housekeeping
-from humbug_agent.outbox import asked, queries, schema
+from humbug_agent.outbox import api_queries, queries, schema
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.outbox.schema import OutboxDamaged
 from tests.kit.calls import batch, call, cdrs, records_of
@@ -213,11 +213,11 @@ def test_delivered_calls_which_are_not_brought_are_told_as_dropped(path: Path) -
     with Outbox(path) as outbox:
         outbox.accept("csv", batch(1, 2, 3), TO)
         outbox.mark("humbug", [Mark(1, "sent", 1.0), Mark(2, "sent", 1.0)])
-        assert asked.dropped(outbox) is None
+        assert api_queries.dropped(outbox) is None
     for _ in range(2):
         # What the file of before knew of it stays known.
         schema.move_aside(path)
         with Outbox(path) as outbox:
-            gone = asked.dropped(outbox)
+            gone = api_queries.dropped(outbox)
         assert gone
         assert (gone.last, gone.end) == (2, call(2).end.timestamp())

@@ -17,16 +17,16 @@ from humbug_agent.api.app import Api
 from humbug_agent.api.calls import stored
 from humbug_agent.api.settings import ApiAccount, ServedApiSettings
 from humbug_agent.api.workers import Workers
+from humbug_agent.call_store.contract import Dropped, Wanted
+from humbug_agent.call_store.pages import Views
 from humbug_agent.cli.main import main
 from humbug_agent.http_server.server import Server
 from humbug_agent.ini import Secret
 from humbug_agent.receiver import Background, Receiver, Store
 from humbug_agent.receiver.keys import Keys
 from humbug_agent.receiver.store import opened
-from humbug_agent.receiver.store.as_stored import StoredCalls, prepare
+from humbug_agent.receiver.store.api_store import StoredCalls, prepare
 from humbug_agent.receiver.store.contract import CallStore, arrived
-from humbug_agent.stored.contract import Dropped, Wanted
-from humbug_agent.stored.pages import Views
 from tests.kit.forms import CALL
 from tests.kit.host import API_KEY, Host
 from tests.kit.postgresql_server import DATABASE, PASSWORD, USER, PostgresqlServer

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from humbug_agent.call_store.contract import Wanted
+from humbug_agent.call_store.pages import Views
 from humbug_agent.receiver.store import opened, postgresql, sqlite
-from humbug_agent.receiver.store.as_stored import StoredCalls
-from humbug_agent.stored.contract import Wanted
-from humbug_agent.stored.pages import Views
+from humbug_agent.receiver.store.api_store import StoredCalls
 from tests.kit import many_collected
 from tests.kit.postgresql_server import DATABASE, PASSWORD, USER, PostgresqlServer
 

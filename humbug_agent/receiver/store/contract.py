@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from humbug_agent.call_store.contract import CantAnswer
 from humbug_agent.receiver.protocol import COLUMNS, EVENTS, OUTER, ReceiverError
-from humbug_agent.stored.contract import CantAnswer
 
 CALL_COLUMNS = ("pbx", *COLUMNS, "key", "received")
 EVENT_COLUMNS = ("pbx", "Event", "event_time", "fields", "key", "received")

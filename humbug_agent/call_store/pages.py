@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from humbug_agent.call_store.contract import Page, Wanted
 from humbug_agent.flat import Flat
-from humbug_agent.stored.contract import Page, Wanted
 
 BLOCK = 4096
 """So many ids in a row are a block; the stores' tables have counts for these."""

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from humbug_agent.call_store.contract import Dropped, Wanted
+from humbug_agent.call_store.pages import BLOCK, FEW, Stand
 from humbug_agent.flat import Flat
 from humbug_agent.outbox import rows
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.outbox.schema import OutboxError
-from humbug_agent.stored.contract import Dropped, Wanted
-from humbug_agent.stored.pages import BLOCK, FEW, Stand
 
 LONGEST_SECONDS = 10.0
 """What takes longer to find is not looked for: whoever asks is to ask for less."""

@@ -4,11 +4,11 @@ from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
+from humbug_agent.call_store.contract import Dropped, Page, Token, Wanted
+from humbug_agent.call_store.pages import Stand, Views
 from humbug_agent.flat import Flat
-from humbug_agent.outbox import asked, tokens
+from humbug_agent.outbox import api_queries, tokens
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.stored.contract import Dropped, Page, Token, Wanted
-from humbug_agent.stored.pages import Stand, Views
 
 
 class OutboxStore:
@@ -22,19 +22,19 @@ class OutboxStore:
         return self._views.page(self, who, wanted, from_id, number, size)
 
     def stand(self, wanted: Wanted, begin: int | None) -> Stand:
-        return asked.stand(self._outbox, wanted, begin)
+        return api_queries.stand(self._outbox, wanted, begin)
 
     def found(self, wanted: Wanted, begin: int, last: int) -> "array[int]":
-        return asked.found(self._outbox, wanted, begin, last)
+        return api_queries.found(self._outbox, wanted, begin, last)
 
     def read(self, ids: Sequence[int]) -> Sequence[tuple[int, Flat]]:
-        return asked.read(self._outbox, ids)
+        return api_queries.read(self._outbox, ids)
 
     def after(self, wanted: Wanted, last: tuple[int, Flat] | None, most: int) -> Sequence[tuple[int, Flat]]:
-        return asked.after(self._outbox, wanted, last, most)
+        return api_queries.after(self._outbox, wanted, last, most)
 
     def dropped(self) -> Dropped | None:
-        return asked.dropped(self._outbox)
+        return api_queries.dropped(self._outbox)
 
     def token(self, number: int) -> Token | None:
         return tokens.token(self._outbox, number)

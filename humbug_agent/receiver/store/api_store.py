@@ -13,11 +13,11 @@ from datetime import UTC, datetime, tzinfo
 from hashlib import blake2b
 from typing import Any
 
+from humbug_agent.call_store.contract import Dropped, Page, Token, Wanted
+from humbug_agent.call_store.pages import BLOCK, FEW, Stand, Views
 from humbug_agent.cdr import LONGEST, Direction
 from humbug_agent.flat import CALL, Flat, shown
 from humbug_agent.receiver.store.contract import CallStore
-from humbug_agent.stored.contract import Dropped, Page, Token, Wanted
-from humbug_agent.stored.pages import BLOCK, FEW, Stand, Views
 
 INDEXES = (
     "CREATE INDEX IF NOT EXISTS calls_pbx ON calls (pbx, id)",

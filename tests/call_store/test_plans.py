@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from humbug_agent.outbox import asked
-from humbug_agent.outbox.as_store import OutboxStore
+from humbug_agent.call_store.contract import Store, Wanted
+from humbug_agent.call_store.pages import BLOCK, Views
+from humbug_agent.outbox import api_queries
+from humbug_agent.outbox.api_store import OutboxStore
 from humbug_agent.outbox.outbox import Outbox
-from humbug_agent.receiver.store import as_stored, opened
-from humbug_agent.receiver.store.as_stored import StoredCalls, prepare
-from humbug_agent.stored.contract import Store, Wanted
-from humbug_agent.stored.pages import BLOCK, Views
+from humbug_agent.receiver.store import api_store, opened
+from humbug_agent.receiver.store.api_store import StoredCalls, prepare
 from tests.bench.lab import cpu_of
 from tests.kit import many_calls, many_collected
 from tests.kit.postgresql_server import DATABASE, PASSWORD, USER, PostgresqlServer
@@ -49,7 +49,7 @@ def in_outbox(folder: Path, number: int, held: ExitStack) -> Filled:
     path = folder / "outbox.db"
     first = many_calls.fill(path, number)
     outbox = held.enter_context(Outbox(path))
-    asked.prepare(outbox, asked.INDEXES)
+    api_queries.prepare(outbox, api_queries.INDEXES)
     store = held.enter_context(closing(OutboxStore(path, Views())))
 
     def plans(ask: Callable[[], object]) -> list[list[str]]:
@@ -128,8 +128,8 @@ def few(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def as_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few calls are looked for in the way of many."""
-    monkeypatch.setattr(asked, "FEW", BLOCK)
-    monkeypatch.setattr(as_stored, "FEW", BLOCK)
+    monkeypatch.setattr(api_queries, "FEW", BLOCK)
+    monkeypatch.setattr(api_store, "FEW", BLOCK)
 
 
 @pytest.mark.parametrize("question", [*AT_ONCE, *COUNTED])
