@@ -5,8 +5,10 @@ behind its last record as the cursor.
 """
 
 import logging
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -16,7 +18,9 @@ from humbug_agent.sources.contract import Anew, SourceError
 from humbug_agent.sources.files import position as positions
 from humbug_agent.sources.files.following import Visit, left_out
 from humbug_agent.sources.files.position import OpenFile, Position
+from humbug_agent.sources.files.rotated import Entry
 from humbug_agent.sources.files.rotation import Shelf
+from humbug_agent.sources.readable import look_whether_open, look_whether_readable
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +58,8 @@ class LogSource(ABC):
         """The log."""
 
     @abstractmethod
-    def _end(self) -> Position:
-        """Behind the last record that is there now; where there is none, whatever is written from now on."""
+    def _last_end(self) -> tuple[Path, int] | None:
+        """The file with the last whole record that is there now, and where that ends; None where there is none."""
 
     def again(self, cursor: str) -> str | None:
         return cursor if self._start == "end" else None
@@ -83,6 +87,29 @@ class LogSource(ABC):
         """The log and its rotated files, for what is asked while somebody else reads."""
         path = self._path
         return self._shelves.setdefault(path, Shelf(path, self._different))
+
+    def _look_at_files(self, no_folder: str) -> Sequence[Entry]:
+        """The log's rotated files, each of which can be read. Raises SourceError; ``no_folder`` says what to look at
+        where the log's directory is not there."""
+        folder = self._path.parent
+        look_whether_open(folder)
+        if not folder.is_dir():
+            raise SourceError(f"{folder}: no such directory; {no_folder}")
+        rotated = self._shelf().rotated()
+        look_whether_readable([entry.path for entry in rotated])
+        if trouble := self._shelf().trouble():
+            raise SourceError(trouble)
+        return rotated
+
+    def _end(self) -> Position:
+        """Behind the last record that is there now; where there is none, whatever is written from now on."""
+        now = time.time()
+        with suppress(FileNotFoundError):
+            if found := self._last_end():
+                with OpenFile(*found) as file:
+                    file.known = self._shelf().all_known()
+                    return file.position(file.offset, {})
+        return positions.nowhere(now, self._shelf().all_known())
 
     def _from_now_on(self, position: Position | None) -> Position | None:
         """The position to begin at where nothing was read yet and what is old is not wanted; else None."""

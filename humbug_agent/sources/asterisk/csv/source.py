@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
@@ -29,7 +28,7 @@ from humbug_agent.sources.files.following import Count, Follower, Visit
 from humbug_agent.sources.files.log_source import LogSource, where
 from humbug_agent.sources.files.position import OpenFile, Position
 from humbug_agent.sources.files.rotation import Shelf
-from humbug_agent.sources.readable import in_words, look_whether_open, look_whether_readable
+from humbug_agent.sources.readable import in_words
 from humbug_agent.text import carried
 from humbug_agent.words import count
 
@@ -111,19 +110,12 @@ class AsteriskCsv(LogSource):
         return self._settled(found, self._clock.alone(found), Habits(), Occurrences(), "", 0)
 
     def check(self) -> str:
-        directory = self._path.parent
-        look_whether_open(directory)
-        if not directory.is_dir():
-            raise SourceError(f"{directory}: no such directory; is cdr_csv loaded (asterisk -rx 'cdr show status')?")
+        rotated = self._look_at_files("is cdr_csv loaded (asterisk -rx 'cdr show status')?")
         if not self._path.exists():
             raise NothingYet(
                 f"{self._path}: does not exist; Asterisk makes it with the first call, if cdr.conf has a [csv] "
                 "section with at least one line in it (asterisk -rx 'cdr show status' lists csv)"
             )
-        rotated = self._shelf().rotated()
-        look_whether_readable([entry.path for entry in rotated])
-        if trouble := self._shelf().trouble():
-            raise SourceError(trouble)
         try:
             with OpenFile(self._path) as file:
                 size = file.unread()
@@ -133,26 +125,19 @@ class AsteriskCsv(LogSource):
         clocks = self._clock.alone(found)
         calls = self._settled(found, clocks, Habits(), Occurrences(), "", 0)
         if calls.rejects and not calls.records:
-            hint = OTHER_MAPPING if directory.name in CUSTOM_FOLDERS else ""
+            hint = OTHER_MAPPING if self._path.parent.name in CUSTOM_FOLDERS else ""
             raise SourceError(f"{self._path}: not a Master.csv: {calls.rejects[0].reason}{hint}")
         beside = f"{count(len(rotated), 'rotated file')} beside it"
         said = [count(size, "byte"), beside, layouts(found), self._clock.in_words(found, clocks)]
         return f"{self._path}: {', '.join(filter(None, said))}"
 
-    def _end(self) -> Position:
-        """Behind the last line break that is there now; where there is none, whatever is written from now on."""
-        now = time.time()
-        with suppress(FileNotFoundError):
-            with OpenFile(self._path) as file:
-                size = file.unread()
-            tail_at = max(0, size - CHUNK)
-            with OpenFile(self._path, tail_at) as file:
-                end = tail_at + file.peek(size - tail_at).rfind(b"\n") + 1
-            if end:
-                with OpenFile(self._path, end) as file:
-                    file.known = self._shelf().all_known()
-                    return file.position(end, {})
-        return positions.nowhere(now, self._shelf().all_known())
+    def _last_end(self) -> tuple[Path, int] | None:
+        with OpenFile(self._path) as file:
+            size = file.unread()
+        tail_at = max(0, size - CHUNK)
+        with OpenFile(self._path, tail_at) as file:
+            end = tail_at + file.peek(size - tail_at).rfind(b"\n") + 1
+        return (self._path, end) if end else None
 
     def _go_on(self, counting: Counting, file: OpenFile, position: Position, habits: Habits) -> None:
         """The count as it stood at the position, from the last records before it, which tell their habits, too."""

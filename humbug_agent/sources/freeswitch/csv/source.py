@@ -28,7 +28,7 @@ from humbug_agent.sources.freeswitch.csv.rows import LegRow, NoRow
 from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
 from humbug_agent.sources.freeswitch.csv.templates import TEMPLATES
 from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
-from humbug_agent.sources.readable import in_words, look_whether_open, look_whether_readable
+from humbug_agent.sources.readable import in_words
 from humbug_agent.sources.zone_watch import LastingWatch
 from humbug_agent.words import count
 
@@ -88,17 +88,10 @@ class FreeswitchCsv(LogSource):
 
     def check(self) -> str:
         path = self._path
-        look_whether_open(path.parent)
-        if not path.parent.is_dir():
-            raise SourceError(
-                f"{path.parent}: no such directory; is mod_cdr_csv loaded (fs_cli -x 'module_exists mod_cdr_csv')? "
-                "It is cdr-csv in FreeSWITCH's log directory, or in log-base of cdr_csv.conf.xml"
-            )
-        shelf = self._shelf()
-        rotated = shelf.rotated()
-        look_whether_readable([entry.path for entry in rotated])
-        if trouble := shelf.trouble():
-            raise SourceError(trouble)
+        rotated = self._look_at_files(
+            "is mod_cdr_csv loaded (fs_cli -x 'module_exists mod_cdr_csv')? It is cdr-csv in FreeSWITCH's log "
+            "directory, or in log-base of cdr_csv.conf.xml"
+        )
         if not path.exists() and not rotated:
             raise NothingYet(f"{path}: does not exist; FreeSWITCH makes it with the first call")
         if path.exists():
@@ -106,7 +99,7 @@ class FreeswitchCsv(LogSource):
                 open_file(path)[0].close()
             except OSError as error:
                 raise SourceError(in_words(error)) from error
-        newest, beside = next(iter(self._newest(shelf)), None), count(len(rotated), "rotated file")
+        newest, beside = next(iter(self._newest(self._shelf())), None), count(len(rotated), "rotated file")
         if newest is None:
             return f"{path}: empty, {beside} beside it"
         try:
@@ -167,15 +160,10 @@ class FreeswitchCsv(LogSource):
                 start = opened.seek(max(0, file.stat().st_size - MEMORY))
                 rows.begin(_from_a_line(opened.read(MEMORY), start))
 
-    def _end(self) -> Position:
-        now = time.time()
-        shelf = self._shelf()
-        newest = next(iter(self._newest(shelf)), None)
-        if newest and (end := self._latest(newest, self._settings.template)[1]):
-            with OpenFile(newest, end) as file:
-                file.known = shelf.all_known()
-                return _position(file)
-        return positions.nowhere(now, shelf.all_known())
+    def _last_end(self) -> tuple[Path, int] | None:
+        newest = next(iter(self._newest(self._shelf())), None)
+        end = self._latest(newest, self._settings.template)[1] if newest else 0
+        return (newest, end) if newest and end else None
 
     def _take(self, rows: FileRows, file: OpenFile, data: bytes, more: bool, last: bool) -> tuple[Batch, int]:
         found, taken = rows.split(data, more=more, final=last)
