@@ -16,7 +16,7 @@ import pytest
 from tests.campaign.battle import PATIENCE_SECONDS, tell, written_to
 from tests.campaign.faults import DAY, FAULTS, POWER_CUT, Fault, Front, front
 from tests.campaign.ledger import judge
-from tests.campaign.mortal import CONNECTIONS
+from tests.campaign.mortal import CONNECTIONS, Mortal
 from tests.campaign.power import everything, nothing
 from tests.campaign.rude_receiver import KIND, LOSING
 from tests.campaign.writer import Call
@@ -71,7 +71,7 @@ def fight(home: Path, seed: int, names: list[str], lives: int) -> None:
         for fault in faults:
             fault.end()
         there.shim.heal()
-        settle(there, goes_on=goes_on and there.field.agent.live(0) is None)
+        settle(there, goes_on=goes_on and is_up(there.field.agent))
         assert there.field.agent.stop(STOP_SECONDS) == 0, there.field.agent.tail()
         check(there, names)
 
@@ -91,6 +91,15 @@ def live_once(there: Front, faults: list[Fault]) -> None:
             if rng.random() < 0.7:
                 fault.end()
         agent.live(rng.uniform(0.0, 0.5))
+
+
+def is_up(agent: Mortal) -> bool:
+    """Whether the life that began while things failed came that far. One that ended by itself is started again."""
+    wait_until(lambda: agent.has_begun() or agent.live(0) is not None, PATIENCE_SECONDS)
+    if agent.live(0) is None:
+        return True
+    agent.killed.add(agent.life)
+    return False
 
 
 def end(there: Front, *, power: bool) -> None:
