@@ -16,6 +16,7 @@ from humbug_agent.outbox.schema import OutboxDamaged, OutboxError
 from humbug_agent.repeats import Sayings, to
 from humbug_agent.sources.contract import Comparing, CursorError, Holding, SeesOnce, Source, SourceError
 from humbug_agent.sources.readable import in_words
+from humbug_agent.sources.zone_watch import LastingWatch
 from humbug_agent.words import count, no_room
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,9 @@ def pump(
     """Bring what the source reads into the outbox, batch by batch, and say once where its times seem to be wrong."""
     if isinstance(source, Comparing):
         source.compare_with(outbox.known)
-    seen = _go_on_watching(source, outbox)
+    # Asked once: to ask a protocol whether something is of it costs more than to read a lone call.
+    watch = source.zone_watch if isinstance(source, SeesOnce) else None
+    seen = _go_on_watching(source.name, watch, outbox)
     told, unkept = outbox.doubts().get(source.name, ""), outbox.unkept(source.name)
     leaves_out = takers.may_leave_out(destinations)
     last_untaken = queries.untaken(outbox)[1] if leaves_out else None
@@ -66,8 +69,8 @@ def pump(
                 unkept = _say(source.name, batch.rejects, outbox.unkept(source.name), unkept, sayings)
         else:
             yield Brought(0, 0, 0.0)
-        if isinstance(source, SeesOnce) and source.zone_watch.seen != seen:
-            seen = source.zone_watch.seen
+        if watch and watch.seen != seen:
+            seen = watch.seen
             outbox.remember_times(source.name, seen)
         if (doubt := source.doubt()) != told:
             told = doubt
@@ -76,12 +79,12 @@ def pump(
             sayings.say("times", logging.WARNING, said, kind=said, calm=CALM_SECONDS)
 
 
-def _go_on_watching(source: Source, outbox: Outbox) -> str:
+def _go_on_watching(source: str, watch: LastingWatch | None, outbox: Outbox) -> str:
     """What is known of the zone of a source that sees each record once."""
-    if not isinstance(source, SeesOnce):
+    if not watch:
         return ""
-    seen = outbox.remembered_times(source.name)
-    source.zone_watch.go_on(seen)
+    seen = outbox.remembered_times(source)
+    watch.go_on(seen)
     return seen
 
 

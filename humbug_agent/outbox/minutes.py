@@ -11,19 +11,23 @@ SENT_MINUTES = 60
 """For how many minutes the outbox remembers how much was delivered in each."""
 
 
-def count(conn: sqlite3.Connection, destination: str, sent: Iterable[float]) -> None:
-    """Within a transaction: calls were delivered at these times, in seconds since the epoch."""
+def count(conn: sqlite3.Connection, destination: str, sent: Iterable[float], latest: int) -> int:
+    """Within a transaction: calls were delivered at these times, in seconds since the epoch.
+
+    ``latest`` is the minute of the last ones before. Returns that of these.
+    """
     minutes = Counter(int(at // 60) for at in sent)
     if not minutes:
-        return
+        return latest
     conn.executemany(
         "INSERT INTO sent_minutes VALUES (?, ?, ?) ON CONFLICT (destination, minute) DO UPDATE SET "
         "sent = sent + excluded.sent",
         ((destination, minute, number) for minute, number in minutes.items()),
     )
-    conn.execute(
-        "DELETE FROM sent_minutes WHERE destination = ? AND minute <= ?", (destination, max(minutes) - SENT_MINUTES)
-    )
+    if (newest := max(minutes)) != latest:
+        oldest = newest - SENT_MINUTES
+        conn.execute("DELETE FROM sent_minutes WHERE destination = ? AND minute <= ?", (destination, oldest))
+    return newest
 
 
 def counted(select: Callable[..., list[sqlite3.Row]], destination: str) -> tuple[dict[int, int], float]:

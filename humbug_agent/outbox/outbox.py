@@ -80,6 +80,8 @@ class Outbox:
         self.db = schema.connect(path, durable=durable)
         self.db.conn.row_factory = sqlite3.Row
         self._max_bytes = max_bytes
+        self._page_size = self._quarters_dropped = 0
+        self._minutes: dict[str, int] = {}
 
     def close(self) -> None:
         self.db.close()
@@ -134,13 +136,13 @@ class Outbox:
         nothing changes but what is counted. Raises OutboxFull before anything is written when the file has reached its
         limit.
         """
-        if self._max_bytes is not None and self._reaches(self._max_bytes):
-            raise schema.OutboxFull(
-                f"outbox {self.path}: max_size_mb = {self._max_bytes // 2**20} is reached; reading waits until calls "
-                "are delivered or purged (humbug-agent outbox purge), or the limit is raised"
-            )
         now = time.time()
         with self.transaction() as conn:
+            if self._max_bytes is not None and self._reaches(self._max_bytes):
+                raise schema.OutboxFull(
+                    f"outbox {self.path}: max_size_mb = {self._max_bytes // 2**20} is reached; reading waits until "
+                    "calls are delivered or purged (humbug-agent outbox purge), or the limit is raised"
+                )
             newest = conn.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()[0]
             conn.executemany(
                 f"INSERT INTO calls (source, accepted, {rows.COLUMNS}) VALUES (?, ?, {rows.PLACES}) ON CONFLICT "
@@ -153,7 +155,7 @@ class Outbox:
             unkept = rejects.keep(conn, source, now, batch.rejects, self._max_bytes) if batch.rejects else 0
             calls = int(conn.execute("SELECT count(*) FROM calls WHERE id > ?", (newest,)).fetchone()[0])
             if calls:
-                quarters.count(conn, newest)
+                self._quarters_dropped = quarters.count(conn, newest, self._quarters_dropped)
             if beside:
                 sql = (
                     "UPDATE cursors SET calls = calls + ?, rejects = rejects + ?, unkept = unkept + ? WHERE source = ?"
@@ -242,7 +244,8 @@ class Outbox:
                 self._make_list_anew(conn, destination)
                 again = (one for one, m in zip(values, marks, strict=True) if m.id in misled)
                 conn.executemany(f"{_MARK} AND state = 'waiting'", again)
-            minutes.count(conn, destination, (m.tried for m in marks if m.state == "sent" and not m.test))
+            sent = (m.tried for m in marks if m.state == "sent" and not m.test)
+            self._minutes[destination] = minutes.count(conn, destination, sent, self._minutes.get(destination, 0))
             failed = [m for m in marks if m.state != "sent"]
             if not failed:
                 return not misled
@@ -381,8 +384,10 @@ class Outbox:
 
     def _reaches(self, limit: int) -> bool:
         """Whether the file holds so many bytes. Asked with each batch, so what costs a tenth comes first."""
-        ((pages,),), ((size,),) = (self.select(f"PRAGMA {one}") for one in ("page_count", "page_size"))
-        return int(pages * size) >= limit and self.used_bytes() >= limit
+        if not self._page_size:
+            self._page_size = int(self.select("PRAGMA page_size")[0][0])
+        pages = int(self.select("PRAGMA page_count")[0][0])
+        return pages * self._page_size >= limit and self.used_bytes() >= limit
 
     def free_bytes(self) -> int:
         """The room that dropped calls left in the file."""

@@ -36,8 +36,11 @@ class Counted:
     seconds: int = 0
 
 
-def count(conn: sqlite3.Connection, newest: int) -> None:
-    """Within a transaction: those whose ids are above ``newest`` were accepted."""
+def count(conn: sqlite3.Connection, newest: int, dropped: int) -> int:
+    """Within a transaction: those whose ids are above ``newest`` were accepted.
+
+    Quarters before ``dropped`` were dropped by now. Returns the one before which all are.
+    """
     oldest = int(time.time() // QUARTER) - KEPT_QUARTERS
     conn.execute(
         f"INSERT INTO quarters SELECT CAST(start / {QUARTER} AS INTEGER), {_PLACE}, total(disposition = 'ANSWERED'), "
@@ -47,7 +50,9 @@ def count(conn: sqlite3.Connection, newest: int) -> None:
         "seconds = seconds + excluded.seconds",
         (newest, oldest * QUARTER),
     )
-    conn.execute("DELETE FROM quarters WHERE quarter < ?", (oldest,))
+    if oldest != dropped:
+        conn.execute("DELETE FROM quarters WHERE quarter < ?", (oldest,))
+    return oldest
 
 
 def by_quarter(select: Select, since: int) -> dict[int, Counted]:

@@ -51,7 +51,7 @@ def test_it_is_what_one_counts_by_hand(ages: list[int]) -> None:
         db.row_factory = sqlite3.Row
         migrations.apply(Database(db))
         for age in sorted(ages, reverse=True):
-            minutes.count(db, "humbug", [NOW - age])
+            minutes.count(db, "humbug", [NOW - age], 0)
         tally = Tally(NOW)
         counted, _ = minutes.counted(lambda sql, *values: db.execute(sql, values).fetchall(), "humbug")
         tally.remember(counted, 0.0)

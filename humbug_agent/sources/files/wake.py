@@ -24,7 +24,7 @@ from humbug_agent.sources.files.position import names
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-REST_SECONDS = 0.005
+REST_SECONDS = 0.002
 """Between two looks, however often the file changes: what comes alone is looked at at once, and what comes in numbers
 costs the PBX less in one piece."""
 
