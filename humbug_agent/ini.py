@@ -4,7 +4,6 @@ A ``;`` or ``#`` inside a value belongs to the value, and ``%`` is an ordinary c
 """
 
 import configparser
-import difflib
 import errno
 import ipaddress
 import os
@@ -241,6 +240,9 @@ def given(path: Path) -> Path:
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
+    # What only a mistake needs is imported then: each command reads agent.ini.
+    import difflib
+
     close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean {close[0]}?" if close else ""
 

@@ -200,13 +200,27 @@ def test_a_destination_loads_what_it_needs_where_something_is_sent_there() -> No
     assert {"psycopg", "nats"} & set(loaded) == set()
 
 
-def test_status_loads_no_more_than_it_needs() -> None:
+def test_status_loads_no_more_than_it_needs(tmp_path: Path) -> None:
     """Monitoring asks for it once a minute, and most of what it costs is loading."""
-    script = "import sys, humbug_agent.status.overview; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert {"requests", "asyncio", "watchdog", "uvicorn", "starlette", "panoramisk", "sqlite_utils", "psycopg"} & set(
-        loaded
-    ) == set()
+    ini = tmp_path / "agent.ini"
+    ini.write_text(
+        f"[agent]\noutbox = {tmp_path}/outbox.db\n[source pbx]\ntype = asterisk_csv\npath = {tmp_path}/Master.csv\n"
+        "[destination there]\ntype = humbug\nurl = http://127.0.0.1:9/\napi_key = x\n"
+    )
+    script = (
+        "import atexit, sys; from humbug_agent.cli.main import main\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        f"sys.argv = ['humbug-agent', '--config', {str(ini)!r}, 'status']; main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1, ran.stderr
+    loaded = set(ran.stderr.split())
+    assert "humbug_agent.sources.asterisk.csv.source" in loaded
+    needless = {
+        "requests", "asyncio", "watchdog", "uvicorn", "starlette", "panoramisk", "sqlite_utils", "psycopg", "difflib",
+        "humbug_agent.board.model", "humbug_agent.pbx_host.asterisk", "humbug_agent.call_store.contract",
+    }  # fmt: skip
+    assert loaded & needless == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -16,7 +16,8 @@ from humbug_agent.api.exchange import Answer, Guard, Request, bearer, revealed, 
 from humbug_agent.api.settings import ApiAccount
 from humbug_agent.api.walk import Walk, begun, closed
 from humbug_agent.api.workers import Workers
-from humbug_agent.call_store.contract import CantAnswer, Wanted
+from humbug_agent.call_store.contract import Wanted
+from humbug_agent.call_store.failures import CantAnswer
 from humbug_agent.http_server.php import json_encode, parse_str
 
 LOGIN, REGISTER, LOGOUT, CALLS, RANGE = "/api/login", "/api/register", "/api/logout", "/api/calls", "/api/call_range"

@@ -18,7 +18,8 @@ from humbug_agent.api.exchange import Answer, Guard, Request, bearer, revealed, 
 from humbug_agent.api.settings import ApiAccount
 from humbug_agent.api.walk import may_be_of
 from humbug_agent.api.workers import Workers
-from humbug_agent.call_store.contract import CantAnswer, Store, Wanted
+from humbug_agent.call_store.contract import Store, Wanted
+from humbug_agent.call_store.failures import CantAnswer
 from humbug_agent.cdr import Direction, Disposition
 from humbug_agent.http_server.php import http_build_query, parse_str
 from humbug_agent.words import moment as in_words

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 
 from starlette.types import Scope, Send
 
-from humbug_agent.call_store.contract import CantAnswer
+from humbug_agent.call_store.failures import CantAnswer
 from humbug_agent.http_server.refusals import Header, WrongGuesses
 from humbug_agent.http_server.throttle import Throttle, hold_back
 from humbug_agent.ini import Secret

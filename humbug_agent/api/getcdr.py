@@ -18,7 +18,8 @@ from humbug_agent.api.exchange import JSON, XML, Answer, Guard, Request, reveale
 from humbug_agent.api.settings import ApiAccount
 from humbug_agent.api.walk import Walk, begun, closed
 from humbug_agent.api.workers import Workers
-from humbug_agent.call_store.contract import CantAnswer, Wanted
+from humbug_agent.call_store.contract import Wanted
+from humbug_agent.call_store.failures import CantAnswer
 from humbug_agent.cdr import Direction
 from humbug_agent.http_server.php import json_encode, parse_str
 

@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from humbug_agent.call_store.contract import CantAnswer, Store
+from humbug_agent.call_store.contract import Store
+from humbug_agent.call_store.failures import CantAnswer
 
 T = TypeVar("T")
 Job = tuple[Callable[[Store], Any], "Future[Any]"]

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from humbug_agent.board.model import Queue
 from humbug_agent.ini import Section
+
+if TYPE_CHECKING:
+    from humbug_agent.board.model import Queue
 
 DAY = 86_400
 
@@ -50,7 +52,7 @@ class Thresholds:
                 section.wrong(f"critical_{what}", f"{critical} comes before warn_{what}, which is {warn}")
         return found
 
-    def judged(self, queue: Queue, now: float) -> dict[str, Severity]:
+    def judged(self, queue: "Queue", now: float) -> dict[str, Severity]:
         """How the figures stand at ``now`` that have a threshold. thresholds.js judges by the same rules."""
         waits = [now - call.entered for call in queue.calls if not call.connected]
         found = {}

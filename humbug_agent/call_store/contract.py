@@ -10,10 +10,6 @@ from typing import Protocol
 from humbug_agent.flat import Flat
 
 
-class CantAnswer(Exception):
-    """The store can't answer now; the text says which file or server, why, and what to do."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which calls; what is None or empty does not matter. Times are seconds since the epoch.

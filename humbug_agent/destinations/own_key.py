@@ -5,7 +5,6 @@ Several PBXs of one owner want the same pseudonyms, and a mask_key; who has one 
 
 import contextlib
 import os
-import secrets
 from pathlib import Path
 
 NAME = "mask-key"
@@ -18,7 +17,7 @@ def make(path: Path) -> None:
     # Whole, or not there at all: of a part of it the same call would get one id now and another one later.
     new = path.with_name(f".{path.name}")
     with open(new, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(f"{secrets.token_hex(32)}\n")
+        file.write(f"{os.urandom(32).hex()}\n")
         file.flush()
         os.fsync(file.fileno())
     try:
@@ -33,4 +32,4 @@ def read(path: Path) -> str:
     try:
         return path.read_text("ascii").strip()
     except FileNotFoundError:
-        return secrets.token_hex(32)
+        return os.urandom(32).hex()

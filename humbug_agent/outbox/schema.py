@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from humbug_agent.call_store.contract import CantAnswer
+from humbug_agent.call_store.failures import CantAnswer
 from humbug_agent.outbox.repair import Again, Salvage, lenient, salvage
 
 BUSY_SECONDS = 30

@@ -7,7 +7,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -61,7 +60,7 @@ class Taken:
 
 
 def taken_now(config: Config, pid: int, max_bytes: int) -> Taken:
-    salt = secrets.token_hex(16)
+    salt = os.urandom(16).hex()
     page = config.status.where if config.status else ""
     api = config.api.where if config.api else ""
     path, digest = str(config.path.absolute()), _digest(config.said, salt)

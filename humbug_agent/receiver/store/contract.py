@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from humbug_agent.call_store.contract import CantAnswer
+from humbug_agent.call_store.failures import CantAnswer
 from humbug_agent.receiver.protocol import COLUMNS, EVENTS, OUTER, ReceiverError
 
 CALL_COLUMNS = ("pbx", *COLUMNS, "key", "received")

@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from humbug_agent.sources.files import rotation
 from humbug_agent.sources.files.position import OpenFile, Position
 from humbug_agent.sources.files.rotation import Shelf, Stretch
-from humbug_agent.sources.files.wake import Waker
 from humbug_agent.words import count
+
+if TYPE_CHECKING:
+    from humbug_agent.sources.files.wake import Waker
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +88,9 @@ class Follower:
 
         None says that there is no file yet; then ``lost`` says whether what was read is in no file. Raises OSError.
         """
+        # It has watchdog behind it, which a command that only looks into the files does without.
+        from humbug_agent.sources.files.wake import Waker
+
         visited = there = None
         finished = False
         with Waker(self._path) as waker, contextlib.ExitStack() as kept:
@@ -158,7 +164,7 @@ class Follower:
                 file.close()
             self._ahead = []
 
-    def _live(self, file: OpenFile, stop: Event, waker: Waker, position: Position | None) -> Iterator[Visit]:
+    def _live(self, file: OpenFile, stop: Event, waker: "Waker", position: Position | None) -> Iterator[Visit]:
         """Visit the file for as long as it is the one under its name, and holds what was read."""
         while not (stop.is_set() or file.changed):
             waker.wait(stop)
@@ -174,7 +180,7 @@ class Follower:
                 return
 
     def _to_its_end(
-        self, file: OpenFile, stop: Event, waker: Waker, aside: Sequence[str] | None = None
+        self, file: OpenFile, stop: Event, waker: "Waker", aside: Sequence[str] | None = None
     ) -> Iterator[Visit]:
         """The last visits to a rotated file. Who opened it just before it was renamed may still be writing."""
         while not (stop.is_set() or file.packed) and file.touched_within(rotation.LATE_SECONDS):
@@ -183,7 +189,7 @@ class Follower:
         if not stop.is_set():
             yield Visit(file, True, Count.ON, aside)
 
-    def _wait(self, stop: Event, waker: Waker) -> None:
+    def _wait(self, stop: Event, waker: "Waker") -> None:
         """Meanwhile there may be other files to read."""
         waker.wait(stop)
         self._ahead = []
@@ -220,7 +226,7 @@ class Follower:
             return Count.ON if visited else Count.ANEW
         return Count.NEXT if visited and stretch.continues else Count.ANEW
 
-    def _await_file(self, stop: Event, waker: Waker) -> None:
+    def _await_file(self, stop: Event, waker: "Waker") -> None:
         if not self._path.exists():
             say_missing(self._path, self._writer)
         while not self._path.exists() and not stop.is_set():

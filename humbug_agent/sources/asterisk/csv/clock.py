@@ -11,7 +11,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 from threading import Event
 
-from humbug_agent.pbx_host import asterisk
 from humbug_agent.sources.asterisk.csv.layouts import Row, Writer
 from humbug_agent.sources.asterisk.csv.plain import Plain, Stamps
 from humbug_agent.sources.asterisk.csv.records import Junk, split
@@ -165,6 +164,8 @@ class CsvClock:
 
     def _by_the_file(self, file: OpenFile) -> Clock | None:
         """What the records at its end tell, else cdr.conf, else when it was written."""
+        from humbug_agent.pbx_host import asterisk
+
         stamps = [_stamps(item) for item in _tail(file) if _is_csvs(item)]
         judge = Judge(self._zone)
         judge.judge(stamps, None, more=False)

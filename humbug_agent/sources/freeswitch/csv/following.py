@@ -6,11 +6,14 @@ has something in it.
 
 from collections.abc import Iterator, Sequence
 from threading import Event
+from typing import TYPE_CHECKING
 
 from humbug_agent.sources.files.following import Count, Follower, Visit, say_missing
 from humbug_agent.sources.files.position import OpenFile, Position
 from humbug_agent.sources.files.rotation import Shelf
-from humbug_agent.sources.files.wake import Waker
+
+if TYPE_CHECKING:
+    from humbug_agent.sources.files.wake import Waker
 
 
 class FreeswitchFollower(Follower):
@@ -26,7 +29,7 @@ class FreeswitchFollower(Follower):
         yield from super().visits(position, stop, follow=follow)
 
     def _to_its_end(
-        self, file: OpenFile, stop: Event, waker: Waker, aside: Sequence[str] | None = None
+        self, file: OpenFile, stop: Event, waker: "Waker", aside: Sequence[str] | None = None
     ) -> Iterator[Visit]:
         # FreeSWITCH writes to one at a time.
         while not (stop.is_set() or file.packed or self._shelf.is_over(file)):
@@ -36,7 +39,7 @@ class FreeswitchFollower(Follower):
             self._wait(stop, waker)
         yield from super()._to_its_end(file, stop, waker, aside)
 
-    def _await_file(self, stop: Event, waker: Waker) -> None:
+    def _await_file(self, stop: Event, waker: "Waker") -> None:
         if not self._said:
             say_missing(self._path, self._writer)
             self._said = True
