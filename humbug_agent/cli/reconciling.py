@@ -49,7 +49,7 @@ class Reason:
 
 
 def reconcile(config: Config, since: str, name: str | None, *, send: bool, as_json: bool) -> int:
-    """Returns the exit code. Root asks as the daemon's user, whom databases know by name.
+    """Returns the exit code. Root asks as the daemon's user what that may read, and databases, which know him by name.
 
     Raises click.UsageError, OutboxError.
     """
@@ -59,7 +59,10 @@ def reconcile(config: Config, since: str, name: str | None, *, send: bool, as_js
     begin = day_since(since, config.agent.timezone)
     # It makes none.
     open_outbox(config).close()
-    user = daemons_user(config.agent.outbox, lock.running(config.agent.outbox))
+    asked = [source for source in config.sources if source.name in ([name] if name else names)]
+    # As in `check`: by its files, or by who asks, what it tells may be otherwise.
+    differs = any(source.reads or source.knows_users for source in asked)
+    user = daemons_user(config.agent.outbox, lock.running(config.agent.outbox)) if differs else None
     with acting_as(user), Outbox(config.agent.outbox, durable=send, max_bytes=max_bytes(config)) as outbox:
         found = Reconciliation(config, outbox, Asked(begin, [name] if name else names, send))
         found.run(_showing)

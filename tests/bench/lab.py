@@ -82,8 +82,9 @@ class Receiver:
     """rcv, running. It counts until `reset`."""
 
     def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/receiver.php"
-        self._root = f"http://127.0.0.1:{port}"
+        self.place = f"127.0.0.1:{port}"
+        self.url = f"http://{self.place}/receiver.php"
+        self._root = f"http://{self.place}"
         self._asked = 0
 
     def reset(self, *, delay_ms: int = 0) -> None:

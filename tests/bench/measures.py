@@ -1,7 +1,9 @@
 """What is measured, each in a site of its own. Absolute numbers belong to the machine; ratios are of one run."""
 
+import json
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -12,7 +14,7 @@ from typing import Any, Literal
 from tests.bench import engines
 from tests.bench import peers as other_peers
 from tests.bench.asking import CLIENTS, Board, middle_and_most, paging
-from tests.bench.lab import HUMBUG, WEBHOOK, BenchError, Daemon, Receiver, Site, child, wait_for
+from tests.bench.lab import HERE, HUMBUG, WEBHOOK, BenchError, Daemon, Receiver, Site, child, running, wait_for
 from tests.kit.ami_server import AmiServer
 from tests.kit.many_calls import fill
 
@@ -171,8 +173,7 @@ def delivering(bench: Bench) -> None:
     site = bench.site("bare")
     site.grow(size.fast)
     receiver.reset()
-    place = receiver.url.split("/")[2]
-    bare = child("bare", site.csv, place)
+    bare = child("bare", site.csv, receiver.place)
     bare_rate, bare_cpu = bare["calls"] / bare["took"], bare["cpu"] / bare["calls"] * 1000
     report.count("deliver: bare http.client, 0 ms", site.lines, bare["calls"], receiver.stats())
     report.add("deliver: bare http.client, 0 ms x1", bare_rate, "records/s")
@@ -181,7 +182,7 @@ def delivering(bench: Bench) -> None:
     site = bench.site("bare-50")
     site.grow(round(20 * size.slow))
     receiver.reset(delay_ms=50)
-    slow = child("bare", site.csv, place)
+    slow = child("bare", site.csv, receiver.place)
     report.count("deliver: bare http.client, 50 ms", site.lines, slow["calls"], receiver.stats())
     report.add("deliver: ratio to the ideal, bare http.client, 50 ms x1", slow["calls"] / slow["took"] / 20, "")
 
@@ -281,7 +282,23 @@ def following(bench: Bench) -> None:
         report.add(f"follow: line to POST, p50 at {rate}/s", stats["latency_p50_us"] / 1000, "ms", at_most=50)
         report.add(f"follow: line to POST, p99 at {rate}/s", stats["latency_p99_us"] / 1000, "ms", at_most=250)
         report.add(f"follow: CPU per 1,000 at {rate}/s", cpu / lines * 1000, "s")
+        bare = _bare_follower(bench.site(f"following-bare-{rate}"), receiver, lines, rate)
+        report.add(f"follow: CPU per 1,000, bare loop at {rate}/s", bare / lines * 1000, "s")
+        report.ratio(f"follow: CPU ratio to bare loop at {rate}/s", cpu / bare, worse="more")
         report.add(f"follow: connections opened after the first at {rate}/s", stats["connections"], "", at_most=3)
+
+
+def _bare_follower(site: Site, receiver: Receiver, lines: int, rate: float) -> float:
+    """The processor seconds of bare_follower.py for so many lines."""
+    receiver.reset()
+    command = [sys.executable, str(HERE / "bare_follower.py"), str(site.csv), receiver.place, str(lines)]
+    with running(command, stdout=subprocess.PIPE) as bare:
+        assert bare.stdout
+        bare.stdout.readline()
+        with site.growing(lines, rate) as asterisk:
+            asterisk.wait(lines / rate * 3 + 30)
+        receiver.wait_accepted(lines, 60)
+        return float(json.loads(bare.stdout.read())["cpu"])
 
 
 def sustained(bench: Bench) -> None:

@@ -67,6 +67,8 @@ MEASURES = {
             "line to POST, p50",
             "line to POST, p99",
             "CPU per 1,000",
+            "CPU per 1,000, bare loop",
+            "CPU ratio to bare loop",
             "connections opened after the first",
         )
     ),
