@@ -7,7 +7,7 @@ import os
 import random
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,9 +107,15 @@ class Look:
 
 
 def never_shown(
-    samples: Sequence[Look], truth: Sequence[Look], events: Sequence[tuple[float, tuple[str, ...], object]]
+    samples: Sequence[Look],
+    truth: Sequence[Look],
+    events: Sequence[tuple[float, tuple[str, ...], object]],
+    between: Set[str] = frozenset(),
 ) -> list[str]:
-    """What a board said, and neither the console nor the events did, in the last seconds before, nor right behind."""
+    """What a board said, and neither the console nor the events did, in the last seconds before, nor right behind.
+
+    Figures ``between`` may also be what is between two of theirs.
+    """
     wrong = []
     epoch = time.time() - time.monotonic()
     # All in the order of time: of ten minutes there are thousands of samples, and a hundred thousand events.
@@ -121,7 +127,8 @@ def never_shown(
         told = [(of, value) for _, of, value in events[bisect_right(whens, first) : bisect_left(whens, last)]]
         for figure, value in said.shown.values.items():
             values = [shown.values.get(figure) for shown in then] + [one for of, one in told if of == figure]
-            if value not in values:
+            within = figure[-1] in between and isinstance(value, float) and _spans(values, value)
+            if value not in values and not within:
                 wrong.append(f"{figure}: {value}, where the console and the events have {values}")
         for figure, age in said.shown.ages.items():
             ages = [shown.ages[figure] for shown in then if figure in shown.ages]
@@ -129,6 +136,11 @@ def never_shown(
             if not any(abs(age - one) < BEHIND_SECONDS for one in ages):
                 wrong.append(f"{figure}: {age} s, where the console and the events have {ages}")
     return wrong
+
+
+def _spans(values: Sequence[object], value: float) -> bool:
+    numbers = [one for one in values if isinstance(one, float)]
+    return bool(numbers) and min(numbers) <= value <= max(numbers)
 
 
 def test_all_figures_are_those_of_the_console_and_of_the_raw_events(pbx: Callable[..., Pbx], host: Host) -> None:
@@ -156,7 +168,9 @@ def test_all_figures_are_those_of_the_console_and_of_the_raw_events(pbx: Callabl
         wait_until(lambda: board(ipps.board()).values == console(there, QUEUE).values, BEHIND_SECONDS)
         final = console(there, QUEUE)
         agent.end()
-    wrong = never_shown(samples, truth, counted.history)
+    # What is counted twice for a moment makes a share that is in no event.
+    between = {"service_level_percent"} if there.version.startswith("16.") else frozenset[str]()
+    wrong = never_shown(samples, truth, counted.history, between)
     assert not wrong, "\n".join(wrong)
     # Everything that can happen did.
     assert min(counted.completed, counted.abandoned, counted.unanswered, counted.transferred, counted.in_time) > 0
