@@ -46,7 +46,7 @@ class AgentSettings:
     @classmethod
     def read(cls, section: Section) -> Self:
         return cls(
-            outbox=Path(section.text("outbox", "/var/lib/humbug-agent/outbox.db")),
+            outbox=section.place("outbox", "/var/lib/humbug-agent/outbox.db"),
             timezone=section.converted("timezone", timezone, "an IANA time zone") or system_timezone(),
             log_level=section.choice("log_level", ("debug", "info", "warning", "error"), "info"),
             keep_days=section.whole("keep_days", 90, 0, 36500),
@@ -200,6 +200,7 @@ def _load(path: Path, found: dict[str, Section]) -> Config:
         mistakes.append("[source NAME]: is missing; at least one says where the calls come from")
     if not any(title.startswith("destination ") for title in sections):
         mistakes.append("[destination NAME]: is missing; at least one says where the calls go")
+    mistakes += _taken(path, agent.outbox, sources, sections)
     if mistakes:
         raise ConfigError([f"{path}: {mistake}" for mistake in mistakes])
     warnings = [*_comments(sections), *_quotes(sections), *_places(sections, agent, sources)]
@@ -260,6 +261,27 @@ def _quotes(sections: Mapping[str, Mapping[str, str]]) -> list[str]:
         for key, value in values.items()
         if not key.endswith("_pattern") and re.fullmatch(r"\"[^\"]*\"|'[^']*'", value)
     ]
+
+
+def _taken(
+    path: Path, outbox: Path, sources: Sequence[SourceSettings], sections: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    """Where the outbox would be another file that agent.ini names. As an outbox that one is damaged, and moved away."""
+    named = [("this very file", path), *((f"path of [source {one.name}]", one.reads) for one in sources)]
+    for title, values in sections.items():
+        named += [(f"{key} of [{title}]", Path(value)) for key, value in values.items() if value and names_file(key)]
+    return [
+        f"[agent] outbox: {outbox} is {what}, too; give the outbox a file of its own"
+        for what, other in named
+        if other and _is_same(outbox, other)
+    ]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one == other
 
 
 def _places(

@@ -82,6 +82,14 @@ class Section:
             self.wrong(key, "is missing" if key not in self._values else "is empty")
         return value or default
 
+    def place(self, key: str, default: str) -> Path:
+        """The path of a file, which need not be there; ``/`` has no name that one could have."""
+        path = Path(self.text(key, default))
+        if not path.name:
+            self.wrong(key, f"{path} is a directory; name the file in it")
+            return Path(default)
+        return path
+
     def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
         value = self.text(key, default)
         if value not in choices:
@@ -250,7 +258,9 @@ def nearest(name: str, known: Sequence[str]) -> str:
 def read(path: Path, mistakes: list[str]) -> configparser.ConfigParser:
     """The file's sections; of a section or key that stands there twice, the last one, and a mistake."""
     try:
-        text = path.read_text("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES)
+        text = data.decode("utf-8-sig")
     except PermissionError as error:
         who = "the user that runs humbug-agent must be able to read it (chgrp to its group, chmod 0640)"
         raise ConfigError([f"{path}: {error.strerror}; {who}"]) from None
@@ -258,6 +268,8 @@ def read(path: Path, mistakes: list[str]) -> configparser.ConfigParser:
         raise ConfigError([f"{path}: {error.strerror}; agent.ini.example shows what belongs into it"]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None
+    if len(data) == MOST_BYTES:
+        raise ConfigError([f"{path}: is not smaller than {MOST_BYTES // 2**20} MB"])
     if "\0" in text:
         line = text.partition("\0")[0].count("\n") + 1
         raise ConfigError([f"{path}: is no text: there is a NUL in line {line}"])

@@ -17,6 +17,7 @@ import codecs
 import re
 from functools import cache
 from itertools import pairwise
+from typing import TextIO
 from unicodedata import category
 
 AUTO = "auto"
@@ -161,6 +162,11 @@ def keeps_ascii(charset: str) -> bool:
 
 
 _PROBES = (rb"\u0041", b"\x1b$B0!", bytes(range(128)))
+
+
+def is_utf8(stream: TextIO) -> bool:
+    """Whether all that is text can be written to it."""
+    return codecs.lookup(stream.encoding or "ascii").name == "utf-8"
 
 
 def printable(said: str) -> str:

@@ -228,6 +228,34 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file_is_not_waited_for(tmp_path: P
         assert "it is no file" in said
 
 
+def test_a_device_in_the_place_of_agent_ini_is_not_read_to_its_end(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="/dev/zero: is not smaller than 1 MB"):
+        load(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("text", ["[agent]\noutbox = /\n" + GOOD, GOOD.replace("/tmp/Master.csv", "//")])
+def test_a_path_has_a_name(tmp_path: Path, text: str) -> None:
+    (said,) = mistakes(tmp_path, text)
+    assert said.endswith(": / is a directory; name the file in it")
+
+
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize("taken", ["agent.ini", "Master.csv", "key"])
+def test_an_outbox_is_no_file_that_agent_ini_names_for_something_else(tmp_path: Path, taken: str, link: bool) -> None:
+    """As an outbox it would be damaged, and moved away."""
+    text = GOOD.replace("/tmp", str(tmp_path)).replace("api_key = the", f"api_key_file = {tmp_path}/key\n#")
+    (tmp_path / "key").write_text("the-api-key")
+    outbox = tmp_path / taken
+    if link:
+        (tmp_path / "Master.csv").touch()
+        outbox = tmp_path / "outbox.db"
+        outbox.symlink_to(tmp_path / taken)
+    (said,) = mistakes(tmp_path, f"[agent]\noutbox = {outbox}\n{text}")
+    what = {"agent.ini": "this very file", "Master.csv": "path of [source master-csv]"}
+    what["key"] = "api_key_file of [destination humbug]"
+    assert f"[agent] outbox: {outbox} is {what[taken]}, too; give the outbox a file of its own" in said
+
+
 def test_percent_semicolon_and_hash_belong_to_a_value(tmp_path: Path) -> None:
     config = read(tmp_path, GOOD.replace("the-api-key", "50% of #1;2 %(x)s"))
     assert only(HumbugSettings, config.destinations).api_key.reveal() == "50% of #1;2 %(x)s"

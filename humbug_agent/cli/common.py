@@ -8,6 +8,9 @@ import click
 from humbug_agent.config import DEFAULT_PATH, Config, load
 from humbug_agent.text import AUTO
 
+MOST_ROWS = 2**63 - 1
+"""The largest number that SQLite, and a PostgreSQL's bigint, can have."""
+
 if TYPE_CHECKING:
     from humbug_agent.outbox.outbox import Outbox
 

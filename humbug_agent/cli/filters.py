@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from humbug_agent.cdr import MOMENTS
+
 if TYPE_CHECKING:
     from humbug_agent.config import Config
     from humbug_agent.outbox.queries import Filter
@@ -18,6 +20,7 @@ REJECTED = "rejected"
 UNTAKEN = "untaken"
 TIMES = "30m, 2h, 3d or 1w ago; today; yesterday; 2026-11-20, 2026-11-20 17:00 or 2026-11-20 17:00:59"
 SECONDS = {"m": 60, "min": 60, "h": 3600}
+DAY = 86_400
 DAYS = {"d": 1, "w": 7}
 
 _Command = Callable[..., None]
@@ -96,15 +99,21 @@ def seconds_of(name: str, said: str | None, zone: tzinfo) -> float | None:
     if said is None:
         return None
     try:
-        return moment(said, zone, time.time(), last=name == "until")
-    except ValueError:
+        return _within(moment(said, zone, time.time(), last=name == "until"))
+    except (ValueError, OverflowError):
         raise click.BadParameter(f"{said!r} is no time; known are {TIMES}", param_hint=f"--{name}") from None
+
+
+def _within(at: float) -> float:
+    """A day or two from where there are no calls and no dates any more."""
+    return min(max(at, MOMENTS.start + 2 * DAY), MOMENTS.stop - 2 * DAY)
 
 
 def day_since(said: str, zone: tzinfo) -> float:
     """When the day began, in ``zone``, of the time that ``said`` means. Raises click.BadParameter."""
     at = seconds_of("since", said, zone) or 0.0
-    return moment(f"{datetime.fromtimestamp(at, UTC).astimezone(zone):%Y-%m-%d}", zone, at, last=False)
+    day = datetime.fromtimestamp(at, UTC).astimezone(zone).date()
+    return _instant(datetime.combine(day, clock()), zone, last=False)
 
 
 def moment(said: str, zone: tzinfo, now: float, *, last: bool) -> float:

@@ -4,6 +4,7 @@ Heavy modules are imported where they are used: shell completion starts this pro
 """
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -22,7 +23,7 @@ from humbug_agent.cli.receiver import receiver
 from humbug_agent.config import DEFAULT_PATH, Config
 from humbug_agent.host.pbx_first import step_back
 from humbug_agent.ini import ConfigError
-from humbug_agent.text import printable
+from humbug_agent.text import is_utf8, printable
 from humbug_agent.text import text as decoded
 from humbug_agent.words import OTHER_USER, said
 
@@ -39,12 +40,18 @@ class _Group(click.Group):
         # None where it was closed (`>&-`): to write the output fails then, as it should; messages go nowhere.
         sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
         sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        for stream in (sys.stdout, sys.stderr):
+            # What a terminal's character set lacks is told by its code: half of a table helps nobody.
+            if isinstance(stream, io.TextIOWrapper) and not is_utf8(stream):
+                stream.reconfigure(errors="backslashreplace")
         # Around all of it: help is printed, and files are closed, outside of `invoke`.
         try:
             return super().main(*args, **extra)
         except OSError as error:
             # Click itself is quiet where nobody reads any more (`| head`); this is a full disk, or the like.
-            where = error.filename or ("the output" if error.errno in UNWRITABLE else None)
+            where = error.filename
+            if where is None and error.errno in UNWRITABLE:
+                where = "the output"
             if where is None:
                 raise
             _unwritten(f"{where}: {error.strerror}")
@@ -66,6 +73,10 @@ class _Group(click.Group):
             raise click.ClickException(printable(str(error))) from error
         except PermissionError as error:
             raise click.ClickException(f"{said(error)}; {OTHER_USER}") from error
+        except UnicodeEncodeError as error:
+            if error.reason != "surrogates not allowed":
+                raise
+            raise click.UsageError("an argument is no text: it has bytes that are not UTF-8") from error
 
 
 def _unwritten(why: str) -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from humbug_agent.cdr import Damaged
-from humbug_agent.cli.common import charset_of, config_option, configured, json_option, left_out, open_outbox
+from humbug_agent.cli.common import (
+    MOST_ROWS,
+    charset_of,
+    config_option,
+    configured,
+    json_option,
+    left_out,
+    open_outbox,
+)
 from humbug_agent.cli.erasing import erase
 from humbug_agent.cli.exporting import export_options, write_calls
 from humbug_agent.cli.filters import chosen, filters, ids_of, only_rejects
@@ -46,7 +54,7 @@ outbox.add_command(erase)
 
 @outbox.command("list")
 @filters()
-@click.option("--limit", type=click.IntRange(1), help=f"The last so many; {SHOWN} unless --json.")
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), help=f"The last so many; {SHOWN} unless --json.")
 @config_option
 @json_option
 def list_(as_json: bool, limit: int | None, **options: Any) -> None:

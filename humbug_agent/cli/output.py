@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 from humbug_agent.cdr import CDR, Damaged, Notice, Record, wall_clock
 from humbug_agent.outbox.queries import Entry, Failure, KeptReject, Replay
-from humbug_agent.text import AUTO, printable, text
+from humbug_agent.text import AUTO, is_utf8, printable, text
 from humbug_agent.words import iso
 
 
@@ -56,7 +57,7 @@ def json_text(value: object, indent: int | None = None) -> str:
 
     What a damaged file has in the place of something else is there as text.
     """
-    said = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    said = json.dumps(value, ensure_ascii=not is_utf8(sys.stdout), indent=indent, default=str)
     return _UNPRINTABLE.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], said)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from humbug_agent.cli.common import json_option
+from humbug_agent.cli.common import MOST_ROWS, json_option
 from humbug_agent.cli.exporting import export_options, write_calls
 from humbug_agent.cli.filters import TIMES, seconds_of
 from humbug_agent.cli.log import set_up_logging
@@ -75,7 +75,7 @@ def _in_words() -> Iterator[None]:
 @click.option("--encryption-key", envvar="HUMBUG_ENCRYPTION_KEY", help="For encoded=1; also $HUMBUG_ENCRYPTION_KEY.")
 @click.option(
     "--keep-days",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 36500),
     envvar="HUMBUG_KEEP_DAYS",
     help="Drop what came longer ago; also $HUMBUG_KEEP_DAYS. Without it everything is kept.",
 )
@@ -252,7 +252,7 @@ def _opened() -> "Iterator[CallStore]":
 
 @receiver.command("list")
 @choices
-@click.option("--limit", type=click.IntRange(1), help=f"The last so many; {SHOWN} unless --json.")
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), help=f"The last so many; {SHOWN} unless --json.")
 @store_option
 @json_option
 def list_(limit: int | None, as_json: bool, **options: Any) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from humbug_agent.cli.common import MOST_ROWS
 from humbug_agent.words import count as counted
 from humbug_agent.words import iso, moment
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 LISTED = "All of them, the newest last: whose they are, when they were made and used. What they are nobody can show."
 REVOKED = "End tokens, by the IDs that `list` shows: from the next request on they are not taken. 1: there was none."
 
-ids_argument = click.argument("ids", nargs=-1, type=click.IntRange(1))
+ids_argument = click.argument("ids", nargs=-1, type=click.IntRange(1, MOST_ROWS))
 account_option = click.option("--account", metavar="NAME", help="All tokens of [api NAME], also where that is no more.")
 
 

@@ -387,6 +387,9 @@ class Agent:
             mistakes = error.mistakes
         except (AgentError, OutboxError) as error:
             mistakes = [str(error)]
+        except Exception as error:
+            log.exception("agent.ini %s: a fault of this program", self._config.path)
+            mistakes = [f"a fault of this program: {error!r}"]
         log.error("not reloaded, going on as before: %s", "; ".join(mistakes))
         log.info("%s, as before", self._doing())
         self._taken = self._taken.but_refused(mistakes)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from humbug_agent.host.daemon_user import name_of
+from humbug_agent.ini import contents
 from humbug_agent.words import said
 
 BACKLOG = 2048
@@ -111,7 +112,7 @@ def tls_context(settings: Listen) -> ssl.SSLContext | None:
 
 def _read(name: str, file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return contents(file)
     except OSError as error:
         user = f" (as user {name_of(os.geteuid())})" if error.errno == errno.EACCES else ""
         raise WebError(f"can't read {name} {file}: {error.strerror}{user}") from error

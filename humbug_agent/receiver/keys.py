@@ -1,6 +1,5 @@
 """Who may send: the keys file, in which each PBX has a name and a key of its own."""
 
-import os
 import re
 import secrets
 import stat
@@ -8,6 +7,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
+from humbug_agent.ini import contents
 from humbug_agent.receiver.protocol import ReceiverError
 
 METRICS = "metrics"
@@ -73,8 +73,7 @@ def read(path: Path) -> Keys:
     A name may have several keys, while one takes the place of another. Raises KeysError with all mistakes.
     """
     try:
-        with path.open("rb") as file:
-            mode, said = os.fstat(file.fileno()).st_mode, file.read().decode()
+        mode, said = path.stat().st_mode, contents(path).decode()
     except OSError as error:
         raise KeysError([f"keys file {path}: {error.strerror}"]) from error
     except UnicodeDecodeError:

@@ -11,7 +11,7 @@ import pytest
 from humbug_agent.cdr import Batch
 from humbug_agent.cli import exporting
 from humbug_agent.outbox.outbox import Mark, Outbox
-from tests.kit.calls import batch, reject
+from tests.kit.calls import batch, call, reject
 from tests.kit.host import PROGRAM, RECORDED, Host
 
 pytestmark = pytest.mark.slow
@@ -183,3 +183,47 @@ def test_a_closed_standard_error_is_no_fault(host: Host) -> None:
     command = ["sh", "-c", 'exec "$@" 2>&-', "sh", PROGRAM, "--config", str(host.ini), "run", "--once"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     assert (done.stdout, done.returncode) == ("126 sent, 0 waiting, 0 dead, 0 rejects\n", 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        *((["reconcile", "--since", said], 0) for said in ("0001-01-01", "999999999h", "999999999d")),
+        (["reconcile", "--since", "9999-12-31T23:59:59-14:00"], 0),
+        *((["outbox", "list", "--since", said], 0) for said in ("0001-01-01", "999999999h", "9999-12-31")),
+        (["outbox", "list", "--limit", "9" * 20], 2),
+        (["api", "tokens", "revoke", "9" * 20], 2),
+        (["outbox", "list", "--number", "\udcff"], 2),
+        (["outbox", "list", "--uniqueid", "\udcff"], 2),
+        (["outbox", "show", "--journey", "\udcff"], 2),
+        (["outbox", "export", "--output", ""], 1),
+        (["receiver", "--keep-days", "800000"], 2),
+        (["receiver", "--store", "/"], 1),
+        (["receiver", "--certificate", "/dev/zero"], 1),
+        (["receiver", "--keys-file", "/dev/zero"], 1),
+    ],
+)
+def test_what_is_absurd_is_a_line_and_no_traceback(host: Host, words: list[str], code: int) -> None:
+    host.write()
+    host.run("run", "--once")
+    assert host.run(*words, code=None) is not None
+    done = host.run(*words, code=code)
+    assert done or host.errors
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "ascii"])
+def test_what_a_terminal_can_not_show_is_told_by_its_code(
+    host: Host, charset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a table, or half a JSON list, helps nobody."""
+    host.write()
+    host.run("run", "--once")
+    whole = host.json("outbox", "list", "--json")
+    monkeypatch.setenv("PYTHONIOENCODING", charset)
+    with Outbox(host.folder / "outbox.db") as outbox:
+        outbox.accept("pbx", Batch([call(1, src="\u20ac1")], [], None), ["humbug"])
+    found = host.json("outbox", "list", "--json")
+    assert len(found) == len(whole) + 1
+    assert "\u20ac1" in {one["src"] for one in found}
+    # What says that it is ASCII mostly can more: click writes UTF-8 there.
+    assert ("\u20ac1" if charset == "ascii" else "\\u20ac1") in host.run("outbox", "list")

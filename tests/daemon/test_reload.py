@@ -170,6 +170,18 @@ def test_an_outbox_that_can_not_be_used_is_refused(host: Host) -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["outbox", "path"])
+def test_a_path_that_can_be_no_files_is_refused(host: Host, key: str) -> None:
+    host.write()
+    with running(host) as daemon:
+        wait_until(lambda: host.status()["deliveries"]["sent"] == 126, 30)
+        host.ini.write_text(re.sub(rf"^{key} = .*$", f"{key} = /", host.ini.read_text(), flags=re.MULTILINE))
+        reload(host, 2)
+        assert f"{key}: / is a directory; name the file in it" in host.errors
+        assert daemon.poll() is None
+        assert host.run("status", "--nagios", code=2).startswith("CRITICAL")
+
+
 def test_several_reloads_at_once_are_one_after_the_other(host: Host) -> None:
     with running(host) as daemon:
         wait_until(lambda: host.status()["agent_ini"]["state"] == "taken", 20)

@@ -113,7 +113,8 @@ class Store:
         self.where = str(path)
         path.touch(0o600)
         # Whoever makes the Store seldom is the thread that writes.
-        self._db = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        with self._in_words():
+            self._db = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             with self._in_words():
                 self._db.execute("PRAGMA journal_mode = WAL")

@@ -35,7 +35,7 @@ class AsteriskCsvSettings(SourceSettings):
     def read(cls, name: str, section: Section) -> Self:
         return cls(
             name=name,
-            path=Path(section.text("path", "/var/log/asterisk/cdr-csv/Master.csv")),
+            path=section.place("path", "/var/log/asterisk/cdr-csv/Master.csv"),
             start=section.choice("start", ("beginning", "end"), "beginning"),
             utc=None if section.text("utc", "auto").lower() == "auto" else section.flag("utc", False),
             charset=read_charset(section),
