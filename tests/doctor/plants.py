@@ -289,6 +289,31 @@ def not_posted(host: SickHost) -> None:
     host.more("source posted", "type = freeswitch_http", f"listen = 127.0.0.1:{free_port()}")
 
 
+def _posted_to(host: SickHost, port: int, listen: int) -> None:
+    _freeswitch(
+        host, "json_cdr", f'<param name="url" value="http://127.0.0.1:{port}/"/><param name="timeout" value="5"/>'
+    )
+    host.more("source posted", "type = freeswitch_http", f"listen = 127.0.0.1:{listen}")
+
+
+def posted_elsewhere(host: SickHost) -> None:
+    _posted_to(host, free_port(), free_port())
+
+
+def posted_to_another_program(host: SickHost) -> None:
+    other = host.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    _posted_to(host, other.getsockname()[1], free_port())
+
+
+def unsent(host: SickHost) -> None:
+    port = free_port()
+    _posted_to(host, port, port)
+
+
+def broken_xml(host: SickHost) -> None:
+    _freeswitch(host, "json_cdr", "<param>")
+
+
 def deaf(host: SickHost) -> None:
     host.daemon()
     host.told_by("master-csv", range(5))
@@ -329,5 +354,9 @@ ALONE: dict[str, list[Plant]] = {
     "HA-0027": [deaf],
     "HA-0028": [disagree],
     "HA-0034": [not_posted],
+    "HA-0035": [posted_elsewhere],
+    "HA-0036": [posted_to_another_program],
+    "HA-0037": [unsent],
+    "HA-0038": [broken_xml],
 }
 """Code -> the mistakes that have it, each of which is found alone."""
