@@ -45,11 +45,12 @@ KINDS: Mapping[Code, Kind] = {
     Code.CSV_OFF: Kind(
         E,
         "Asterisk writes no Master.csv",
-        "agent.ini has a source that reads Master.csv, and Asterisk does not write it: no call comes from there, and "
-        "what ends while AMI is not connected is lost.",
+        "agent.ini has a source that reads Master.csv, and Asterisk does not write it, or not there: no call comes "
+        "from there, and what ends while AMI is not connected is lost.",
         "Give cdr.conf a [csv] section with at least one line in it (on FreePBX 16 and later in "
         "cdr_non_general_custom.conf), let modules.conf load cdr_csv.so, and restart Asterisk or "
-        "`asterisk -rx 'module load cdr_csv.so'`. `asterisk -rx 'cdr show status'` lists csv then.",
+        "`asterisk -rx 'module load cdr_csv.so'`. `asterisk -rx 'cdr show status'` lists csv then. Where it writes "
+        "another file than agent.ini's `path`, correct that, and reload humbug-agent.",
     ),
     Code.CSV_EMPTY: Kind(
         E,

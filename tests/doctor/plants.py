@@ -39,6 +39,16 @@ def csv_gone(host: SickHost) -> None:
     (host.etc / "cdr.conf").write_text("[general]\n")
 
 
+def csv_misspelt(host: SickHost) -> None:
+    host.more("source master-csv", f"path = {host.master.with_name('master.csv')}")
+
+
+def csv_moved(host: SickHost) -> None:
+    """Asterisk's logs are elsewhere by now, where it has had no call yet, and what it wrote is still there."""
+    os.utime(host.master, (0, 0))
+    (host.etc / "asterisk.conf").write_text("[directories]\nastlogdir => /srv/log\n")
+
+
 def csv_empty(host: SickHost) -> None:
     text = (host.etc / "cdr.conf").read_text()
     (host.etc / "cdr.conf").write_text(text.partition("\n[csv]")[0] + "\n[csv]\n; loguniqueid = yes\n")
@@ -325,7 +335,7 @@ def disagree(host: SickHost) -> None:
 
 
 ALONE: dict[str, list[Plant]] = {
-    "HA-0001": [csv_off, csv_gone],
+    "HA-0001": [csv_off, csv_gone, csv_misspelt, csv_moved],
     "HA-0002": [csv_empty],
     "HA-0003": [no_uniqueid],
     "HA-0004": [utc, not_utc],
