@@ -126,6 +126,11 @@ def _of_csv(source: ReadsMasterCsv, asterisk: Asterisk) -> Iterator[Finding]:
         )
         yield Finding(code=Code.CSV_OFF, said=said, change=change, part=part)
         return
+    folder = Path(os.path.realpath(source.path)).parent
+    if source.path.is_symlink() and not folder.exists():
+        said = f"{source.path} is a link into a folder that does not exist: Asterisk can't write it"
+        change = f"mkdir {folder}, for Asterisk's user, or rm {source.path}"
+        yield Finding(code=Code.CSV_OFF, said=said, change=change, part=part)
     where = f"{_line(section, asterisk)}, [csv]"
     if not asterisk.loads("cdr_csv"):
         said = f"{asterisk.etc / 'modules.conf'} does not load cdr_csv.so"

@@ -111,7 +111,14 @@ def _of_login(post: Post, source: TakesPosts, config: Config, freeswitch: Freesw
     if not (source.username or password):
         return
     creds = [*freeswitch.every(post.module, "cred")[-1:], *filter(None, [post.login])]
+    schemes = [one.lower() for one in freeswitch.every(post.module, "auth-scheme")]
     if f"{source.username}:{password}" in creds:
+        # With = before it the scheme is the only one, and "any" asks for what the agent takes.
+        if schemes and schemes[-1].startswith("=") and schemes[-1] not in ("=basic", "=any"):
+            file = freeswitch.file(post.module)
+            said = f"{file}: auth-scheme is {schemes[-1]}, and the agent takes basic alone"
+            change = f'{file}: <param name="auth-scheme" value="basic"/>'
+            yield _missed(said, change, source, config, freeswitch, fails=post.module)
         return
     file, section = freeswitch.file(post.module), f"[source {source.name}]"
     said = f"{file}: cred is {'another one' if creds else 'not set'}, and {section} of agent.ini has a name or password"

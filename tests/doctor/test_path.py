@@ -112,6 +112,16 @@ def test_where_cdr_custom_alone_writes_its_file_is_named(sick: SickHost) -> None
     assert one.change.endswith(": path = /var/log/asterisk/cdr-custom/Calls.csv")
 
 
+def test_a_link_into_a_folder_that_is_gone_keeps_asterisk_from_writing(sick: SickHost) -> None:
+    sick.master.unlink()
+    sick.master.symlink_to(sick.root / "mnt/larger/Master.csv")
+    (one,) = sick.doctor().findings
+    assert one.code is Code.CSV_OFF
+    assert "a link into a folder that does not exist" in one.said
+    (sick.root / "mnt/larger").mkdir(parents=True)
+    assert sick.doctor().findings == []
+
+
 def a_link(host: SickHost) -> None:
     link = host.root / "srv/calls.csv"
     link.parent.mkdir()

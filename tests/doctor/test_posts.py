@@ -118,6 +118,17 @@ def test_posts_that_fail_are_lost_unless_what_failed_is_read(
     assert not any(secret in text for secret in ("the-word", "bad-word"))
 
 
+@pytest.mark.parametrize(("scheme", "taken"), [("=digest", False), ("digest", True), ("=basic", True), ("=any", True)])
+def test_the_agent_takes_basic_alone(sick: SickHost, scheme: str, taken: bool) -> None:
+    def conf(port: int) -> str:
+        return with_cred("the-word")(port).replace(
+            "</settings>", f'<param name="auth-scheme" value="{scheme}"/></settings>'
+        )
+
+    codes = [one.code for one in found(sick, conf, *SECRET)]
+    assert codes == ([] if taken else [Code.POSTED_ROUND])
+
+
 def test_what_another_host_takes_is_lost(sick: SickHost) -> None:
     """It may well answer that it has them: then FreeSWITCH keeps none."""
     assert [one.code for one in found(sick, posting_to("fs:fs-word@198.51.100.1"))] == [Code.POSTED_ELSEWHERE]
