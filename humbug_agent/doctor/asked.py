@@ -1,7 +1,7 @@
 """What settings of agent.ini may say that `doctor` asks for, whatever type they are of."""
 
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from humbug_agent.config import Config
 from humbug_agent.ini import Secret
@@ -37,6 +37,18 @@ class Opens(Protocol):
     port: int
     certificate: Path | None
     private_key: Path | None
+
+
+@runtime_checkable
+class TakesPosts(Protocol):
+    """Settings of a source that FreeSWITCH posts to; databases have the same fields."""
+
+    type: ClassVar[str]
+    name: str
+    host: str
+    port: int
+    username: str
+    password: Secret | None
 
 
 @runtime_checkable

@@ -1,8 +1,9 @@
 """What Asterisk's configuration does with its call records, against what agent.ini reads of them."""
 
+import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path, PurePath
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from humbug_agent.doctor.asked import ReadsMasterCsv
 from humbug_agent.doctor.table import Finding
 from humbug_agent.host.codes import Code
 from humbug_agent.pbx_host import console
-from humbug_agent.pbx_host.asterisk import ROOT, Asterisk
+from humbug_agent.pbx_host.asterisk import CONF, DIRECTORIES, ROOT, Asterisk
 from humbug_agent.pbx_host.conf import Section, Setting
 from humbug_agent.setup.asterisk import CUSTOM
 from humbug_agent.sources.zone_watch import in_hours
@@ -25,10 +26,20 @@ OFF = {Code.CSV_OFF, Code.CSV_EMPTY}
 HALF_A_YEAR = timedelta(days=182)
 """Two zones may show the same in winter, or in summer."""
 
+COPIED_SECONDS = 60.0
+"""How far a copy of Master.csv may be behind that stands where Asterisk used to write."""
+
+QUIET_SECONDS = 7 * 86400.0
+"""A log from elsewhere may be copied once a night, or have no calls over a weekend."""
+
 
 def findings(config: Config, asterisk: Asterisk) -> Iterator[Finding]:
     """Raises OSError, ConfError."""
-    here = [one for one in config.sources if isinstance(one, ReadsMasterCsv) and _is_ours(one.path, asterisk)]
+    read = [one for one in config.sources if isinstance(one, ReadsMasterCsv)]
+    here = [one for one in read if _is_ours(one.path, asterisk)]
+    if not here:
+        # Beside one that has this Asterisk's calls, others are perhaps of accounts that have had none yet.
+        yield from _of_strays(read, asterisk)
     heard = [one.name for one in config.sources if one.hears_asterisk]
     if not here and not heard:
         return
@@ -49,16 +60,59 @@ def findings(config: Config, asterisk: Asterisk) -> Iterator[Finding]:
 
 
 def _is_ours(path: Path, asterisk: Asterisk) -> bool:
-    """Whether it is a file that this host's Asterisk writes, or would."""
-    return os.path.realpath(path.parent) in (
-        os.path.realpath(asterisk.at(asterisk.logs / folder)) for folder in ("cdr-csv", "cdr-custom")
-    )
+    """Whether it is a file that this host's Asterisk writes, or would; by whichever name."""
+    if _is_csvs(path, asterisk):
+        return True
+    custom = asterisk.at(asterisk.logs / "cdr-custom")
+    return os.path.realpath(path.parent) == os.path.realpath(custom) or _is_customs(path, asterisk)
+
+
+def _of_strays(sources: Sequence[ReadsMasterCsv], asterisk: Asterisk) -> Iterator[Finding]:
+    """Sources that read what this host's Asterisk does not write, and nobody else any more."""
+    csv = asterisk.master_csv()
+    custom = [asterisk.logs / "cdr-custom" / name for name, _ in _mappings(asterisk)] if csv.off else []
+    for source in sources:
+        last = _last_written(source.path, asterisk)
+        if last is None:
+            why = "does not exist"
+        elif _is_behind(source.path, last, asterisk):
+            why = f"was written to at {datetime.fromtimestamp(last):%Y-%m-%d %H:%M} for the last time"
+        else:
+            continue
+        part = f"source {source.name}"
+        said = f"agent.ini, [{part}]: path = {source.path} {why}, and this host's Asterisk does not write it"
+        change = f"agent.ini, [{part}]: path = {next(iter(custom), csv.path)}"
+        yield Finding(code=Code.CSV_OFF, said=said, change=change, part=part)
+
+
+def _last_written(path: Path, asterisk: Asterisk) -> float | None:
+    """When it was, or the newest of its rotated files; None where there is none."""
+    ours = _real(asterisk.master_csv().path, asterisk)
+    files = [path] if path.exists() else list(path.parent.glob(f"{glob.escape(path.name)}*"))
+    return max((one.stat().st_mtime for one in files if os.path.realpath(one) != ours), default=None)
+
+
+def _is_behind(path: Path, last: float, asterisk: Asterisk) -> bool:
+    """Whether nothing was added to it since this Asterisk began to write elsewhere.
+
+    Elsewhere than in Asterisk's own folders it may be another host's, which has its quiet days, or a copy.
+    """
+    ours = asterisk.at(asterisk.master_csv().path)
+    folders = (asterisk.logs, Path(DIRECTORIES["astlogdir"]))
+    usual = os.path.realpath(path.parent) in [os.path.realpath(asterisk.at(one / "cdr-csv")) for one in folders]
+    if not ours.exists():
+        conf = asterisk.at(Path(CONF))
+        return usual and conf.exists() and conf.stat().st_mtime > last
+    written = ours.stat()
+    if usual:
+        return written.st_mtime - last > COPIED_SECONDS
+    return path.parent.stat().st_dev == written.st_dev and written.st_mtime - last > QUIET_SECONDS
 
 
 def _of_csv(source: ReadsMasterCsv, asterisk: Asterisk) -> Iterator[Finding]:
     part = f"source {source.name}"
     if not _is_csvs(source.path, asterisk):
-        if not any(name == source.path.name for name, _ in _mappings(asterisk)):
+        if not _is_customs(source.path, asterisk):
             said = (
                 f"{asterisk.etc / 'cdr_custom.conf'}: [mappings] has no line for {source.path.name}, or is not loaded"
             )
@@ -72,6 +126,11 @@ def _of_csv(source: ReadsMasterCsv, asterisk: Asterisk) -> Iterator[Finding]:
         )
         yield Finding(code=Code.CSV_OFF, said=said, change=change, part=part)
         return
+    folder = Path(os.path.realpath(source.path)).parent
+    if source.path.is_symlink() and not folder.exists():
+        said = f"{source.path} is a link into a folder that does not exist: Asterisk can't write it"
+        change = f"mkdir {folder}, for Asterisk's user, or rm {source.path}"
+        yield Finding(code=Code.CSV_OFF, said=said, change=change, part=part)
     where = f"{_line(section, asterisk)}, [csv]"
     if not asterisk.loads("cdr_csv"):
         said = f"{asterisk.etc / 'modules.conf'} does not load cdr_csv.so"
@@ -100,8 +159,18 @@ def _of_running(source: ReadsMasterCsv, asterisk: Asterisk) -> Iterator[Finding]
 
 
 def _is_csvs(path: Path, asterisk: Asterisk) -> bool:
-    """Whether it is in the folder of cdr_csv, and not in that of cdr_custom."""
-    return os.path.realpath(path.parent) == os.path.realpath(asterisk.at(asterisk.logs / "cdr-csv"))
+    """Whether it is what cdr_csv writes: Master.csv, or the file of an account that has had calls."""
+    ours = asterisk.at(asterisk.logs / "cdr-csv" / "Master.csv")
+    if os.path.realpath(path) == os.path.realpath(ours):
+        return True
+    section = asterisk.conf("cdr.conf").first("csv")
+    accounts = section is not None and section.yes("accountlogs", True) and path.suffix == ".csv" and path.exists()
+    return accounts and os.path.realpath(path.parent) == os.path.realpath(ours.parent)
+
+
+def _is_customs(path: Path, asterisk: Asterisk) -> bool:
+    files = (_real(asterisk.logs / "cdr-custom" / name, asterisk) for name, _ in _mappings(asterisk))
+    return os.path.realpath(path) in files
 
 
 def to_change(asterisk: Asterisk, file: str, *, general: bool = False) -> Path:

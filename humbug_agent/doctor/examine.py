@@ -37,11 +37,11 @@ def examine(config: Config, tried: Iterable[Finding], root: Path = Path("/")) ->
     """``tried`` is what came of trying each part of the agent for real, as `check` does; the host is below ``root``."""
     report, asterisk, pbx = Report(), Asterisk(root), Freeswitch(root)
 
-    def look(what: Callable[[], Iterator[Finding]]) -> None:
+    def look(what: Callable[[], Iterator[Finding]], refused: Code = Code.REFUSED_CONF) -> None:
         try:
             report.findings += what()
         except ConfError as error:
-            report.findings.append(Finding(code=Code.REFUSED_CONF, said=_as_host_says(str(error), root)))
+            report.findings.append(Finding(code=refused, said=_as_host_says(str(error), root)))
         except OSError as error:
             report.unread.append(f"{said(error)}; run it as root to have it looked at")
         except OutboxError as error:
@@ -52,7 +52,7 @@ def examine(config: Config, tried: Iterable[Finding], root: Path = Path("/")) ->
         for of_asterisk in (asterisk_cdr.findings, asterisk_ami.findings, asterisk_ami.of_ports):
             look(partial(of_asterisk, config, asterisk))
     if pbx.there:
-        look(partial(freeswitch.findings, config, pbx))
+        look(partial(freeswitch.findings, config, pbx), Code.REFUSED_XML)
     look(partial(host.of_rotation, config, root))
     of_files = (host.of_modes, host.of_disks, host.of_files)
     for of_host in (*of_files, host.of_servers, host.of_destinations, calls.findings):

@@ -45,11 +45,12 @@ KINDS: Mapping[Code, Kind] = {
     Code.CSV_OFF: Kind(
         E,
         "Asterisk writes no Master.csv",
-        "agent.ini has a source that reads Master.csv, and Asterisk does not write it: no call comes from there, and "
-        "what ends while AMI is not connected is lost.",
+        "agent.ini has a source that reads Master.csv, and Asterisk does not write it, or not there: no call comes "
+        "from there, and what ends while AMI is not connected is lost.",
         "Give cdr.conf a [csv] section with at least one line in it (on FreePBX 16 and later in "
         "cdr_non_general_custom.conf), let modules.conf load cdr_csv.so, and restart Asterisk or "
-        "`asterisk -rx 'module load cdr_csv.so'`. `asterisk -rx 'cdr show status'` lists csv then.",
+        "`asterisk -rx 'module load cdr_csv.so'`. `asterisk -rx 'cdr show status'` lists csv then. Where it writes "
+        "another file than agent.ini's `path`, correct that, and reload humbug-agent.",
     ),
     Code.CSV_EMPTY: Kind(
         E,
@@ -292,6 +293,39 @@ KINDS: Mapping[Code, Kind] = {
         "was loaded by hand is gone then, and calls are told no more without anybody noticing.",
         "In modules.conf.xml write `<load module=\"mod_json_cdr\"/>`; on FusionPBX have it enabled, and loaded at "
         "start, in the menu *Advanced*, *Modules*. `humbug-agent init` shows what json_cdr.conf.xml needs.",
+    ),
+    Code.POSTED_ELSEWHERE: Kind(
+        E,
+        "FreeSWITCH's posts do not reach the agent",
+        "They go to another host or port than the agent listens on, or with a name and password that it refuses: no "
+        "call comes that way, and the agent sees nothing of it.",
+        "In the file that the finding names let `url` lead to the source's `listen`, with http://, and `cred` have its "
+        "`username:password`; then `fs_cli -x 'reload mod_json_cdr'` (or mod_xml_cdr). Where another program needs "
+        "these posts, let the other module post to the agent.",
+    ),
+    Code.POSTED_ROUND: Kind(
+        W,
+        "FreeSWITCH's posts reach the agent by another way, or perhaps not at all",
+        "Another program has the port that they go to, which may hand them on to the agent, or take them; or each post "
+        "fails, and only what FreeSWITCH keeps on disk, or tells by another way, arrives.",
+        "Where a proxy hands them on all is well. Else let `url` lead to the source's `listen` itself, with http://, "
+        "and `cred` have its `username:password`; then `fs_cli -x 'reload mod_json_cdr'` (or mod_xml_cdr).",
+    ),
+    Code.UNSENT: Kind(
+        W,
+        "What FreeSWITCH could not post is not read",
+        "While the agent is stopped, or too slow to answer, FreeSWITCH tries once more and then leaves the document in "
+        "`err-log-dir`, or throws it away. It never sends it again.",
+        "Let a source of type freeswitch_json, with `after = delete`, read `err-log-dir`, and leave "
+        "`log-errors-to-disk` at true; then `fs_cli -x 'reload mod_json_cdr'` (or mod_xml_cdr).",
+    ),
+    Code.REFUSED_XML: Kind(
+        E,
+        "A configuration file of FreeSWITCH is no XML",
+        "With a mistake in it FreeSWITCH goes on with what it read before, and does not start anew; and nothing in it "
+        "could be looked at.",
+        "Correct the line that the finding names, then `fs_cli -x reloadxml` and `fs_cli -x 'reload mod_json_cdr'` (or "
+        "the module whose file it is).",
     ),
 }  # fmt: skip
 

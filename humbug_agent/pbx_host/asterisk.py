@@ -174,6 +174,18 @@ def usegmtime(master_csv: Path) -> bool | None:
     return section.yes("usegmtime", False) if section and section.settings else None
 
 
+def written_instead(path: Path) -> Path | None:
+    """The Master.csv that this host's Asterisk writes, where ``path`` is none of its files; None where it may be."""
+    here = Asterisk(ROOT)
+    try:
+        csv = here.master_csv()
+        custom = here.at(here.logs / "cdr-custom").resolve()
+        other = here.there and not csv.off and here.at(csv.path).resolve() != path.resolve()
+        return csv.path if other and path.parent.resolve() != custom else None
+    except (OSError, ConfError):
+        return None
+
+
 _LOADING = ("load", "preload", "require", "preload-require", "noload")
 
 

@@ -32,6 +32,11 @@ PLACES = (
 """Where its configuration is, and its logs by default: of packages, and of what was built from source."""
 
 
+TRUE = ("yes", "on", "true", "t", "enabled", "active", "allow", "1")
+FALSE = ("no", "off", "false", "f", "disabled", "inactive", "disallow", "0")
+"""What FreeSWITCH takes for yes where no is usual, and for no where yes is."""
+
+
 class Freeswitch:
     """A FreeSWITCH below ``root``, which is / but for tests.
 
@@ -60,17 +65,43 @@ class Freeswitch:
         return any(name == "load" and values.get("module") == module for name, values in loaded)
 
     def _settings(self, name: str) -> Mapping[str, str]:
-        found = _elements(self.at(self.file(name)))
-        return {
-            values["name"]: self._expanded(values.get("value", ""))
-            for element, values in found
+        return dict(self._params(name))
+
+    def every(self, name: str, setting: str) -> list[str]:
+        """All values of one that may stand there more than once, such as ``url``, but empty ones, which count as none.
+
+        Nothing where there is no such file.
+        """
+        if not self.at(self.file(name)).exists():
+            return []
+        return [value for found, value in self._params(name) if found == setting and value]
+
+    def _params(self, name: str) -> list[tuple[str, str]]:
+        """Names are compared without regard to case."""
+        return [
+            (values["name"].lower(), self._expanded(values.get("value", "")))
+            for element, values in _elements(self.at(self.file(name)))
             if element == "param" and "name" in values
-        }
+        ]
 
     def directory(self, module: str, setting: str = "log-dir") -> Path | None:
         """Where ``module`` (json_cdr, xml_cdr) writes documents, by its ``setting``; None where that is absent."""
         said = self.settings(module).get(setting)
         return None if said is None else self.logs / (said or module)
+
+    def written(self, module: str) -> Path | None:
+        """Where ``module`` writes each document, posted or not; None where it does not."""
+        if not self.at(self.file(module)).exists():
+            return None
+        both = self.settings(module).get("log-http-and-disk", "").lower() in TRUE
+        return self.directory(module) if both or not self.every(module, "url") else None
+
+    def unsent(self, module: str) -> Path | None:
+        """Where ``module`` leaves a document that it could not post; None where it throws it away."""
+        # mod_xml_cdr keeps each.
+        if module == "json_cdr" and self.settings(module).get("log-errors-to-disk", "").lower() in FALSE:
+            return None
+        return self.directory(module, "err-log-dir") or self.directory(module) or self.logs / module
 
     def master_csv(self) -> Path:
         return Path(self.settings("cdr_csv").get("log-base") or self.logs) / "cdr-csv" / "Master.csv"

@@ -39,6 +39,16 @@ def csv_gone(host: SickHost) -> None:
     (host.etc / "cdr.conf").write_text("[general]\n")
 
 
+def csv_misspelt(host: SickHost) -> None:
+    host.more("source master-csv", f"path = {host.master.with_name('master.csv')}")
+
+
+def csv_moved(host: SickHost) -> None:
+    """Asterisk's logs are elsewhere by now, where it has had no call yet, and what it wrote is still there."""
+    os.utime(host.master, (0, 0))
+    (host.etc / "asterisk.conf").write_text("[directories]\nastlogdir => /srv/log\n")
+
+
 def csv_empty(host: SickHost) -> None:
     text = (host.etc / "cdr.conf").read_text()
     (host.etc / "cdr.conf").write_text(text.partition("\n[csv]")[0] + "\n[csv]\n; loguniqueid = yes\n")
@@ -289,6 +299,31 @@ def not_posted(host: SickHost) -> None:
     host.more("source posted", "type = freeswitch_http", f"listen = 127.0.0.1:{free_port()}")
 
 
+def _posted_to(host: SickHost, port: int, listen: int) -> None:
+    _freeswitch(
+        host, "json_cdr", f'<param name="url" value="http://127.0.0.1:{port}/"/><param name="timeout" value="5"/>'
+    )
+    host.more("source posted", "type = freeswitch_http", f"listen = 127.0.0.1:{listen}")
+
+
+def posted_elsewhere(host: SickHost) -> None:
+    _posted_to(host, free_port(), free_port())
+
+
+def posted_to_another_program(host: SickHost) -> None:
+    other = host.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    _posted_to(host, other.getsockname()[1], free_port())
+
+
+def unsent(host: SickHost) -> None:
+    port = free_port()
+    _posted_to(host, port, port)
+
+
+def broken_xml(host: SickHost) -> None:
+    _freeswitch(host, "json_cdr", "<param>")
+
+
 def deaf(host: SickHost) -> None:
     host.daemon()
     host.told_by("master-csv", range(5))
@@ -300,7 +335,7 @@ def disagree(host: SickHost) -> None:
 
 
 ALONE: dict[str, list[Plant]] = {
-    "HA-0001": [csv_off, csv_gone],
+    "HA-0001": [csv_off, csv_gone, csv_misspelt, csv_moved],
     "HA-0002": [csv_empty],
     "HA-0003": [no_uniqueid],
     "HA-0004": [utc, not_utc],
@@ -329,5 +364,9 @@ ALONE: dict[str, list[Plant]] = {
     "HA-0027": [deaf],
     "HA-0028": [disagree],
     "HA-0034": [not_posted],
+    "HA-0035": [posted_elsewhere],
+    "HA-0036": [posted_to_another_program],
+    "HA-0037": [unsent],
+    "HA-0038": [broken_xml],
 }
 """Code -> the mistakes that have it, each of which is found alone."""

@@ -46,6 +46,10 @@ freeswitch() { # MODULE PARAMETERS
     echo "<configuration><modules><load module=\\"mod_$1\\"/></modules></configuration>" >$configs/modules.conf.xml
     echo "<configuration><settings>$2</settings></configuration>" >$configs/$1.conf.xml
 }
+posted_to() { # PORT: where FreeSWITCH posts its calls, for which the agent waits on 8089
+    freeswitch json_cdr "<param name='url' value='http://127.0.0.1:$1/'/><param name='timeout' value='5'/>"
+    section 'source posted' 'type = freeswitch_http\\nlisten = 127.0.0.1:8089'
+}
 page() { # LINES: a page, with what it needs of AMI
     section status "listen = 127.0.0.1:6494\\n$1"
     user 'read = cdr,call,agent'
@@ -132,10 +136,14 @@ MISTAKES = [
         'freeswitch xml_cdr \'<param name="log-dir" value=""/>\'; '
         "section 'source posted' 'type = freeswitch_http\\nlisten = 127.0.0.1:8089'",
     ),
+    ("HA-0035", "posted_to 1"),
+    ("HA-0036", "posted_to 8091"),
+    ("HA-0037", "posted_to 8089"),
+    ("HA-0038", "freeswitch json_cdr '<param>'"),
 ]
 """What doctor finds, and nothing else; and the mistake. One can be made on the other, in this order."""
 
-ALONE = {"HA-0029", "HA-0030", "HA-0031", "HA-0032", "HA-0033", "HA-0034"}
+ALONE = {"HA-0029", "HA-0030", "HA-0031", "HA-0032", "HA-0033", "HA-0034", "HA-0035", "HA-0036", "HA-0037", "HA-0038"}
 """Beside these others would not be found, or they would not, beside what explains them."""
 
 ENDS_READING = {"HA-0012", "HA-0019"}

@@ -112,6 +112,11 @@ class AsteriskCsv(LogSource):
     def check(self) -> str:
         rotated = self._look_at_files("is cdr_csv loaded (asterisk -rx 'cdr show status')?")
         if not self._path.exists():
+            # Which most runs never need.
+            from humbug_agent.pbx_host.asterisk import written_instead
+
+            if other := written_instead(self._path):
+                raise NothingYet(f"{self._path}: does not exist; this host's Asterisk writes {other}")
             raise NothingYet(
                 f"{self._path}: does not exist; Asterisk makes it with the first call, if cdr.conf has a [csv] "
                 "section with at least one line in it (asterisk -rx 'cdr show status' lists csv)"
