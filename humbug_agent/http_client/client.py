@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError, LocationParseError
 
+from humbug_agent.host import threads
 from humbug_agent.http_client import scheme
 from humbug_agent.http_client.failures import cause, date, retry_after, words
 from humbug_agent.http_client.wire import Begun, Common, Lane, Watch, begin
@@ -192,13 +193,17 @@ class HttpClient:
                 ) from error
 
     def lane(self) -> Lane:
-        """A new one. Whoever made it closes its adapter."""
+        """A new one. Whoever made it closes its adapter. Raises NoAnswer where nobody could keep its time."""
         made = Lane(self.common)
         with self._starting:
-            self._watches.append(made.watch)
             if self._watchman is None:
-                self._watchman = threading.Thread(target=self._keep_time, name="deadlines", daemon=True)
-                self._watchman.start()
+                watchman = threading.Thread(target=self._keep_time, name="deadlines", daemon=True)
+                try:
+                    threads.start(watchman)
+                except OSError as error:
+                    raise NoAnswer(words(error)) from error
+                self._watchman = watchman
+            self._watches.append(made.watch)
         return made
 
     def close(self) -> None:
