@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 
 from humbug_agent.host import threads
 from humbug_agent.http_client import scheme
-from humbug_agent.http_client.failures import cause, date, retry_after, words
+from humbug_agent.http_client.failures import NOT_HTTP, cause, date, retry_after, words
 from humbug_agent.http_client.wire import Begun, Common, Lane, Watch, begin
 
 LOOK_SECONDS = 0.5
@@ -186,6 +186,9 @@ class HttpClient:
                 odd = isinstance(cause(error), BadStatusLine | ConnectionResetError)
                 over = watch.over()
                 raise NoAnswer(late if over else f"{where}: {words(error)}", slow=over, odd=odd) from error
+            except requests.exceptions.InvalidHeader as error:
+                # Two lengths, and they differ.
+                raise NoAnswer(f"{where}: {NOT_HTTP}") from error
             except (LocationParseError, OSError) as error:
                 # A name that can't be one, a ca_file that is gone: RequestException is an OSError too.
                 raise NoAnswer(
