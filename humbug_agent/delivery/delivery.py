@@ -92,6 +92,8 @@ class Delivery:
         # Something may be due that was not when it was looked last.
         self._woken = True
         self._under_way: dict[int, tuple[Due, _Under]] = {}
+        # What failed as it was begun, and may be on its way all the same.
+        self._given_up: dict[int, Due] = {}
         self._batches = 0
         self._put_back: dict[int, Due] = {}
         self._unmarked: list[Mark] = []
@@ -203,6 +205,7 @@ class Delivery:
             under = _Under(len(batch), self._pace.probing, len(batch))
             for due in batch:
                 self._under_way[due.id] = (due, under)
+                self._given_up.pop(due.id, None)
             begun.append([(due.id, due.flat) for due in batch])
         if begun:
             self._batches += len(begun)
@@ -215,7 +218,9 @@ class Delivery:
         except Exception as error:
             log.exception("destination %s: a fault of this program", self.name)
             failed = Later(f"a fault of this program: {error!r}")
-            self._judge([(number, failed) for batch in batches for number, _ in batch])
+            numbers = [number for batch in batches for number, _ in batch]
+            self._given_up |= {number: self._under_way[number][0] for number in numbers}
+            self._judge([(number, failed) for number in numbers])
 
     def _next(self) -> list[Due]:
         """Some of what is ready that may go together: the first, and those behind it that failed as often."""
@@ -289,7 +294,15 @@ class Delivery:
     def _judge(self, came: Sequence[tuple[int, Outcome]]) -> None:
         """What is to be written down of it."""
         now = self._now()
-        self._unmarked += [self._judged(number, outcome, now) for number, outcome in came]
+        for number, outcome in came:
+            if number in self._under_way:
+                self._unmarked.append(self._judged(number, outcome, now))
+            elif (due := self._given_up.pop(number, None)) and isinstance(outcome, Answer):
+                # It was taken all the same: it must not be sent again.
+                self._unmarked.append(_mark(due, "sent", now, outcome, ""))
+                self._put_back.pop(number, None)
+                self._ready.clear()
+                self._woken = True
 
     def _patience(self, wait: float) -> float:
         """Nothing under way and the next probe, or the end of a hold, near: wake up for it."""

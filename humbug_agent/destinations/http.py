@@ -129,7 +129,7 @@ class Poster:
         """As a destination's; ``judge`` makes of a response the answer, or raises DeliveryError."""
         outcomes, self._failed = self._failed, []
         for line, question, response, doubted in self._loop.collect(0 if outcomes else wait):
-            order = self._orders[line]
+            order = self._orders[line] if line else _Order()
             if doubted:
                 self._doubted += order.doubted(doubted)
             if question is None or response is None:

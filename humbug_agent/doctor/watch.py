@@ -14,6 +14,7 @@ from humbug_agent.destinations.contract import DeliveryError
 from humbug_agent.doctor import calls, host
 from humbug_agent.doctor.clock import clock_off
 from humbug_agent.doctor.table import Finding
+from humbug_agent.host import threads
 from humbug_agent.host.codes import Code
 from humbug_agent.outbox.outbox import Outbox
 from humbug_agent.status.gather import FOUND
@@ -40,7 +41,8 @@ class Watch:
             self._next = time.monotonic() + SELDOM_SECONDS
             self._seldom = list(calls.of_numbers(outbox, self._config))
             # A receiver may take its time, and a stop must not wait for it: nobody does.
-            threading.Thread(target=self._ask, name="doctor", daemon=True).start()
+            with suppress(OSError):
+                threads.start(threading.Thread(target=self._ask, name="doctor", daemon=True))
         found: defaultdict[Code, list[str]] = defaultdict(list)
         for one in (*host.of_disks(self._config), *host.of_files(self._config), *self._seldom, *self._answered):
             found[one.code].append(one.said)

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError, LocationParseError
 
+from humbug_agent.host import threads
 from humbug_agent.http_client import scheme
-from humbug_agent.http_client.failures import cause, date, retry_after, words
+from humbug_agent.http_client.failures import NOT_HTTP, cause, date, retry_after, words
 from humbug_agent.http_client.wire import Begun, Common, Lane, Watch, begin
 
 LOOK_SECONDS = 0.5
@@ -185,6 +186,9 @@ class HttpClient:
                 odd = isinstance(cause(error), BadStatusLine | ConnectionResetError)
                 over = watch.over()
                 raise NoAnswer(late if over else f"{where}: {words(error)}", slow=over, odd=odd) from error
+            except requests.exceptions.InvalidHeader as error:
+                # Two lengths, and they differ.
+                raise NoAnswer(f"{where}: {NOT_HTTP}") from error
             except (LocationParseError, OSError) as error:
                 # A name that can't be one, a ca_file that is gone: RequestException is an OSError too.
                 raise NoAnswer(
@@ -192,13 +196,17 @@ class HttpClient:
                 ) from error
 
     def lane(self) -> Lane:
-        """A new one. Whoever made it closes its adapter."""
+        """A new one. Whoever made it closes its adapter. Raises NoAnswer where nobody could keep its time."""
         made = Lane(self.common)
         with self._starting:
-            self._watches.append(made.watch)
             if self._watchman is None:
-                self._watchman = threading.Thread(target=self._keep_time, name="deadlines", daemon=True)
-                self._watchman.start()
+                watchman = threading.Thread(target=self._keep_time, name="deadlines", daemon=True)
+                try:
+                    threads.start(watchman)
+                except OSError as error:
+                    raise NoAnswer(words(error)) from error
+                self._watchman = watchman
+            self._watches.append(made.watch)
         return made
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ import requests
 
 from humbug_agent.backoff import LONGEST_RETRY_AFTER
 
+NOT_HTTP = "what it answered is not HTTP"
+
 
 def cause(error: BaseException) -> BaseException:
     """The innermost of the exceptions that requests and urllib3 wrap around each other."""
@@ -21,7 +23,7 @@ def words(error: BaseException) -> str:
     if isinstance(inner, ssl.SSLCertVerificationError):
         return inner.verify_message
     if isinstance(inner, BadStatusLine) and not isinstance(inner, RemoteDisconnected):
-        return "what it answered is not HTTP"
+        return NOT_HTTP
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
     return _line(str(inner)) or type(inner).__name__

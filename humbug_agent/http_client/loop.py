@@ -19,8 +19,10 @@ from typing import NamedTuple
 
 import requests
 
+from humbug_agent.host import threads
 from humbug_agent.http_client import usual
-from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, as_meant
+from humbug_agent.http_client.client import HttpClient, NoAnswer, Response, as_meant, without_secrets
+from humbug_agent.http_client.failures import words
 from humbug_agent.http_client.wire import NOTHING_YET, Begun, Connection, begin
 
 log = logging.getLogger(__name__)
@@ -75,10 +77,10 @@ class Came(NamedTuple):
     """What came of a request, or of none.
 
     ``doubted``: of how many requests before it on its line it is doubtful by now whose the answer was. That can be told
-    by itself, too.
+    by itself, too. ``line`` is None where there was none by which it could have been sent.
     """
 
-    line: Line
+    line: Line | None
     question: Question | None
     outcome: Response | NoAnswer | None
     doubted: int = 0
@@ -111,12 +113,18 @@ class Loop:
         """Send them, each over a line of its own; `collect` has what comes.
 
         A line is free once its answer was collected: by then it is written down what came of its request.
+        Where one can't be sent, `collect` has that, too: the others are under way by then.
         """
         # Nothing may have come over an idle connection, not even its end.
         self._attend(0)
         since = self._client.common.now()
         for question in questions:
-            line = self._idle.pop() if self._idle else self._hire()
+            try:
+                line = self._idle.pop() if self._idle else self._hire()
+            except Exception as error:  # noqa: BLE001 # told where what comes is collected
+                where = without_secrets(self._prepared.url or "")
+                self._came.append(Came(None, question, NoAnswer(f"{where}: {words(error)}")))
+                continue
             line.question, line.since = question, since
             if line.sock and not self._client.common.apart:
                 self._write(line, line.sock, question)
@@ -132,7 +140,7 @@ class Loop:
             if self._came or self._awake or left <= 0:
                 break
         came, self._came, self._awake = self._came, [], False
-        for line in (one.line for one in came if one.question):
+        for line in (one.line for one in came if one.question and one.line):
             # Those that have a connection come first, the last of all the one that was used last.
             self._idle.insert(len(self._idle) if line.sock else 0, line)
         return came
@@ -245,9 +253,9 @@ class Loop:
         line = Line(self._client)
         name = f"{self._name}-{len(self._lines)}"
         thread = threading.Thread(target=self._work, args=(line,), name=name, daemon=True)
+        threads.start(thread)
         self._lines.append(line)
         self._threads.append(thread)
-        thread.start()
         return line
 
     def _begun(self, line: Line, *, unsent: bytes = b"", failed: OSError | None = None) -> Begun:
@@ -293,7 +301,7 @@ class Loop:
         while not self._done.empty():
             came, kept = self._done.get()
             self._came.append(came)
-            if not came.question:
+            if not (came.question and came.line):
                 continue
             line = came.line
             line.question, line.data = None, b""

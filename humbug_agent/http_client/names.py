@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from humbug_agent.host import threads
+
 LOOK_SECONDS = 0.2
 """How soon a look-up that hangs is given up, once its time is over or it was ended."""
 
@@ -68,8 +70,9 @@ def look_up(host: str, port: int, left: Callable[[], float], ended: Callable[[],
     with _asking:
         asked = _asked.get((host, port))
         if asked is None:
-            asked = _asked[host, port] = Future()
-            threading.Thread(target=_ask, args=(host, port, asked), name=f"name {host}", daemon=True).start()
+            asked = Future()
+            threads.start(threading.Thread(target=_ask, args=(host, port, asked), name=f"name {host}", daemon=True))
+            _asked[host, port] = asked
     while True:
         try:
             return asked.result(LOOK_SECONDS)
@@ -79,13 +82,15 @@ def look_up(host: str, port: int, left: Callable[[], float], ended: Callable[[],
 
 
 def _ask(host: str, port: int, asked: Future[Found]) -> None:
+    found: Found = []
+    failed: BaseException | None = None
     try:
-        found: Found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-        failed = None
-    except OSError as error:
-        found, failed = [], error
-    with _asking:
-        del _asked[host, port]
+        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    except BaseException as error:  # noqa: BLE001 # raised where it is waited for
+        failed = error
+    finally:
+        with _asking:
+            del _asked[host, port]
     if failed:
         asked.set_exception(failed)
     else:

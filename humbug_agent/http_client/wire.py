@@ -159,13 +159,20 @@ class _Raw(RawIOBase):
 
 
 class _Reader(BufferedReader):
-    """Reads one answer. ``behind``, once it is closed, was read along with the answer and is not of it."""
+    """Reads one answer. ``behind``, once it is closed, was read along with the answer and is not of it.
 
-    behind = b""
+    ``line`` is the last that was read.
+    """
+
+    behind = line = b""
 
     def __init__(self, sock: socket.socket, begun: Begun | None) -> None:
         self._raw = _Raw(sock, begun)
         super().__init__(self._raw)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.line = super().readline(size)
+        return self.line
 
     def close(self) -> None:
         if not self.closed:
@@ -187,11 +194,17 @@ class _Answer(HTTPResponse):
         return self.reader
 
     def begin(self) -> None:
-        super().begin()
+        self._read_head()
         while 100 <= self.status < 200 and self.status != 101:
             self.headers = None  # type: ignore[assignment]
-            super().begin()
+            self._read_head()
         self.will_close = self.will_close or self._doubtful()
+
+    def _read_head(self) -> None:
+        """For http.client the end of what comes is the end of the head, too, wherever that breaks off."""
+        super().begin()
+        if self.reader.line not in (b"\r\n", b"\n"):
+            raise ConnectionAbortedError("the connection broke off within the head of the answer")
 
     def _doubtful(self) -> bool:
         """Its end can be read in more than one way, or what comes behind it is no HTTP."""

@@ -14,6 +14,7 @@ from typing import cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from humbug_agent.host import threads
 from humbug_agent.http_server import connection as limits
 from humbug_agent.http_server.connection import Connection
 from humbug_agent.http_server.sockets import Listen, WebError, listeners, tls_context
@@ -95,8 +96,15 @@ class Server:
         self._listeners = listeners(self._listen)
         self.port = self._listeners[0].getsockname()[1]
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="web", daemon=True)
+        try:
+            threads.start(thread)
+        except OSError as error:
+            self._loop.close()
+            for listener in self._listeners:
+                listener.close()
+            raise WebError(f"can't listen on {self._listen.where}: {error.strerror}") from error
+        self._thread = thread
 
     def stop(self) -> None:
         """Within 3 seconds, of which answers under way get 2. May be called from any thread, and more than once."""

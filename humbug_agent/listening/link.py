@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from humbug_agent import backoff
+from humbug_agent.host import threads
 
 STOP_SECONDS = 5.0
 """How long a stop waits for the thread to end."""
@@ -114,7 +115,8 @@ class Link(ABC, Generic[C, H]):
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name=name, daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Raises OSError where the host gives it no thread."""
+        threads.start(self._thread)
         self._ready.wait()
 
     def is_alive(self) -> bool:

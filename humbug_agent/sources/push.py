@@ -63,8 +63,9 @@ class PushReader:
         ``connect`` makes the connection, which outlives a reading that is given up.
         """
         if self._connection is None and not stop.is_set():
-            self._connection = connect()
-            self._connection.start()
+            connection = connect()
+            connection.start()
+            self._connection = connection
         # Whoever begins anew does not know that all is well.
         self._told = self._told or None
         if self._unacknowledged:

@@ -87,7 +87,7 @@ def unsent() -> Make:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A server that answers oddly gets a connection's first call, by requests, and a later one, by the loop."""
-    odd = metafunc.module.__name__ in ("test_http", "test_answers", "test_unasked")
+    odd = metafunc.module.__name__.rpartition(".")[2] in ("test_http", "test_answers", "test_unasked")
     if odd and "humbug" in metafunc.fixturenames and not metafunc.definition.get_closest_marker("opening"):
         metafunc.parametrize("humbug", ["new", "kept"], indirect=True)
 

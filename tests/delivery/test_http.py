@@ -211,9 +211,13 @@ def test_an_unknown_host_is_for_later(call: Call, humbug: Make, failure: Failure
         Act(headers=tuple((f"X-{n}", "h") for n in range(200))),
         Act(raw=b"HTTP/1.1 abc OK\r\n\r\n"),
         Act(raw=b""),
+        Act(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"),
     ],
-    ids=["unread", "silent", "status-cut", "head-cut", "smtp", "garbage", "huge", "headers", "status", "nothing"],
-)
+    ids=[
+        "unread", "silent", "status-cut", "head-cut", "smtp", "garbage", "huge", "headers", "status", "nothing",
+        "two lengths",
+    ],
+)  # fmt: skip
 def test_what_is_no_answer_is_for_later_with_a_reason(call: Call, humbug: Make, failure: Failure, act: Act) -> None:
     with Rude([act]) as server:
         destination = humbug(server.url)
@@ -222,6 +226,21 @@ def test_what_is_no_answer_is_for_later_with_a_reason(call: Call, humbug: Make, 
         assert error.reason.startswith(f"{server.url}: ")
         assert len(error.reason) > len(server.url) + 5
         destination.send(call())
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 102 Soon\r\n\r\n"])
+def test_a_200_whose_head_breaks_off_is_no_answer_wherever_it_does(
+    call: Call, humbug: Make, failure: Failure, head: bytes
+) -> None:
+    head += b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 2\r\n\r\n"
+    cuts = range(head.rindex(b"200"), len(head))
+    with Rude([Act(), *(Act(raw=head[:at]) for at in cuts), Act()]) as server:
+        destination = humbug(server.url)
+        # Once it has answered, nobody asks whether it speaks TLS.
+        destination.send(call())
+        for _ in cuts:
+            assert isinstance(failure(destination, call()), Later)
+        assert destination.send(call()).status == 200
 
 
 def test_a_200_whose_text_breaks_off_is_accepted_unless_the_text_decides(

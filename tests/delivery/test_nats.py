@@ -32,6 +32,7 @@ from humbug_agent.numbers.settings import NumbersSettings
 from tests.kit.calls import START, call
 from tests.kit.nats_server import PASSWORD, USER, NatsServer
 from tests.kit.paths import TOP
+from tests.kit.threads import no_thread
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +107,13 @@ def test_a_call_is_one_event_under_its_own_subject(server: NatsServer) -> None:
     assert event["data"]["start"] == one.start.isoformat()
     assert event["data"]["answer"]
     assert subjects(server) == [f"cdr.here.inbound.{one.identity.hex()}"]
+
+
+def test_where_the_host_gives_no_thread_it_is_later_and_tried_again(server: NatsServer) -> None:
+    with closing(made(server)) as destination:
+        with no_thread("there"):
+            assert isinstance(sent(destination, call(1)), Later)
+        assert isinstance(sent(destination, call(1)), Answer)
 
 
 def test_a_notice_says_its_event(server: NatsServer) -> None:

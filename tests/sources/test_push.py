@@ -10,6 +10,7 @@ from humbug_agent.cdr import Batch, Reject
 from humbug_agent.host.pbx_first import FLOOD_REST
 from humbug_agent.listening.inbox import Heard, Inbox
 from humbug_agent.sources.push import PushReader
+from tests.kit.threads import no_thread
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +77,20 @@ def test_calls_in_a_row_do_not_wait() -> None:
         if len(moments) == 10:
             stop.set()
     assert moments[9] < FLOOD_REST
+
+
+def test_a_connection_that_has_no_thread_is_made_anew() -> None:
+    inbox, stop = Inbox([b"Event: "]), threading.Event()
+    tellers: list[Teller] = []
+
+    def connect() -> Teller:
+        tellers.append(Teller(inbox, 1, 0.01))
+        return tellers[-1]
+
+    reader = PushReader(inbox, batch, MOST, "nothing")
+    with no_thread(), pytest.raises(RuntimeError):
+        next(reader.read(connect, stop))
+    for each in reader.read(connect, stop):
+        if each.rejects:
+            stop.set()
+    assert len(tellers) == 2

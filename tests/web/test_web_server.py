@@ -26,6 +26,7 @@ from humbug_agent.http_server.server import Server, WebError
 from humbug_agent.http_server.settings import StatusSettings
 from tests.kit.asking import CLIENT_HELLO, HEAD, Certified, ask, connect, curl, is_closed, read, say, sockets, until
 from tests.kit.ports import free_port
+from tests.kit.threads import no_thread
 
 pytestmark = pytest.mark.slow
 
@@ -558,6 +559,15 @@ def is_refused(server: Server) -> bool:
         # Reset: it came just before the end.
         return isinstance(error, ConnectionRefusedError)
     return False
+
+
+def test_a_server_that_has_no_thread_listens_once_it_has(status: Callable[..., StatusSettings], site: Site) -> None:
+    server = Server(site.app, status(), most=10)
+    with no_thread("web"), pytest.raises(WebError, match=r"can't listen on .*: this host lets no thread begin"):
+        server.start()
+    server.start()
+    assert ask(server).status == 200
+    server.stop()
 
 
 def test_an_address_that_cant_be_listened_on(status: Callable[..., StatusSettings], site: Site) -> None:

@@ -17,6 +17,7 @@ from humbug_agent.destinations.nats.link import Link
 from humbug_agent.destinations.nats.message import Message, Messages
 from humbug_agent.destinations.nats.settings import NatsSettings
 from humbug_agent.flat import flatten
+from humbug_agent.host import threads
 from humbug_agent.ini import shown
 from humbug_agent.numbers.settings import NumbersSettings
 from humbug_agent.scrub import Scrubber
@@ -66,7 +67,11 @@ class Nats:
         if self._closed:
             self._cut()
         elif calls:
-            self._started().call_soon_threadsafe(self._todo.put_nowait, calls)
+            try:
+                self._started().call_soon_threadsafe(self._todo.put_nowait, calls)
+            except OSError as error:
+                for number, _ in calls:
+                    self._tell(number, Later(f"{self._server}: {said(error)}"))
 
     def collect(self, wait: float) -> list[tuple[int, Outcome]]:
         with self._change:
@@ -121,9 +126,14 @@ class Nats:
     def _started(self) -> asyncio.AbstractEventLoop:
         """The loop; what is only asked what it would send has none."""
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._run, args=(self._loop,), name=self.name, daemon=True)
-            self._thread.start()
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=self._run, args=(loop,), name=self.name, daemon=True)
+            try:
+                threads.start(thread)
+            except OSError:
+                loop.close()
+                raise
+            self._loop, self._thread = loop, thread
         return self._loop
 
     # In the thread.

@@ -151,6 +151,8 @@ def _addresses(settings: PostgresqlSettings, where: str, until: float) -> Steps[
                 raise Later(f"{where}: its name was not found within {settings.timeout} s") from None
         except (socket.gaierror, UnicodeError) as error:
             raise Later(f"{where}: its name is not known: {getattr(error, 'strerror', None) or error}") from error
+        except OSError as error:
+            raise Later(f"{where}: its name was not looked up: {error.strerror or error}") from error
         yield Wants(-1, 0)
 
 

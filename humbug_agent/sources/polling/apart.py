@@ -6,6 +6,7 @@ from concurrent.futures import Future, InvalidStateError, wait
 from threading import Event, Thread
 from typing import TypeVar
 
+from humbug_agent.host import threads
 from humbug_agent.sources.polling.client import Stopped
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ def ask_apart(
     """
     asked: Future[T] = Future()
     until = time.monotonic() + seconds
-    Thread(target=_answer, args=(question, asked, close), name="question", daemon=True).start()
+    threads.start(Thread(target=_answer, args=(question, asked, close), name="question", daemon=True))
     while not wait([asked], LOOK_SECONDS).done:
         # What is answered at this very moment can't be cancelled, and is taken.
         if (stop.is_set() or time.monotonic() > until) and asked.cancel():
