@@ -8,6 +8,7 @@ first start is brought in beside that, at a pace of its own.
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
@@ -15,7 +16,7 @@ from threading import Event
 
 from humbug_agent.backoff import jittered
 from humbug_agent.cdr import CDR, LACKS, Batch, Disposition, Form, as_length, digest, occurrence
-from humbug_agent.sources.contract import Anew, SourceError
+from humbug_agent.sources.contract import Anew, Known, SourceError
 from humbug_agent.sources.mysql.found import place
 from humbug_agent.sources.mysql.settings import MysqlSettings
 from humbug_agent.sources.mysql.table import Table
@@ -52,7 +53,8 @@ NEAR = range(-5, 901)
 ENOUGH = 3
 """So many rows that tell another clock than before are believed; what the first one tells, of a new PBX, at once."""
 
-NUMBER = "number among equal rows"
+NUMBER, KNOWN_AS = "number among equal rows", "identity of an earlier version"
+"""Of a row, what is no column of the table: the latter in hexadecimal, of a call that the outbox knows by it."""
 
 _RECOGNISED = (
     "time", "src", "dst", "dcontext", "channel", "dstchannel", "lastapp", "lastdata", "duration", "billsec",
@@ -74,6 +76,7 @@ _FIELDS = {
     "userfield",
     "linkedid",
     NUMBER,
+    KNOWN_AS,
     BEGAN,
 }
 _BY_NUMBER = {"0": "NO ANSWER", "1": "NO ANSWER", "2": "FAILED", "4": "BUSY", "8": "ANSWERED", "16": "CONGESTION"}
@@ -101,6 +104,10 @@ class Mysql:
         self._again, self._seen = 0.0, ""
         # When old calls may be asked for again (monotonic).
         self._rests_until = 0.0
+        self._known: Known = lambda identities: set()
+
+    def compare_with(self, known: Known) -> None:
+        self._known = known
 
     def _reading(self, tiers: Tiers) -> Windowed:
         return Windowed((LIVE, PAST), None, self.zone, self.table, self._rows, self._ask, tiers)
@@ -236,20 +243,28 @@ class Mysql:
         if self._settings.utc is None and not shape.instants:
             clocks = self._vote([(row["time"], row.get("uniqueid", "")) for row in found])
         numbers: Counter[bytes] = Counter()
+        spelled: dict[bytes, dict[str, str]] = {}
         lacks = " ".join(name for name in _SHARED if found and name not in found[0])
         for row in sorted(found, key=lambda row: row["time"]):
             tells = self._tells(row["time"], row.get("uniqueid", "")) if len(clocks) > 1 else None
             row["utc"] = "1" if shape.instants or (self._utc if tells is None else tells) else ""
             row[BEGAN] = str(self._instant(row["time"], utc=bool(row["utc"])))
-            of = _digest(row)
+            of, before = _digest(_plain(row)), _digest(row)
             numbers[of] += 1
             row[NUMBER] = str(numbers[of])
+            row.pop(KNOWN_AS, None)
+            if before != of:
+                numbers[before] += 1
+                spelled[occurrence(before, numbers[before])] = row
             if lacks:
                 row[LACKS] = lacks
+        for identity in self._known(list(spelled)) if spelled else ():
+            spelled[identity][KNOWN_AS] = identity.hex()
         return sorted(found, key=lambda row: row["time"])
 
     def call(self, row: ApiRow) -> CDR:
-        said = {name: _mended(row.text(name)) for name in ("time", "uniqueid")}
+        plain = _plain({name: row.text(name) for name in _RECOGNISED})
+        said = {name: _mended(plain[name]) for name in ("time", "uniqueid")}
         texts = {name: _mended(row.text(name)) for name in _TEXTS}
         clock = UTC if row.text("utc") else self.zone
         duration, billsec = _seconds(row, "duration"), _seconds(row, "billsec")
@@ -262,7 +277,7 @@ class Mysql:
             start, end = start.astimezone(self.zone), end.astimezone(self.zone)
             answer = answer.astimezone(self.zone) if answer else None
         return CDR(
-            identity=occurrence(_digest({name: row.text(name) for name in _RECOGNISED}), int(row.text(NUMBER) or 1)),
+            identity=bytes.fromhex(row.text(KNOWN_AS)) or occurrence(_digest(plain), int(row.text(NUMBER) or 1)),
             start=start,
             answer=answer,
             end=end,
@@ -333,6 +348,19 @@ _TEXTS = (
 def _digest(row: dict[str, str]) -> bytes:
     """Of what a row is known again by; a column that is added later is as if it had been blank."""
     return digest("cdr row", *(row.get(name, "").rstrip() for name in _RECOGNISED))
+
+
+def _plain(row: dict[str, str]) -> dict[str, str]:
+    """What a row is known again by, spelled as by the columns of Asterisk's own table, whichever type its columns have.
+
+    Asterisk's other records have whole seconds, too. An earlier version took what the server wrote.
+    """
+    found = {name: row.get(name, "") for name in _RECOGNISED}
+    found["time"] = found["time"].partition(".")[0]
+    for name in ("duration", "billsec"):
+        with suppress(ValueError, OverflowError):
+            found[name] = str(int(float(found[name])))
+    return found
 
 
 def _seconds(row: ApiRow, name: str) -> int:
