@@ -32,7 +32,7 @@ PIECES = {
     "self._table",
     # Numbers, and a choice of two words.
     "', '.join((str(number) for number in ids))", "', '.join(map(str, calls))", "'FULL' if durable else 'NORMAL'",
-    "CACHE_KILOBYTES", "PIECE", "latest",
+    "CACHE_KILOBYTES", "PIECE", "SAME_SECONDS", "latest",
     "WAL_LIMIT_BYTES", "CALL", "_FREE[told]", "how", "hour(time.time())", "schema.BUSY_SECONDS * 1000", "span", "today",
     # Of a PostgreSQL table: its name, of letters and digits as agent.ini was read, its columns, a number of seconds.
     "', '.join(added)", "LOCK", "arrays", "made", "schema", "self._quoted",

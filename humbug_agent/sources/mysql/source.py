@@ -100,7 +100,7 @@ class Mysql:
         self._rows = ApiRows(settings.name, self.call, Form.ROW)
         self._utc, self._told = bool(settings.utc), False
         self._indexed, self._scanned = self._reading(INDEXED), self._reading(SCANNED)
-        # When a table without an index may be looked at again (monotonic), and how it was then.
+        # When a table without an index may be looked at again (monotonic), and how it was at the last look.
         self._again, self._seen = 0.0, ""
         # When old calls may be asked for again (monotonic).
         self._rests_until = 0.0
@@ -153,12 +153,21 @@ class Mysql:
         began = time.monotonic()
         self._learn_clock()
         scanned = not self.table.shape.by
-        if scanned and not self._is_due():
+        if scanned and began < self._again:
             yield Batch([], [], None)
             return
-        self._divide(progress)
+        changed = self.table.changed() if scanned else ""
+        is_new = not changed or changed != self._seen
+        if not is_new and not self._may_go_back(progress, follow=follow):
+            yield Batch([], [], None)
+            return
         reading = self._scanned if scanned else self._indexed
-        yield from reading.round(progress, self._settings.poll_seconds, stop, follow=follow, of=(LIVE,))
+        if is_new:
+            self._divide(progress)
+            yield from reading.round(progress, self._settings.poll_seconds, stop, follow=follow, of=(LIVE,))
+            # A look that failed is to be done once more, also when nothing is written any more.
+            self._seen = changed
+        looked = time.monotonic() - began
         while not stop.is_set() and self._may_go_back(progress, follow=follow):
             asked = time.monotonic()
             rows = 0
@@ -167,15 +176,16 @@ class Mysql:
                 yield batch
             took = time.monotonic() - asked
             rest = max(rows / self._settings.backfill_rows, took * (SCAN_SHARE if scanned else 1))
-            if follow and rest > self._settings.poll_seconds:
+            if follow and (scanned or rest > self._settings.poll_seconds):
                 # New calls don't wait for that.
                 self._rests_until = time.monotonic() + rest
+                looked += took
                 break
             stop.wait(rest)
-            if follow and (scanned or time.monotonic() - began > self._settings.poll_seconds):
+            if follow and time.monotonic() - began > self._settings.poll_seconds:
                 break
         if scanned:
-            self._again = time.monotonic() + SCAN_SHARE * (time.monotonic() - began)
+            self._again = time.monotonic() + SCAN_SHARE * looked
 
     def _divide(self, progress: Progress) -> None:
         """At a first start what is older than a day is history; in a table that is behind, a day before its end."""
@@ -187,16 +197,6 @@ class Mysql:
         begin = max(past.since, ends - DAY)
         if begin < live.since:
             progress.reached[LIVE] = Reached(begin, begin, 0, live.sweeps)
-
-    def _is_due(self) -> bool:
-        """Whether a table without an index is to be looked at: some time after the last time, and if it has changed."""
-        if time.monotonic() < self._again:
-            return False
-        changed = self.table.changed()
-        if changed and changed == self._seen:
-            return False
-        self._seen = changed
-        return True
 
     def _may_go_back(self, progress: Progress, *, follow: bool) -> bool:
         is_done = progress.reached[PAST].upto >= progress.reached[LIVE].since

@@ -29,6 +29,9 @@ MINUTE, HOUR = 60, 3600
 GRACE_SECONDS = 5.0
 """So much longer than the server may take to let us in and to answer we wait for both."""
 
+SAME_SECONDS = 2
+"""What is written in the second in which a table is looked at leaves the time of its last change as it is."""
+
 NEEDED = ("src", "dst", "channel", "duration", "billsec", "disposition")
 TIMES = ("calldate", "start")
 """Columns without which a row is no call; of the times one, the first that is there."""
@@ -167,14 +170,15 @@ class Table:
         return [{"time": row[0] or "", "uniqueid": row[1] or ""} for row in found]
 
     def changed(self) -> str:
-        """When the table was last written to, as far as the server knows; blank: it does not."""
+        """When the table was last written to, as far as the server knows; blank: it does not, or that goes on."""
         at = self.place
         found = self.ask(
-            "SELECT update_time, table_rows FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
+            "SELECT update_time, table_rows FROM information_schema.tables WHERE table_schema = %s AND table_name = %s "
+            f"AND update_time < now() - INTERVAL {SAME_SECONDS} SECOND",
             at.database,
             at.table,
         )
-        return f"{found[0][0]} {found[0][1]}" if found and found[0][0] else ""
+        return f"{found[0][0]} {found[0][1]}" if found else ""
 
     def stalled(self) -> str:
         """Why nothing new comes into the table of a replica, as far as MariaDB tells everybody; blank: it may."""
