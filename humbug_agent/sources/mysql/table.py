@@ -4,6 +4,7 @@ A statement that takes too long is ended by the server. Of a window of time, all
 whole seconds, so that equal rows, which share their second, are always seen together.
 """
 
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -47,6 +48,8 @@ _SAYS = {
     1146: "there is no such table; check table",
 }
 """MySQL's numbers of errors -> what to do."""
+
+MARIADB, MYSQL = "MariaDB", "MySQL"
 
 _SLOW = {1969, 3024, 1317}
 """A statement that was ended since it took too long."""
@@ -281,19 +284,49 @@ def _answer(conn: Any, limit: int, sql: str, values: tuple[object, ...]) -> list
     if not conn.open:
         conn.connect()
         with conn.cursor() as cursor:
-            cursor.execute("SET SESSION TRANSACTION READ ONLY")
-            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            cursor.execute("SET SESSION time_zone = '+00:00'")
-            # From one question to the next it is a day at most.
-            cursor.execute("SET SESSION wait_timeout = 200000")
+            for statement in at_first(conn.get_server_info()):
+                cursor.execute(statement)
     with conn.cursor() as cursor:
-        # MySQL itself does not know MariaDB's way to say so.
-        if "mariadb" in conn.get_server_info().lower():
-            sql = f"SET STATEMENT max_statement_time = {limit} FOR {sql}"
-        else:
-            cursor.execute(f"SET SESSION max_execution_time = {limit * 1000}")
+        before, sql = limited(conn.get_server_info(), limit, sql)
+        if before:
+            cursor.execute(before)
         cursor.execute(sql, values)
         return [tuple(map(_text, row)) if bytes in map(type, row) else row for row in cursor.fetchall()]
+
+
+def at_first(server: str) -> list[str]:
+    """What a connection begins with, in the words that a server knows which says this of its version."""
+    kind, version = _version(server)
+    found = [
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET SESSION time_zone = '+00:00'",
+        # From one question to the next it is a day at most.
+        "SET SESSION wait_timeout = 200000",
+    ]
+    if version >= {MARIADB: (10, 0, 0), MYSQL: (5, 6, 5)}[kind]:
+        found.append("SET SESSION TRANSACTION READ ONLY")
+    if kind == MYSQL and version >= (8, 0, 3):
+        # When a table was changed it tells out of a cache else, which it keeps for a day.
+        found.append("SET SESSION information_schema_stats_expiry = 0")
+    return found
+
+
+def limited(server: str, seconds: int, sql: str) -> tuple[str, str]:
+    """What is to be said before a question, if anything, and the question, so that the server ends it after a time.
+
+    Where it can't, we hang up.
+    """
+    kind, version = _version(server)
+    if kind == MARIADB:
+        return "", f"SET STATEMENT max_statement_time = {seconds} FOR {sql}" if version >= (10, 1, 2) else sql
+    return f"SET SESSION max_execution_time = {seconds * 1000}" if version >= (5, 7, 8) else "", sql
+
+
+def _version(server: str) -> tuple[str, tuple[int, ...]]:
+    """MariaDB 10 puts one of MySQL's before its own, for old replicas."""
+    kind = MARIADB if "mariadb" in server.lower() else MYSQL
+    numbers = re.findall(r"[0-9]+", server.removeprefix("5.5.5-") if kind == MARIADB else server)
+    return kind, tuple(map(int, numbers[:3]))
 
 
 def _text(value: str | bytes | None) -> str | None:
