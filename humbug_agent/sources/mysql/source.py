@@ -19,7 +19,7 @@ from humbug_agent.cdr import CDR, LACKS, Batch, Disposition, Form, as_length, di
 from humbug_agent.sources.contract import Anew, Known, SourceError
 from humbug_agent.sources.mysql.found import place
 from humbug_agent.sources.mysql.settings import MysqlSettings
-from humbug_agent.sources.mysql.table import Table
+from humbug_agent.sources.mysql.table import MOST_TIMELESS, Table
 from humbug_agent.sources.polling.client import Stopped
 from humbug_agent.sources.polling.pace import DAY, first, is_within, left_out, poll
 from humbug_agent.sources.polling.progress import Progress, anew, remembered
@@ -28,6 +28,7 @@ from humbug_agent.sources.polling.windowed import Windowed
 from humbug_agent.sources.polling.windows import HOUR, SWEEPS, WEEK, WIDEST, Reached, Sweep, Tiers
 from humbug_agent.sources.wall_clock import UNIQUEID, times
 from humbug_agent.text import carried, mended
+from humbug_agent.words import count
 
 BEGAN = "began"
 """When a row's call began, in seconds since the epoch; 0 where that can't be told."""
@@ -104,6 +105,8 @@ class Mysql:
         self._again, self._seen = 0.0, ""
         # When old calls may be asked for again (monotonic).
         self._rests_until = 0.0
+        # When rows without a time are asked for again (monotonic).
+        self._timeless_due = 0.0
         self._known: Known = lambda identities: set()
 
     def compare_with(self, known: Known) -> None:
@@ -151,6 +154,7 @@ class Mysql:
 
     def _all(self, progress: Progress, stop: Event, *, follow: bool) -> Iterator[Batch]:
         began = time.monotonic()
+        self.table.renew()
         self._learn_clock()
         scanned = not self.table.shape.by
         if scanned and began < self._again:
@@ -167,6 +171,7 @@ class Mysql:
             yield from reading.round(progress, self._settings.poll_seconds, stop, follow=follow, of=(LIVE,))
             # A look that failed is to be done once more, also when nothing is written any more.
             self._seen = changed
+            yield from self._timeless(follow=follow)
         looked = time.monotonic() - began
         while not stop.is_set() and self._may_go_back(progress, follow=follow):
             asked = time.monotonic()
@@ -186,6 +191,16 @@ class Mysql:
                 break
         if scanned:
             self._again = time.monotonic() + SCAN_SHARE * looked
+
+    def _timeless(self, *, follow: bool) -> Iterator[Batch]:
+        """Rows that can't be calls, since no window has them: nobody would hear of them else."""
+        if follow and time.monotonic() < self._timeless_due:
+            return
+        batch = self._rows.batch(self._told_of(self.table.timeless()), self.table.where)
+        if batch.rejects:
+            yield batch
+            self._rows.on_disk(batch)
+        self._timeless_due = time.monotonic() + HOUR
 
     def _divide(self, progress: Progress) -> None:
         """At a first start what is older than a day is history; in a table that is behind, a day before its end."""
@@ -235,8 +250,11 @@ class Mysql:
     def _ask(self, tenant: str, begin: float, end: float, stop: Event) -> list[dict[str, str]]:
         if stop.is_set():
             raise Stopped
+        return self._told_of(self.table.window(int(begin), -int(-end // 1), UTC if self._utc else self.zone))
+
+    def _told_of(self, found: list[dict[str, str]]) -> list[dict[str, str]]:
+        """These rows, all of their times, in order, and with what is known of them beside their columns."""
         shape = self.table.shape
-        found = self.table.window(int(begin), -int(-end // 1), UTC if self._utc else self.zone)
         clocks = {self._utc}
         for row in found:
             row["time"] = row[shape.time]
@@ -269,6 +287,8 @@ class Mysql:
         clock = UTC if row.text("utc") else self.zone
         duration, billsec = _seconds(row, "duration"), _seconds(row, "billsec")
         disposition = Disposition(_BY_NUMBER.get(row.text("disposition"), row.text("disposition")))
+        if not said["time"]:
+            raise ValueError("has no time: it is NULL in the database")
         columns = {"start": said["time"], "answer": "", "end": "", "uniqueid": said["uniqueid"]}
         start, _, end = times(columns, clock, duration, billsec)
         answered = billsec > 0 or disposition is Disposition.ANSWERED
@@ -332,6 +352,9 @@ class Mysql:
             clock = (
                 "UTC" if self._utc else "local" if self._told or self._settings.utc is not None else "taken for local"
             )
+            if timeless := len(self.table.timeless()):
+                many = "at least " if timeless == MOST_TIMELESS else ""
+                found += f"; {many}{count(timeless, 'row')} without a time in {shape.time}, which can be no calls"
             if stalled := self.table.stalled():
                 raise SourceError(f"{stalled}. So far: {found}")
             return f"{self.table.where}{said}: {found}; its times are {clock}{how.get(shape.by, '')}"
