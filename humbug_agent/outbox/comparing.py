@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 
-from humbug_agent.cdr import MOMENTS
-from humbug_agent.outbox import rows
+from humbug_agent.cdr import MOMENTS, Form
+from humbug_agent.flat import Flat
+from humbug_agent.outbox import rows, twins
 from humbug_agent.outbox.outbox import Outbox
 
 PIECE = 500
@@ -82,6 +83,7 @@ class Comparison:
         conn = outbox.db.conn
         with outbox.transaction(writes=False):
             conn.execute("CREATE TEMP TABLE told (identity BLOB PRIMARY KEY) WITHOUT ROWID")
+            conn.execute("CREATE TEMP TABLE claimed (identity BLOB PRIMARY KEY, call INTEGER NOT NULL UNIQUE)")
             conn.execute(f"CREATE TEMP TABLE differing ({_COLUMNS}, PRIMARY KEY (source, identity, destination))")
         conn.execute(f"PRAGMA temp.cache_size = -{CACHE_KILOBYTES}")
         conn.execute("PRAGMA temp.journal_mode = MEMORY")
@@ -104,11 +106,22 @@ class Comparison:
     def known(self, identities: Iterable[bytes]) -> Known:
         found = Known({}, set(), {})
         for piece in _pieces(list(identities)):
-            for sql in (_ALIASES, _CALLS):
+            for sql in (_CLAIMED, _ALIASES, _CALLS):
                 found.calls.update((row[0], row[1]) for row in self._among(sql, piece))
             found.dropped.update(row[0] for row in self._among(_FORGOTTEN, piece))
             found.rejects.update((row[0], (row[1], row[2])) for row in self._among(_REJECTS, piece))
         return found
+
+    def twins(self, told: Form | None, calls: Sequence[Flat]) -> dict[bytes, int]:
+        """The ids of those calls that are these, which are not known and were told so, by what they say."""
+        if told is None or not calls:
+            return {}
+        with self._outbox.transaction(writes=False) as conn:
+            return twins.find(conn, told, calls)
+
+    def newest(self) -> int:
+        """The id of the call that came last."""
+        return int(self._outbox.select("SELECT coalesce(max(id), 0) FROM calls")[0][0])
 
     def deliveries(self, calls: Iterable[int]) -> Iterator[tuple[int, Delivered]]:
         """Of the calls with these ids."""
@@ -158,7 +171,8 @@ class Comparison:
         """Day -> how many calls of these sources that began ``since`` then were not told now."""
         # Another source has told it first, perhaps, and in another form.
         where = _of_sources(len(sources)) + " AND identity NOT IN (SELECT identity FROM told)"
-        where += " AND id NOT IN (SELECT call FROM aliases JOIN told USING (identity))"
+        for table in ("aliases", "claimed"):
+            where += f" AND id NOT IN (SELECT call FROM {table} JOIN told USING (identity))"
         sql = f"SELECT {_DAY}, count(*) AS n FROM calls WHERE {where} GROUP BY day"
         return {row["day"]: row["n"] for row in self._outbox.select(sql, since, *sources, *sources)}
 
@@ -183,6 +197,7 @@ class Comparison:
 
 
 _CALLS = "SELECT identity, id FROM calls WHERE identity IN"
+_CLAIMED = "SELECT identity, call FROM claimed WHERE identity IN"
 _ALIASES = "SELECT identity, call FROM aliases WHERE identity IN"
 _FORGOTTEN = "SELECT identity FROM forgotten WHERE identity IN"
 _REJECTS = "SELECT key, id, CAST(reason AS TEXT) FROM rejects WHERE key IN"

@@ -112,11 +112,25 @@ def _is_call(conn: sqlite3.Connection, identity: bytes) -> bool:
     return bool(conn.execute("SELECT 1 FROM calls WHERE identity = ?", (identity,)).fetchone())
 
 
-def _twin(conn: sqlite3.Connection, told: Form, flat: Flat) -> int | None:
+def find(conn: sqlite3.Connection, told: Form, flats: Sequence[Flat]) -> dict[bytes, int]:
+    """Which calls `meet` would take those of ``flats`` for that nobody knows by their identities.
+
+    What it would write is written into the temporary table ``claimed`` (identity, call) alone.
+    """
+    found: dict[bytes, int] = {}
+    if may_meet(conn, told):
+        for flat in flats:
+            if (twin := _twin(conn, told, flat, " AND id NOT IN (SELECT call FROM claimed)")) is not None:
+                conn.execute("INSERT INTO claimed (identity, call) VALUES (?, ?)", (flat.identity, twin))
+                found[flat.identity] = twin
+    return found
+
+
+def _twin(conn: sqlite3.Connection, told: Form, flat: Flat, condition: str = "") -> int | None:
     """The call that this is most likely, the oldest of several."""
     found = conn.execute(
         f"SELECT id, {rows.COLUMNS} FROM calls WHERE start IN (?, ?, ?) AND event = '{CALL}' AND {_FREE[told]} "
-        "ORDER BY id",
+        f"{condition} ORDER BY id",
         (flat.start, flat.start - HOUR, flat.start + HOUR),
     )
     best, twin = 0, None

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from humbug_agent.pbx_host import conf as files
+from humbug_agent.pbx_host import odbc
 from humbug_agent.pbx_host.conf import Conf, ConfError, Section
 
 ROOT = Path("/")
@@ -125,9 +126,10 @@ class Asterisk:
         return MasterCsv(path, off, utc, uniqueid, userfield)
 
     def in_database(self) -> bool:
-        """Whether cdr_adaptive_odbc writes each call into a database, too."""
-        tables = self.conf("cdr_adaptive_odbc.conf").sections
-        return self.loads("cdr_adaptive_odbc") and any(_value(one, "connection") for one in tables if not one.template)
+        """Whether cdr_adaptive_odbc writes each call into a MariaDB or MySQL, too."""
+        if not self.loads("cdr_adaptive_odbc"):
+            return False
+        return any(one.in_mysql for one in odbc.tables(self.at(self.etc), self.root))
 
     def tells_cdrs(self) -> str:
         """Why AMI has no Cdr events, whoever asks; blank where it has."""

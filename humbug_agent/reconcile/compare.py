@@ -158,6 +158,17 @@ class _OfSource:
         """Of a batch without what was told before."""
         calls, rejects = list(rows.each(batch.records)), batch.rejects
         known = self._comparison.known([*(one.identity for one in calls), *(one.key for one in rejects)])
+        unknown = [one for one in calls if one.identity not in known.calls and one.identity not in known.dropped]
+        known.calls.update(twins := self._comparison.twins(batch.told, unknown))
+        if twins and self._asked.send:
+            # Else one of those that are missing would be taken for the call that is this one already.
+            again = Calls([one for one in unknown if one.identity in twins])
+            self._outbox.accept(
+                self._name,
+                replace(batch, records=again, rejects=[], cursor=None),
+                self._whole.destinations,
+                beside=True,
+            )
         missing: list[Flat] = []
         there: dict[int, Flat] = {}
         for one in calls:
@@ -219,19 +230,27 @@ class _OfSource:
             *(_of_reject(self._name, one) for one in rejects),
         ]
         came: set[bytes] = set()
+        brought: set[bytes] = set()
         if self._asked.send:
+            newest = self._comparison.newest()
             self._outbox.accept(self._name, batch, self._whole.destinations, beside=True)
             known = self._comparison.known(one.identity for one in lost)
             came = known.calls.keys() | known.rejects.keys()
+            # Another one may have been a call already, which the daemon has read meanwhile.
+            brought = {key for key, number in known.calls.items() if number > newest} | known.rejects.keys()
             self._in_outbox({known.calls[one.identity]: one for one in calls if one.identity in known.calls})
         for one in calls:
-            counts, here = self._day(one), one.identity in came
-            counts.brought += here
-            counts.missing += not here
+            counts = self._day(one)
+            counts.brought += one.identity in brought
+            counts.missing += one.identity not in came
         kept = sum(one.key in came for one in rejects)
         self._found.rejects += kept
         self._found.rejects_missing += len(rejects) - kept
-        self._comparison.differ(replace(one, brought=one.identity in came) for one in lost)
+        self._comparison.differ(
+            replace(one, brought=one.identity in brought)
+            for one in lost
+            if one.identity in brought or one.identity not in came
+        )
 
     def _why_missing(self, ended: float) -> str:
         read = self._read

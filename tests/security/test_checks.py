@@ -29,10 +29,10 @@ PIECES = {
     "rows.as_texts('linkedid uniqueid')", "rows.as_texts('part state message')", "rows.as_texts('source cursor')",
     "rows.as_texts('source destination state reply error')",
     # Names of the PBX's own database, as its server takes them.
-    "self._table",
+    "', '.join(map(_quoted, self.shape.columns))", "at", "none", "self._select", "self._table",
     # Numbers, and a choice of two words.
     "', '.join((str(number) for number in ids))", "', '.join(map(str, calls))", "'FULL' if durable else 'NORMAL'",
-    "CACHE_KILOBYTES", "PIECE", "latest",
+    "CACHE_KILOBYTES", "MOST_TIMELESS", "PIECE", "SAME_SECONDS", "latest",
     "WAL_LIMIT_BYTES", "CALL", "_FREE[told]", "how", "hour(time.time())", "schema.BUSY_SECONDS * 1000", "span", "today",
     # Of a PostgreSQL table: its name, of letters and digits as agent.ini was read, its columns, a number of seconds.
     "', '.join(added)", "LOCK", "arrays", "made", "schema", "self._quoted",

@@ -301,9 +301,21 @@ def test_the_database_is_read_where_it_alone_can_have_the_calls(tmp_path: Path) 
     assert {source.type for source in load(ini(root)).sources} == {"asterisk_csv", "asterisk_ami"}
 
 
-@pytest.mark.parametrize(("odbc", "type_"), [("connection = cdr", "mysql"), ("", "asterisk_csv")])
-def test_a_container_without_a_backend_for_files_is_read_by_its_database(tmp_path: Path, odbc: str, type_: str) -> None:
+ODBC_DRIVERS = [
+    ("connection = cdr", "MariaDB", "mysql"),
+    ("connection = cdr", "PostgreSQL Unicode", "asterisk_csv"),
+    ("connection = cdr", "SQLite3", "asterisk_csv"),
+    ("", "MariaDB", "asterisk_csv"),
+]
+
+
+@pytest.mark.parametrize(("odbc", "driver", "type_"), ODBC_DRIVERS)
+def test_a_container_without_a_backend_for_files_is_read_by_its_database(
+    tmp_path: Path, odbc: str, driver: str, type_: str
+) -> None:
     root = planted("asterisk", tmp_path)
+    write(root, "res_odbc.conf", "[cdr]\nenabled => yes\ndsn => calls\n")
+    (root / "etc/odbc.ini").write_text(f"[calls]\nDriver = {driver}\nDatabase = calls\n")
     write(root, "modules.conf", "[modules]\nautoload = yes\nnoload = cdr_csv.so\n")
     write(root, "cdr_adaptive_odbc.conf", f"[table](!)\nconnection = x\n[cdr]\n{odbc}\n")
     plan = done(root)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from humbug_agent.host.daemon_user import name_of
-from humbug_agent.pbx_host import conf as files
-from humbug_agent.pbx_host.conf import ConfError, Section
+from humbug_agent.pbx_host import odbc
+from humbug_agent.pbx_host.conf import ConfError
 from humbug_agent.sources.contract import SourceError
 from humbug_agent.sources.mysql.settings import MysqlSettings
 
@@ -19,7 +19,20 @@ ROOT = Path("/")
 SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # nosec B108 # its own default
 """Where Debian, Red Hat and MySQL itself have it."""
 
-_PHP = re.compile(r"""\$amp_conf\s*\[\s*['"](\w+)['"]\s*\]\s*=\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")\s*;""")
+_COMMENTS = re.compile(
+    r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?://|\#(?!\[))(?:(?!\?>)[^\n])*|/\*.*?(?:\*/|\Z)""", re.DOTALL
+)
+"""Of PHP; and strings, in which there are none."""
+
+_PHP = re.compile(
+    r"""\$amp_conf\s*\[\s*['"](\w+)['"]\s*\]\s*=\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([0-9]+))\s*;""",
+    re.DOTALL,
+)
+"""A setting: its name, and what is in single quotes, or in double quotes, or a number."""
+
+_ESCAPED = re.compile(r"\\(?:([nrtvef\\$\"])|([0-7]{1,3})|x([0-9A-Fa-f]{1,2}))")
+_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "v": "\v", "e": "\x1b", "f": "\f"}
+"""PHP's, in double quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +93,22 @@ def _freepbx(root: Path) -> Place | None:
     path = root / "etc/freepbx.conf"
     if not path.exists():
         return None
-    said = {
-        name: re.sub(r"\\(.)", r"\1", single or double)
-        for name, single, double in _PHP.findall(path.read_text("utf-8", "replace"))
+    return _of_freepbx(_php(path.read_text("utf-8", "replace")), "/etc/freepbx.conf")
+
+
+def _php(text: str) -> dict[str, str]:
+    """What $amp_conf is after these lines."""
+    text = _COMMENTS.sub(lambda found: found[1] or " ", text)
+    return {
+        name: re.sub(r"\\(['\\])", r"\1", single) or _ESCAPED.sub(_unescaped, double) or number
+        for name, single, double, number in _PHP.findall(text)
     }
-    return _of_freepbx(said, "/etc/freepbx.conf")
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    if named := found[1]:
+        return _CONTROLS.get(named, named)
+    return chr(int(found[2], 8) % 256 if found[2] else int(found[3], 16))
 
 
 def _amportal(root: Path) -> Place | None:
@@ -117,35 +141,32 @@ def _of_freepbx(said: dict[str, str], file: str) -> Place | None:
 
 
 def _odbc(root: Path) -> Place | None:
-    etc = root / "etc/asterisk"
-    if not (etc / "cdr_adaptive_odbc.conf").exists():
-        return None
-    for table in files.read(etc / "cdr_adaptive_odbc.conf", etc, root).sections:
-        wanted = _said(table, "connection")
-        if table.template or not wanted:
-            continue
-        connection = files.read(etc / "res_odbc.conf", etc, root).first(wanted)
-        if connection is None:
-            continue
-        ini = root / os.environ.get("ODBCINI", "/etc/odbc.ini").lstrip("/")
-        source = files.read(ini, ini.parent, root).first(_said(connection, "dsn") or wanted)
-        if source is None:
+    others = []
+    for table in odbc.tables(root / "etc/asterisk", root):
+        source = table.source
+        if not table.in_mysql:
+            others.append(f"{table.driver} (data source {table.dsn} of odbc.ini)")
             continue
         return Place(
             host=_said(source, "server", "servername") or "localhost",
             port=_port(_said(source, "port")),
             socket=_said(source, "socket"),
-            user=_said(connection, "username") or _said(source, "user", "uid", "username"),
-            password=_said(connection, "password") or _said(source, "password", "pwd"),
+            user=odbc.said(table.connection, "username") or _said(source, "user", "uid", "username"),
+            password=odbc.said(table.connection, "password") or _said(source, "password", "pwd"),
             database=_said(source, "database", "db"),
-            table=_said(table, "table") or "cdr",
+            table=table.name,
             said="/etc/asterisk/cdr_adaptive_odbc.conf",
+        )
+    if others:
+        raise SourceError(
+            f"by cdr_adaptive_odbc.conf the calls are in a database of the driver {', '.join(others)}, which can't be "
+            "read: type = mysql reads MariaDB and MySQL alone. Take Master.csv or AMI, or set database in agent.ini"
         )
     return None
 
 
-def _said(section: Section, *names: str) -> str:
-    return next((found.value for name in names if (found := section.last(name)) and found.value), "")
+def _said(source: dict[str, str], *names: str) -> str:
+    return next((found for name in names if (found := source.get(name))), "")
 
 
 def _port(said: str) -> int:

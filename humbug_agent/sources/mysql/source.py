@@ -8,6 +8,7 @@ first start is brought in beside that, at a pace of its own.
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
@@ -15,10 +16,10 @@ from threading import Event
 
 from humbug_agent.backoff import jittered
 from humbug_agent.cdr import CDR, LACKS, Batch, Disposition, Form, as_length, digest, occurrence
-from humbug_agent.sources.contract import Anew, SourceError
+from humbug_agent.sources.contract import Anew, Known, SourceError
 from humbug_agent.sources.mysql.found import place
 from humbug_agent.sources.mysql.settings import MysqlSettings
-from humbug_agent.sources.mysql.table import Table
+from humbug_agent.sources.mysql.table import MOST_TIMELESS, Table
 from humbug_agent.sources.polling.client import Stopped
 from humbug_agent.sources.polling.pace import DAY, first, is_within, left_out, poll
 from humbug_agent.sources.polling.progress import Progress, anew, remembered
@@ -27,6 +28,7 @@ from humbug_agent.sources.polling.windowed import Windowed
 from humbug_agent.sources.polling.windows import HOUR, SWEEPS, WEEK, WIDEST, Reached, Sweep, Tiers
 from humbug_agent.sources.wall_clock import UNIQUEID, times
 from humbug_agent.text import carried, mended
+from humbug_agent.words import count
 
 BEGAN = "began"
 """When a row's call began, in seconds since the epoch; 0 where that can't be told."""
@@ -52,7 +54,8 @@ NEAR = range(-5, 901)
 ENOUGH = 3
 """So many rows that tell another clock than before are believed; what the first one tells, of a new PBX, at once."""
 
-NUMBER = "number among equal rows"
+NUMBER, KNOWN_AS = "number among equal rows", "identity of an earlier version"
+"""Of a row, what is no column of the table: the latter in hexadecimal, of a call that the outbox knows by it."""
 
 _RECOGNISED = (
     "time", "src", "dst", "dcontext", "channel", "dstchannel", "lastapp", "lastdata", "duration", "billsec",
@@ -74,6 +77,7 @@ _FIELDS = {
     "userfield",
     "linkedid",
     NUMBER,
+    KNOWN_AS,
     BEGAN,
 }
 _BY_NUMBER = {"0": "NO ANSWER", "1": "NO ANSWER", "2": "FAILED", "4": "BUSY", "8": "ANSWERED", "16": "CONGESTION"}
@@ -97,10 +101,16 @@ class Mysql:
         self._rows = ApiRows(settings.name, self.call, Form.ROW)
         self._utc, self._told = bool(settings.utc), False
         self._indexed, self._scanned = self._reading(INDEXED), self._reading(SCANNED)
-        # When a table without an index may be looked at again (monotonic), and how it was then.
+        # When a table without an index may be looked at again (monotonic), and how it was at the last look.
         self._again, self._seen = 0.0, ""
         # When old calls may be asked for again (monotonic).
         self._rests_until = 0.0
+        # When rows without a time are asked for again (monotonic).
+        self._timeless_due = 0.0
+        self._known: Known = lambda identities: set()
+
+    def compare_with(self, known: Known) -> None:
+        self._known = known
 
     def _reading(self, tiers: Tiers) -> Windowed:
         return Windowed((LIVE, PAST), None, self.zone, self.table, self._rows, self._ask, tiers)
@@ -144,14 +154,25 @@ class Mysql:
 
     def _all(self, progress: Progress, stop: Event, *, follow: bool) -> Iterator[Batch]:
         began = time.monotonic()
+        self.table.renew()
         self._learn_clock()
         scanned = not self.table.shape.by
-        if scanned and not self._is_due():
+        if scanned and began < self._again:
             yield Batch([], [], None)
             return
-        self._divide(progress)
+        changed = self.table.changed() if scanned else ""
+        is_new = not changed or changed != self._seen
+        if not is_new and not self._may_go_back(progress, follow=follow):
+            yield Batch([], [], None)
+            return
         reading = self._scanned if scanned else self._indexed
-        yield from reading.round(progress, self._settings.poll_seconds, stop, follow=follow, of=(LIVE,))
+        if is_new:
+            self._divide(progress)
+            yield from reading.round(progress, self._settings.poll_seconds, stop, follow=follow, of=(LIVE,))
+            # A look that failed is to be done once more, also when nothing is written any more.
+            self._seen = changed
+            yield from self._timeless(follow=follow)
+        looked = time.monotonic() - began
         while not stop.is_set() and self._may_go_back(progress, follow=follow):
             asked = time.monotonic()
             rows = 0
@@ -160,15 +181,26 @@ class Mysql:
                 yield batch
             took = time.monotonic() - asked
             rest = max(rows / self._settings.backfill_rows, took * (SCAN_SHARE if scanned else 1))
-            if follow and rest > self._settings.poll_seconds:
+            if follow and (scanned or rest > self._settings.poll_seconds):
                 # New calls don't wait for that.
                 self._rests_until = time.monotonic() + rest
+                looked += took
                 break
             stop.wait(rest)
-            if follow and (scanned or time.monotonic() - began > self._settings.poll_seconds):
+            if follow and time.monotonic() - began > self._settings.poll_seconds:
                 break
         if scanned:
-            self._again = time.monotonic() + SCAN_SHARE * (time.monotonic() - began)
+            self._again = time.monotonic() + SCAN_SHARE * looked
+
+    def _timeless(self, *, follow: bool) -> Iterator[Batch]:
+        """Rows that can't be calls, since no window has them: nobody would hear of them else."""
+        if follow and time.monotonic() < self._timeless_due:
+            return
+        batch = self._rows.batch(self._told_of(self.table.timeless()), self.table.where)
+        if batch.rejects:
+            yield batch
+            self._rows.on_disk(batch)
+        self._timeless_due = time.monotonic() + HOUR
 
     def _divide(self, progress: Progress) -> None:
         """At a first start what is older than a day is history; in a table that is behind, a day before its end."""
@@ -180,16 +212,6 @@ class Mysql:
         begin = max(past.since, ends - DAY)
         if begin < live.since:
             progress.reached[LIVE] = Reached(begin, begin, 0, live.sweeps)
-
-    def _is_due(self) -> bool:
-        """Whether a table without an index is to be looked at: some time after the last time, and if it has changed."""
-        if time.monotonic() < self._again:
-            return False
-        changed = self.table.changed()
-        if changed and changed == self._seen:
-            return False
-        self._seen = changed
-        return True
 
     def _may_go_back(self, progress: Progress, *, follow: bool) -> bool:
         is_done = progress.reached[PAST].upto >= progress.reached[LIVE].since
@@ -228,32 +250,45 @@ class Mysql:
     def _ask(self, tenant: str, begin: float, end: float, stop: Event) -> list[dict[str, str]]:
         if stop.is_set():
             raise Stopped
+        return self._told_of(self.table.window(int(begin), -int(-end // 1), UTC if self._utc else self.zone))
+
+    def _told_of(self, found: list[dict[str, str]]) -> list[dict[str, str]]:
+        """These rows, all of their times, in order, and with what is known of them beside their columns."""
         shape = self.table.shape
-        found = self.table.window(int(begin), -int(-end // 1), UTC if self._utc else self.zone)
         clocks = {self._utc}
         for row in found:
             row["time"] = row[shape.time]
         if self._settings.utc is None and not shape.instants:
             clocks = self._vote([(row["time"], row.get("uniqueid", "")) for row in found])
         numbers: Counter[bytes] = Counter()
+        spelled: dict[bytes, dict[str, str]] = {}
         lacks = " ".join(name for name in _SHARED if found and name not in found[0])
         for row in sorted(found, key=lambda row: row["time"]):
             tells = self._tells(row["time"], row.get("uniqueid", "")) if len(clocks) > 1 else None
             row["utc"] = "1" if shape.instants or (self._utc if tells is None else tells) else ""
             row[BEGAN] = str(self._instant(row["time"], utc=bool(row["utc"])))
-            of = _digest(row)
+            of, before = _digest(_plain(row)), _digest(row)
             numbers[of] += 1
             row[NUMBER] = str(numbers[of])
+            row.pop(KNOWN_AS, None)
+            if before != of:
+                numbers[before] += 1
+                spelled[occurrence(before, numbers[before])] = row
             if lacks:
                 row[LACKS] = lacks
+        for identity in self._known(list(spelled)) if spelled else ():
+            spelled[identity][KNOWN_AS] = identity.hex()
         return sorted(found, key=lambda row: row["time"])
 
     def call(self, row: ApiRow) -> CDR:
-        said = {name: _mended(row.text(name)) for name in ("time", "uniqueid")}
+        plain = _plain({name: row.text(name) for name in _RECOGNISED})
+        said = {name: _mended(plain[name]) for name in ("time", "uniqueid")}
         texts = {name: _mended(row.text(name)) for name in _TEXTS}
         clock = UTC if row.text("utc") else self.zone
         duration, billsec = _seconds(row, "duration"), _seconds(row, "billsec")
         disposition = Disposition(_BY_NUMBER.get(row.text("disposition"), row.text("disposition")))
+        if not said["time"]:
+            raise ValueError("has no time: it is NULL in the database")
         columns = {"start": said["time"], "answer": "", "end": "", "uniqueid": said["uniqueid"]}
         start, _, end = times(columns, clock, duration, billsec)
         answered = billsec > 0 or disposition is Disposition.ANSWERED
@@ -262,7 +297,7 @@ class Mysql:
             start, end = start.astimezone(self.zone), end.astimezone(self.zone)
             answer = answer.astimezone(self.zone) if answer else None
         return CDR(
-            identity=occurrence(_digest({name: row.text(name) for name in _RECOGNISED}), int(row.text(NUMBER) or 1)),
+            identity=bytes.fromhex(row.text(KNOWN_AS)) or occurrence(_digest(plain), int(row.text(NUMBER) or 1)),
             start=start,
             answer=answer,
             end=end,
@@ -317,6 +352,9 @@ class Mysql:
             clock = (
                 "UTC" if self._utc else "local" if self._told or self._settings.utc is not None else "taken for local"
             )
+            if timeless := len(self.table.timeless()):
+                many = "at least " if timeless == MOST_TIMELESS else ""
+                found += f"; {many}{count(timeless, 'row')} without a time in {shape.time}, which can be no calls"
             if stalled := self.table.stalled():
                 raise SourceError(f"{stalled}. So far: {found}")
             return f"{self.table.where}{said}: {found}; its times are {clock}{how.get(shape.by, '')}"
@@ -333,6 +371,19 @@ _TEXTS = (
 def _digest(row: dict[str, str]) -> bytes:
     """Of what a row is known again by; a column that is added later is as if it had been blank."""
     return digest("cdr row", *(row.get(name, "").rstrip() for name in _RECOGNISED))
+
+
+def _plain(row: dict[str, str]) -> dict[str, str]:
+    """What a row is known again by, spelled as by the columns of Asterisk's own table, whichever type its columns have.
+
+    Asterisk's other records have whole seconds, too. An earlier version took what the server wrote.
+    """
+    found = {name: row.get(name, "") for name in _RECOGNISED}
+    found["time"] = found["time"].partition(".")[0]
+    for name in ("duration", "billsec"):
+        with suppress(ValueError, OverflowError):
+            found[name] = str(int(float(found[name])))
+    return found
 
 
 def _seconds(row: ApiRow, name: str) -> int:

@@ -4,6 +4,7 @@ A statement that takes too long is ended by the server. Of a window of time, all
 whole seconds, so that equal rows, which share their second, are always seen together.
 """
 
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -29,9 +30,21 @@ MINUTE, HOUR = 60, 3600
 GRACE_SECONDS = 5.0
 """So much longer than the server may take to let us in and to answer we wait for both."""
 
+SAME_SECONDS = 2
+"""What is written in the second in which a table is looked at leaves the time of its last change as it is."""
+
 NEEDED = ("src", "dst", "channel", "duration", "billsec", "disposition")
 TIMES = ("calldate", "start")
-"""Columns without which a row is no call; of the times one, the first that is there."""
+"""Columns without which a row is no call; of the times one, the first that is of a fitting type and filled."""
+
+FITTING = ("datetime", "timestamp", "char", "text", "binary")
+"""What the types end in that hold a date with its time as the server writes it."""
+
+FIRST_YEAR = "1900-01-01"
+"""What is before is no time: MySQL has 0000-00-00 and FreePBX 1000-01-01 where nobody said one."""
+
+MOST_TIMELESS = 1000
+"""Rows without a time that are told."""
 
 _SAYS = {
     1045: "user {user} is not let in; check user and password, or give it SELECT (docs/sources/mysql.md)",
@@ -45,6 +58,8 @@ _SAYS = {
 }
 """MySQL's numbers of errors -> what to do."""
 
+MARIADB, MYSQL = "MariaDB", "MySQL"
+
 _SLOW = {1969, 3024, 1317}
 """A statement that was ended since it took too long."""
 
@@ -55,7 +70,7 @@ class Shape:
 
     ``by`` is that column where an index begins with it, ``uniqueid`` where one begins with that and all uniqueids begin
     with ``prefix`` and a second; blank: only by looking at all rows. ``instants``: the server knows which moments its
-    times are.
+    times are. ``passing``: the next row may make it another, and who asks goes by it for one round alone.
     """
 
     columns: tuple[str, ...]
@@ -63,6 +78,7 @@ class Shape:
     by: str
     prefix: str
     instants: bool
+    passing: bool
 
 
 class Table:
@@ -95,6 +111,11 @@ class Table:
         if self._shape is None:
             self._shape = self._look()
         return self._shape
+
+    def renew(self) -> None:
+        """Another round begins."""
+        if self._shape and self._shape.passing:
+            self._shape = None
 
     @property
     def place(self) -> Place:
@@ -132,8 +153,12 @@ class Table:
 
     def sql(self) -> str:
         """The statement for the rows from one value of the column that they are found by until before another one."""
-        columns, by = ", ".join(map(_quoted, self.shape.columns)), _quoted(self.shape.by or self.shape.time)
-        return f"SELECT {columns} FROM {self._table} WHERE {by} >= %s AND {by} < %s"
+        by = _quoted(self.shape.by or self.shape.time)
+        return f"{self._select} WHERE {by} >= %s AND {by} < %s"
+
+    @property
+    def _select(self) -> str:
+        return f"SELECT {', '.join(map(_quoted, self.shape.columns))} FROM {self._table}"
 
     @property
     def _table(self) -> str:
@@ -155,7 +180,20 @@ class Table:
         found = self.ask(f"{self.sql()} LIMIT {limit or 2**62}", lo, hi, slow=not shape.by)
         if limit and len(found) == limit:
             raise TooMany(f"{self.where}: has more than {count(MOST_ROWS, 'call')} in that time")
-        names = [name.lower() for name in shape.columns]
+        return self._named(found)
+
+    def timeless(self) -> list[dict[str, str]]:
+        """Rows that no window has, since nobody said when they were: so many as are told."""
+        shape = self.shape
+        if shape.by == "uniqueid":
+            return []
+        at = _quoted(shape.time)
+        where = f"{at} IS NULL OR {at} < %s"
+        sql = f"{self._select} WHERE {where} LIMIT {MOST_TIMELESS}"
+        return self._named(self.ask(sql, FIRST_YEAR, slow=not shape.by))
+
+    def _named(self, found: list[tuple[str | None, ...]]) -> list[dict[str, str]]:
+        names = [name.lower() for name in self.shape.columns]
         return [{name: value or "" for name, value in zip(names, row, strict=True)} for row in found]
 
     def newest(self) -> list[dict[str, str]]:
@@ -167,14 +205,15 @@ class Table:
         return [{"time": row[0] or "", "uniqueid": row[1] or ""} for row in found]
 
     def changed(self) -> str:
-        """When the table was last written to, as far as the server knows; blank: it does not."""
+        """When the table was last written to, as far as the server knows; blank: it does not, or that goes on."""
         at = self.place
         found = self.ask(
-            "SELECT update_time, table_rows FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
+            "SELECT update_time, table_rows FROM information_schema.tables WHERE table_schema = %s AND table_name = %s "
+            f"AND update_time < now() - INTERVAL {SAME_SECONDS} SECOND",
             at.database,
             at.table,
         )
-        return f"{found[0][0]} {found[0][1]}" if found and found[0][0] else ""
+        return f"{found[0][0]} {found[0][1]}" if found else ""
 
     def stalled(self) -> str:
         """Why nothing new comes into the table of a replica, as far as MariaDB tells everybody; blank: it may."""
@@ -220,11 +259,20 @@ class Table:
             # The server says of what is not there, and of what we may not see, nothing: so it says which.
             self.ask(f"SELECT 1 FROM {self._table} LIMIT 1")
         kinds = {str(name).lower(): str(kind).lower() for name, kind in found}
-        by_time = next((name for name in TIMES if name in kinds), "")
-        lacking = [*(() if by_time else ("calldate",)), *(name for name in NEEDED if name not in kinds)]
+        times = [name for name in TIMES if name in kinds]
+        lacking = [*(() if times else ("calldate",)), *(name for name in NEEDED if name not in kinds)]
         if lacking:
             none = f"has no column {', '.join(lacking)}, or none that user {at.user} may read"
             raise SourceError(f"{self.where}: {none}; is it the table of calls?")
+        fitting = [name for name in times if kinds[name].endswith(FITTING)]
+        if not fitting:
+            raise SourceError(
+                f"{self.where}: its column {times[0]} is of the type {kinds[times[0]]}, which holds no date with its "
+                "time: give the table a column of the type datetime, calldate or start, and have Asterisk fill it "
+                "(alias start => calldate in cdr_adaptive_odbc.conf)"
+            )
+        by_time = next(filter(self._is_filled, fitting), "") if len(fitting) > 1 else fitting[0]
+        by_time, passing = by_time or fitting[0], not by_time
         names = tuple(str(name) for name, kind in found if not str(kind).lower().endswith("blob"))
         indexed = self.ask(
             "SELECT column_name FROM information_schema.statistics WHERE table_schema = %s AND table_name = %s "
@@ -235,15 +283,23 @@ class Table:
         firsts = {str(name).lower() for (name,) in indexed}
         instants = kinds[by_time] == "timestamp"
         if by_time in firsts:
-            return Shape(names, by_time, by_time, "", instants)
-        prefix = self._prefix() if "uniqueid" in firsts else None
-        return Shape(names, by_time, "" if prefix is None else "uniqueid", prefix or "", instants)
+            return Shape(names, by_time, by_time, "", instants, passing)
+        if "uniqueid" not in firsts:
+            return Shape(names, by_time, "", "", instants, passing)
+        prefix = self._prefix()
+        return Shape(names, by_time, "" if prefix is None else "uniqueid", prefix or "", instants, passing=True)
+
+    def _is_filled(self, column: str) -> bool:
+        at = _quoted(column)
+        sql = f"SELECT 1 FROM {self._table} WHERE {at} >= %s LIMIT 1"
+        return bool(self.ask(sql, FIRST_YEAR, slow=True))
 
     def _prefix(self) -> str | None:
         """What all uniqueids begin with, before their second; None where they don't all begin with the same."""
-        ((least, most),) = self.ask(f"SELECT min(uniqueid), max(uniqueid) FROM {self._table}")
+        none = f"EXISTS (SELECT 1 FROM {self._table} WHERE uniqueid IS NULL)"
+        ((least, most, lacks),) = self.ask(f"SELECT min(uniqueid), max(uniqueid), {none} FROM {self._table}")
         made = [UNIQUEID.fullmatch(one or "") for one in (least, most)]
-        if not all(one and len(one[1]) == 10 for one in made):
+        if lacks != "0" or not all(one and len(one[1]) == 10 for one in made):
             return None
         first, last = (one.string[: one.start(1)] for one in made if one)
         return first if first == last else None
@@ -277,19 +333,49 @@ def _answer(conn: Any, limit: int, sql: str, values: tuple[object, ...]) -> list
     if not conn.open:
         conn.connect()
         with conn.cursor() as cursor:
-            cursor.execute("SET SESSION TRANSACTION READ ONLY")
-            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            cursor.execute("SET SESSION time_zone = '+00:00'")
-            # From one question to the next it is a day at most.
-            cursor.execute("SET SESSION wait_timeout = 200000")
+            for statement in at_first(conn.get_server_info()):
+                cursor.execute(statement)
     with conn.cursor() as cursor:
-        # MySQL itself does not know MariaDB's way to say so.
-        if "mariadb" in conn.get_server_info().lower():
-            sql = f"SET STATEMENT max_statement_time = {limit} FOR {sql}"
-        else:
-            cursor.execute(f"SET SESSION max_execution_time = {limit * 1000}")
+        before, sql = limited(conn.get_server_info(), limit, sql)
+        if before:
+            cursor.execute(before)
         cursor.execute(sql, values)
         return [tuple(map(_text, row)) if bytes in map(type, row) else row for row in cursor.fetchall()]
+
+
+def at_first(server: str) -> list[str]:
+    """What a connection begins with, in the words that a server knows which says this of its version."""
+    kind, version = _version(server)
+    found = [
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET SESSION time_zone = '+00:00'",
+        # From one question to the next it is a day at most.
+        "SET SESSION wait_timeout = 200000",
+    ]
+    if version >= {MARIADB: (10, 0, 0), MYSQL: (5, 6, 5)}[kind]:
+        found.append("SET SESSION TRANSACTION READ ONLY")
+    if kind == MYSQL and version >= (8, 0, 3):
+        # When a table was changed it tells out of a cache else, which it keeps for a day.
+        found.append("SET SESSION information_schema_stats_expiry = 0")
+    return found
+
+
+def limited(server: str, seconds: int, sql: str) -> tuple[str, str]:
+    """What is to be said before a question, if anything, and the question, so that the server ends it after a time.
+
+    Where it can't, we hang up.
+    """
+    kind, version = _version(server)
+    if kind == MARIADB:
+        return "", f"SET STATEMENT max_statement_time = {seconds} FOR {sql}" if version >= (10, 1, 2) else sql
+    return f"SET SESSION max_execution_time = {seconds * 1000}" if version >= (5, 7, 8) else "", sql
+
+
+def _version(server: str) -> tuple[str, tuple[int, ...]]:
+    """MariaDB 10 puts one of MySQL's before its own, for old replicas."""
+    kind = MARIADB if "mariadb" in server.lower() else MYSQL
+    numbers = re.findall(r"[0-9]+", server.removeprefix("5.5.5-") if kind == MARIADB else server)
+    return kind, tuple(map(int, numbers[:3]))
 
 
 def _text(value: str | bytes | None) -> str | None:

@@ -163,6 +163,8 @@ class RowReading:
 
         if sweep.at < end:
             yield from self._walk(table, _before(table, sweep.at), end, then)
+        if number == 0 and table.by == "insert_date":
+            yield from self._lately_undated(table)
         done = swept(self._place.reached, number, replace(sweep, at=0))
         # With each day those are looked for, too, that came without a date.
         undated = NIL if number == len(SWEEPS) - 1 else self._place.undated
@@ -216,6 +218,17 @@ class RowReading:
             yield from self._fetch(table, keys, lambda before, row: replace(before, undated=row["uuid"]))
             if len(keys) < KEYS:
                 yield from self._reaches(replace(self._place, undated=None), tell=True)
+
+    def _lately_undated(self, table: LegTable) -> Iterator[Batch]:
+        """With each hour those that came without a date and ended within the last day."""
+        since = max(self._place.reached.since, int(self._now().surely) - SWEEPS[0][1])
+        values = {"uuid": NIL, "since": since, "most": KEYS}
+        while keys := self._asked(table, UNDATED, values):
+            # They have no place among the others: it has come no further.
+            yield from self._fetch(table, keys, lambda before, _: before)
+            values["uuid"] = keys[-1]["uuid"]
+            if len(keys) < KEYS:
+                return
 
     def _walk(self, table: LegTable, after: Key, end: float, then: Then) -> Iterator[Batch]:
         """All rows behind ``after`` and before ``end``, in seconds since the epoch, of which it is not known yet."""

@@ -6,6 +6,7 @@ on domain_uuid. Its import writes the whole document into ``json``, which newer 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 
@@ -92,7 +93,13 @@ SELECT xml_cdr_uuid::text AS uuid
  WHERE insert_date IS NULL AND xml_cdr_uuid > %(uuid)s AND end_epoch >= %(since)s
  ORDER BY xml_cdr_uuid LIMIT %(most)s
 """
-"""The keys of rows from before FusionPBX had that column."""
+"""The keys of rows from before FusionPBX had that column, or that another program has written."""
+
+DATED = """
+SELECT EXISTS (SELECT 1 FROM v_xml_cdr WHERE insert_date IS NOT NULL)
+       OR NOT EXISTS (SELECT 1 FROM v_xml_cdr) AS dated
+"""
+"""Whether that column is filled; of no row nothing else is known."""
 
 PAGES = "SELECT pg_relation_size('v_xml_cdr') / current_setting('block_size')::bigint AS pages"
 
@@ -163,9 +170,14 @@ def look(link: Link, stop: Event) -> LegTable:
     if lacking := [name for name in NEEDED if name not in readable]:
         what = f"{count(len(lacking), 'column')} {', '.join(lacking)}"
         raise SourceError(f"{link.where}: v_xml_cdr lacks the {what}: is it FusionPBX's, and readable as a whole?")
-    # It may be there and never be filled: what is not known of it yet, of a new table, is taken for usual.
+    # It may be there and never be filled. A table that was never analyzed has no statistics of it.
     dated = readable.get("insert_date")
-    by = "insert_date" if dated and dated["nulls"] != 1 else "end_epoch"
+    is_dated = dated is not None and dated["nulls"] != 1
+    if dated is not None and dated["nulls"] is None:
+        # Where that takes too long it is taken for usual: what is asked next says what the table lacks.
+        with suppress(SourceError):
+            is_dated = link.ask(DATED, {}, stop)[0]["dated"]
+    by = "insert_date" if is_dated else "end_epoch"
     lacks = []
     if ("v_xml_cdr", by) not in indexed:
         lacks.append(

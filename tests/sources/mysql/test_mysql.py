@@ -282,22 +282,6 @@ def read_rows(one: Mysql) -> int:
     return sum(int(value or 0) for (value,) in said)
 
 
-def test_without_an_index_it_is_looked_at_rarely_and_never_unchanged(database: MariaDb) -> None:
-    many(database, 50_000, keys=())
-    one = source(database, "poll_seconds = 1")
-    stop, scans, rounds = Event(), 0, 0
-    for batch in one.read(None, stop, follow=True):
-        scans += bool(batch.records)
-        rounds += not batch.records and not batch.cursor
-        if rounds >= 3:
-            stop.set()
-    assert scans
-    one._again = 0.0
-    assert not one._is_due()
-    database.insert(cdr_row(1))
-    assert one._is_due()
-
-
 TROUBLES = {
     "user nobody is not let in": ("user = nobody",),
     "user humbug is not let in; check user and password": ("password = wrong",),
