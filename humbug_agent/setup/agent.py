@@ -109,6 +109,10 @@ class Known:
         """The title of the first source of this type; blank where there is none."""
         return next(self._of("source", type_), "")
 
+    def every(self, type_: str) -> list[IniSection]:
+        """The sources of this type."""
+        return [IniSection(title, self.sections[title], []) for title in self._of("source", type_)]
+
     def sources(self) -> list[str]:
         """The titles of those that somebody has chosen.
 
@@ -137,7 +141,7 @@ def make_plan(host: PbxHost, known: Known, answers: Answers, who: Account) -> Pl
         ami = _ami(plan, asterisk, host, known, who)
         _join(plan, host.asterisk.at(host.asterisk.logs / "cdr-csv"), who)
     if host.freeswitch:
-        plan_freeswitch(plan, host.freeswitch, host.profile)
+        plan_freeswitch(plan, host.freeswitch, host.profile, known.every("freeswitch_http"))
         _join(plan, host.freeswitch.at(host.freeswitch.logs), who)
     # Where nothing is to be said anew, its bytes stay as they are.
     if (text := _agent_ini(plan, known, answers, ami)) != AgentIni(known.text).text:
