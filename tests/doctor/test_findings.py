@@ -161,6 +161,12 @@ def test_filters_that_let_all_calls_pass_are_none(sick: SickHost, lines: list[st
     assert [one.code for one in sick.doctor().findings] == ([Code.EVENTFILTER] if blind else [])
 
 
+def test_a_user_in_other_letters_is_the_same_user(sick: SickHost) -> None:
+    """To Asterisk, and so to whoever looks for him."""
+    sick.more("source ami", "username = HUMBUG")
+    assert Code.AMI_BLIND not in sick.codes()
+
+
 def test_what_the_board_needs_is_not_too_much_and_what_it_lacks_is_said(sick: SickHost) -> None:
     sick.more("status", f"listen = 127.0.0.1:{free_port()}")
     found = sick.doctor().findings
