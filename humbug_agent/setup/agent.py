@@ -5,10 +5,11 @@ import os
 import pwd
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations import sample_of as destination_sample
 from humbug_agent.ini import LOOPBACK, Secret, read
 from humbug_agent.ini import Section as IniSection
@@ -91,15 +92,13 @@ class Known:
 
     @property
     def destination(self) -> str:
-        """The title of the first destination of type humbug."""
-        return next(self._of("destination", "humbug"), "destination humbug")
+        """The title of the first destination of type humbug; blank where there is none."""
+        return next(self._of("destination", "humbug"), "")
 
     @property
     def configured(self) -> bool:
-        """Whether somebody has put a key into it that is not the example's."""
-        example = _values(destination_sample("humbug"))["api_key"]
-        here = self.sections.get(self.destination, {})
-        return bool(here.get("api_key_file") or here.get("api_key", example) != example)
+        """Whether somebody has said where calls go: a destination that is neither the example's nor without a key."""
+        return any(title.startswith("destination ") and _is_complete(here) for title, here in self.sections.items())
 
     @property
     def country(self) -> str:
@@ -232,27 +231,39 @@ def _agent_ini(plan: Plan, known: Known, answers: Answers, ami: dict[str, str]) 
         if unchosen and (plan.wanted or chosen) and here["type"] not in {one.type for one in plan.wanted}:
             ini.disable(title)
     for type_, values in wanted.items():
-        sample = source_sample(type_)
-        title = known.source(type_) or _title(sample)
-        ini.enable(title, sample)
+        title = known.source(type_) or _begun(ini, source_sample(type_))
         ini.set(title, {"type": type_, **values})
-    if known.destination not in known.sections:
-        ini.enable(known.destination, destination_sample("humbug"))
-        ini.set(known.destination, {"type": "humbug"})
-    if answers.api_key:
-        ini.set(known.destination, {"api_key": answers.api_key.reveal()})
-    if answers.url:
-        ini.set(known.destination, {"url": answers.url})
+    # Who has but other destinations wants no Humbug, unless he says so.
+    if answers.api_key or answers.url or not known.configured:
+        title = known.destination or _begun(ini, destination_sample("humbug"))
+        ini.set(title, {"type": "humbug"})
+        if answers.api_key:
+            ini.drop(title, ("api_key_file", "api_keys_file", "api_keys_by"))
+            ini.set(title, {"api_key": answers.api_key.reveal()})
+        if answers.url:
+            ini.set(title, {"url": answers.url})
     if answers.country:
         ini.enable("numbers", "[numbers]\n")
         ini.set("numbers", {"country": answers.country})
     return ini.text
 
 
-def _title(sample: str) -> str:
+def _begun(ini: AgentIni, sample: str) -> str:
+    """Have a section as in ``sample``; returns its title, which is another where one of another type has that."""
     found = re.search(r"^#?\[(.+)\]$", sample, re.MULTILINE)
     assert found
-    return found[1]
+    titles = (found[1], *(f"{found[1]}-{number}" for number in range(2, 1000)))
+    title = next(one for one in titles if not ini.has(one))
+    ini.enable(title, sample.replace(f"[{found[1]}]", f"[{title}]"))
+    return title
+
+
+def _is_complete(here: Mapping[str, str]) -> bool:
+    """Whether a [destination NAME] has what its type needs, as far as nobody is asked."""
+    if here.get("type") != "humbug":
+        return here.get("type") in DESTINATIONS and here.keys() != {"type"}
+    example = _values(destination_sample("humbug"))["api_key"]
+    return here.get("api_key", example) != example or any(map(here.get, ("api_key_file", "api_keys_file")))
 
 
 def _values(sample: str) -> dict[str, str]:
