@@ -6,6 +6,7 @@ import pwd
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,10 +139,10 @@ def make_plan(host: PbxHost, known: Known, answers: Answers, who: Account) -> Pl
         asterisk = AsteriskPlan(plan, host.asterisk, host.profile)
         asterisk.master_csv()
         ami = _ami(plan, asterisk, host, known, who)
-        _join(plan, host.asterisk.at(host.asterisk.logs / "cdr-csv"), who)
+        _join(plan, host.root, host.asterisk.at(host.asterisk.logs / "cdr-csv"), who)
     if host.freeswitch:
         plan_freeswitch(plan, host.freeswitch, host.profile, known.every("freeswitch_http"))
-        _join(plan, host.freeswitch.at(host.freeswitch.logs), who)
+        _join(plan, host.root, host.freeswitch.at(host.freeswitch.logs), who)
     # Where nothing is to be said anew, its bytes stay as they are.
     if (text := _agent_ini(plan, known, answers, ami)) != AgentIni(known.text).text:
         plan.files.put(known.path, text, who.readable)
@@ -207,17 +208,25 @@ def _fresh() -> Secret:
     return Secret(secrets.token_urlsafe(24))
 
 
-def _join(plan: Plan, folder: Path, who: Account) -> None:
-    """Have the daemon's user in the group that may read the PBX's records."""
-    try:
-        status = folder.stat()
-        group = grp.getgrgid(status.st_gid)
-    except (OSError, KeyError):
+def _join(plan: Plan, root: Path, folder: Path, who: Account) -> None:
+    """Have the daemon's user in the groups that may read the PBX's records in a folder below ``root``.
+
+    One that is not there yet will be as readable as the nearest above it.
+    """
+    if not who.there:
         return
     # Into root's group nobody comes by this: what only root may read, check tells.
-    known = {0, *os.getgrouplist(USER, who.gid)} if who.there else {status.st_gid}
-    if not status.st_mode & 0o005 and status.st_gid not in known:
-        plan.run("usermod", "-aG", group.gr_name, USER)
+    known = {0, *os.getgrouplist(USER, who.gid)}
+    needs = 0o005
+    for one in (folder, *folder.parents):
+        if not one.is_relative_to(root) or not one.exists():
+            continue
+        owner = owner_of(one)
+        # Those above are only gone through.
+        if owner.mode & needs != needs and owner.gid not in known:
+            with suppress(KeyError):
+                plan.run("usermod", "-aG", grp.getgrgid(owner.gid).gr_name, USER)
+        needs = 0o001
 
 
 def _agent_ini(plan: Plan, known: Known, answers: Answers, ami: dict[str, str]) -> str:
