@@ -231,6 +231,35 @@ def test_logrotates_files_are_read_as_it_reads_them(tmp_path: Path) -> None:
     assert (block.directives["size"].file, block.directives["size"].line) == (folder / "b", 8)
 
 
+LEFT_OVER = (
+    "a.bak", "a.cfsaved", "a.disabled", "a.dpkg-bak", "a.dpkg-del", "a.dpkg-tmp", "a.ucf-dist", "a.ucf-old",
+    "a.ucf-new", "a.rhn-cfg-tmp-7", "a,v", "a~",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "names", "read"),
+    [
+        ("", LEFT_OVER, False),
+        ("", ("a", "a.conf", "a.bak.conf", ".hidden.bak"), True),
+        ("tabooext + .mine,.other", ("a.mine", "a.other", "a.bak"), False),
+        ("tabooext = .mine", ("a.bak",), True),
+        ("taboopat + a.*.mine", ("a.x.mine", "a.bak"), False),
+        ("taboopat b*", ("b.mine",), False),
+        ("taboopat b*", ("a.bak",), True),
+    ],
+)
+def test_logrotate_passes_over_what_is_left_over(tmp_path: Path, said: str, names: tuple[str, ...], read: bool) -> None:
+    folder = tmp_path / "etc/logrotate.d"
+    folder.mkdir(parents=True)
+    if said:
+        (tmp_path / "etc/logrotate.conf").write_text(f"{said}\ninclude /etc/logrotate.d\n")
+    for name in names:
+        (folder / name).write_text("/var/log/a.csv {\n}\n")
+        assert bool(block_of(PurePath("/var/log/a.csv"), tmp_path)) == read, name
+        (folder / name).unlink()
+
+
 def test_a_severity_is_the_exit_code() -> None:
     assert [(one.name, int(one)) for one in Severity] == [("warning", 1), ("error", 2)]
 
