@@ -4,6 +4,7 @@ import os
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -58,6 +59,11 @@ def _init(path: Path, api_key: str | None, country: str | None, to: str | None, 
         plan = agent.make_plan(host, known, answers, agent.account())
     except ConfError as error:
         raise click.ClickException(f"{error}; the PBX refuses this file, so mend it first") from error
+    if mistakes := _spoilt(path, plan):
+        said = "\n".join(mistakes)
+        raise click.ClickException(
+            f"{path} is good as it is, and with this it would not be; nothing was changed:\n{said}"
+        )
     # What an earlier run wrote, and was ended before it told the PBX, and the daemon.
     for proof in plan.proofs:
         if service.fails(proof):
@@ -78,6 +84,32 @@ def _init(path: Path, api_key: str | None, country: str | None, to: str | None, 
     return _try(path) and good
 
 
+def _spoilt(path: Path, plan: Plan) -> list[str]:
+    """What would be wrong with an agent.ini in which nothing is wrong now, tried on a copy of all that is planned."""
+    changes = plan.files.changes()
+    text = next((change.after for change in changes if change.path == path), None)
+    try:
+        load(path)
+    except (ConfigError, PermissionError):
+        return []
+    if text is None:
+        return []
+    with TemporaryDirectory(prefix="humbug-agent-") as folder:
+        tried = Path(folder, "agent.ini")
+        for number, change in enumerate(changes):
+            # A file that it names may not be there yet.
+            if change.secret and str(change.path) in text:
+                copy = Path(folder, str(number))
+                copy.write_text(change.after)
+                text = text.replace(str(change.path), str(copy))
+        tried.write_bytes(text.encode())
+        try:
+            load(tried)
+        except ConfigError as error:
+            return [mistake.replace(str(tried), str(path)) for mistake in error.mistakes]
+    return []
+
+
 def _is_behind(path: Path) -> bool:
     """Whether the daemon that runs works by another agent.ini, or without a group that its user has come into since."""
     # What is wrong with agent.ini is said in the end, and without root nothing is changed.
@@ -95,7 +127,7 @@ def _found(host: PbxHost, known: agent.Known) -> list[tuple[str, str]]:
         found += _of_asterisk(host.asterisk)
     if host.freeswitch:
         found += _of_freeswitch(host.freeswitch)
-    state = "has a key" if known.configured else "has no key yet" if known.text else "does not exist yet"
+    state = "is complete" if known.configured else "has no key yet" if known.text else "does not exist yet"
     sources = f", {count(len(known.sources()), 'source')}" if known.sources() else ""
     return [*found, ("agent.ini", f"{known.path}, {state}{sources}")]
 

@@ -41,7 +41,7 @@ def _of_source(source: ListensToAmi, asterisk: Asterisk, *, board: bool) -> Iter
     if "cdr" in source.events and (off := asterisk.events_off()):
         change = f"{to_change(asterisk, 'cdr_manager.conf', general=True)}, [general]: enabled = yes"
         yield Finding(code=Code.EVENTS_OFF, said=f"{asterisk.etc}: {off}", change=change, part=part)
-    user = ami.users.get(source.username)
+    user = ami.user(source.username)
     if user is None:
         if ami.users:
             said = f"{conf} has no [{source.username}], which agent.ini logs in as"

@@ -1,6 +1,7 @@
 """An Asterisk, by its configuration files: where its calls are, and what AMI tells of them."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -55,17 +56,22 @@ class Ami:
     host: str
     port: int
     users: dict[str, AmiUser]
+    """By their names in small letters: to Asterisk [Humbug] and [humbug] are one user, and the last of them counts."""
+
+    def user(self, name: str) -> AmiUser | None:
+        return self.users.get(name.lower())
 
 
 class Asterisk:
     """An Asterisk below ``root``, which is / but for tests.
 
     Paths are those that it has itself; `at` says where they are below the root. Whatever asks a file raises OSError
-    where it can't be read, and ConfError where Asterisk itself refuses it; a file that is missing says nothing.
+    where it can't be read, and ConfError where Asterisk itself refuses it; a file that is missing says nothing. Where
+    texts of files are ``planned``, it is what it would be with them.
     """
 
-    def __init__(self, root: Path = ROOT) -> None:
-        self.root = root
+    def __init__(self, root: Path = ROOT, planned: Mapping[Path, str] | None = None) -> None:
+        self.root, self._planned = root, planned or {}
         self.conf = cache(self._conf)
         """A file of astetcdir by its name, such as cdr.conf, read once; without sections where there is none."""
         self._directories: dict[str, str] = {}
@@ -89,13 +95,18 @@ class Asterisk:
         return Path(self._directories["astlogdir"])
 
     @property
+    def run(self) -> Path:
+        return Path(self._directories["astrundir"])
+
+    @property
     def there(self) -> bool:
         """Whether there is one: its own configuration, or its modules'."""
         return self.at(Path(CONF)).exists() or self.at(self.etc / "modules.conf").exists()
 
     def _conf(self, name: str) -> Conf:
         path = self.at(self.etc / name)
-        return files.read(path, self.at(self.etc), self.root) if path.exists() else Conf(path)
+        there = path in self._planned or path.exists()
+        return files.read(path, self.at(self.etc), self.root, self._planned) if there else Conf(path)
 
     def loads(self, module: str) -> bool:
         """Whether modules.conf has ``module``, such as cdr_csv, loaded at start."""
@@ -151,7 +162,7 @@ class Asterisk:
         for section in conf.sections:
             if not section.template and section.name.lower() != "general":
                 read, write = (_classes(_value(section, one)) for one in ("read", "write"))
-                users[section.name] = AmiUser(section.name, read, write, section)
+                users[section.name.lower()] = AmiUser(section.name, read, write, section)
         return Ami(
             enabled=general.yes("enabled", False),
             bind=bind,

@@ -8,7 +8,7 @@ import codecs
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +71,10 @@ class Conf:
         self.sections: list[Section] = []
         self.files: list[Path] = []
         """Those that were read, each as often as it is included."""
+        self.inherited: set[tuple[Path, int]] = set()
+        """File and line of each setting that a section has from another: who changes it changes several sections."""
+        self.unended: dict[Path, int] = {}
+        """File -> the line that begins a comment which nothing ends, so that nothing behind it is seen."""
 
     def every(self, name: str) -> list[Section]:
         """All sections of that name but templates, for modules that go through all of them."""
@@ -82,31 +86,34 @@ class Conf:
         return found[0] if found else None
 
 
-def read(path: Path, directory: Path, root: Path = Path("/")) -> Conf:
+def read(path: Path, directory: Path, root: Path = Path("/"), planned: Mapping[Path, str] | None = None) -> Conf:
     """The file ``path`` (below ``root``). ``directory`` (likewise) is where relative includes are looked for.
 
-    Raises OSError where ``path`` or a file that must be there can't be read, ConfError.
+    It is read as it would be if the files that are ``planned`` had these texts already. Raises OSError where ``path``
+    or a file that must be there can't be read, ConfError.
     """
     conf = Conf(path)
-    _Reader(conf, directory, root).read(path, 0)
+    _Reader(conf, directory, root, planned or {}).read(path, 0)
     return conf
 
 
 class _Reader:
     """One reading of a file and of what it includes."""
 
-    def __init__(self, conf: Conf, directory: Path, root: Path) -> None:
-        self._conf, self._directory, self._root = conf, directory, root
+    def __init__(self, conf: Conf, directory: Path, root: Path, planned: Mapping[Path, str]) -> None:
+        self._conf, self._directory, self._root, self._planned = conf, directory, root, planned
         self._current: Section | None = None
         """The one that began last, in whichever file."""
 
     def read(self, path: Path, depth: int) -> None:
         # Bytes that are no UTF-8 stay what they are. Only a line feed ends a line.
-        text = path.read_bytes().removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+        planned = self._planned.get(path)
+        content = path.read_bytes() if planned is None else planned.encode("utf-8", "surrogateescape")
+        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
         self._conf.files.append(path)
         # What is included begins in the current section; the lines behind it go on in ours, whatever began in there.
         section = self._current
-        for number, line in _without_comments(text):
+        for number, line in _without_comments(text, path, self._conf.unended):
             if line.startswith("["):
                 section = self._current = self._begun(line, path, number)
             elif line.startswith("#"):
@@ -137,6 +144,7 @@ class _Reader:
                 if base is None:
                     raise ConfError(f"{path}, line {number}: there is no [{option}] yet")
                 section.settings += base.settings
+                self._conf.inherited.update((one.file, one.line) for one in base.settings)
         if not added:
             self._conf.sections.append(section)
         return section
@@ -163,8 +171,9 @@ class _Reader:
         for one in _braces(name):
             where = self._root / one[1:] if one.startswith("/") else self._directory / one
             # Unlike Path.glob, and like Asterisk, it passes over hidden files.
-            found += sorted(glob.glob(os.fspath(where)))  # noqa: PTH207
-        return [path for path in map(Path, found) if path.is_file()]
+            there = glob.glob(os.fspath(where))  # noqa: PTH207
+            found += sorted({*there, *(os.fspath(path) for path in self._planned if path.match(os.fspath(where)))})
+        return [path for path in map(Path, found) if path in self._planned or path.is_file()]
 
 
 def _set(section: Section, line: str, path: Path, number: int) -> None:
@@ -187,12 +196,12 @@ def _braces(name: str) -> list[str]:
     return [one for each in found[2].split(",") for one in _braces(f"{found[1]}{each}{found[3]}")] if found else [name]
 
 
-def _without_comments(text: str) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that says something.
+def _without_comments(text: str, path: Path, unended: dict[Path, int]) -> Iterator[tuple[int, str]]:
+    """Number and text of each line that says something; in the end ``unended`` may get a line for ``path``.
 
     Comments from ``;--`` to ``--;`` go over lines and may stand in each other. An end too many opens one, too.
     """
-    depth = 0
+    depth = begun = 0
     for number, line in enumerate(text.split("\n"), 1):
         # As C has it: what follows a NUL in a line is not seen.
         line = line.partition("\0")[0]
@@ -203,8 +212,10 @@ def _without_comments(text: str) -> Iterator[tuple[int, str]]:
                 at = start = sign + 1
             elif line.startswith(";--", sign) and not line.startswith(";---", sign):
                 said += line[start:sign] if shown else ""
+                begun = begun if depth else number
                 depth, shown, at = depth + 1, False, sign + 3
             elif sign >= at + 2 and line[sign - 2 : sign] == "--":
+                begun = begun if depth else number
                 depth, at = depth - 1, sign + 1
                 if depth == 0:
                     shown, start = True, at
@@ -216,3 +227,5 @@ def _without_comments(text: str) -> Iterator[tuple[int, str]]:
             said += line[start:sign] if sign >= 0 else line[start:]
         if stripped := said.strip():
             yield number, stripped
+    if depth:
+        unended[path] = begun

@@ -1,7 +1,8 @@
 """A FreeSWITCH, by its configuration files: which modules tell of its calls, and where."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from xml.parsers import expat
@@ -61,8 +62,9 @@ class Freeswitch:
 
     def loads(self, module: str) -> bool:
         """Whether modules.conf.xml has ``module``, such as mod_json_cdr, loaded at start."""
-        loaded = _elements(self.at(self.file("modules")))
-        return any(name == "load" and values.get("module") == module for name, values in loaded)
+        path = self.at(self.file("modules"))
+        found = _elements(path, path.read_bytes())
+        return any(one.name == "load" and one.values.get("module") == module for one in found)
 
     def _settings(self, name: str) -> Mapping[str, str]:
         return dict(self._params(name))
@@ -78,10 +80,11 @@ class Freeswitch:
 
     def _params(self, name: str) -> list[tuple[str, str]]:
         """Names are compared without regard to case."""
+        path = self.at(self.file(name))
         return [
-            (values["name"].lower(), self._expanded(values.get("value", "")))
-            for element, values in _elements(self.at(self.file(name)))
-            if element == "param" and "name" in values
+            (one.values["name"].lower(), self._expanded(one.values.get("value", "")))
+            for one in _elements(path, path.read_bytes())
+            if one.name == "param" and "name" in one.values
         ]
 
     def directory(self, module: str, setting: str = "log-dir") -> Path | None:
@@ -122,14 +125,56 @@ def json_cdr_conf(
     return JSON_CDR.format(address=address, cred=cred, b_legs=b_legs, unsent=unsent)
 
 
-def _elements(path: Path) -> list[tuple[str, dict[str, str]]]:
-    """Name and attributes of each element, in their order; comments are none."""
-    found: list[tuple[str, dict[str, str]]] = []
+def params(path: Path, text: bytes) -> dict[str, str]:
+    """What ``text`` sets, by its names, the last value of each. Raises ConfError, which names ``path``."""
+    found = [one.values for one in _elements(path, text) if one.name == "param" and "name" in one.values]
+    return {one["name"]: one.get("value", "") for one in found}
+
+
+def with_last(path: Path, text: bytes, name: str, lines: Sequence[str]) -> bytes | None:
+    """The same with ``lines`` as the last of what stands in the element ``name``; None where there is no such element.
+
+    Raises ConfError, which names ``path``.
+    """
+    element = next((one for one in _elements(path, text) if one.name == name), None)
+    if element is None:
+        return None
+    before, after = text[: element.end], text[element.end :]
+    if not after.startswith(f"</{name}".encode()):
+        # <NAME/> opens and closes it at once.
+        before, after = before.removesuffix(b"/>").rstrip() + b">\n", f"</{name}>".encode() + after
+    said = before.rstrip(b" \t")
+    indent = before[len(said) :]
+    said += b"" if said.endswith(b"\n") else b"\n"
+    return said + b"".join(indent + b"  " + line.encode() + b"\n" for line in lines) + indent + after
+
+
+@dataclass(slots=True)
+class _Element:
+    """One element: its attributes, and at which byte its closing tag begins; without one, itself ends there."""
+
+    name: str
+    values: dict[str, str]
+    end: int = 0
+
+
+def _elements(path: Path, text: bytes) -> list[_Element]:
+    """Each element, in their order; comments are none."""
+    found: list[_Element] = []
+    open_: list[_Element] = []
     parser = expat.ParserCreate()
+
+    def begin(name: str, values: dict[str, str]) -> None:
+        found.append(_Element(name, values))
+        open_.append(found[-1])
+
+    def end(_: str) -> None:
+        open_.pop().end = parser.CurrentByteIndex
+
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refused
-    parser.StartElementHandler = lambda name, values: found.append((name, values))
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
     try:
-        parser.Parse(path.read_bytes(), True)
+        parser.Parse(text, True)
     except (expat.ExpatError, ValueError) as error:
         raise ConfError(f"{path}: no XML ({error})") from error
     return found

@@ -2,15 +2,19 @@
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 MAIN = "/etc/logrotate.conf"
 FOLDER = "/etc/logrotate.d"
 SCRIPTS = ("prerotate", "postrotate", "firstaction", "lastaction", "preremove")
-LEFT_OUT = (".dpkg-dist", ".dpkg-old", ".dpkg-new", ".disabled", ".rpmsave", ".rpmorig", ".rpmnew", ".swp", "~", ",v")
-"""How files end that logrotate passes over."""
+LEFT_OUT = (
+    ",v", ".bak", ".cfsaved", ".disabled", ".dpkg-bak", ".dpkg-del", ".dpkg-dist", ".dpkg-new", ".dpkg-old",
+    ".dpkg-tmp", ".rhn-cfg-tmp-*", ".rpmnew", ".rpmorig", ".rpmsave", ".swp", ".ucf-dist", ".ucf-new", ".ucf-old", "~",
+)  # fmt: skip
+"""How files end that it passes over in a folder, unless tabooext says otherwise. Source: config.c of 3.17 to 3.21."""
 
 SWITCHED_OFF = {"noolddir": "olddir", "nocopytruncate": "copytruncate"}
 
@@ -38,23 +42,33 @@ class Block:
 def block_of(log: PurePath, root: Path) -> Block | None:
     """The block that is for ``log``, as the host below ``root`` calls it. Raises OSError where it can't be read."""
     common: dict[str, Directive] = {}
-    main, included = root / MAIN[1:], list[Path]()
-    blocks = list(_blocks(main, common, included, root)) if main.is_file() else []
-    for file in included or _inside(root / FOLDER[1:]):
+    main, included, taboo = root / MAIN[1:], list[Path](), [f"*{end}" for end in LEFT_OUT]
+    blocks = list(_blocks(main, common, included, root, taboo)) if main.is_file() else []
+    for file in included or _inside(root / FOLDER[1:], taboo):
         if file.is_file():
             # What a file says for all of its blocks is not for the next file's.
-            blocks += _blocks(file, dict(common), [], root)
+            blocks += _blocks(file, dict(common), [], root, taboo)
     return next((block for block in blocks if block.is_for(log)), None)
 
 
-def _inside(path: Path) -> list[Path]:
+def _inside(path: Path, taboo: Sequence[str]) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return [one for one in sorted(path.iterdir()) if not one.name.endswith(LEFT_OUT)]
+    return [one for one in sorted(path.iterdir()) if not any(_matches(one.name, pattern) for pattern in taboo)]
 
 
-def _blocks(file: Path, common: dict[str, Directive], included: list[Path], root: Path) -> Iterator[Block]:
-    """``common`` holds for all that follows, and is gathered here; so are the files that are ``included``."""
+def _matches(name: str, pattern: str) -> bool:
+    """As fnmatch(3) has it with FNM_PERIOD: no * stands for the dot of a hidden file."""
+    return fnmatchcase(name, pattern) and not (name.startswith(".") and not pattern.startswith("."))
+
+
+def _blocks(
+    file: Path, common: dict[str, Directive], included: list[Path], root: Path, taboo: list[str]
+) -> Iterator[Block]:
+    """``common`` holds for all that follows, and is gathered here; so are the files that are ``included``.
+
+    ``taboo`` are patterns of the files that an include of a folder passes over from here on.
+    """
     block: Block | None = None
     patterns: list[str] = []
     script = False
@@ -73,7 +87,13 @@ def _blocks(file: Path, common: dict[str, Directive], included: list[Path], root
         if word in SCRIPTS:
             script = True
         elif word == "include":
-            included += _inside(root / value.strip().removeprefix("/"))
+            included += _inside(root / value.strip().removeprefix("/"), taboo)
+        elif word in ("tabooext", "taboopat"):
+            # Both change one list: + adds to it, without it begins anew.
+            if not value.strip().startswith("+"):
+                taboo.clear()
+            said = value.replace(",", " ").strip().removeprefix("+").split()
+            taboo += [f"*{end}" for end in said] if word == "tabooext" else said
         elif word and word[0] not in "/\"'":
             directives = common if block is None else block.directives
             directives.pop(SWITCHED_OFF.get(word, ""), None)

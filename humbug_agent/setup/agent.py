@@ -5,10 +5,12 @@ import os
 import pwd
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from humbug_agent.destinations import DESTINATIONS
 from humbug_agent.destinations import sample_of as destination_sample
 from humbug_agent.ini import LOOPBACK, Secret, read
 from humbug_agent.ini import Section as IniSection
@@ -91,15 +93,13 @@ class Known:
 
     @property
     def destination(self) -> str:
-        """The title of the first destination of type humbug."""
-        return next(self._of("destination", "humbug"), "destination humbug")
+        """The title of the first destination of type humbug; blank where there is none."""
+        return next(self._of("destination", "humbug"), "")
 
     @property
     def configured(self) -> bool:
-        """Whether somebody has put a key into it that is not the example's."""
-        example = _values(destination_sample("humbug"))["api_key"]
-        here = self.sections.get(self.destination, {})
-        return bool(here.get("api_key_file") or here.get("api_key", example) != example)
+        """Whether somebody has said where calls go: a destination that is neither the example's nor without a key."""
+        return any(title.startswith("destination ") and _is_complete(here) for title, here in self.sections.items())
 
     @property
     def country(self) -> str:
@@ -108,6 +108,10 @@ class Known:
     def source(self, type_: str) -> str:
         """The title of the first source of this type; blank where there is none."""
         return next(self._of("source", type_), "")
+
+    def every(self, type_: str) -> list[IniSection]:
+        """The sources of this type."""
+        return [IniSection(title, self.sections[title], []) for title in self._of("source", type_)]
 
     def sources(self) -> list[str]:
         """The titles of those that somebody has chosen.
@@ -135,10 +139,10 @@ def make_plan(host: PbxHost, known: Known, answers: Answers, who: Account) -> Pl
         asterisk = AsteriskPlan(plan, host.asterisk, host.profile)
         asterisk.master_csv()
         ami = _ami(plan, asterisk, host, known, who)
-        _join(plan, host.asterisk.at(host.asterisk.logs / "cdr-csv"), who)
+        _join(plan, host.root, host.asterisk.at(host.asterisk.logs / "cdr-csv"), who)
     if host.freeswitch:
-        plan_freeswitch(plan, host.freeswitch, host.profile)
-        _join(plan, host.freeswitch.at(host.freeswitch.logs), who)
+        plan_freeswitch(plan, host.freeswitch, host.profile, known.every("freeswitch_http"))
+        _join(plan, host.root, host.freeswitch.at(host.freeswitch.logs), who)
     # Where nothing is to be said anew, its bytes stay as they are.
     if (text := _agent_ini(plan, known, answers, ami)) != AgentIni(known.text).text:
         plan.files.put(known.path, text, who.readable)
@@ -204,17 +208,25 @@ def _fresh() -> Secret:
     return Secret(secrets.token_urlsafe(24))
 
 
-def _join(plan: Plan, folder: Path, who: Account) -> None:
-    """Have the daemon's user in the group that may read the PBX's records."""
-    try:
-        status = folder.stat()
-        group = grp.getgrgid(status.st_gid)
-    except (OSError, KeyError):
+def _join(plan: Plan, root: Path, folder: Path, who: Account) -> None:
+    """Have the daemon's user in the groups that may read the PBX's records in a folder below ``root``.
+
+    One that is not there yet will be as readable as the nearest above it.
+    """
+    if not who.there:
         return
     # Into root's group nobody comes by this: what only root may read, check tells.
-    known = {0, *os.getgrouplist(USER, who.gid)} if who.there else {status.st_gid}
-    if not status.st_mode & 0o005 and status.st_gid not in known:
-        plan.run("usermod", "-aG", group.gr_name, USER)
+    known = {0, *os.getgrouplist(USER, who.gid)}
+    needs = 0o005
+    for one in (folder, *folder.parents):
+        if not one.is_relative_to(root) or not one.exists():
+            continue
+        owner = owner_of(one)
+        # Those above are only gone through.
+        if owner.mode & needs != needs and owner.gid not in known:
+            with suppress(KeyError):
+                plan.run("usermod", "-aG", grp.getgrgid(owner.gid).gr_name, USER)
+        needs = 0o001
 
 
 def _agent_ini(plan: Plan, known: Known, answers: Answers, ami: dict[str, str]) -> str:
@@ -228,27 +240,39 @@ def _agent_ini(plan: Plan, known: Known, answers: Answers, ami: dict[str, str]) 
         if unchosen and (plan.wanted or chosen) and here["type"] not in {one.type for one in plan.wanted}:
             ini.disable(title)
     for type_, values in wanted.items():
-        sample = source_sample(type_)
-        title = known.source(type_) or _title(sample)
-        ini.enable(title, sample)
+        title = known.source(type_) or _begun(ini, source_sample(type_))
         ini.set(title, {"type": type_, **values})
-    if known.destination not in known.sections:
-        ini.enable(known.destination, destination_sample("humbug"))
-        ini.set(known.destination, {"type": "humbug"})
-    if answers.api_key:
-        ini.set(known.destination, {"api_key": answers.api_key.reveal()})
-    if answers.url:
-        ini.set(known.destination, {"url": answers.url})
+    # Who has but other destinations wants no Humbug, unless he says so.
+    if answers.api_key or answers.url or not known.configured:
+        title = known.destination or _begun(ini, destination_sample("humbug"))
+        ini.set(title, {"type": "humbug"})
+        if answers.api_key:
+            ini.drop(title, ("api_key_file", "api_keys_file", "api_keys_by"))
+            ini.set(title, {"api_key": answers.api_key.reveal()})
+        if answers.url:
+            ini.set(title, {"url": answers.url})
     if answers.country:
         ini.enable("numbers", "[numbers]\n")
         ini.set("numbers", {"country": answers.country})
     return ini.text
 
 
-def _title(sample: str) -> str:
+def _begun(ini: AgentIni, sample: str) -> str:
+    """Have a section as in ``sample``; returns its title, which is another where one of another type has that."""
     found = re.search(r"^#?\[(.+)\]$", sample, re.MULTILINE)
     assert found
-    return found[1]
+    titles = (found[1], *(f"{found[1]}-{number}" for number in range(2, 1000)))
+    title = next(one for one in titles if not ini.has(one))
+    ini.enable(title, sample.replace(f"[{found[1]}]", f"[{title}]"))
+    return title
+
+
+def _is_complete(here: Mapping[str, str]) -> bool:
+    """Whether a [destination NAME] has what its type needs, as far as nobody is asked."""
+    if here.get("type") != "humbug":
+        return here.get("type") in DESTINATIONS and here.keys() != {"type"}
+    example = _values(destination_sample("humbug"))["api_key"]
+    return here.get("api_key", example) != example or any(map(here.get, ("api_key_file", "api_keys_file")))
 
 
 def _values(sample: str) -> dict[str, str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from humbug_agent.ini import Secret
 from humbug_agent.pbx_host.asterisk import ANYWHERE, Ami, AmiUser, Asterisk, MasterCsv
-from humbug_agent.pbx_host.conf import Section, Setting
+from humbug_agent.pbx_host.conf import ConfError, Section, Setting
 from humbug_agent.pbx_host.profile import Profile
-from humbug_agent.setup.files import Folder, owner_of
+from humbug_agent.setup.files import Folder, Owner, owner_of
 from humbug_agent.setup.plan import Plan, Proof, Wanted
 from humbug_agent.setup.rotation import plan_rotation
 
@@ -29,6 +29,12 @@ BEST = "loguniqueid = yes\nloguserfield = yes\n"
 RIGHTS = frozenset({"cdr"}), frozenset[str]()
 BOARD_RIGHTS = frozenset({"cdr", "call", "agent"}), frozenset({"reporting"})
 """Of the AMI user: read, write; where the live board is wanted, it needs more."""
+
+
+LOCAL = "127.0.0.1"
+
+Counts = Callable[[Asterisk], bool]
+"""Whether an Asterisk goes by what was meant."""
 
 
 class AsteriskPlan:
@@ -66,7 +72,9 @@ class AsteriskPlan:
             target = self._target("cdr.conf")
             if target is None:
                 return False
-            self._append(target, f"{'[csv]' if section is None else '[csv](+)'}\n{BEST}")
+            block = f"{'[csv]' if section is None else '[csv](+)'}\n{BEST}"
+            if not self._append("cdr.conf", target, block, lambda then: not then.master_csv().off):
+                return False
         folders = map(self._asterisk.at, (found.path.parent, self._asterisk.logs))
         if there := next(filter(Path.exists, folders), None):
             plan_rotation(self._plan, self._asterisk.root, found.path, owner_of(there))
@@ -86,7 +94,10 @@ class AsteriskPlan:
             target = self._target("cdr_manager.conf")
             if target is None:
                 return
-            self._set(target, "general", said[-1] if said else None, "enabled", "yes", begun=bool(sections))
+            header, before = f"[general]{'(+)' if sections else ''}", said[-1] if said else None
+            enabled = ("enabled", "yes")
+            if not self._set("cdr_manager.conf", target, header, before, enabled, lambda then: not then.events_off()):
+                return
         self._reload("cdr_manager", "cdr_manager")
 
     def ami(self, name: str, known: Secret | None, fresh: Callable[[], Secret], *, board: bool) -> Secret | None:
@@ -99,30 +110,42 @@ class AsteriskPlan:
         target = self._target("manager.conf")
         if target is None:
             return None
-        if not ami.enabled:
-            self._enable(target)
+        if not ami.enabled and not self._enable(target):
+            return None
+        user = ami.user(name)
+        if user is None:
+            made = known or fresh()
+            if not self._add(target, _user(name, made, ami, read, write), name, read | write):
+                return None
         known_now = ("asterisk", "-rx", f"manager show user {name}")
         otherwise = (
             f"Asterisk does not know the AMI user {name}: see what asterisk -rx 'manager reload' says in its log"
         )
         reload = (("asterisk", "-rx", "manager reload"),)
-        self._plan.proofs.append(Proof(known_now, rf"\s*username:\s*{re.escape(name)}\s*", otherwise, reload))
-        user = ami.users.get(name)
-        if user:
-            secret = self._adjusted(target, user, read, write)
-            if secret and known and secret != known:
-                self._plan.left.append(
-                    f"manager.conf, [{name}] has another secret than agent.ini: make them the same, then "
-                    "asterisk -rx 'manager reload'"
-                )
-            return secret
-        secret = known or fresh()
-        path = target
-        if self._profile is Profile.ASTERISK and self._includes("manager.conf", f"{MANAGER_D.partition('/')[0]}/"):
-            path = self._asterisk.at(self._asterisk.etc / MANAGER_D)
-        self._append(path, _user(name, secret, ami, read, write))
-        self._console("manager reload")
+        self._plan.proofs.append(Proof(known_now, rf"(?i:\s*username:\s*{re.escape(name)}\s*)", otherwise, reload))
+        if user is None:
+            return made
+        secret = self._adjusted(target, user, read, write)
+        if secret and known and secret != known:
+            self._plan.left.append(
+                f"manager.conf, [{user.name}] has another secret than agent.ini: make them the same, then "
+                "asterisk -rx 'manager reload'"
+            )
         return secret
+
+    def _add(self, target: Path, block: str, name: str, rights: Set[str]) -> bool:
+        """Have the AMI user of ``block`` in a file of his own where there can be one."""
+        if self._profile is Profile.ASTERISK and self._includes("manager.conf", f"{MANAGER_D.partition('/')[0]}/"):
+            target = self._asterisk.at(self._asterisk.etc / MANAGER_D)
+
+        def counts(then: Asterisk) -> bool:
+            user = then.ami().user(name)
+            return user is not None and user.read | user.write == rights
+
+        done = self._append("manager.conf", target, block, counts)
+        if done:
+            self._console("manager reload")
+        return done
 
     def _adjusted(self, target: Path, user: AmiUser, read: Set[str], write: Set[str]) -> Secret | None:
         """The user that there is, with the rights that he lacks."""
@@ -131,8 +154,15 @@ class AsteriskPlan:
                 before, ours = user.section.last(key), self._asterisk.at(self._asterisk.etc / MANAGER_D)
                 # Who removes our file leaves nowhere an addition to nobody, for which Asterisk refuses all users.
                 where = ours if before and before.file == ours else target
-                self._set(where, user.name, before, key, ",".join(sorted(has | needs)), begun=True)
-                self._console("manager reload")
+                wanted = has | needs
+
+                def counts(then: Asterisk, key: str = key, wanted: Set[str] = wanted) -> bool:
+                    now = then.ami().user(user.name)
+                    return now is not None and wanted == (now.read if key == "read" else now.write)
+
+                line = (key, ",".join(sorted(wanted)))
+                if self._set("manager.conf", where, f"[{user.name}](+)", before, line, counts):
+                    self._console("manager reload")
         secret = user.section.last("secret")
         if secret is None:
             self._plan.left.append(
@@ -140,14 +170,19 @@ class AsteriskPlan:
             )
         return Secret(secret.value) if secret else None
 
-    def _enable(self, target: Path) -> None:
+    def _enable(self, target: Path) -> bool:
         general = self._asterisk.conf("manager.conf").first("general")
-        self._set(
-            target, "general", general.last("enabled") if general else None, "enabled", "yes", begun=bool(general)
-        )
+        header, before = ("[general](+)", general.last("enabled")) if general else ("[general]", None)
+        local = ("bindaddr", LOCAL)
+        # First of all, lest it listens on all addresses without it.
         if not (general and general.last("bindaddr")):
-            self._set(target, "general", None, "bindaddr", "127.0.0.1", begun=True)
-        self._console("manager reload")
+            if not self._set("manager.conf", target, header, None, local, lambda then: then.ami().bind == LOCAL):
+                return False
+            header = "[general](+)"
+        done = self._set("manager.conf", target, header, before, ("enabled", "yes"), lambda then: then.ami().enabled)
+        if done:
+            self._console("manager reload")
+        return done
 
     def _load(self, module: str) -> bool:
         """Have modules.conf load it. False where that is left to the admin."""
@@ -158,8 +193,9 @@ class AsteriskPlan:
         if section is None or unwanted or self._profile.has_freepbx:
             self._plan.left.append(f"modules.conf does not load {module}.so: have it loaded there, then run this again")
             return False
-        self._append(self._asterisk.at(self._asterisk.etc / "modules.conf"), f"[modules](+)\nload = {module}.so\n")
-        return True
+        block = f"[modules](+)\nload = {module}.so\n"
+        path = self._asterisk.at(self._asterisk.etc / "modules.conf")
+        return self._append("modules.conf", path, block, lambda then: then.loads(module))
 
     def _target(self, name: str) -> Path | None:
         """The file to write to; None where FreePBX owns it and includes none that is the admin's."""
@@ -178,25 +214,54 @@ class AsteriskPlan:
         where = self._asterisk.at(self._asterisk.etc / folder)
         return any(file.parent == where for file in self._asterisk.conf(name).files)
 
-    def _set(self, target: Path, section: str, before: Setting | None, key: str, value: str, *, begun: bool) -> None:
-        """The line itself, where it stands in a file that may be written to; else one that counts more.
+    def _set(
+        self, name: str, target: Path, header: str, before: Setting | None, line: tuple[str, str], counts: Counts
+    ) -> bool:
+        """Have the file ``name`` of Asterisk say KEY = VALUE; False where that is left to the admin.
 
-        ``begun``: there is such a section.
+        That is the line ``before`` itself, where it stands in ``target``, which may be written to, and where no other
+        section has it from there; else one that counts more, below ``header``.
         """
+        key, value = line
+        shared = self._asterisk.conf(name).inherited
         text = self._plan.files.text(target) if before and before.file == target else None
-        if before and text is not None:
+        if before and text is not None and (before.file, before.line) not in shared:
             lines = re.split(r"(?<=\n)", text)
             found = re.fullmatch(r"(\s*[\w-]+\s*=>?[ \t]*)([^;\r\n]*?)(\s*(?:;.*)?\s*)", lines[before.line - 1])
             if found and found[2] == before.value:
                 lines[before.line - 1] = f"{found[1]}{value}{found[3]}"
-                self._plan.files.put(target, "".join(lines), owner_of(target))
-                return
-        self._append(target, f"[{section}]{'(+)' if begun else ''}\n{key} = {value}\n")
+                return self._put(name, target, "".join(lines), f"{header}, {key} = {value},", counts)
+        return self._append(name, target, f"{header}\n{key} = {value}\n", counts)
 
-    def _append(self, path: Path, block: str) -> None:
-        # A new file is as readable as its neighbours.
-        near = next(iter(self._asterisk.conf("manager.conf").files), self._asterisk.at(self._asterisk.etc))
-        self._plan.files.append(path, block, owner_of(near))
+    def _append(self, name: str, path: Path, block: str, counts: Counts) -> bool:
+        return self._put(name, path, self._plan.files.with_last(path, block), block.partition("\n")[0], counts)
+
+    def _put(self, name: str, path: Path, text: str, what: str, counts: Counts) -> bool:
+        """Plan this text, where Asterisk goes by it then; else nothing is planned, and the admin is told what it is.
+
+        ``path`` is that of the file ``name``, or of one that it includes.
+        """
+        then = Asterisk(self._asterisk.root, {**self._plan.files.planned, path: text})
+        try:
+            good = counts(then)
+            line = then.conf(name).unended.get(path)
+            why = f"line {line} begins a comment that nothing ends" if line else "what stands there counts more"
+        except ConfError as error:
+            good, why = False, str(error)
+        if good:
+            self._plan.files.put(path, text, self._owner())
+        else:
+            self._plan.left.append(f"{path}: {what} can't be put there, for {why}: mend that, then run this again")
+        return good
+
+    def _owner(self) -> Owner:
+        """Of a new file: it is as readable as its neighbours; without any, Asterisk can read it, and others not."""
+        if files := self._asterisk.conf("manager.conf").files:
+            return owner_of(files[0])
+        near = (self._asterisk.etc / "modules.conf", self._asterisk.run, self._asterisk.logs, self._asterisk.etc)
+        found = [owner_of(path) for path in map(self._asterisk.at, near) if path.exists()]
+        theirs = next((one for one in found if one.gid), found[-1])
+        return Owner(theirs.uid, theirs.gid, 0o640)
 
     def _reload(self, module: str, backend: str) -> None:
         """Have the running Asterisk write by it, whether it has it loaded or not."""

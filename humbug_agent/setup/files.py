@@ -7,7 +7,7 @@ import os
 import pwd
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +157,11 @@ class Files:
             self._before[path] = _text(path)
         return self._after.get(path, self._before[path])
 
+    @property
+    def planned(self) -> Mapping[Path, str]:
+        """The texts of those that would be changed, or made."""
+        return self._after
+
     def put(self, path: Path, text: str, owner: Owner, *, secret: bool = False) -> None:
         """``owner`` is for a file that is not there yet."""
         if text != self.text(path):
@@ -164,11 +169,11 @@ class Files:
             self._owners[path] = owner
             self._secret |= {path} if secret else set()
 
-    def append(self, path: Path, block: str, owner: Owner) -> None:
-        """``block`` behind all that is there, with a blank line between."""
+    def with_last(self, path: Path, block: str) -> str:
+        """The text with ``block`` behind all that is there, and a blank line between."""
         text = self.text(path) or ""
         between = "" if not text.strip() else "\n" if text.endswith("\n") else "\n\n"
-        self.put(path, f"{text}{between}{block}", owner)
+        return f"{text}{between}{block}"
 
     def changes(self) -> list[Change]:
         return [

@@ -3,36 +3,75 @@
 On FusionPBX modules.conf.xml is made anew by its pages, and left alone.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from xml.sax.saxutils import quoteattr
 
-from humbug_agent.pbx_host.freeswitch import Freeswitch, json_cdr_conf
+from humbug_agent.ini import LOOPBACK, Section, address, shown
+from humbug_agent.pbx_host.asterisk import ANYWHERE
+from humbug_agent.pbx_host.freeswitch import Freeswitch, json_cdr_conf, params, with_last
 from humbug_agent.pbx_host.profile import Profile
-from humbug_agent.setup.files import owner_of
+from humbug_agent.setup.files import Owner, owner_of
 from humbug_agent.setup.plan import Plan, Proof, Wanted
-
-POSTED_TO = "127.0.0.1:8089"
-"""Where freeswitch_http listens by default."""
 
 MODULE = "mod_json_cdr"
 
 
-def plan_freeswitch(plan: Plan, freeswitch: Freeswitch, profile: Profile) -> None:
-    """Add to the plan what a FreeSWITCH needs. Raises OSError, ConfError."""
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Where the agent takes what is posted, and the user and password that it asks for, in one; blank: none."""
+
+    host: str = "127.0.0.1"
+    port: int = 8089
+    cred: str = ""
+
+    @classmethod
+    def of(cls, source: Section) -> "Posted":
+        """By a [source NAME] of type freeswitch_http; what is wrong in it is its section's."""
+        host, port = source.converted("listen", address, "HOST:PORT") or (cls().host, cls().port)
+        name, password = source.text("username"), source.secret("password")
+        cred = f"{name}:{password.reveal() if password else ''}"
+        return cls("127.0.0.1" if host in ANYWHERE else host, port, "" if cred == ":" else cred)
+
+    @property
+    def address(self) -> str:
+        return shown(self.host, self.port)
+
+    def is_at(self, url: str) -> bool:
+        """Whether what is posted to ``url`` comes here; any path does."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port or 80
+        except ValueError:
+            return False
+        same = parts.hostname == self.host or {parts.hostname, self.host} <= {*LOOPBACK}
+        return parts.scheme == "http" and same and port == self.port
+
+
+def plan_freeswitch(plan: Plan, freeswitch: Freeswitch, profile: Profile, sources: Sequence[Section]) -> None:
+    """Add to the plan what a FreeSWITCH needs. Raises OSError, ConfError.
+
+    ``sources`` are those of type freeswitch_http that agent.ini has.
+    """
     loaded = freeswitch.loads(MODULE)
-    settings = {}
+    settings: dict[str, str] = {}
     with suppress(FileNotFoundError):
         settings = dict(freeswitch.settings("json_cdr"))
-    if loaded and settings.get("url", f"http://{POSTED_TO}/") != f"http://{POSTED_TO}/":
+    url = settings.get("url", "")
+    listening = [Posted.of(one) for one in sources] or [Posted()]
+    posted = next((one for one in listening if one.is_at(url)), listening[0])
+    if loaded and (not posted.is_at(url) if url else "log-dir" in settings):
         # Somebody else needs what it does.
         _what_is_there(plan, freeswitch)
         return
-    unsent = freeswitch.logs / "json_cdr"
-    file = freeswitch.at(freeswitch.file("json_cdr"))
     near = owner_of(freeswitch.at(freeswitch.file("modules")))
-    wanted = json_cdr_conf(POSTED_TO, unsent=str(unsent)) + "\n"
-    if settings.get("url") is None:
-        plan.files.put(file, wanted, near)
-    elsewhere = {} if str(unsent) == "/var/log/freeswitch/json_cdr" else {"path": str(unsent)}
+    unsent = _post(plan, freeswitch, posted, near, loaded=loaded)
+    if unsent is None:
+        return
+    elsewhere = {} if unsent == "/var/log/freeswitch/json_cdr" else {"path": unsent}
     plan.wanted += [Wanted("freeswitch_http", {}), Wanted("freeswitch_json", elsewhere)]
     if not loaded and profile is Profile.FUSIONPBX:
         plan.left.append(
@@ -40,12 +79,7 @@ def plan_freeswitch(plan: Plan, freeswitch: Freeswitch, profile: Profile) -> Non
             "loaded at start"
         )
     elif not loaded:
-        modules = freeswitch.at(freeswitch.file("modules"))
-        text = plan.files.text(modules) or ""
-        before, end, after = text.rpartition("</modules>")
-        lines = before.rstrip(" \t")
-        indent = before[len(lines) :]
-        plan.files.put(modules, f'{lines}{indent}  <load module="{MODULE}"/>\n{indent}{end}{after}', near)
+        _load(plan, freeswitch, near)
     loaded_now = ("fs_cli", "-x", f"module_exists {MODULE}")
     otherwise = f"FreeSWITCH has not loaded {MODULE}: see its log, or restart it when no call is up"
     if profile is Profile.FUSIONPBX:
@@ -55,6 +89,59 @@ def plan_freeswitch(plan: Plan, freeswitch: Freeswitch, profile: Profile) -> Non
     if plan.files.changes():
         for command in remedy:
             plan.run(*command)
+
+
+def _post(plan: Plan, freeswitch: Freeswitch, posted: Posted, near: Owner, *, loaded: bool) -> str | None:
+    """Have json_cdr.conf.xml post to the agent; returns where what can't be posted is kept.
+
+    Where the module is loaded, what is set there stays, and what lacks is set behind it, for of each name but url the
+    last counts. None where that is left to the admin.
+    """
+    file = freeswitch.at(freeswitch.file("json_cdr"))
+    unsent = str(freeswitch.logs / "json_cdr")
+    cred = f"    {_param('cred', posted.cred)}\n" if posted.cred else ""
+    wanted = json_cdr_conf(posted.address, cred, unsent=unsent) + "\n"
+    text = plan.files.text(file)
+    if text is None:
+        plan.files.put(file, wanted, near)
+        return unsent
+    has = params(file, text.encode("utf-8", "surrogateescape"))
+    is_ours = posted.is_at(has.get("url", ""))
+    if not (loaded or is_ours):
+        # Nobody uses it.
+        plan.files.put(file, wanted, near)
+        return unsent
+    # What is encoded can't be read, and without its password nothing is taken.
+    exactly = {"cred"} if is_ours else {"url", "cred", "encode"}
+    lines = [
+        _param(name, value)
+        for name, value in params(file, wanted.encode()).items()
+        if (has.get(name) != value if name in exactly else name not in has and not is_ours)
+    ]
+    if lines and not _put_last(plan, file, "settings", lines, near):
+        return None
+    return str(freeswitch.directory("json_cdr", "err-log-dir") or unsent)
+
+
+def _load(plan: Plan, freeswitch: Freeswitch, near: Owner) -> None:
+    """Have modules.conf.xml load the module."""
+    file = freeswitch.at(freeswitch.file("modules"))
+    _put_last(plan, file, "modules", [f'<load module="{MODULE}"/>'], near)
+
+
+def _put_last(plan: Plan, file: Path, element: str, lines: list[str], near: Owner) -> bool:
+    """Whether ``lines`` can be the last in the element of the file; else it is left to the admin."""
+    text = (plan.files.text(file) or "").encode("utf-8", "surrogateescape")
+    after = with_last(file, text, element, lines)
+    if after is None:
+        plan.left.append(f"{file} has no <{element}>, in which {' '.join(lines)} belongs: put it there")
+        return False
+    plan.files.put(file, after.decode("utf-8", "surrogateescape"), near)
+    return True
+
+
+def _param(name: str, value: str) -> str:
+    return f'<param name="{name}" value={quoteattr(value)}/>'
 
 
 def _what_is_there(plan: Plan, freeswitch: Freeswitch) -> None:

@@ -148,6 +148,21 @@ def test_one_that_is_interrupted_is_gone_on_with_by_the_next(
     assert "Nothing to change" in there.run("init", "--apply", code=1)
 
 
+def test_an_agent_ini_that_is_good_is_never_made_worse(of_kind: Callable[..., EtcHost]) -> None:
+    there = of_kind("freepbx-17")
+    ini = there.etc / "humbug-agent/agent.ini"
+    ini.parent.mkdir()
+    ini.write_text("[source calls]\ntype = asterisk_csv\n[destination d]\ntype = webhook\nurl = http://127.0.0.1:1/\n")
+    before = there.snapshot()
+    # A Humbug without a key.
+    said = there.run("init", "--apply", "--url", "http://127.0.0.1:1/r.php", code=1)
+    assert "agent.ini is good as it is, and with this it would not be; nothing was changed:" in said
+    assert "[destination humbug] api_key: is missing" in said or "still the example's" in said
+    assert there.snapshot() == before
+    # What else there is to do needs no key.
+    assert "made     " in there.run("init", "--apply", code=1)
+
+
 def test_a_container_has_root_for_its_user(of_kind: Callable[..., EtcHost], host: Host) -> None:
     there = of_kind("asterisk", daemon=False)
     there.program("asterisk", "exit 0")

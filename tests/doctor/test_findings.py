@@ -161,6 +161,12 @@ def test_filters_that_let_all_calls_pass_are_none(sick: SickHost, lines: list[st
     assert [one.code for one in sick.doctor().findings] == ([Code.EVENTFILTER] if blind else [])
 
 
+def test_a_user_in_other_letters_is_the_same_user(sick: SickHost) -> None:
+    """To Asterisk, and so to whoever looks for him."""
+    sick.more("source ami", "username = HUMBUG")
+    assert Code.AMI_BLIND not in sick.codes()
+
+
 def test_what_the_board_needs_is_not_too_much_and_what_it_lacks_is_said(sick: SickHost) -> None:
     sick.more("status", f"listen = 127.0.0.1:{free_port()}")
     found = sick.doctor().findings
@@ -223,6 +229,35 @@ def test_logrotates_files_are_read_as_it_reads_them(tmp_path: Path) -> None:
     block = block_of(PurePath("/var/log/b.csv"), tmp_path)
     assert block
     assert (block.directives["size"].file, block.directives["size"].line) == (folder / "b", 8)
+
+
+LEFT_OVER = (
+    "a.bak", "a.cfsaved", "a.disabled", "a.dpkg-bak", "a.dpkg-del", "a.dpkg-tmp", "a.ucf-dist", "a.ucf-old",
+    "a.ucf-new", "a.rhn-cfg-tmp-7", "a,v", "a~",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "names", "read"),
+    [
+        ("", LEFT_OVER, False),
+        ("", ("a", "a.conf", "a.bak.conf", ".hidden.bak"), True),
+        ("tabooext + .mine,.other", ("a.mine", "a.other", "a.bak"), False),
+        ("tabooext = .mine", ("a.bak",), True),
+        ("taboopat + a.*.mine", ("a.x.mine", "a.bak"), False),
+        ("taboopat b*", ("b.mine",), False),
+        ("taboopat b*", ("a.bak",), True),
+    ],
+)
+def test_logrotate_passes_over_what_is_left_over(tmp_path: Path, said: str, names: tuple[str, ...], read: bool) -> None:
+    folder = tmp_path / "etc/logrotate.d"
+    folder.mkdir(parents=True)
+    if said:
+        (tmp_path / "etc/logrotate.conf").write_text(f"{said}\ninclude /etc/logrotate.d\n")
+    for name in names:
+        (folder / name).write_text("/var/log/a.csv {\n}\n")
+        assert bool(block_of(PurePath("/var/log/a.csv"), tmp_path)) == read, name
+        (folder / name).unlink()
 
 
 def test_a_severity_is_the_exit_code() -> None:

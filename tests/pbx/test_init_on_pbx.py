@@ -114,3 +114,21 @@ def test_what_keeps_it_from_working_is_said(there: AsteriskHost, host: Host) -> 
     assert "country" not in (there.etc / "humbug-agent" / "agent.ini").read_text()
     there.pbx.start()
     assert "A test call reached the receiver" in there.run("init", "--apply", "--yes", HUMBUG_API_KEY=API_KEY)
+
+
+def test_an_admins_own_user_gets_the_right_and_nobody_else_does(there: AsteriskHost, host: Host) -> None:
+    """He is written in capital letters, and has his rights from a template, as another user does."""
+    users = "\n[readers](!)\nread = system\nwrite =\n\n[boss](readers)\nsecret = 0dd5ecret\n"
+    name = "manager_custom.conf" if there.kind.startswith("freepbx") else "manager.conf"
+    with (there.files / name).open("a") as file:
+        file.write(f"{users}\n[Humbug](readers)\nsecret = 0dd5ecret\n")
+    there.pbx.cli("manager reload")
+    answers = {"HUMBUG_API_KEY": API_KEY, "HUMBUG_COUNTRY": "CH", "HUMBUG_URL": host.receiver.url}
+    there.run("init", "--apply", code=0, secrets=SECRETS, **answers)
+    rights = {}
+    for user in ("boss", "humbug"):
+        shown = dict(
+            line.strip().partition(": ")[::2] for line in there.pbx.cli(f"manager show user {user}").split("\n")
+        )
+        rights[shown["username"]] = shown["read perm"]
+    assert rights == {"boss": "system", "Humbug": "system,cdr"}

@@ -1,6 +1,12 @@
 """agent.ini, edited without touching what an admin has written."""
 
+from configparser import ConfigParser
+from configparser import Error as NotRead
 from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from humbug_agent.setup.agent_ini import AgentIni
 from tests.kit.paths import TOP
@@ -66,3 +72,78 @@ def test_lines_go_on_to_end_as_they_do() -> None:
     ini.enable("source ami", SAMPLE)
     assert ini.text.count("\r\n") == ini.text.count("\n") == 9
     assert ini.text.startswith("[a]\r\nk = new\r\nl = more\r\n# words\r\n\r\n# A sample.\r\n[source ami]\r\n")
+
+
+def as_read(text: str) -> dict[str, dict[str, str]]:
+    """As the daemon reads it. Raises configparser's errors."""
+    parser = ConfigParser(interpolation=None, default_section="\0")
+    parser.read_string(text)
+    return {title: dict(parser[title]) for title in parser.sections()}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("[a]\nk: old\n", "[a]\nk = new\n"),
+        ("[a]\nK=old\n", "[a]\nk = new\n"),
+        ("[a] ; mine\nk = old\n", "[a] ; mine\nk = new\n"),
+        ("[a]\n  j = 1\n  k = old\n", "[a]\n  j = 1\n  k = new\n"),
+        ("[a]\n  j = 1\n", "[a]\n  j = 1\n  k = new\n"),
+        ("[a]\n  #k =\n  j = 1\n", "[a]\n  #k =\n  j = 1\n  k = new\n"),
+        ("[a]\n#k =\n  j = 1\n", "[a]\n  k = new\n  j = 1\n"),
+        ("[a]\nk =\n  old\n  # words\n  more\nj = 1\n", "[a]\nk = new\n  # words\nj = 1\n"),
+        ("[a]\nj =\n  1\n#k =\n  2\n", "[a]\nj =\n  1\n#k =\n  2\nk = new\n"),
+        # A section that is commented out ends nothing.
+        ("[a]\nj = 1\n#[b]\nk = old\n", "[a]\nj = 1\n#[b]\nk = new\n"),
+        ("[a]\nj = 1\n#[b]\n#k = its\n", "[a]\nj = 1\nk = new\n#[b]\n#k = its\n"),
+        ("[a]\n[b]\nj = [a]\n  [a]\n", "[a]\nk = new\n[b]\nj = [a]\n  [a]\n"),
+    ],
+)
+def test_a_setting_is_found_as_the_daemon_finds_it(before: str, after: str) -> None:
+    ini = AgentIni(before)
+    ini.set("a", {"k": "new"})
+    assert ini.text == after
+    assert as_read(after)["a"]["k"] == "new"
+
+
+def test_a_commented_out_section_takes_nobodys_settings() -> None:
+    text = "[destination humbug]\n#[source ami]\n#type = asterisk_ami\napi_key = mine\n"
+    ini = AgentIni(text)
+    ini.enable("source ami", SAMPLE)
+    assert as_read(ini.text) == {"destination humbug": {"api_key": "mine"}, "source ami": {}}
+
+
+def test_settings_that_are_dropped_are_comments() -> None:
+    ini = AgentIni("[a]\nKey_File : /x\n  y\nkey_fil = 1\n[b]\nkey_file = 2\n")
+    ini.drop("a", ("key_file",))
+    assert ini.text == "[a]\n#Key_File : /x\n#  y\nkey_fil = 1\n[b]\nkey_file = 2\n"
+
+
+PIECES = (
+    "[a]", "[a] ; x", "  [b]", "[b]", "#[a]", "#[c]", "k = 1", "K: 2", "  k=3", "\tj : 4", "l =", "    more",
+    " ] = [a]", "", "  ", "#k = 5", "  #j = 6", "; words", "# k = 7", "#    more", "k[1] = 8",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12), st.sampled_from("ac"), st.sampled_from("kjn"))
+def test_whatever_stands_there_what_was_meant_is_read_and_all_else_as_before(
+    lines: list[str], title: str, key: str
+) -> None:
+    text = "\n".join(lines)
+    try:
+        before = as_read(text)
+    except NotRead:
+        assume(False)
+        return
+    ini = AgentIni(text)
+    ini.enable(title, f"# A sample.\n#[{title}]\n#j = 1\n")
+    assert as_read(ini.text) == {title: {}, **before}
+    ini.set(title, {key: "new"})
+    assert as_read(ini.text) == before | {title: {**before.get(title, {}), key: "new"}}
+    ini.drop(title, (key,))
+    kept = {name: value for name, value in before.get(title, {}).items() if name != key}
+    assert as_read(ini.text) == before | {title: kept}
+    # Nobody indents a header; behind a section that is none any more it would go on with the value above.
+    assume("  [b]" not in lines)
+    ini.disable(title)
+    assert as_read(ini.text) == {name: values for name, values in before.items() if name != title}

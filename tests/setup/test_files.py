@@ -35,7 +35,7 @@ def test_a_changed_file_keeps_owner_and_mode_and_so_does_its_copy(tmp_path: Path
     path.chmod(0o604)
     os.chown(path, 4711, 4712)
     files = Files()
-    files.append(path, "[humbug]\n", ME)
+    files.put(path, files.with_last(path, "[humbug]\n"), ME)
     (change,) = files.changes()
     copy = change.make("as-it-was")
     assert copy == tmp_path / "manager.conf.as-it-was"
@@ -144,7 +144,7 @@ def test_a_secret_that_goes_on_in_indented_lines_is_hidden_to_its_end(tmp_path: 
     path = tmp_path / "agent.ini"
     path.write_text("[destination x]\napi_key =\n  word1\n\n# said\n\tword2\n")
     files = Files()
-    files.append(path, "[source y]\npassword =\n   word3\nurl =\n   https://a\n", ME)
+    files.put(path, files.with_last(path, "[source y]\npassword =\n   word3\nurl =\n   https://a\n"), ME)
     (change,) = files.changes()
     shown = list(change.diff())
     assert not [line for line in shown if "word" in line and "password" not in line]
@@ -155,7 +155,7 @@ def test_a_secret_is_hidden_whole_whatever_is_in_it(tmp_path: Path) -> None:
     path = tmp_path / "manager.conf"
     path.write_text("[a]\nsecret = begin\x0cend\u2028last\n")
     files = Files()
-    files.append(path, "[humbug]\n", ME)
+    files.put(path, files.with_last(path, "[humbug]\n"), ME)
     (change,) = files.changes()
     shown = "\n".join(change.diff())
     assert "end" not in shown

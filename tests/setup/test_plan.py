@@ -257,18 +257,38 @@ def test_a_log_that_is_elsewhere_is_named(tmp_path: Path, example: bool) -> None
 @pytest.mark.parametrize(
     ("mode", "group", "joins"), [(0o750, 4711, False), (0o750, 3, True), (0o755, 3, False), (0o750, 0, False)]
 )
+@pytest.mark.parametrize("begins", [False, True])
+@pytest.mark.parametrize("kind", ["freepbx-17", "freeswitch"])
 def test_the_daemons_user_joins_the_group_that_may_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, group: int, joins: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, begins: bool, mode: int, group: int, joins: bool
 ) -> None:
-    """Where it has a name, is not root's, and it takes a group to read. (Here "daemon" is the user.)"""
+    """Where it has a name, is not root's, and it takes a group to read. (Here "daemon" is the user.)
+
+    ``begins``: the PBX has written no call yet, so that the log's folder is made by this, or later.
+    """
     monkeypatch.setattr(agent, "USER", "daemon")
-    root = planted("freepbx-17", tmp_path)
-    folder = root / "var/log/asterisk/cdr-csv"
+    root = planted(kind, tmp_path)
+    logs = root / ("var/log/freeswitch" if kind == "freeswitch" else "var/log/asterisk")
+    folder = logs if begins or kind == "freeswitch" else logs / "cdr-csv"
     folder.mkdir(parents=True)
     folder.chmod(mode)
     os.chown(folder, 0, group)
     plan = make_plan(look(root), Known(ini(root)), ANSWERS, agent.account())
     assert (("usermod", "-aG", "sys", "daemon") in plan.commands) == joins
+
+
+@root_only
+def test_a_folder_that_is_gone_through_takes_its_group_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "USER", "daemon")
+    root = planted("freepbx-17", tmp_path)
+    folder = root / "var/log/asterisk/cdr-csv"
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0o750)
+    os.chown(folder.parent, 0, 3)
+    os.chown(folder, 0, 3)
+    folder.chmod(0o755)
+    plan = make_plan(look(root), Known(ini(root)), ANSWERS, agent.account())
+    assert ("usermod", "-aG", "sys", "daemon") in plan.commands
 
 
 @pytest.mark.parametrize(
