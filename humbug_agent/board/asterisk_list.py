@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-from humbug_agent.board.asterisk_words import agent_name, channel, figures, member
+from humbug_agent.board.asterisk_words import QUEUES_OWN, agent_name, channel, figures, member
 from humbug_agent.board.model import Board, Channel, Figures, Member, QueueCall
 from humbug_agent.listening.ami.headers import Headers, name
 from humbug_agent.listening.ami.protocol import TOLD
@@ -119,11 +119,16 @@ class Listing:
         self._board.replace_channels(channels.values(), [call for call in calls if call])
 
     def _call(self, who: Channel, together: list[Channel]) -> QueueCall | None:
-        """Whoever talks to a queue member no list tells: it is in Queue, and a bridge joins it with somebody."""
+        """Whoever talks to a queue member no list tells: it is in Queue, and a bridge joins it with whom Queue called.
+
+        Somebody else is there where a member has passed the caller on, which events have told; and where the member's
+        Local channel was optimised away, which the first list takes it for.
+        """
         known, said = self._board.call(who.uniqueid), self._listed[who.uniqueid]
+        others = [one for one in together if who.bridge and one is not who]
         if who.application != "Queue":
             return None if known and known.connected else known
-        agent = next((one for one in together if who.bridge and one is not who), None)
+        agent = next((one for one in others if one.application == QUEUES_OWN or not self._confirmed), None)
         if agent is None or (known and known.connected):
             return known
         queue = said("ApplicationData").partition(",")[0]

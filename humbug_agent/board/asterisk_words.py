@@ -10,7 +10,10 @@ from humbug_agent.board.device import device_names
 from humbug_agent.board.model import Channel, Figures, Member, QueueCall, State
 from humbug_agent.listening.ami.headers import Headers, number
 
-CALLED = ("AppDial", "AppDial2", "AppQueue")
+QUEUES_OWN = "AppQueue"
+"""The application of a channel that a queue called, also by way of who picks that call up."""
+
+CALLED = ("AppDial", "AppDial2", QUEUES_OWN)
 """The application of a channel that was called by another one."""
 
 _STATES = {
