@@ -11,6 +11,7 @@ from humbug_agent.board.asterisk_lines import AsteriskLines
 from humbug_agent.board.asterisk_list import Listing, Recount
 from humbug_agent.board.asterisk_words import agent, agent_name, channel, member, queue_call
 from humbug_agent.board.model import Board, QueueCall
+from humbug_agent.host.pbx_first import DOUBT_SECONDS
 from humbug_agent.host.systemd import to_reload, unit
 from humbug_agent.listening.ami.headers import Headers, name
 from humbug_agent.listening.ami.protocol import BANNER, OLD_BANNER, TOLD
@@ -61,6 +62,8 @@ class AsteriskFeeder:
         self._asked = float("-inf")
         self._confirmed = 0.0
         self._deaf = ""
+        # Of which classes an event has come on this connection.
+        self._heard: set[str] = set()
         self._fault = ""
         self._flooded = float("-inf")
         self._many = 0
@@ -68,6 +71,8 @@ class AsteriskFeeder:
         # Queue -> when something happened there that changes its figures.
         self._miscounted: dict[str, float] = {}
         self._recounts: list[Recount] = []
+        # When an event came that cannot be after what was told before.
+        self._doubted: float | None = None
         # A connection to an Asterisk that speaks otherwise, and its version of AMI.
         self._old = (0, "")
         # Since the last beat, and since the one before it.
@@ -78,7 +83,7 @@ class AsteriskFeeder:
             "NewCallerid": self._put,
             "NewConnectedLine": self._put,
             "NewAccountCode": self._put,
-            "BridgeEnter": self._put,
+            "BridgeEnter": self._enter,
             "BridgeLeave": self._part,
             "DialBegin": self._dial,
             "Rename": self._rename,
@@ -118,6 +123,7 @@ class AsteriskFeeder:
         self._gone = set(), self._gone[0]
         if connection != self._connection:
             self._connection = connection
+            self._heard.clear()
             self._lines.forget()
             if self._too_old:
                 self._begin_anew(
@@ -132,8 +138,9 @@ class AsteriskFeeder:
             self._begin_anew(
                 f"does not tell its channels and queues within {ANSWER_SECONDS:.0f} s", "AMI does not answer"
             )
-        if now - self._asked > CONFIRM_SECONDS and now - self._flooded > CALM_SECONDS:
-            self._asked, self._open = now, True
+        old = now - self._asked > CONFIRM_SECONDS or self._doubts(now)
+        if old and now - self._flooded > CALM_SECONDS:
+            self._asked, self._open, self._doubted = now, True, None
             self._list = Listing(next(self._numbers), self._board, self._confirmed, self._has_gone, self._charset)
             # It has all figures.
             self._miscounted.clear()
@@ -180,9 +187,15 @@ class AsteriskFeeder:
 
     def _begin_anew(self, message: str, trouble: str) -> None:
         self._open, self._asked, self._confirmed, self._deaf = False, float("-inf"), 0.0, ""
+        self._doubted = None
         for known in (self._left, self._miscounted, self._recounts):
             known.clear()
         self._board.away(message, trouble)
+
+    def _doubts(self, now: float) -> bool:
+        """Whether something is otherwise than events told, and everything may be asked for again already."""
+        settled = self._doubted is not None and now - self._doubted > SETTLED_SECONDS
+        return settled and not self._open and now - self._asked > DOUBT_SECONDS
 
     def _recount(self, now: float, tell: Callable[[bytes], None]) -> None:
         due = list(self._miscounted)[:MOST_RECOUNTS]
@@ -212,7 +225,9 @@ class AsteriskFeeder:
             )
             return
         self._confirmed = time.time()
-        self._deaf = self._deaf or self._list.missed()
+        missed = self._list.missed()
+        # A connection keeps its rights: what one event came of it may see, and no event tells of some things.
+        self._deaf = self._deaf or ("" if missed in self._heard else missed)
         if self._deaf:
             self._board.away(
                 f"tells of no calls as they happen: in manager.conf, section [{self._user}], read must have "
@@ -224,6 +239,7 @@ class AsteriskFeeder:
         self._left = {uniqueid: call for uniqueid, call in self._left.items() if self._board.channel(uniqueid)}
 
     def _deal(self, block: bytes, kind: str, deal: Callable[[Headers], None]) -> None:
+        self._heard.add(kind)
         if kind == self._deaf:
             # What came while it was deaf is no reason to be so again.
             self._deaf, self._confirmed, self._open, self._asked = "", 0.0, False, float("-inf")
@@ -234,6 +250,10 @@ class AsteriskFeeder:
     def _put(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
         self._board.put(channel(said, self._board.channel(uniqueid), time.time()))
+
+    def _enter(self, said: Headers) -> None:
+        self._put(said)
+        self._doubt(said("Uniqueid"))
 
     def _part(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
@@ -254,7 +274,16 @@ class AsteriskFeeder:
         uniqueid = said("Uniqueid")
         self._gone[0].add(uniqueid)
         self._left.pop(uniqueid, None)
+        self._doubt(uniqueid)
         self._board.hang_up(uniqueid)
+
+    def _doubt(self, uniqueid: str) -> None:
+        """Of a caller who waits there is no such event: the last one of its waiting comes before. Unless it was put in
+        another's place, or taken away, of which no event tells: who waits there now a list knows.
+        """
+        known = self._board.call(uniqueid)
+        if known and not known.connected:
+            self._doubted = time.monotonic()
 
     def _has_gone(self, uniqueid: str) -> bool:
         return any(uniqueid in gone for gone in self._gone)

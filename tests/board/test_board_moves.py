@@ -1,5 +1,10 @@
 """Calls that go on otherwise than events tell, in the order in which Asterisk 16 and 22 were seen to tell them."""
 
+import pytest
+
+from humbug_agent.board.asterisk import CONFIRM_SECONDS
+from humbug_agent.board.asterisk_list import SLACK_SECONDS
+from humbug_agent.host.pbx_first import DOUBT_SECONDS
 from tests.kit.board_wire import Wire, shown
 from tests.kit.small_asterisk import Caller, message
 
@@ -21,7 +26,87 @@ def check(wire: Wire) -> None:
     assert shown(wire.view) == wire.pbx.truth()
 
 
-# Out of a queue.
+def asks_soon(wire: Wire) -> None:
+    """For everything, within seconds, and is answered."""
+    wire.deliver()
+    began = wire.clock.now
+    while not wire.asked:
+        assert wire.clock.now - began < DOUBT_SECONDS + 2
+        wire.passes(1)
+        wire.beat()
+    wire.list_all()
+
+
+# Into a queue.
+
+
+def test_a_caller_transferred_into_a_queue_is_there_within_seconds(wire: Wire) -> None:
+    wire.live()
+    first = talking(wire)
+    wire.deliver()
+    wire.passes(SLACK_SECONDS + 5)
+    consulted = wire.pbx.join(wire.pbx.call("PJSIP/201", "201", "Anna"), "sales")
+    wire.deliver()
+    wire.passes(5)
+    assert first.agent
+    wire.pbx.talking.clear()
+    wire.pbx.hang_up(first.agent)
+    wire.pbx.put_in_place(consulted, first.chan)
+    asks_soon(wire)
+    check(wire)
+    assert shown(wire.view)["waiting"] == {"sales": [first.chan.uniqueid]}
+
+
+def test_who_has_heard_of_one_queue_call_is_not_deaf_to_others(wire: Wire) -> None:
+    wire.live()
+    waiting(wire)
+    wire.deliver()
+    wire.passes(15)
+    # Whatever way it came there.
+    waiting(wire, "sales")
+    wire.pbx.pending.clear()
+    wire.confirm()
+    check(wire)
+    # To others that may not see as much it listens anew.
+    wire.lost()
+    wire.live()
+    wire.passes(15)
+    waiting(wire, "sales")
+    wire.pbx.pending.clear()
+    wire.confirm()
+    assert "read must have call" in wire.view.message
+
+
+@pytest.mark.parametrize("also", [0, 40])
+def test_many_who_move_have_it_ask_once_in_some_seconds(wire: Wire, also: int) -> None:
+    wire.live()
+    asked = 0
+    for _ in range(100):
+        for _ in range(1 + also):
+            wire.pbx.put_in_place(waiting(wire), wire.pbx.call("PJSIP/101", "101", "Zoë"))
+        wire.deliver()
+        wire.passes(0.5)
+        wire.beat()
+        if wire.asked:
+            asked += 1
+            wire.list_all()
+            check(wire)
+    assert 50 / (DOUBT_SECONDS + 1) - 1 < asked <= 50 / DOUBT_SECONDS
+
+
+def test_who_gives_up_or_is_answered_has_it_ask_nothing(wire: Wire) -> None:
+    wire.live()
+    for _ in range(int(CONFIRM_SECONDS) - 2):
+        wire.pbx.hang_up(waiting(wire).chan)
+        wire.pbx.hang_up(talking(wire).chan)
+        wire.deliver()
+        wire.passes(1)
+        wire.beat()
+        assert not wire.asked
+    check(wire)
+
+
+# Out of it.
 
 
 def test_a_caller_whom_the_agent_has_passed_on_is_in_no_queue_any_more(wire: Wire) -> None:
@@ -56,3 +141,14 @@ def test_a_call_whose_local_agent_was_optimised_away_is_one_for_who_starts_then(
     for _ in range(3):
         wire.confirm()
         check(wire)
+
+
+def test_a_caller_whom_somebody_takes_out_of_the_queue_is_gone_within_seconds(wire: Wire) -> None:
+    wire.live()
+    caller = waiting(wire)
+    wire.deliver()
+    wire.passes(1)
+    wire.pbx.taken_out(caller, wire.pbx.call("PJSIP/101", "101", "Zoë"))
+    asks_soon(wire)
+    check(wire)
+    assert not shown(wire.view)["waiting"]

@@ -194,6 +194,19 @@ class SmallAsterisk:
         self.waiting[caller.queue].remove(caller)
         self._tell("QueueCallerLeave", caller.chan.headers(), Queue=caller.queue, Position=1, Count=0)
 
+    def put_in_place(self, caller: Caller, chan: Chan) -> None:
+        """An attended transfer into the queue, by who waits there: of who waits from now on, no event tells."""
+        gone, caller.chan = caller.chan, chan
+        self.unbridge(chan)
+        chan.application, chan.data = gone.application, gone.data
+        del self.channels[gone.uniqueid]
+        self._tell("Hangup", gone.headers(), Cause=16, Cause_txt="Normal Clearing")
+
+    def taken_out(self, caller: Caller, by: Chan) -> None:
+        """AMI's Bridge takes a caller who waits, of which that they have a bridge is all it tells."""
+        self.waiting[caller.queue].remove(caller)
+        self.bridge(caller.chan, by)
+
     def gives_up(self, caller: Caller) -> None:
         """It is told to go on in the dialplan."""
         self._leaves(caller)
