@@ -3,14 +3,14 @@
 import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from humbug_agent.board.asterisk_lines import ANSWER as LINES_ANSWER
 from humbug_agent.board.asterisk_lines import AsteriskLines
 from humbug_agent.board.asterisk_list import Listing, Recount
 from humbug_agent.board.asterisk_words import agent, agent_name, channel, member, queue_call
-from humbug_agent.board.model import Board, QueueCall
+from humbug_agent.board.model import Board, Channel, QueueCall
 from humbug_agent.host.pbx_first import DOUBT_SECONDS
 from humbug_agent.host.systemd import to_reload, unit
 from humbug_agent.listening.ami.headers import Headers, name
@@ -87,6 +87,7 @@ class AsteriskFeeder:
             "BridgeLeave": self._part,
             "DialBegin": self._dial,
             "Rename": self._rename,
+            "LocalOptimizationBegin": self._optimize,
             "Hangup": self._hang_up,
         }
         agents = {
@@ -269,6 +270,22 @@ class AsteriskFeeder:
         uniqueid = said("Uniqueid")
         if known := self._board.channel(uniqueid):
             self._board.put(replace(known, channel=said("Newname")))
+
+    def _optimize(self, said: Headers) -> None:
+        """A Local channel goes: whoever talks to one of its halves is from now on what the other half was."""
+        one, two = self._board.channel(said("LocalOneUniqueid")), self._board.channel(said("LocalTwoUniqueid"))
+        if one is None or two is None:
+            return
+        caller, agent = next(self._others(one), None), next(self._others(two), None)
+        if caller and (call := self._board.call(two.uniqueid)):
+            self._board.leave(two.uniqueid)
+            self._board.put_call(replace(call, uniqueid=caller.uniqueid, channel=caller.channel))
+        elif caller and agent and (call := self._board.call(caller.uniqueid)) and call.agent == one.device:
+            self._board.put_call(replace(call, agent=agent.device))
+
+    def _others(self, who: Channel) -> Iterator[Channel]:
+        """Who is in the same bridge."""
+        return (one for one in self._board.channels() if one.bridge == who.bridge != "" and one is not who)
 
     def _hang_up(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")

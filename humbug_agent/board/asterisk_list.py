@@ -127,7 +127,9 @@ class Listing:
         known, said = self._board.call(who.uniqueid), self._listed[who.uniqueid]
         others = [one for one in together if who.bridge and one is not who]
         if who.application != "Queue":
-            return None if known and known.connected else known
+            # But whose Local channel was in Queue, and was optimised away, talks to the agent all the same.
+            at_agent = known and any(one.application == QUEUES_OWN or one.device == known.agent for one in others)
+            return None if known and known.connected and not at_agent else known
         agent = next((one for one in others if one.application == QUEUES_OWN or not self._confirmed), None)
         if agent is None or (known and known.connected):
             return known

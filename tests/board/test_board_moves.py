@@ -1,5 +1,7 @@
 """Calls that go on otherwise than events tell, in the order in which Asterisk 16 and 22 were seen to tell them."""
 
+from dataclasses import replace
+
 import pytest
 
 from humbug_agent.board.asterisk import CONFIRM_SECONDS
@@ -104,6 +106,54 @@ def test_who_gives_up_or_is_answered_has_it_ask_nothing(wire: Wire) -> None:
         wire.beat()
         assert not wire.asked
     check(wire)
+
+
+# By Local channels.
+
+
+def test_a_caller_whose_local_channel_goes_talks_to_the_agent_all_the_same(wire: Wire) -> None:
+    wire.live()
+    source = wire.pbx.call("PJSIP/101", "101", "Zoë")
+    source.application = "Dial"
+    one = wire.pbx.dial(source, "Local/730@from-internal")
+    two = wire.pbx.call("Local/730@from-internal", "101", "Zoë", source)
+    wire.pbx.bridge(one, source)
+    caller = wire.pbx.join(two, "support")
+    wire.pbx.connect(caller, "PJSIP/201", "Anna Agent")
+    wire.pbx.joined_by_bridge(caller)
+    wire.deliver()
+    (before,) = wire.view.queues["support"].calls
+    wire.pbx.optimize(source, one, two)
+    for _ in range(3):
+        check(wire)
+        (call,) = wire.view.queues["support"].calls
+        assert call == replace(before, uniqueid=source.uniqueid, channel=source.channel)
+        wire.confirm()
+    wire.pbx.hang_up(source)
+    check(wire)
+    assert not wire.view.queues["support"].calls
+
+
+def test_an_agent_whose_local_channel_goes_is_the_phone_behind_it(wire: Wire) -> None:
+    wire.live()
+    caller = waiting(wire)
+    wire.pbx.connect(caller, "Local/760@from-internal", "Anna Agent")
+    wire.pbx.joined_by_bridge(caller)
+    one = caller.agent
+    assert one
+    two = wire.pbx.call("Local/760@from-internal", "101", "", caller.chan)
+    phone = wire.pbx.dial(two, "PJSIP/201")
+    wire.pbx.bridge(two, phone)
+    # Another one's, with the same agent's device.
+    other = waiting(wire)
+    wire.pbx.connect(other, "Local/760@from-internal", "Anna Agent")
+    wire.pbx.joined_by_bridge(other)
+    wire.deliver()
+    wire.pbx.optimize(phone, two, one)
+    for _ in range(3):
+        check(wire)
+        wire.confirm()
+    assert {call.agent_name for call in wire.view.queues["support"].calls} == {"Anna Agent"}
 
 
 # Out of it.

@@ -202,6 +202,27 @@ class SmallAsterisk:
         del self.channels[gone.uniqueid]
         self._tell("Hangup", gone.headers(), Cause=16, Cause_txt="Normal Clearing")
 
+    def optimize(self, source: Chan, near: Chan, far: Chan) -> None:
+        """The Local channel of these halves goes: ``source``, which talks to one, takes the place of the other."""
+        one, two = sorted((near, far), key=list(self.channels.values()).index)
+        told = source.headers("Source") | one.headers("LocalOne") | two.headers("LocalTwo")
+        self._tell("LocalOptimizationBegin", told, DestUniqueId=two.uniqueid, Id=0)
+        bridge = far.bridge
+        self.unbridge(source)
+        self.unbridge(far)
+        source.bridge = bridge
+        self._tell("BridgeEnter", {"BridgeUniqueid": bridge, "BridgeType": "basic"} | source.headers())
+        for caller in list(self.talking.values()):
+            if caller.chan is far:
+                self.talking[source.uniqueid] = self.talking.pop(far.uniqueid)
+                caller.chan = source
+            if caller.agent is far:
+                caller.agent = source
+        self.unbridge(near)
+        for half in (one, two):
+            del self.channels[half.uniqueid]
+            self._tell("Hangup", half.headers(), Cause=16, Cause_txt="Normal Clearing")
+
     def taken_out(self, caller: Caller, by: Chan) -> None:
         """AMI's Bridge takes a caller who waits, of which that they have a bridge is all it tells."""
         self.waiting[caller.queue].remove(caller)
