@@ -250,11 +250,18 @@ class AsteriskFeeder:
 
     def _put(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
-        self._board.put(channel(said, self._board.channel(uniqueid), time.time()))
+        # Of a call that somebody picked up, Asterisk goes on to tell once its channel has hung up.
+        if not self._has_gone(uniqueid):
+            self._board.put(channel(said, self._board.channel(uniqueid), time.time()))
 
     def _enter(self, said: Headers) -> None:
         self._put(said)
         self._doubt(said("Uniqueid"))
+        entered = self._board.channel(said("Uniqueid"))
+        if entered and said("BridgeType") == "basic":
+            # But for a conference, they are one call from now on, the oldest of theirs, as is told of who enters alone.
+            for one in self._others(entered):
+                self._board.put(replace(one, linkedid=entered.linkedid))
 
     def _part(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")

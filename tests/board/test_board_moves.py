@@ -108,6 +108,27 @@ def test_who_gives_up_or_is_answered_has_it_ask_nothing(wire: Wire) -> None:
     check(wire)
 
 
+# Picked up.
+
+
+def test_a_call_that_is_picked_up_is_one_and_leaves_no_ghost(wire: Wire) -> None:
+    wire.live()
+    caller = waiting(wire)
+    rings = wire.pbx.dial(caller.chan, "PJSIP/211", "AppQueue")
+    picks = wire.pbx.call("PJSIP/102", "102", "Zoë")
+    picks.application, picks.callee = "AppQueue", True
+    wire.pbx.connected_line(picks, "+49151", "Ann")
+    wire.pbx.state(picks, "6")
+    wire.pbx.hang_up(rings)
+    wire.pbx.connected_line(rings, "+49151", "Ann")
+    wire.pbx.bridge(picks, caller.chan)
+    assert picks.linkedid == caller.chan.linkedid
+    wire.hear(message("DialBegin", DestUniqueid=picks.uniqueid))
+    wire.deliver()
+    assert {one.linkedid for one in wire.view.channels} == {caller.chan.linkedid}
+    assert {one.uniqueid for one in wire.view.channels} == {caller.chan.uniqueid, picks.uniqueid}
+
+
 # By Local channels.
 
 

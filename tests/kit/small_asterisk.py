@@ -144,6 +144,11 @@ class SmallAsterisk:
         for chan in chans:
             self.unbridge(chan)
             chan.bridge = bridge
+            # All in it are the oldest call from now on, which is told of who enters alone.
+            within = [one for one in self.channels.values() if one.bridge == bridge]
+            oldest = min((one.linkedid for one in within), key=lambda one: [int(part) for part in one.split(".")])
+            for one in within:
+                one.linkedid = oldest
             self._tell("BridgeEnter", {"BridgeUniqueid": bridge, "BridgeType": "basic"} | chan.headers())
 
     def unbridge(self, chan: Chan) -> None:
