@@ -317,7 +317,8 @@ class AsteriskFeeder:
         same = known and known.queue == said("Queue") and known.waited is None
         # What is known of it may be from a list, and where it stands from before it left.
         self._board.leave(said("Uniqueid"))
-        self._board.put_call(queue_call(said, known.entered if known and same else time.time()))
+        call = queue_call(said, known.entered if known and same else time.time())
+        self._board.put_call(call, said.whole("Position"))
 
     def _abandon(self, said: Headers) -> None:
         self._miscounted[said("Queue")] = time.monotonic()

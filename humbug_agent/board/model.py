@@ -230,10 +230,16 @@ class Board:
             self._channels.pop(uniqueid, None)
             self._calls.pop(uniqueid, None)
 
-    def put_call(self, call: QueueCall) -> None:
-        """A new one at the end of its queue, one that is known where it stands."""
+    def put_call(self, call: QueueCall, position: int = 0) -> None:
+        """One that is known where it stands, a new one at the end of its queue; or as the one at ``position`` of those
+        who wait there, from 1.
+        """
         with self._changing():
             self._calls[call.uniqueid] = call
+            if position:
+                waiting = [one for one in self._calls.values() if one.queue == call.queue and not one.connected]
+                for one in waiting[position - 1 : -1]:
+                    self._calls[one.uniqueid] = self._calls.pop(one.uniqueid)
 
     def leave(self, uniqueid: str) -> None:
         with self._changing():

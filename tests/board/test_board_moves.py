@@ -108,6 +108,15 @@ def test_who_gives_up_or_is_answered_has_it_ask_nothing(wire: Wire) -> None:
     check(wire)
 
 
+def test_who_is_more_important_stands_before_the_others_at_once(wire: Wire) -> None:
+    wire.live()
+    talking(wire)
+    waiting(wire, "sales")
+    for position in (1, 2, 1, 3, 5, 2):
+        wire.pbx.join(wire.pbx.call("PJSIP/carrier", "+49151", "Ann"), "support", position)
+        check(wire)
+
+
 # Picked up.
 
 

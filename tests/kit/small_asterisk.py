@@ -185,14 +185,14 @@ class SmallAsterisk:
     def idle(self, chan: Chan) -> bool:
         return not self.talks(chan) and not self._callers(chan)
 
-    def join(self, chan: Chan, queue: str) -> Caller:
+    def join(self, chan: Chan, queue: str, position: int = 2**31) -> Caller:
         self.unbridge(chan)
         chan.application, chan.data = "Queue", f"{queue},,,,30"
         caller = Caller(chan=chan, queue=queue, joined=self._clock(), number=next(self._numbers))
-        self.waiting[queue].append(caller)
+        self.waiting[queue].insert(position - 1, caller)
         self.joins[chan.uniqueid] += 1
         count = len(self.waiting[queue])
-        self._tell("QueueCallerJoin", chan.headers(), Queue=queue, Position=count, Count=count)
+        self._tell("QueueCallerJoin", chan.headers(), Queue=queue, Position=min(position, count), Count=count)
         return caller
 
     def _leaves(self, caller: Caller) -> None:
