@@ -99,6 +99,8 @@ class AsteriskFeeder:
             "QueueMemberAdded": self._new_member,
             "QueueMemberStatus": self._member,
             "QueueMemberPause": self._member,
+            "QueueMemberPenalty": self._member,
+            "QueueMemberRinginuse": self._member,
             "QueueMemberRemoved": self._no_member,
         }
         lines = {

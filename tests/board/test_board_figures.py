@@ -125,6 +125,12 @@ def test_how_long_an_agent_is_as_it_is(live: Wire, clock: Clock) -> None:
     assert only_member(live).since == clock.now
 
 
+@pytest.mark.parametrize("event", ["QueueMemberPenalty", "QueueMemberRinginuse"])
+def test_a_member_that_is_changed_is_shown_so_at_once(live: Wire, event: str) -> None:
+    live.hear(member(event, Penalty=9))
+    assert only_member(live).penalty == 9
+
+
 @pytest.mark.parametrize("odd", ["", "-1", "NaN", "9" * 400, "²", "1e9"])
 def test_what_is_no_number_is_none(live: Wire, odd: str) -> None:
     live.hear(member(LastCall=odd, LoginTime=odd, Penalty=odd, CallsTaken=odd))
