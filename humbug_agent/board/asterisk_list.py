@@ -140,7 +140,7 @@ class Listing:
             channel=who.channel,
             number=who.number,
             name=who.name,
-            entered=known.entered if known and known.queue == queue else who.since,
+            entered=known.entered if known and known.queue.casefold() == queue.casefold() else who.since,
             agent=agent.device,
             since=time.time(),
         )
@@ -155,14 +155,19 @@ class Listing:
     def put_queues(self) -> None:
         """The end of it: from now on the board is live."""
         now = int(time.time())
+        # Queue(SUPPORT) is the queue support.
+        names = {name.casefold(): name for name in self._queues}
         connected = [
-            replace(call, agent_name=call.agent_name or agent_name(self._members, call.queue, call.agent))
+            self._connected(replace(call, queue=names.get(call.queue.casefold(), call.queue)))
             for call in self._board.calls()
             if call.connected and call.uniqueid not in self._entries
         ]
         waiting = [self._waiting(said, now) for said in self._entries.values()]
         calls = [*waiting, *connected]
         self._board.replace(self._board.channels(), self._queues, calls, self._members, self._queues)
+
+    def _connected(self, call: QueueCall) -> QueueCall:
+        return replace(call, agent_name=call.agent_name or agent_name(self._members, call.queue, call.agent))
 
     def _waiting(self, said: Headers, now: int) -> QueueCall:
         uniqueid = said("Uniqueid")
