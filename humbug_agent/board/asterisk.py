@@ -123,6 +123,7 @@ class AsteriskFeeder:
 
     def beat(self, connection: int, tell: Callable[[bytes], None]) -> None:
         now = time.monotonic()
+        self._board.keep_time()
         self._gone = set(), self._gone[0]
         if connection != self._connection:
             self._connection = connection
@@ -158,6 +159,7 @@ class AsteriskFeeder:
             self._old = connection, text(blocks[0].removeprefix(BANNER))
         if connection != self._connection or self._too_old:
             return
+        self._board.keep_time()
         self._many = self._many + 1 if sum(_ANSWER not in block for block in blocks) > MANY else 0
         if self._many >= MANY_TIMES:
             self._flooded = time.monotonic()

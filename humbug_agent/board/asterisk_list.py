@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-from humbug_agent.board.asterisk_words import QUEUES_OWN, agent_name, channel, figures, member
+from humbug_agent.board.asterisk_words import QUEUES_OWN, agent_name, channel, figures, lasted, member
 from humbug_agent.board.model import Board, Channel, Figures, Member, QueueCall
 from humbug_agent.listening.ami.headers import Headers, name
 from humbug_agent.listening.ami.protocol import TOLD
@@ -106,7 +106,7 @@ class Listing:
         now = time.time()
         known = self._board.channel
         channels = {
-            uniqueid: replace(channel(said, known(uniqueid), now), bridge=said("BridgeId"))
+            uniqueid: self._listed_channel(said, known(uniqueid), now)
             for uniqueid, said in self._listed.items()
             if not self._gone(uniqueid)
         }
@@ -117,6 +117,13 @@ class Listing:
             bridges[one.bridge].append(one)
         calls = [self._call(one, bridges[one.bridge]) for one in channels.values()]
         self._board.replace_channels(channels.values(), [call for call in calls if call])
+
+    def _listed_channel(self, said: Headers, known: Channel | None, now: float) -> Channel:
+        found = replace(channel(said, known, now), bridge=said("BridgeId"))
+        if self._confirmed:
+            return found
+        # It may have been there long before the first event of it came.
+        return replace(found, since=min(found.since, now - lasted(said)))
 
     def _call(self, who: Channel, together: list[Channel]) -> QueueCall | None:
         """Whoever talks to a queue member no list tells: it is in Queue, and a bridge joins it with whom Queue called.

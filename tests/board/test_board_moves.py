@@ -8,7 +8,7 @@ from humbug_agent.board.asterisk import CONFIRM_SECONDS
 from humbug_agent.board.asterisk_list import SLACK_SECONDS
 from humbug_agent.host.pbx_first import DOUBT_SECONDS
 from tests.kit.board_wire import Wire, shown
-from tests.kit.small_asterisk import Caller, message
+from tests.kit.small_asterisk import Caller, SmallAsterisk, message
 
 
 def waiting(wire: Wire, queue: str = "support") -> Caller:
@@ -115,6 +115,32 @@ def test_who_is_more_important_stands_before_the_others_at_once(wire: Wire) -> N
     for position in (1, 2, 1, 3, 5, 2):
         wire.pbx.join(wire.pbx.call("PJSIP/carrier", "+49151", "Ann"), "support", position)
         check(wire)
+
+
+# While somebody sets the clock.
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+@pytest.mark.parametrize("here", [True, False])
+def test_all_lasts_as_long_as_it_has_when_the_clock_is_set(wire: Wire, step: int, here: bool) -> None:
+    """``here`` runs the Asterisk, too, by whose clock it counts how long everybody waits."""
+    if not here:
+        wire.pbx = SmallAsterisk(wire.clock.monotonic)
+    wire.live()
+    began = wire.clock.now
+    waiting(wire)
+    talking(wire)
+    wire.deliver()
+    wire.passes(10)
+    wire.clock.step += step
+    wire.beat()
+    for _ in range(3):
+        lasts, now = wire.clock.now - began, wire.clock.time()
+        assert [now - one.since for one in wire.view.channels] == pytest.approx([lasts] * 3)
+        calls = wire.view.queues["support"].calls
+        assert [now - one.entered for one in calls] == pytest.approx([lasts] * 2)
+        assert [now - one.since for one in calls if one.connected] == pytest.approx([lasts])
+        wire.confirm()
 
 
 # Picked up.
