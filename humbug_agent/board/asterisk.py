@@ -3,14 +3,15 @@
 import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from humbug_agent.board.asterisk_lines import ANSWER as LINES_ANSWER
 from humbug_agent.board.asterisk_lines import AsteriskLines
 from humbug_agent.board.asterisk_list import Listing, Recount
 from humbug_agent.board.asterisk_words import agent, agent_name, channel, member, queue_call
-from humbug_agent.board.model import Board, QueueCall
+from humbug_agent.board.model import Board, Channel, QueueCall
+from humbug_agent.host.pbx_first import DOUBT_SECONDS
 from humbug_agent.host.systemd import to_reload, unit
 from humbug_agent.listening.ami.headers import Headers, name
 from humbug_agent.listening.ami.protocol import BANNER, OLD_BANNER, TOLD
@@ -61,6 +62,8 @@ class AsteriskFeeder:
         self._asked = float("-inf")
         self._confirmed = 0.0
         self._deaf = ""
+        # Of which classes an event has come on this connection.
+        self._heard: set[str] = set()
         self._fault = ""
         self._flooded = float("-inf")
         self._many = 0
@@ -68,6 +71,8 @@ class AsteriskFeeder:
         # Queue -> when something happened there that changes its figures.
         self._miscounted: dict[str, float] = {}
         self._recounts: list[Recount] = []
+        # When an event came that cannot be after what was told before.
+        self._doubted: float | None = None
         # A connection to an Asterisk that speaks otherwise, and its version of AMI.
         self._old = (0, "")
         # Since the last beat, and since the one before it.
@@ -78,10 +83,11 @@ class AsteriskFeeder:
             "NewCallerid": self._put,
             "NewConnectedLine": self._put,
             "NewAccountCode": self._put,
-            "BridgeEnter": self._put,
+            "BridgeEnter": self._enter,
             "BridgeLeave": self._part,
             "DialBegin": self._dial,
             "Rename": self._rename,
+            "LocalOptimizationBegin": self._optimize,
             "Hangup": self._hang_up,
         }
         agents = {
@@ -93,6 +99,8 @@ class AsteriskFeeder:
             "QueueMemberAdded": self._new_member,
             "QueueMemberStatus": self._member,
             "QueueMemberPause": self._member,
+            "QueueMemberPenalty": self._member,
+            "QueueMemberRinginuse": self._member,
             "QueueMemberRemoved": self._no_member,
         }
         lines = {
@@ -115,9 +123,11 @@ class AsteriskFeeder:
 
     def beat(self, connection: int, tell: Callable[[bytes], None]) -> None:
         now = time.monotonic()
+        self._board.keep_time()
         self._gone = set(), self._gone[0]
         if connection != self._connection:
             self._connection = connection
+            self._heard.clear()
             self._lines.forget()
             if self._too_old:
                 self._begin_anew(
@@ -132,8 +142,9 @@ class AsteriskFeeder:
             self._begin_anew(
                 f"does not tell its channels and queues within {ANSWER_SECONDS:.0f} s", "AMI does not answer"
             )
-        if now - self._asked > CONFIRM_SECONDS and now - self._flooded > CALM_SECONDS:
-            self._asked, self._open = now, True
+        old = now - self._asked > CONFIRM_SECONDS or self._doubts(now)
+        if old and now - self._flooded > CALM_SECONDS:
+            self._asked, self._open, self._doubted = now, True, None
             self._list = Listing(next(self._numbers), self._board, self._confirmed, self._has_gone, self._charset)
             # It has all figures.
             self._miscounted.clear()
@@ -148,6 +159,7 @@ class AsteriskFeeder:
             self._old = connection, text(blocks[0].removeprefix(BANNER))
         if connection != self._connection or self._too_old:
             return
+        self._board.keep_time()
         self._many = self._many + 1 if sum(_ANSWER not in block for block in blocks) > MANY else 0
         if self._many >= MANY_TIMES:
             self._flooded = time.monotonic()
@@ -180,9 +192,15 @@ class AsteriskFeeder:
 
     def _begin_anew(self, message: str, trouble: str) -> None:
         self._open, self._asked, self._confirmed, self._deaf = False, float("-inf"), 0.0, ""
+        self._doubted = None
         for known in (self._left, self._miscounted, self._recounts):
             known.clear()
         self._board.away(message, trouble)
+
+    def _doubts(self, now: float) -> bool:
+        """Whether something is otherwise than events told, and everything may be asked for again already."""
+        settled = self._doubted is not None and now - self._doubted > SETTLED_SECONDS
+        return settled and not self._open and now - self._asked > DOUBT_SECONDS
 
     def _recount(self, now: float, tell: Callable[[bytes], None]) -> None:
         due = list(self._miscounted)[:MOST_RECOUNTS]
@@ -212,7 +230,9 @@ class AsteriskFeeder:
             )
             return
         self._confirmed = time.time()
-        self._deaf = self._deaf or self._list.missed()
+        missed = self._list.missed()
+        # A connection keeps its rights: what one event came of it may see, and no event tells of some things.
+        self._deaf = self._deaf or ("" if missed in self._heard else missed)
         if self._deaf:
             self._board.away(
                 f"tells of no calls as they happen: in manager.conf, section [{self._user}], read must have "
@@ -224,6 +244,7 @@ class AsteriskFeeder:
         self._left = {uniqueid: call for uniqueid, call in self._left.items() if self._board.channel(uniqueid)}
 
     def _deal(self, block: bytes, kind: str, deal: Callable[[Headers], None]) -> None:
+        self._heard.add(kind)
         if kind == self._deaf:
             # What came while it was deaf is no reason to be so again.
             self._deaf, self._confirmed, self._open, self._asked = "", 0.0, False, float("-inf")
@@ -233,7 +254,18 @@ class AsteriskFeeder:
 
     def _put(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
-        self._board.put(channel(said, self._board.channel(uniqueid), time.time()))
+        # Of a call that somebody picked up, Asterisk goes on to tell once its channel has hung up.
+        if not self._has_gone(uniqueid):
+            self._board.put(channel(said, self._board.channel(uniqueid), time.time()))
+
+    def _enter(self, said: Headers) -> None:
+        self._put(said)
+        self._doubt(said("Uniqueid"))
+        entered = self._board.channel(said("Uniqueid"))
+        if entered and said("BridgeType") == "basic":
+            # But for a conference, they are one call from now on, the oldest of theirs, as is told of who enters alone.
+            for one in self._others(entered):
+                self._board.put(replace(one, linkedid=entered.linkedid))
 
     def _part(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
@@ -250,11 +282,36 @@ class AsteriskFeeder:
         if known := self._board.channel(uniqueid):
             self._board.put(replace(known, channel=said("Newname")))
 
+    def _optimize(self, said: Headers) -> None:
+        """A Local channel goes: whoever talks to one of its halves is from now on what the other half was."""
+        one, two = self._board.channel(said("LocalOneUniqueid")), self._board.channel(said("LocalTwoUniqueid"))
+        if one is None or two is None:
+            return
+        caller, agent = next(self._others(one), None), next(self._others(two), None)
+        if caller and (call := self._board.call(two.uniqueid)):
+            self._board.leave(two.uniqueid)
+            self._board.put_call(replace(call, uniqueid=caller.uniqueid, channel=caller.channel))
+        elif caller and agent and (call := self._board.call(caller.uniqueid)) and call.agent == one.device:
+            self._board.put_call(replace(call, agent=agent.device))
+
+    def _others(self, who: Channel) -> Iterator[Channel]:
+        """Who is in the same bridge."""
+        return (one for one in self._board.channels() if one.bridge == who.bridge != "" and one is not who)
+
     def _hang_up(self, said: Headers) -> None:
         uniqueid = said("Uniqueid")
         self._gone[0].add(uniqueid)
         self._left.pop(uniqueid, None)
+        self._doubt(uniqueid)
         self._board.hang_up(uniqueid)
+
+    def _doubt(self, uniqueid: str) -> None:
+        """Of a caller who waits there is no such event: the last one of its waiting comes before. Unless it was put in
+        another's place, or taken away, of which no event tells: who waits there now a list knows.
+        """
+        known = self._board.call(uniqueid)
+        if known and not known.connected:
+            self._doubted = time.monotonic()
 
     def _has_gone(self, uniqueid: str) -> bool:
         return any(uniqueid in gone for gone in self._gone)
@@ -264,7 +321,8 @@ class AsteriskFeeder:
         same = known and known.queue == said("Queue") and known.waited is None
         # What is known of it may be from a list, and where it stands from before it left.
         self._board.leave(said("Uniqueid"))
-        self._board.put_call(queue_call(said, known.entered if known and same else time.time()))
+        call = queue_call(said, known.entered if known and same else time.time())
+        self._board.put_call(call, said.whole("Position"))
 
     def _abandon(self, said: Headers) -> None:
         self._miscounted[said("Queue")] = time.monotonic()

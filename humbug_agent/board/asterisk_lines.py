@@ -7,7 +7,7 @@ and those that phones have registered; PJSIPShowContacts the latter alone. Event
 import time
 from collections.abc import Iterable, Iterator
 
-from humbug_agent.board.lines import Line, Lines
+from humbug_agent.board.lines import Line, Lines, told_apart
 from humbug_agent.board.model import Board
 from humbug_agent.host.pbx_first import PHONES_SECONDS, STIRRED_SECONDS, TRUNKS_SECONDS
 from humbug_agent.listening.ami.headers import Headers, name
@@ -139,7 +139,7 @@ class AsteriskLines:
         found = [*registrations, *(one for one in endpoints.values() if one.device not in covered), *others]
         told = not self._denied & set(PHONES)
         phones = told or any(not one.trunk for one in found)
-        self._board.put_lines(Lines(tuple(found), self._asked, tuple(self._lacks()), phones_told=phones))
+        self._board.put_lines(Lines(tuple(told_apart(found)), self._asked, tuple(self._lacks()), phones_told=phones))
 
     def _lacks(self) -> Iterator[str]:
         section = f"in manager.conf, section [{self._user}], write needs"
@@ -179,7 +179,10 @@ class AsteriskLines:
             if up and endpoint in endpoints and endpoints[endpoint].up is False:
                 state, up = endpoints[endpoint].state, False
             device = f"PJSIP/{endpoint}" if endpoint else ""
-            yield Line(technology="PJSIP", name=registration, trunk=True, state=state, up=up, device=device)
+            # The endpoint of its name is another trunk.
+            another = registration in endpoints and endpoint != registration
+            called = f"{registration} ({endpoint})" if another else registration
+            yield Line(technology="PJSIP", name=called, trunk=True, state=state, up=up, device=device)
         for technology, action in (("SIP", "SIPshowregistry"), ("IAX2", "IAXregistry")):
             for said in self._found.get(action, ()):
                 host, _, port = (

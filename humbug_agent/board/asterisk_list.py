@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-from humbug_agent.board.asterisk_words import agent_name, channel, figures, member
+from humbug_agent.board.asterisk_words import QUEUES_OWN, agent_name, channel, figures, lasted, member
 from humbug_agent.board.model import Board, Channel, Figures, Member, QueueCall
 from humbug_agent.listening.ami.headers import Headers, name
 from humbug_agent.listening.ami.protocol import TOLD
@@ -106,7 +106,7 @@ class Listing:
         now = time.time()
         known = self._board.channel
         channels = {
-            uniqueid: replace(channel(said, known(uniqueid), now), bridge=said("BridgeId"))
+            uniqueid: self._listed_channel(said, known(uniqueid), now)
             for uniqueid, said in self._listed.items()
             if not self._gone(uniqueid)
         }
@@ -118,12 +118,26 @@ class Listing:
         calls = [self._call(one, bridges[one.bridge]) for one in channels.values()]
         self._board.replace_channels(channels.values(), [call for call in calls if call])
 
+    def _listed_channel(self, said: Headers, known: Channel | None, now: float) -> Channel:
+        found = replace(channel(said, known, now), bridge=said("BridgeId"))
+        if self._confirmed:
+            return found
+        # It may have been there long before the first event of it came.
+        return replace(found, since=min(found.since, now - lasted(said)))
+
     def _call(self, who: Channel, together: list[Channel]) -> QueueCall | None:
-        """Whoever talks to a queue member no list tells: it is in Queue, and a bridge joins it with somebody."""
+        """Whoever talks to a queue member no list tells: it is in Queue, and a bridge joins it with whom Queue called.
+
+        Somebody else is there where a member has passed the caller on, which events have told; and where the member's
+        Local channel was optimised away, which the first list takes it for.
+        """
         known, said = self._board.call(who.uniqueid), self._listed[who.uniqueid]
+        others = [one for one in together if who.bridge and one is not who]
         if who.application != "Queue":
-            return None if known and known.connected else known
-        agent = next((one for one in together if who.bridge and one is not who), None)
+            # But whose Local channel was in Queue, and was optimised away, talks to the agent all the same.
+            at_agent = known and any(one.application == QUEUES_OWN or one.device == known.agent for one in others)
+            return None if known and known.connected and not at_agent else known
+        agent = next((one for one in others if one.application == QUEUES_OWN or not self._confirmed), None)
         if agent is None or (known and known.connected):
             return known
         queue = said("ApplicationData").partition(",")[0]
@@ -133,7 +147,7 @@ class Listing:
             channel=who.channel,
             number=who.number,
             name=who.name,
-            entered=known.entered if known and known.queue == queue else who.since,
+            entered=known.entered if known and known.queue.casefold() == queue.casefold() else who.since,
             agent=agent.device,
             since=time.time(),
         )
@@ -148,14 +162,19 @@ class Listing:
     def put_queues(self) -> None:
         """The end of it: from now on the board is live."""
         now = int(time.time())
+        # Queue(SUPPORT) is the queue support.
+        names = {name.casefold(): name for name in self._queues}
         connected = [
-            replace(call, agent_name=call.agent_name or agent_name(self._members, call.queue, call.agent))
+            self._connected(replace(call, queue=names.get(call.queue.casefold(), call.queue)))
             for call in self._board.calls()
             if call.connected and call.uniqueid not in self._entries
         ]
         waiting = [self._waiting(said, now) for said in self._entries.values()]
         calls = [*waiting, *connected]
         self._board.replace(self._board.channels(), self._queues, calls, self._members, self._queues)
+
+    def _connected(self, call: QueueCall) -> QueueCall:
+        return replace(call, agent_name=call.agent_name or agent_name(self._members, call.queue, call.agent))
 
     def _waiting(self, said: Headers, now: int) -> QueueCall:
         uniqueid = said("Uniqueid")

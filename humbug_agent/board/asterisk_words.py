@@ -10,7 +10,10 @@ from humbug_agent.board.device import device_names
 from humbug_agent.board.model import Channel, Figures, Member, QueueCall, State
 from humbug_agent.listening.ami.headers import Headers, number
 
-CALLED = ("AppDial", "AppDial2", "AppQueue")
+QUEUES_OWN = "AppQueue"
+"""The application of a channel that a queue called, also by way of who picks that call up."""
+
+CALLED = ("AppDial", "AppDial2", QUEUES_OWN)
 """The application of a channel that was called by another one."""
 
 _STATES = {
@@ -54,7 +57,7 @@ def channel(said: Headers, known: Channel | None, now: float) -> Channel:
         bridge=said("BridgeId") or said("BridgeUniqueid") or (known.bridge if known else ""),
         linkedid=said("Linkedid"),
         callee=state is State.RINGING or application in CALLED or (known is not None and known.callee),
-        since=min(known.since if known else now, now - _seconds(said("Duration"))),
+        since=known.since if known else now - lasted(said),
     )
 
 
@@ -155,7 +158,7 @@ def _percent(value: str) -> float:
     return min(_count(whole) + _count(tenths[:1]) / 10, 100.0)
 
 
-def _seconds(duration: str) -> int:
-    """``00:00:03`` in seconds, 0 where there is none."""
-    parts = [number(part) for part in duration.split(":")]
+def lasted(said: Headers) -> int:
+    """Seconds since a channel of the list began, which has them as ``00:00:03``; 0 where it is not told."""
+    parts = [number(part) for part in said("Duration").split(":")]
     return parts[0] * 3600 + parts[1] * 60 + parts[2] if len(parts) == 3 else 0

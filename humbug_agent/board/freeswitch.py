@@ -72,6 +72,7 @@ class FreeswitchFeeder:
 
     def beat(self, connection: int, ask: Ask) -> None:
         now = time.monotonic()
+        self._board.keep_time()
         if connection != self._connection:
             self._begin_anew("connected; asks which calls there are", "Asking which calls there are")
             self._lines = FreeswitchLines(self._charset)
@@ -98,6 +99,7 @@ class FreeswitchFeeder:
     def heard(self, connection: int, blocks: Sequence[bytes]) -> None:
         if connection != self._connection:
             return
+        self._board.keep_time()
         try:
             for block in blocks:
                 self._deal(block)

@@ -1,6 +1,8 @@
 """Trunks and phones as a PBX has them now: which are there, and which are not."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +35,12 @@ class Lines:
     lacks: tuple[str, ...] = ()
     phones_told: bool = True
     missing_told: bool = True
+
+
+def told_apart(found: Iterable[Line]) -> Iterator[Line]:
+    """Each by a name that it has alone, which is all that whoever shows them knows them by."""
+    seen: Counter[tuple[str, str, bool]] = Counter()
+    for one in found:
+        seen[one.technology, one.name, one.trunk] += 1
+        number = seen[one.technology, one.name, one.trunk]
+        yield one if number == 1 else replace(one, name=f"{one.name} ({number})")

@@ -15,6 +15,9 @@ from types import MappingProxyType
 from humbug_agent.board.device import device_names
 from humbug_agent.board.lines import Lines
 
+STEP_SECONDS = 1.0
+"""A clock that goes on otherwise by more than that was set."""
+
 
 class State(StrEnum):
     """IPPS's words. `RING` is the caller's channel before the answer, `RINGING` the callee's."""
@@ -202,6 +205,7 @@ class Board:
         self._view: View | None = None
         self._viewed = 0.0
         self._changed = False
+        self._apart = time.time() - time.monotonic()
 
     # For the feeder.
 
@@ -220,6 +224,28 @@ class Board:
     def members(self) -> tuple[Member, ...]:
         return tuple(self._members.values())
 
+    def keep_time(self) -> None:
+        """Where the clock was set, all moments are moved with it, so that everything lasts as long as it has.
+
+        A PBX on this host has begun to count otherwise, too, so what it tells from then on of how long is no help.
+        """
+        apart = time.time() - time.monotonic()
+        step = apart - self._apart
+        if abs(step) < STEP_SECONDS:
+            return
+        self._apart = apart
+
+        def moved(moment: float) -> float:
+            return moment + step if moment else 0.0
+
+        with self._changing():
+            self._channels = {key: replace(one, since=moved(one.since)) for key, one in self._channels.items()}
+            self._calls = {
+                key: replace(one, entered=moved(one.entered), since=moved(one.since))
+                for key, one in self._calls.items()
+            }
+            self._members = {key: replace(one, since=moved(one.since)) for key, one in self._members.items()}
+
     def put(self, channel: Channel) -> None:
         with self._changing():
             self._channels[channel.uniqueid] = channel
@@ -230,10 +256,16 @@ class Board:
             self._channels.pop(uniqueid, None)
             self._calls.pop(uniqueid, None)
 
-    def put_call(self, call: QueueCall) -> None:
-        """A new one at the end of its queue, one that is known where it stands."""
+    def put_call(self, call: QueueCall, position: int = 0) -> None:
+        """One that is known where it stands, a new one at the end of its queue; or as the one at ``position`` of those
+        who wait there, from 1.
+        """
         with self._changing():
             self._calls[call.uniqueid] = call
+            if position:
+                waiting = [one for one in self._calls.values() if one.queue == call.queue and not one.connected]
+                for one in waiting[position - 1 : -1]:
+                    self._calls[one.uniqueid] = self._calls.pop(one.uniqueid)
 
     def leave(self, uniqueid: str) -> None:
         with self._changing():
@@ -303,9 +335,11 @@ class Board:
     def _timed(self, member: Member) -> Member:
         """With the moment at which it became as it is, where the PBX has not told it."""
         known = self._members.get((member.queue, member.interface))
-        if member.since or known is None:
+        if known is None:
             return member
-        return replace(member, since=known.since if known.shown == member.shown else time.time())
+        if known.shown == member.shown and (not member.since or known.last_pause == member.last_pause):
+            return replace(member, since=known.since or member.since)
+        return replace(member, since=member.since or time.time())
 
     def _look(self) -> View:
         if self._message:

@@ -23,6 +23,9 @@ STIRRED_SECONDS = 5.0
 """How often a PBX is asked at whom it is registered, which is a line each; how often for its phones, of which there may
 be a thousand; and how soon again after it told that something is otherwise with the first."""
 
+DOUBT_SECONDS = 5.0
+"""How soon a PBX may be asked for all its channels and callers again, where its events were not the whole story."""
+
 
 def step_back() -> None:
     """For this process and the threads it will start. The unit does the same, and forbids it here."""

@@ -28,6 +28,26 @@ def listed(interface: str, name: str, state_interface: str) -> bytes:
     )
 
 
+def test_a_queue_that_is_called_in_other_letters_is_the_same(wire: Wire) -> None:
+    caller = wire.pbx.join(wire.pbx.call("PJSIP/carrier", "1", "Ann"), "support")
+    wire.pbx.connect(caller, "Local/1337@from-queue", "")
+    wire.pbx.joined_by_bridge(caller)
+    caller.chan.data = "SUPPORT,,,,30"
+    wire.pbx.pending.clear()
+    for see in (wire.live, wire.confirm):
+        see()
+        assert set(wire.view.queues) == {"support", "sales"}
+        assert only_call(wire).uniqueid == caller.chan.uniqueid
+    wire.connect()
+    wire.list_channels()
+    wire.list_queues([*wire.pbx.queue_status(), listed(LOCAL, "Anna", "PJSIP/1")])
+    assert only_call(wire).agent_name == "Anna"
+    assert caller.agent
+    wire.pbx.hang_up(caller.agent)
+    wire.deliver()
+    assert not wire.view.queues["support"].calls
+
+
 def only_call(wire: Wire) -> QueueCall:
     (call,) = wire.view.queues["support"].calls
     return call

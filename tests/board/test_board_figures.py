@@ -125,6 +125,24 @@ def test_how_long_an_agent_is_as_it_is(live: Wire, clock: Clock) -> None:
     assert only_member(live).since == clock.now
 
 
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_an_agent_is_so_as_long_as_it_was_when_the_clock_is_set(live: Wire, clock: Clock, step: int) -> None:
+    live.hear(member("QueueMemberPause", Paused=1, LastPause=NOW, PausedReason="lunch"))
+    live.hear(member(Interface="SIP/2", Status=1), member(Interface="SIP/2", Status=2))
+    clock.now += 10
+    lasts = {one.interface: clock.time() - one.since for one in live.view.queues["support"].members}
+    clock.step += step
+    live.hear(member("QueueMemberStatus", Paused=1, LastPause=NOW, PausedReason="lunch"))
+    live.hear(member(Interface="SIP/2", Status=2, CallsTaken=9))
+    assert {one.interface: clock.time() - one.since for one in live.view.queues["support"].members} == lasts
+
+
+@pytest.mark.parametrize("event", ["QueueMemberPenalty", "QueueMemberRinginuse"])
+def test_a_member_that_is_changed_is_shown_so_at_once(live: Wire, event: str) -> None:
+    live.hear(member(event, Penalty=9))
+    assert only_member(live).penalty == 9
+
+
 @pytest.mark.parametrize("odd", ["", "-1", "NaN", "9" * 400, "²", "1e9"])
 def test_what_is_no_number_is_none(live: Wire, odd: str) -> None:
     live.hear(member(LastCall=odd, LoginTime=odd, Penalty=odd, CallsTaken=odd))

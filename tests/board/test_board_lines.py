@@ -178,6 +178,20 @@ def test_a_phone_that_registers_while_both_lists_are_made_is_no_trunk(live: Wire
     assert not shown(live)["PJSIP/101"][0]
 
 
+def test_trunks_of_one_name_are_told_apart(live: Wire) -> None:
+    alike = {
+        REGISTRATIONS: [registration("trunk", "Registered", "in"), registration("gateway", "Registered", "gateway")],
+        "SIPshowregistry": USUAL["SIPshowregistry"] * 2,
+    }
+    for action, items in alike.items():
+        live.hear(*answer(f"told-lines-{action}", items, f"{action}Complete"))
+    answered(live, [one for one in (*TRUNKS, *PHONES) if one not in alike])
+    trunks = [f"{one.technology}/{one.name}" for one in lines(live).found if one.trunk]
+    assert trunks[:4] == ["PJSIP/trunk (in)", "PJSIP/gateway", "SIP/me@sip.example", "SIP/me@sip.example (2)"]
+    assert "PJSIP/trunk" in trunks[4:]
+    assert len(set(trunks)) == len(trunks)
+
+
 def test_a_trunk_whose_provider_does_not_answer_is_not_up(live: Wire) -> None:
     answered(live)
     live.hear(message("PeerStatus", ChannelType="PJSIP", Peer="PJSIP/trunk", PeerStatus="Unreachable"))

@@ -197,16 +197,18 @@ HEADERS = [
     *("Uniqueid", "DestUniqueid", "Channel", "DestChannel", "ChannelState", "CallerIDNum", "CallerIDName", "Linkedid"),
     *("ConnectedLineNum", "AccountCode", "Exten", "BridgeUniqueid", "BridgeId", "Newname", "Queue", "Interface"),
     *("MemberName", "Name", "Location", "Status", "Paused", "HoldTime", "Wait", "Duration", "Application", "Response"),
-    *("ApplicationData", "ActionID", "Message", "Position"),
+    *("ApplicationData", "ActionID", "Message", "Position", "LocalOneUniqueid", "LocalTwoUniqueid", "BridgeType"),
 ]
 EVENTS = [
     *("Newchannel", "Newstate", "NewCallerid", "NewConnectedLine", "NewAccountCode", "BridgeEnter", "BridgeLeave"),
     *("DialBegin", "Rename", "Hangup", "QueueCallerJoin", "QueueCallerLeave", "QueueCallerAbandon", "AgentConnect"),
     *("AgentComplete", "QueueMemberAdded", "QueueMemberStatus", "QueueMemberPause", "QueueMemberRemoved"),
-    *("CoreShowChannel", "QueueEntry", "QueueMember", "QueueParams", "", " "),
+    *("CoreShowChannel", "QueueEntry", "QueueMember", "QueueParams", "", " ", "LocalOptimizationBegin"),
 ]
 values = st.one_of(
-    st.sampled_from(["1.1", "1.2", "support", "SIP/1-1", "SIP/1", "Queue", "Queue,support", "AppQueue", "", "6", "5"]),
+    st.sampled_from(
+        ["1.1", "1.2", "support", "SIP/1-1", "SIP/1", "Queue", "Queue,support", "AppQueue", "", "6", "basic"]
+    ),
     st.sampled_from(ODD_NUMBERS),
     st.text(max_size=20),
 ).map(str.encode) | st.binary(max_size=20)

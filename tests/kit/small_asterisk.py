@@ -144,6 +144,11 @@ class SmallAsterisk:
         for chan in chans:
             self.unbridge(chan)
             chan.bridge = bridge
+            # All in it are the oldest call from now on, which is told of who enters alone.
+            within = [one for one in self.channels.values() if one.bridge == bridge]
+            oldest = min((one.linkedid for one in within), key=lambda one: [int(part) for part in one.split(".")])
+            for one in within:
+                one.linkedid = oldest
             self._tell("BridgeEnter", {"BridgeUniqueid": bridge, "BridgeType": "basic"} | chan.headers())
 
     def unbridge(self, chan: Chan) -> None:
@@ -180,19 +185,53 @@ class SmallAsterisk:
     def idle(self, chan: Chan) -> bool:
         return not self.talks(chan) and not self._callers(chan)
 
-    def join(self, chan: Chan, queue: str) -> Caller:
+    def join(self, chan: Chan, queue: str, position: int = 2**31) -> Caller:
         self.unbridge(chan)
         chan.application, chan.data = "Queue", f"{queue},,,,30"
         caller = Caller(chan=chan, queue=queue, joined=self._clock(), number=next(self._numbers))
-        self.waiting[queue].append(caller)
+        self.waiting[queue].insert(position - 1, caller)
         self.joins[chan.uniqueid] += 1
         count = len(self.waiting[queue])
-        self._tell("QueueCallerJoin", chan.headers(), Queue=queue, Position=count, Count=count)
+        self._tell("QueueCallerJoin", chan.headers(), Queue=queue, Position=min(position, count), Count=count)
         return caller
 
     def _leaves(self, caller: Caller) -> None:
         self.waiting[caller.queue].remove(caller)
         self._tell("QueueCallerLeave", caller.chan.headers(), Queue=caller.queue, Position=1, Count=0)
+
+    def put_in_place(self, caller: Caller, chan: Chan) -> None:
+        """An attended transfer into the queue, by who waits there: of who waits from now on, no event tells."""
+        gone, caller.chan = caller.chan, chan
+        self.unbridge(chan)
+        chan.application, chan.data = gone.application, gone.data
+        del self.channels[gone.uniqueid]
+        self._tell("Hangup", gone.headers(), Cause=16, Cause_txt="Normal Clearing")
+
+    def optimize(self, source: Chan, near: Chan, far: Chan) -> None:
+        """The Local channel of these halves goes: ``source``, which talks to one, takes the place of the other."""
+        one, two = sorted((near, far), key=list(self.channels.values()).index)
+        told = source.headers("Source") | one.headers("LocalOne") | two.headers("LocalTwo")
+        self._tell("LocalOptimizationBegin", told, DestUniqueId=two.uniqueid, Id=0)
+        bridge = far.bridge
+        self.unbridge(source)
+        self.unbridge(far)
+        source.bridge = bridge
+        self._tell("BridgeEnter", {"BridgeUniqueid": bridge, "BridgeType": "basic"} | source.headers())
+        for caller in list(self.talking.values()):
+            if caller.chan is far:
+                self.talking[source.uniqueid] = self.talking.pop(far.uniqueid)
+                caller.chan = source
+            if caller.agent is far:
+                caller.agent = source
+        self.unbridge(near)
+        for half in (one, two):
+            del self.channels[half.uniqueid]
+            self._tell("Hangup", half.headers(), Cause=16, Cause_txt="Normal Clearing")
+
+    def taken_out(self, caller: Caller, by: Chan) -> None:
+        """AMI's Bridge takes a caller who waits, of which that they have a bridge is all it tells."""
+        self.waiting[caller.queue].remove(caller)
+        self.bridge(caller.chan, by)
 
     def gives_up(self, caller: Caller) -> None:
         """It is told to go on in the dialplan."""

@@ -1,16 +1,18 @@
 """The board of a FreeSWITCH: what recorded events and lists make of it, moment by moment."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humbug_agent.board import freeswitch
+from humbug_agent.board import freeswitch, model
 from humbug_agent.board.freeswitch import EVENTS, FreeswitchFeeder
 from humbug_agent.board.model import Board, State
 from humbug_agent.listening.esl.event import Event
 from tests.kit.board_feed import CHANNELS, Fed, changed, listing, rows, table
+from tests.kit.board_wire import Clock
 from tests.kit.esl_calls import reading, source
 from tests.kit.esl_server import NOTHING, EslServer, Recording, event
 from tests.kit.host import wait_until
@@ -64,6 +66,21 @@ def test_the_events_of_a_call_that_is_answered_suffice(fed: Fed, recorded: str) 
     assert fed.view.live
     assert fed.view.channels == ()
     assert [states for channel, states in seen.items() if "8201" in channel] == [[State.DOWN, State.UP]]
+
+
+def test_a_call_lasts_as_long_as_it_has_when_the_clock_is_set(fed: Fed, monkeypatch: pytest.MonkeyPatch) -> None:
+    fed.answers = {CHANNELS: listing("show_channels_states")}
+    fed.lists()
+    before = {one.uniqueid: one.since for one in fed.view.channels}
+    clock = Clock()
+    clock.step = time.time() - time.monotonic() + 3600
+    clock.now = time.monotonic()
+    monkeypatch.setattr(model, "time", clock)
+    fed.asks_again()
+    fed.lists()
+    assert {one.uniqueid: round(one.since - before[one.uniqueid]) for one in fed.view.channels} == dict.fromkeys(
+        before, 3600
+    )
 
 
 # The list.
