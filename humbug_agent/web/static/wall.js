@@ -32,8 +32,9 @@ function known(answer, received, now, remark) {
   seen = { waiting: waitingOf(queues), agents: agentsOf(queues), known: true };
   showQueueTiles(tiles, queues, seen.agents);
   tiles.get("trunks").update(...trunksTile(linesOf(live)));
-  fill();
+  // It may show switches, which take room from the top.
   tellOf(queues);
+  fill();
 }
 
 function unknown(trouble) {
@@ -52,7 +53,9 @@ function showNone(why) {
 function showChoice(all) {
   const names = [...new Set(all.map((queue) => queue.name))];
   const items = [{ name: "", on: !asked.size }, ...names.map((name) => ({ name, on: asked.has(name) }))];
-  keyed(byId("choice"), names.length > 1 ? items : [], (item) => item.name, () => {
+  const box = byId("choice");
+  const isNew = !box.firstChild;
+  keyed(box, names.length > 1 ? items : [], (item) => item.name, () => {
     const node = element("a", { class: "foreign" });
     return {
       node,
@@ -63,6 +66,9 @@ function showChoice(all) {
       },
     };
   });
+  // Nothing else says whose wall this is. (scrollIntoView would have the Tab key begin there.)
+  const chosen = box.querySelector("[aria-current=true]");
+  if (isNew && chosen) box.scrollLeft = chosen.offsetLeft - (box.clientWidth - chosen.offsetWidth) / 2;
 }
 
 function waitingOf(queues) {
