@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +17,7 @@ from humbug_agent.board.model import Board, View
 from humbug_agent.config import Config
 from humbug_agent.delivery.tally import Tally
 from humbug_agent.http_server.bodies import Bodies, Gone, Refused
+from humbug_agent.http_server.forms import form
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.outbox import journeys
 from humbug_agent.outbox.outbox import Outbox
@@ -111,8 +111,8 @@ class App:
         """The parameters: those of the address and, of a POST, of the form in its body. Raises Refused, Gone."""
         if request.method != "POST":
             return request.query_params
-        form = await self._bodies.read(dict(request.scope["headers"]), request.receive)
-        return {**request.query_params, **dict(parse_qsl(form.decode(errors="replace")))}
+        body = await self._bodies.read(dict(request.scope["headers"]), request.receive)
+        return {**request.query_params, **form(request.headers.get("content-type", ""), body)}
 
     async def _status(self, request: Request) -> Response:
         if time.monotonic() - self._told_at >= STATUS_SECONDS:
