@@ -217,6 +217,19 @@ def test_with_tls(tmp_path: Path) -> None:
         assert ipps.curl(path, user="u:") == "ERROR: SSL QUERY REQUIRED\n200"
 
 
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [("/wall/?queue=a%20b", "../wall?queue=a%20b"), ("/ipps/queueactive.php/", "../queueactive.php")],
+)
+def test_a_slash_too_many_leads_to_the_same_host(tmp_path: Path, path: str, location: str) -> None:
+    with serving(tmp_path, [board()], "username = me\npassword = word\n") as ipps:
+        said = ipps.curl(path, "--include", "--header", "Host: evil.example", user="me:word")
+        assert f"\r\nlocation: {location}\r\n" in said
+        assert "evil" not in said
+        assert ipps.curl(path, "--location", "--output", "/dev/null", user="me:word").endswith("200")
+        assert ipps.curl("/nothing/", user="me:word").endswith("404")
+
+
 def test_without_ami_nothing_stale_is_told(tmp_path: Path) -> None:
     there = busy()
     with serving(tmp_path, [there]) as ipps:
