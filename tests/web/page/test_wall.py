@@ -122,6 +122,10 @@ def test_the_figures_are_those_of_the_queues_that_are_asked_for(page: Page) -> N
     assert page.text("#people-title") == "Agents: 3"
     opened(page, 1280, 720, "?queue=sales&queue=support")
     assert page.number("answered") == "168"
+    opened(page, 1280, 720, "?queue=SALES&queue=")
+    assert (page.number("answered"), page.text("#choice [aria-current=true]")) == ("40", "sales")
+    opened(page, 1280, 720, "?queue=")
+    assert (page.number("answered"), page.texts("#why")) == ("168", [])
     opened(page, 1280, 720, "?queue=slaes")
     assert page.text("#why") == "There is no queue slaes."
     assert page.number("answered") == "–"
