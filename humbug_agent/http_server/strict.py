@@ -1,6 +1,7 @@
 """HTTP without what two programs in a row may read in two ways, by which one request is smuggled within another.
 
-h11 forgives lines that end with a bare LF, and goes by Transfer-Encoding where a Content-Length stands beside it.
+h11 forgives lines that end with a bare LF, and goes by Transfer-Encoding where a Content-Length stands beside it. A
+target may be a whole address (RFC 9112, 3.2.2), as it is where a client takes this for its proxy.
 """
 
 import re
@@ -9,6 +10,7 @@ import h11
 from h11._receivebuffer import ReceiveBuffer
 
 _BARE = re.compile(rb"(?<!\r)\n")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 
 
 class StrictHttp(h11.Connection):
@@ -27,7 +29,21 @@ class StrictHttp(h11.Connection):
             names = {name for name, _ in event.headers}
             if b"transfer-encoding" in names and (b"content-length" in names or event.http_version < b"1.1"):
                 raise h11.RemoteProtocolError("the length of the body is told in two ways")
+            return _by_path(event)
         return event
+
+
+def _by_path(request: h11.Request) -> h11.Request:
+    """The same, with a path for its target: a host that stands there counts, and what the header says does not."""
+    if not (found := _ABSOLUTE.match(request.target)):
+        return request
+    path = request.target[found.end() :]
+    return h11.Request(
+        method=request.method,
+        target=path if path.startswith(b"/") else b"/" + path,
+        headers=[(b"host", found[1]), *((name, value) for name, value in request.headers if name != b"host")],
+        http_version=request.http_version,
+    )
 
 
 class _Lines(ReceiveBuffer):

@@ -117,7 +117,11 @@ def found(outbox: Outbox, wanted: Wanted, begin: int, last: int) -> "array[int]"
 def read(outbox: Outbox, ids: Sequence[int]) -> list[tuple[int, Flat]]:
     """The calls of these ids, in their order; those that are gone are left out. Raises OutboxError."""
     sql = f"SELECT id, {rows.COLUMNS} FROM calls WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
-    return [(row[0], Flat._make(row[1:])) for row in map(tuple, outbox.select(sql, json.dumps(list(ids))))]
+    return _calls(outbox.select(sql, json.dumps(list(ids))))
+
+
+def _calls(found: Sequence[sqlite3.Row]) -> list[tuple[int, Flat]]:
+    return [(row[0], Flat._make(row[1:])) for row in map(tuple, found)]
 
 
 def after(outbox: Outbox, wanted: Wanted, last: tuple[int, Flat] | None, most: int) -> list[tuple[int, Flat]]:
@@ -142,10 +146,13 @@ def after(outbox: Outbox, wanted: Wanted, last: tuple[int, Flat] | None, most: i
         for key, _ in each
     ]
     parameters = [one for _, tenant in each for one in (*tenant, *values, most)]
+    # One statement, so that what is found is read: fewer than ``most`` are the last ones, not those that are left.
+    sql = (
+        f"SELECT id, {rows.COLUMNS} FROM (SELECT * FROM ({' UNION '.join(pieces)}) ORDER BY at, id LIMIT ?) "
+        "CROSS JOIN calls USING (id) ORDER BY at, id"
+    )
     with in_time(outbox):
-        found = outbox.select(f"{' UNION '.join(pieces)} ORDER BY at, id LIMIT ?", *parameters, most)
-    calls = dict(read(outbox, [row["id"] for row in found]))
-    return [(row["id"], calls[row["id"]]) for row in found if row["id"] in calls]
+        return _calls(outbox.select(sql, *parameters, most))
 
 
 def dropped(outbox: Outbox) -> Dropped | None:

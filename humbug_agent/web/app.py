@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +17,7 @@ from humbug_agent.board.model import Board, View
 from humbug_agent.config import Config
 from humbug_agent.delivery.tally import Tally
 from humbug_agent.http_server.bodies import Bodies, Gone, Refused
+from humbug_agent.http_server.forms import form
 from humbug_agent.http_server.settings import StatusSettings
 from humbug_agent.outbox import journeys
 from humbug_agent.outbox.outbox import Outbox
@@ -70,19 +70,21 @@ class App:
         self._streams = Streams(self._look, self._zone)
 
     def routes(self) -> Starlette:
-        return Starlette(
-            routes=[
-                Route("/ipps/channelinfo.php", self._channelinfo, methods=["GET", "POST"]),
-                Route("/ipps/queueactive.php", self._queueactive, methods=["GET", "POST"]),
-                Route("/status.json", self._status),
-                Route("/stream", self._streams.answer),
-                Route("/journey.json", self._journey),
-                Route("/history.json", self._history),
-                Route("/metrics", self._metrics),
-                Route("/healthz", self._healthz),
-                *_page(),
-            ]
-        )
+        routes = [
+            Route("/ipps/channelinfo.php", self._channelinfo, methods=["GET", "POST"]),
+            Route("/ipps/queueactive.php", self._queueactive, methods=["GET", "POST"]),
+            Route("/status.json", self._status),
+            Route("/stream", self._streams.answer),
+            Route("/journey.json", self._journey),
+            Route("/history.json", self._history),
+            Route("/metrics", self._metrics),
+            Route("/healthz", self._healthz),
+            *_page(),
+        ]
+        app = Starlette(routes=[*routes, *(_slashed(route) for route in routes if route.path != "/")])
+        # Its own would lead to whatever host the client named.
+        app.router.redirect_slashes = False
+        return app
 
     def _views(self) -> list[View]:
         return [board.view(VIEW_SECONDS) for board in self._boards]
@@ -111,8 +113,8 @@ class App:
         """The parameters: those of the address and, of a POST, of the form in its body. Raises Refused, Gone."""
         if request.method != "POST":
             return request.query_params
-        form = await self._bodies.read(dict(request.scope["headers"]), request.receive)
-        return {**request.query_params, **dict(parse_qsl(form.decode(errors="replace")))}
+        body = await self._bodies.read(dict(request.scope["headers"]), request.receive)
+        return {**request.query_params, **form(request.headers.get("content-type", ""), body)}
 
     async def _status(self, request: Request) -> Response:
         if time.monotonic() - self._told_at >= STATUS_SECONDS:
@@ -184,6 +186,17 @@ def _page() -> list[Route]:
         Route(PAGES.get(file.name, f"/{file.name}"), _file(file.read_bytes(), Path(file.name).suffix))
         for file in shipped
     ]
+
+
+def _slashed(route: Route) -> Route:
+    """The way from the same address with a slash behind it."""
+    name = route.path.rpartition("/")[2]
+
+    def answer(request: Request) -> Response:
+        query = request.scope["query_string"].decode("latin-1")
+        return Response(status_code=307, headers={"location": f"../{name}?{query}" if query else f"../{name}"})
+
+    return Route(f"{route.path}/", answer, methods=list(route.methods or ()))
 
 
 def _file(body: bytes, suffix: str) -> Callable[[Request], Response]:

@@ -11,7 +11,7 @@ import pytest
 
 from humbug_agent.cdr import CDR, Batch, Direction, Disposition
 from humbug_agent.ini import Secret
-from humbug_agent.outbox.dropping import Piecemeal, forget_delivered
+from humbug_agent.outbox.dropping import Piecemeal, choose, forget, forget_delivered, mark
 from humbug_agent.outbox.outbox import Mark, Outbox
 from humbug_agent.sources.boxis.settings import BoxisSettings
 from humbug_agent.sources.boxis.source import Boxis
@@ -118,6 +118,36 @@ def test_what_is_dropped_behind_a_call_that_still_waits_is_said(tmp_path: Path, 
         outbox.mark("humbug", [Mark(number, "sent", 1.0) for number in (1, 4)])
         forget_delivered(Piecemeal(outbox), time.time() + 1)
         assert "began up to 2026-03-14 11:00:04" in pull.dropped(served, "")
+
+
+def by_getcdr(served: ServedApi) -> int:
+    return len(getcdr(served)["params"]["cdr"])
+
+
+def by_calls(served: ServedApi) -> int:
+    return len(get(served, login(served), "calls", domain_name="t1").json())
+
+
+@pytest.mark.parametrize("told", [by_getcdr, by_calls])
+def test_what_is_dropped_while_an_answer_is_made_hides_nothing_that_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Callable[[ServedApi], int]
+) -> None:
+    path = tmp_path / "outbox.db"
+    store(path, [call(number, accountcode="t1") for number in range(1500)])
+    real = Outbox.select
+
+    def select(asked: Outbox, sql: str, *parameters: object) -> list[Any]:
+        """Before each look at the calls a hundred of the oldest are dropped."""
+        if " calls " in sql:
+            with Outbox(path) as outbox, outbox.transaction() as conn:
+                choose(conn, "SELECT id FROM calls ORDER BY id LIMIT 100", ())
+                mark(conn)
+                forget(conn)
+        return real(asked, sql, *parameters)
+
+    with ServedApi(path) as served:
+        monkeypatch.setattr(Outbox, "select", select)
+        assert told(served) == 1400
 
 
 @pytest.mark.slow

@@ -59,7 +59,8 @@ def number(n: int) -> dict[str, str]:
     shown = [f"{datetime.fromtimestamp(start + after, UTC):%Y-%m-%d %H:%M:%S}" for after in (0, 5, 60 + n % 7)]
     changes = {
         "StartTime": shown[0], "AnswerTime": "" if n % 3 else shown[1], "EndTime": shown[2], "UniqueID": f"u{n}",
-        "Source": f"10{n}", "Destination": f"079{n}%_", "Disposition": ("ANSWER", "NO ANSWER", "CONGENSTION")[n % 3],
+        "Source": f"10{n}{'' if n % 5 else 'Desk'}", "Destination": f"079{n}%_",
+        "Disposition": ("ANSWER", "NO ANSWER", "CONGENSTION")[n % 3],
         "UserField": ("inbound", "outbound", "other")[n % 3], "Duration": str(60 + n % 7), "BillableSeconds": "5",
     }  # fmt: skip
     return CALL | changes
@@ -83,6 +84,9 @@ CHOICES: list[tuple[Wanted, Callable[[int, dict[str, str]], bool]]] = [
     (Wanted(part="7%_"), lambda n, call: str(n).endswith("7")),
     (Wanted(src="02"), lambda n, call: "02" in call["Source"]),
     (Wanted(dst="92"), lambda n, call: "92" in call["Destination"]),
+    (Wanted(part="Desk"), lambda n, call: n % 5 == 0),
+    (Wanted(src="desk"), lambda n, call: False),
+    (Wanted(dst="%"), lambda n, call: True),
     (Wanted(hours=(8 * 3600, 9 * 3600 - 1)), lambda n, call: n % 24 == 8),
     (Wanted(hours=(22 * 3600, 3600 - 1)), lambda n, call: n % 24 in (22, 23, 0)),
     (Wanted(uniqueids=("u1", "u30")), lambda n, call: n in (1, 30)),

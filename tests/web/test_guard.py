@@ -308,6 +308,11 @@ def test_a_strangers_web_page_cant_lend_us_its_name(guarded: Guarded) -> None:
         assert answer.body.startswith(b"ERROR: HOST NAME NOT ALLOWED\n")
         assert b"evil" not in answer.body
     assert say(server, b"GET / HTTP/1.0\r\n\r\n").body == b"the board"
+    # Of two the one in the target counts.
+    for target, header in (("http://localhost/", "evil.example"), ("http://127.0.0.1:1?x", "127.0.0.1")):
+        assert say(server, with_host(header).replace(b" / ", f" {target} ".encode())).body == b"the board"
+    for target in ("http://evil.example/", "http://localhost@evil.example/", "http:///"):
+        assert say(server, with_host("localhost").replace(b" / ", f" {target} ".encode())).status == 403
 
 
 def test_any_name_will_do_where_there_is_a_password(guarded: Guarded) -> None:

@@ -220,9 +220,10 @@ def test_odd_requests_that_are_http(serving: Serving, site: Site) -> None:
     server = serving(site.app)
     assert say(server, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").status == 404
     assert say(server, b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n").status == 404
-    assert say(server, b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n").status == 404
-    assert say(server, b"GET / HTTP/1.0\r\n\r\n").body == b"http 1"
-    assert say(server, HEAD % (b"", b"Upgrade: websocket\r\nConnection: upgrade\r\n")).body == b"http 2"
+    for target in (b"http://a/", b"HTTP://b:1", b"https://?x=y"):
+        assert say(server, b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % target).body.startswith(b"http ")
+    assert say(server, b"GET / HTTP/1.0\r\n\r\n").body == b"http 4"
+    assert say(server, HEAD % (b"", b"Upgrade: websocket\r\nConnection: upgrade\r\n")).body == b"http 5"
     assert say(server, HEAD % (b"", b"Content-Length: 1000000\r\n") + b"x" * 1_000_000).status == 200
     assert say(server, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nsomething").status == 405
 

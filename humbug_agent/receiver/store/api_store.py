@@ -148,7 +148,8 @@ class StoredCalls:
         """
         spelt = [spelling for one in wanted.dispositions for spelling in _SPELT.get(one, (one,))]
         sides = '("Source" = ? OR "Destination" = ?)'
-        like = "LIKE ? ESCAPE '!'"
+        # As the outbox does: LIKE is of no case in one database, and of either in another.
+        source, destination = (f'{self._store.place_of}("{name}", ?) > 0' for name in ("Source", "Destination"))
         # Of one number, or of one uniqueid, there are fewer calls than of a PBX.
         few = bool(wanted.number or wanted.uniqueids)
         pbx = "pbx || ''" if few else "pbx"
@@ -168,9 +169,9 @@ class StoredCalls:
             (bool(wanted.directions), f"{_DIRECTION} IN ({_marks(wanted.directions)})", wanted.directions),
             (bool(wanted.dispositions), f'"Disposition" IN ({_marks(spelt)})', spelt),
             (bool(wanted.number and not walks), sides, [wanted.number] * 2),
-            (bool(wanted.part), f'("Source" {like} OR "Destination" {like})', [_part(wanted.part)] * 2),
-            (bool(wanted.src), f'"Source" {like}', [_part(wanted.src)]),
-            (bool(wanted.dst), f'"Destination" {like}', [_part(wanted.dst)]),
+            (bool(wanted.part), f"({source} OR {destination})", [wanted.part] * 2),
+            (bool(wanted.src), source, [wanted.src]),
+            (bool(wanted.dst), destination, [wanted.dst]),
             (bool(wanted.uniqueids), f'"UniqueID" IN ({_marks(wanted.uniqueids)})', wanted.uniqueids),
             (bool(wanted.linkedids or wanted.said), "1 = 0", []),
             (any(some for _, some in wanted.has), "1 = 0", []),
@@ -249,11 +250,6 @@ def _length(digits: str) -> int:
 def _marks(values: Sequence[Any]) -> str:
     """What no value is in is no SQL without one."""
     return ", ".join("?" * len(values)) or "NULL"
-
-
-def _part(text: str) -> str:
-    escaped = "".join(f"!{one}" if one in "!%_" else one for one in text)
-    return f"%{escaped}%"
 
 
 def _of_day(second: int) -> str:

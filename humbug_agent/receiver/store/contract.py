@@ -186,6 +186,9 @@ class CallStore(Protocol):
     All raise StoreError.
     """
 
+    place_of: str
+    """Its SQL function that says where in a text another one begins: 0 is nowhere."""
+
     @property
     def where(self) -> str:
         """As messages name it, without a password."""

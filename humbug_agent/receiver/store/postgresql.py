@@ -110,6 +110,8 @@ class PostgresqlStore:
     libpq's own settings count, such as PGPASSWORD. Raises StoreError.
     """
 
+    place_of = "strpos"
+
     def __init__(self, url: str) -> None:
         try:
             from psycopg.conninfo import conninfo_to_dict, make_conninfo

@@ -108,6 +108,8 @@ class Store:
     no database of ours.
     """
 
+    place_of = "instr"
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.where = str(path)

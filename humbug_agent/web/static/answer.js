@@ -1,10 +1,11 @@
 // What an answer of /status.json means now: durations that go on, sums, and what is wrong.
 
 import { alarmsOf, worst } from "./thresholds.js";
-import { megabytes, several } from "./words.js";
+import { count, megabytes, several } from "./words.js";
 
 const SAME_START_MS = 2000;
 const NEARLY_FULL = 0.9;
+const MOST_NAMED = 3;
 const begins = new Map();
 
 /**
@@ -89,10 +90,16 @@ export function troublesOf(answer, queues = []) {
 /** One for all queues that are as bad: what is beyond its threshold stands with its figure. */
 function queueTroubles(queues) {
   const bad = queues.map((queue) => ({ name: queue.name, kind: worst(alarmsOf(queue).map((one) => one.kind)) }));
-  const named = (kind) => [...new Set(bad.filter((one) => one.kind === kind).map((one) => one.name))].join(", ");
   return [["bad", "Critical"], ["warn", "Warning"]]
-    .filter(([kind]) => named(kind))
-    .map(([kind, word]) => ({ kind, head: `${word}: ${named(kind)}`, words: "" }));
+    .map(([kind, word]) => ({ kind, word, names: [...new Set(bad.filter((one) => one.kind === kind).map((one) => one.name))] }))
+    .filter(({ names }) => names.length)
+    .map(({ kind, word, names }) => ({ kind, head: `${word}: ${fewOf(names)}`, words: "" }));
+}
+
+/** Their number stands first, where it is seen whatever the names are: these may be cut. */
+function fewOf(names) {
+  if (names.length <= MOST_NAMED) return names.join(", ");
+  return `${count(names.length)} queues: ${names.slice(0, MOST_NAMED).join(", ")} \u2026`;
 }
 
 /** In a few words why a board is not live. */

@@ -14,17 +14,26 @@ import { age, count, several } from "./words.js";
 
 const tiles = makeTiles(QUEUE_TILES);
 
-/** Which queues the address asks for; none asks for all. */
-const asked = new Set(new URLSearchParams(location.search).getAll("queue"));
+/** Which queues the address asks for, by their names in small letters; none asks for all. */
+const asked = new Map(new URLSearchParams(location.search).getAll("queue").filter(Boolean).map((name) => [small(name), name]));
 const NOTHING = { waiting: [], agents: [], known: false };
 let seen = NOTHING;
+
+/** As IPPS and agent.ini take names. */
+function small(name) {
+  return name.toLowerCase();
+}
+
+function isAsked(name) {
+  return asked.has(small(name));
+}
 
 function known(answer, received, now, remark) {
   const boards = lookAt(answer, received, now);
   const live = boards.filter((board) => board.live);
   const all = live.flatMap((board) => board.queues);
-  const queues = all.filter((queue) => !asked.size || asked.has(queue.name));
-  const lacking = [...asked].filter((name) => !all.some((queue) => queue.name === name));
+  const queues = all.filter((queue) => !asked.size || isAsked(queue.name));
+  const lacking = [...asked].filter(([name]) => !all.some((queue) => small(queue.name) === name)).map(([, name]) => name);
   showTop(answer, troublesOf(answer, queues), sumsOf(boards), remark);
   showChoice(all);
   if (!live.length) return showNone(boards.length ? `Not known: ${troubleOf(boards[0])}.` : NO_BOARD);
@@ -32,8 +41,9 @@ function known(answer, received, now, remark) {
   seen = { waiting: waitingOf(queues), agents: agentsOf(queues), known: true };
   showQueueTiles(tiles, queues, seen.agents);
   tiles.get("trunks").update(...trunksTile(linesOf(live)));
-  fill();
+  // It may show switches, which take room from the top.
   tellOf(queues);
+  fill();
 }
 
 function unknown(trouble) {
@@ -51,8 +61,10 @@ function showNone(why) {
 /** Which queues there are to choose from: each is an address of its own, and so is all of them. */
 function showChoice(all) {
   const names = [...new Set(all.map((queue) => queue.name))];
-  const items = [{ name: "", on: !asked.size }, ...names.map((name) => ({ name, on: asked.has(name) }))];
-  keyed(byId("choice"), names.length > 1 ? items : [], (item) => item.name, () => {
+  const items = [{ name: "", on: !asked.size }, ...names.map((name) => ({ name, on: isAsked(name) }))];
+  const box = byId("choice");
+  const isNew = !box.firstChild;
+  keyed(box, names.length > 1 ? items : [], (item) => item.name, () => {
     const node = element("a", { class: "foreign" });
     return {
       node,
@@ -63,6 +75,9 @@ function showChoice(all) {
       },
     };
   });
+  // Nothing else says whose wall this is. (scrollIntoView would have the Tab key begin there.)
+  const chosen = box.querySelector("[aria-current=true]");
+  if (isNew && chosen) box.scrollLeft = chosen.offsetLeft - (box.clientWidth - chosen.offsetWidth) / 2;
 }
 
 function waitingOf(queues) {

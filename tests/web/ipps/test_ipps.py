@@ -148,6 +148,29 @@ def test_what_is_posted_is_asked(ipps: Served) -> None:
     assert ipps.curl("/status.json", "--data", "x=y") == "ERROR: METHOD NOT ALLOWED\n405"
 
 
+def test_what_is_posted_in_parts_is_asked(ipps: Served) -> None:
+    """As curl -F does, and PHP's cURL where it is given an array."""
+    assert ipps.curl(CHANNELS, "--form", "channel=SIP/4002,SIP/5011") == f"{SAMPLE_CHANNELS}\n200"
+    assert ipps.curl(QUEUES, "-F", "res_cc=1", "-F", "queue_name=MC;type=text/plain") == f"{SAMPLE_CALLS}\n200"
+    assert ipps.curl(f"{QUEUES}?res_cc=1&queue_name=MC", "-F", "queue_name=") == f"{SAMPLE_CALLS}\n200"
+    assert ipps.curl(CHANNELS, "-F", "x=y") == "ERROR: NO CHANNEL SUPPLIED\n200"
+    assert ipps.curl(CHANNELS, "-F", "channel=" + "x" * 70_000) == "ERROR: TOO LONG\n413"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", '{"channel": "SIP/4002"}'),
+        ("multipart/form-data", "--x\r\ncontent-disposition: form-data; name=channel\r\n\r\nSIP/4002\r\n--x--"),
+        ("multipart/form-data; boundary=y", "--x\r\ncontent-disposition: form-data; name=channel\r\n\r\na\r\n--x--"),
+        ("multipart/form-data; boundary*=z''%ff", "--x"),
+    ],
+)
+def test_what_is_no_form_is_refused_as_such(ipps: Served, kind: str, body: str) -> None:
+    said, _, status = ipps.curl(CHANNELS, "--header", f"Content-Type: {kind}", "--data-binary", body).rpartition("\n")
+    assert (said.splitlines()[0], status) == ("ERROR: NOT A FORM", "415")
+
+
 def test_a_client_of_sip_finds_phones_of_pjsip_where_it_may(tmp_path: Path) -> None:
     there = busy()
     there.put(channel("SIP/7-00000003", State.RINGING, "7", "", "", "1.6"))
@@ -192,6 +215,19 @@ def test_with_tls(tmp_path: Path) -> None:
         assert ipps.curl(path, *trusted, scheme="https", user="u:") == SAMPLE_CHANNELS + "\n200"
         assert ipps.curl(path, *trusted, scheme="https") == "ERROR: AUTHENTICATION FAILED\n401"
         assert ipps.curl(path, user="u:") == "ERROR: SSL QUERY REQUIRED\n200"
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [("/wall/?queue=a%20b", "../wall?queue=a%20b"), ("/ipps/queueactive.php/", "../queueactive.php")],
+)
+def test_a_slash_too_many_leads_to_the_same_host(tmp_path: Path, path: str, location: str) -> None:
+    with serving(tmp_path, [board()], "username = me\npassword = word\n") as ipps:
+        said = ipps.curl(path, "--include", "--header", "Host: evil.example", user="me:word")
+        assert f"\r\nlocation: {location}\r\n" in said
+        assert "evil" not in said
+        assert ipps.curl(path, "--location", "--output", "/dev/null", user="me:word").endswith("200")
+        assert ipps.curl("/nothing/", user="me:word").endswith("404")
 
 
 def test_without_ami_nothing_stale_is_told(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ return found;
 # What is cut off: nothing but what others chose, which the tooltip has as a whole.
 CUT = """
 return [...document.querySelectorAll("main *, header *")]
-  .filter((node) => node.checkVisibility() && node.clientWidth > 1 && getComputedStyle(node).overflowX !== "visible")
+  .filter((node) => node.checkVisibility() && node.clientWidth > 1)
+  .filter((node) => ["hidden", "clip"].includes(getComputedStyle(node).overflowX))
   .filter((node) => node.scrollWidth > node.clientWidth + 1)
   .filter((node) => !node.matches("[title]") || node.title !== node.innerText)
   .map((node) => `${node.tagName} ${node.className} “${node.innerText}”: ${node.scrollWidth} of ${node.clientWidth}`);

@@ -67,6 +67,7 @@ def everything(seconds: float) -> Json:
         trunk("provider", channels=99_999),
         trunk("a-name-that-is-as-long-as-names-of-trunks-get-and-longer", False, "no authentication", channels=None),
         trunk("fax", None, "not monitored"),
+        trunk("words", False, "a state of more words than a phone has room for in one line"),
     ]
     told = lines(*trunks, lacks=["PJSIP's phones are not told: in manager.conf, section [humbug], write needs system"])
     return status([board("ami", calls, queues) | {"lines": told}], agent(sources, destinations))

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from tests.web.page.page_data import board_down, status
+from tests.web.page.page_hostile import NAMES
 from tests.web.page.page_view import CONTRASTS, KNOWN, Page
-from tests.web.page.wall_data import floor, hostile_floor
+from tests.web.page.wall_data import alarmed, floor, hostile_floor
 
 QUEUE_TILES = ("waiting", "longest", "answered", "abandoned", "level", "free")
 WALLS = [(1280, 720), (1920, 1080), (3840, 2160)]
@@ -24,9 +25,9 @@ const inside = (one, box, what) => {
 };
 for (const box of document.querySelectorAll("header, .fit li, #tiles li, section")) {
   if (!box.checkVisibility()) continue;
-  for (const one of box.querySelectorAll("h1, h2, p, span, bdi, time, .value")) {
-    // A message that is too long has its first two lines here, and the rest in its tooltip.
-    if (one.checkVisibility() && one.getClientRects().length && !one.matches(".unseen, #troubles .words"))
+  for (const one of box.querySelectorAll("h1, h2, p, span, bdi, time, button, .value, #troubles li")) {
+    // What is too long has its first lines here, and the rest in its tooltip.
+    if (one.checkVisibility() && one.getClientRects().length && !one.matches(".unseen, #troubles li *"))
       inside(one, box, box.id || box.tagName);
   }
 }
@@ -79,6 +80,27 @@ def test_twenty_agents_have_a_place_and_those_who_wait_longest(page: Page, width
     assert rows[0].startswith("+41442000000")
 
 
+LONG_NAMES = ["Kundendienst und Störungsannahme Nord " + "lang " * 9 + str(place) for place in range(3)]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("names", [(), LONG_NAMES, list(NAMES)], ids=["usual", "long", "hostile"])
+@pytest.mark.parametrize(("width", "height"), [(1024, 576), *WALLS, (360, 740)])
+def test_it_fits_however_many_queues_are_in_alarm(
+    page: Page, width: int, height: int, names: list[str], dark: bool
+) -> None:
+    for number in (1, 8, 25, 60):
+        page.server.show(alarmed(number, names))
+        opened(page, width, height, dark=dark)
+        # Also the first picture, before anything was drawn anew.
+        assert page.browser.run(MISPLACED, width > 1000) == [], number
+        agents, rows = len(page.texts("#people-rows li")), len(page.texts("#line-rows li"))
+        assert (agents + left(page, "people"), rows + left(page, "line")) == (20, 30 + number)
+        assert width == 1024 or (agents, rows >= 6) == (20, True), number
+        assert number == 1 or f"{number} queues" in page.text("#troubles")
+        assert [found for found in page.browser.run(CONTRASTS) if found[0] < 4.5] == []
+
+
 def test_a_screen_that_changes_is_filled_anew(page: Page) -> None:
     page.server.show(floor(60, 60))
     opened(page, 1280, 720)
@@ -100,6 +122,10 @@ def test_the_figures_are_those_of_the_queues_that_are_asked_for(page: Page) -> N
     assert page.text("#people-title") == "Agents: 3"
     opened(page, 1280, 720, "?queue=sales&queue=support")
     assert page.number("answered") == "168"
+    opened(page, 1280, 720, "?queue=SALES&queue=")
+    assert (page.number("answered"), page.text("#choice [aria-current=true]")) == ("40", "sales")
+    opened(page, 1280, 720, "?queue=")
+    assert (page.number("answered"), page.texts("#why")) == ("168", [])
     opened(page, 1280, 720, "?queue=slaes")
     assert page.text("#why") == "There is no queue slaes."
     assert page.number("answered") == "–"
@@ -119,6 +145,19 @@ def test_a_queue_is_chosen_by_the_keyboard_and_left_by_the_back_button(page: Pag
     page.browser.run("history.back()")
     page.until(lambda: page.browser.run("return location.search") == "")
     page.until(lambda: page.number("answered") == "168")
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 720)])
+def test_of_many_queues_each_can_be_read_and_the_chosen_one_is_in_sight(page: Page, width: int, height: int) -> None:
+    page.server.show(alarmed(40, ["W" * 80]))
+    opened(page, width, height, "?queue=Kundendienst+Nord+30")
+    cut = "return [...document.querySelectorAll('#choice a')].filter((one) => one.scrollWidth > one.clientWidth + 1)"
+    assert page.browser.run(f"{cut}.map((one) => one.innerText)") == ["W" * 80]
+    left, right = page.browser.run(
+        "const box = document.querySelector('#choice [aria-current=true]').getBoundingClientRect();"
+        "return [box.left, box.right]"
+    )
+    assert 0 <= left < right <= width
 
 
 def test_on_paper_nothing_is_left_out(page: Page) -> None:

@@ -2,7 +2,20 @@
 
 from collections.abc import Sequence
 
-from tests.web.page.page_data import Json, board, call, connected, figures, lines, member, queue, status, trunk, waiting
+from tests.web.page.page_data import (
+    Json,
+    board,
+    call,
+    connected,
+    figures,
+    lines,
+    member,
+    queue,
+    status,
+    thresholds,
+    trunk,
+    waiting,
+)
 from tests.web.page.page_hostile import NAMES
 
 FIRST = ("Anna", "Bruno", "Carla", "Dora", "Emil", "Finn", "Gina", "Hugo", "Ines", "Jan")
@@ -43,4 +56,18 @@ def hostile_floor() -> Json:
     answer = floor(8, 8, list(NAMES))
     answer["boards"][0]["queues"][0]["name"] = "W" * 120 + "\u202e"
     answer["boards"][0]["queues"][1]["members"][5]["reason"] = "<b>" * 60
+    return answer
+
+
+def alarmed(number: int, names: Sequence[str] = ()) -> Json:
+    """The floor with so many queues more that are beyond a threshold; ``names`` are those of the first."""
+    answer = floor()
+    limits = thresholds(critical_waiting=1)
+    answer["boards"][0]["queues"] += [
+        queue(
+            names[place] if place < len(names) else f"Kundendienst Nord {place}",
+            [waiting(20_000 + place, seconds=1.0)], [], [], figures=None, thresholds=limits,
+        )
+        for place in range(number)
+    ]  # fmt: skip
     return answer
