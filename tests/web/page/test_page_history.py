@@ -7,6 +7,13 @@ import pytest
 from tests.web.page.page_data import afternoon
 from tests.web.page.page_view import CONTRASTS, Page
 
+# Names that lie over what is beside them.
+BEYOND = """
+const right = (node) => node.getBoundingClientRect().right;
+return [...document.querySelectorAll(".names span")].filter((one) => right(one) > right(one.parentNode) + 1)
+  .map((one) => one.innerText);
+"""
+
 
 def told() -> dict[str, Any]:
     times = [f"{n // 4:02}:{n % 4 * 15:02}" for n in range(96)]
@@ -57,10 +64,12 @@ def test_each_chart_says_what_it_shows_and_has_its_table(page: Page) -> None:
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [360, 1920])
 def test_it_fits_and_can_be_read(page: Page, width: int, dark: bool) -> None:
-    for answer in (told(), empty()):
+    named = {"country": "Telecommunications for Disaster Relief", "calls": 1, "answered": 1, "minutes": 1}
+    for answer in (told(), told() | {"countries": [named]}, empty()):
         show(page, answer, width=width, dark=dark)
         page.browser.run("for (const one of document.querySelectorAll('details')) one.open = true")
         assert page.browser.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert page.browser.run(BEYOND) == []
         assert [found for found in page.browser.run(CONTRASTS) if found[0] < 4.5] == []
 
 

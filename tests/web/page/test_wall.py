@@ -160,6 +160,24 @@ def test_of_many_queues_each_can_be_read_and_the_chosen_one_is_in_sight(page: Pa
     assert 0 <= left < right <= width
 
 
+def test_of_a_tiles_note_as_much_is_seen_as_there_is_room_for(page: Page) -> None:
+    answer = floor()
+    for one in answer["boards"][0]["queues"][1]["members"]:
+        one.update(paused=True, reason="lunch")
+    page.server.show(answer)
+    opened(page, 1280, 720)
+    assert page.text("#tile-waiting .note") == "no agent free: support"
+    # Of the queue's name at least a letter is on the note's one line.
+    seen = """
+    const note = document.querySelector("#tile-waiting .note"), text = note.querySelector(".word").firstChild;
+    const range = document.createRange();
+    range.setStart(text, text.data.indexOf("support"));
+    range.setEnd(text, text.data.indexOf("support") + 1);
+    return range.getBoundingClientRect().top < note.getBoundingClientRect().bottom;
+    """
+    assert page.browser.run(seen)
+
+
 def test_on_paper_nothing_is_left_out(page: Page) -> None:
     page.server.show(floor(40, 60))
     opened(page, 1280, 720)
