@@ -11,6 +11,7 @@ import requests
 
 from humbug_agent.board.asterisk import CONFIRM_SECONDS
 from humbug_agent.board.asterisk_list import SLACK_SECONDS
+from humbug_agent.host.pbx_first import DOUBT_SECONDS
 from tests.kit.host import Host, wait_until
 from tests.kit.paths import TOP
 from tests.kit.ports import free_port
@@ -204,6 +205,21 @@ def test_both_interfaces_say_what_the_console_says(pbx: Callable[..., Pbx], host
         there.cli("channel request hangup all")
         wait_until(lambda: not concise(there), 10)
         assert at_rest(there, ipps) == Busy((), (), ())
+        agent.end()
+
+
+def test_a_caller_whom_ami_takes_out_of_the_queue_is_soon_gone(pbx: Callable[..., Pbx], host: Host, ipps: Ipps) -> None:
+    there = pbx()
+    with Daemon(host, there, user="board", more=ipps.status) as agent, Sipp(there) as phones:
+        wait_until(ipps.ready, 10)
+        phones.call([call("+49151009", "+4930544", b"Waits", how="stay"), call("101", "509", how="stay")])
+        wait_until(lambda: len(ipps.queues()) == 1 and len(ipps.channels({"PJSIP/101"})) == 1, 15)
+        (taken,) = [row[0] for row in concise(there) if row[5] == "Queue"]
+        (other,) = [row[0] for row in concise(there) if row[0].startswith("PJSIP/101")]
+        with Manager(there.ami_port) as manager:
+            manager.action("Bridge", Channel1=taken, Channel2=other)
+        wait_until(lambda: not ipps.queues(), DOUBT_SECONDS + 3)
+        assert len(ipps.board()["calls"]) == 1
         agent.end()
 
 
