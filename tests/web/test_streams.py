@@ -162,10 +162,11 @@ def test_it_is_for_those_who_may_see_the_page(tmp_path: Path) -> None:
 
 
 def test_who_takes_what_it_is_told_is_never_cut_off(busy: Served, hasty: Callable[..., None]) -> None:
-    hasty(request=0.2)
+    # As below: this process reads beside serving, on a machine that may be busy.
+    hasty(request=1.0)
     with Reader(busy.port) as page:
         began = time.monotonic()
-        while time.monotonic() - began < 1:
+        while time.monotonic() - began < 3:
             assert page.hear()
 
 
