@@ -35,22 +35,25 @@ TWIN_LOOK_SECONDS = 0.05
 LOOKED_AT = 10
 """Of a batch's last records it is looked at whether their times can be right."""
 
+PROBED = 16
+"""Of a batch that may have been told before so many records are looked up; all of them where one is known."""
+
 SUMMER_SECONDS = 3600
 """By so much a zone may differ from what it is today."""
 
 Found = Sequence[Row | Junk]
 
+Identities = Callable[[Found, Sequence[Clock]], list[bytes | None]]
+"""That which each of some records has, read by its clock; None of what is no call."""
+
 
 class CsvClock:
-    """The judge of the clock of one Master.csv's times.
+    """The judge of the clock of one Master.csv's times."""
 
-    ``identities`` makes those that some records have, read by a clock.
-    """
-
-    def __init__(
-        self, settings: AsteriskCsvSettings, zone: tzinfo, identities: Callable[[Found, Clock], set[bytes]]
-    ) -> None:
+    def __init__(self, settings: AsteriskCsvSettings, zone: tzinfo, identities: Identities) -> None:
         self.known: Known = lambda _: frozenset()
+        self.told_before = False
+        """Whether what is read next may have been told before, by a reading that saw more than this one does."""
         self._name, self._path = settings.name, settings.path
         self._zone = zone
         self._told = None if settings.utc is None else Clock.UTC if settings.utc else Clock.LOCAL
@@ -81,9 +84,40 @@ class CsvClock:
             if clock:
                 self._judge.settle(clock)
             clocks = _all(found, clock)
+        if self.told_before and not self._told:
+            clocks = self._as_known(found[: len(clocks)], clocks)
         self._untold = untold
         self.look(found, clocks, None if more else file)
         return clocks
+
+    def _as_known(self, found: Found, clocks: list[Clock]) -> list[Clock]:
+        """The same, but of each call that the outbox knows by the other clock alone that one.
+
+        Who read the file while it grew has seen when each record was written. Judged by less, the same call would be
+        another one, and would be sent a second time.
+        """
+        rows = [number for number, item in enumerate(found) if _is_csvs(item) and self._matters(item)]
+        probed = [found[number] for number in rows[:: max(1, len(rows) // PROBED)]]
+        if not any(self._known(probed, [clock] * len(probed)) for clock in Clock):
+            return clocks
+        own = self._known([found[number] for number in rows], [clocks[number] for number in rows])
+        asked = [number for at, number in enumerate(rows) if at not in own]
+        other = self._known([found[number] for number in asked], [clocks[number].other for number in asked])
+        taken = list(clocks)
+        for at in other:
+            taken[asked[at]] = clocks[asked[at]].other
+        if other and taken[rows[-1]] is not self._judge.clock:
+            self._judge.settle(taken[rows[-1]])
+        return taken
+
+    def _known(self, found: Found, clocks: Sequence[Clock]) -> set[int]:
+        """Which of these, by their number, are calls that the outbox knows."""
+        identities = self._identities(found, clocks)
+        known = self.known([one for one in identities if one])
+        return {number for number, one in enumerate(identities) if one in known}
+
+    def _matters(self, item: Row | Junk) -> bool:
+        return bool(item.offset) if type(item) is Plain else matters(_stamps(item).start, self._zone)
 
     def again(self, found: Found) -> list[Clock]:
         """The same of records that were read before the position from which a reading goes on."""
@@ -150,7 +184,8 @@ class CsvClock:
 
     def _by_twins(self, found: Found, file: OpenFile, stop: Event) -> Clock | None:
         """By which clock the outbox knows one of these calls. Those that are new are given a moment to become known."""
-        of_one, of_other = (self._identities(found, clock) for clock in Clock)
+        each = (self._identities(found, [clock] * len(found)) for clock in Clock)
+        of_one, of_other = ({one for one in identities if one} for identities in each)
         apart = dict(zip(Clock, (list(of_one - of_other), list(of_other - of_one)), strict=True))
         until = time.monotonic() + (0.0 if self._waited or not _written(file).just else TWIN_SECONDS)
         while True:

@@ -2,7 +2,7 @@
 
 A 17th column is the uniqueid or the userfield, as cdr.conf says. Asterisk's own uniqueids are a time and a number, but
 ARI, AMI and others set what they like. Every channel has one, and nearly every one another; a userfield may be empty,
-is often the same, or is a text.
+is often the same, or is a text. Where cdr.conf was changed, it is the one in a part of the file, and the other behind.
 
 With accountlogs, which is the default, cdr_csv writes a record twice: into Master.csv and, under the same lock, into
 the file of its account. For an account called Master that is Master.csv again, where each of its records stands twice
@@ -25,6 +25,11 @@ REMEMBERED = 1000
 
 ENOUGH = 20
 """From so many values on a file is judged by its own, before that by those of the file before it, too."""
+
+OWN, EMPTY, OTHER, SWITCH = 1.5, 3.0, 1.0, 2.5
+"""What speaks against a userfield where the 17th column has a uniqueid of Asterisk's own; against a uniqueid where it
+is empty; against either where it is like the other ones. And what it takes to believe that cdr.conf was changed: two of
+the first in a row, or three of the last; a userfield may look like a uniqueid now and then."""
 
 _UNSURE = (17, 20)
 """Columns. With a sequence left out there may be 18 and 19, too, but these records are long."""
@@ -105,26 +110,28 @@ class Habits:
         return kept
 
     def _name_17th(self, rows: Sequence[Row]) -> None:
+        new = []
         for row in rows:
             value = row.values.get("uniqueid", b"") or row.values.get("userfield", b"")
             own = ASTERISKS_UNIQUEID.fullmatch(value) is not None or value == row.values.get("linkedid")
-            self._seventeenth.append((value, own))
+            new.append((value, own))
+        values = [*self._seventeenth, *new]
+        self._seventeenth.extend(new)
         # Of a single one, its look is all there is.
-        if not rows or len(self._seventeenth) + len(self._before) == 1:
+        if not rows or len(values) + len(self._before) == 1:
             return
-        right = "uniqueid" if self._is_uniqueid() else "userfield"
-        for row in rows:
+        others = self._others_are_uniqueids(values)
+        names = _likely_names([_against(value, own=own, others=others) for value, own in values])
+        for row, right in zip(rows, names[-len(rows) :], strict=True):
             value = row.values.pop("uniqueid", b"") or row.values.pop("userfield", b"")
             row.values[right] = value
 
-    def _is_uniqueid(self) -> bool:
-        values = list(self._seventeenth)
+    def _others_are_uniqueids(self, values: Sequence[tuple[bytes, bool]]) -> bool:
+        """Whether those are that are not Asterisk's own beyond doubt."""
         if not all(value for value, _ in values):
             return False
-        if sum(own for _, own in values) * 2 >= len(values):
-            return True
         if len(values) < ENOUGH:
-            values += self._before
+            values = [*values, *self._before]
         others = [value for value, own in values if not own]
         usual = sum(_USUAL_USERFIELD.fullmatch(value) is not None for value in others)
         return (
@@ -154,6 +161,29 @@ def layouts(found: Iterable[Row | Junk]) -> str:
         if any(row.writer is Writer.CSV and list(row.values)[16:] == [name] for row in rows):
             names.append(f"the 17th column is the {name}")
     return ", ".join(names)
+
+
+def _against(value: bytes, *, own: bool, others: bool) -> tuple[float, float]:
+    """What speaks against a uniqueid, and against a userfield."""
+    if own:
+        return 0.0, OWN
+    if not value:
+        return EMPTY, 0.0
+    return (0.0, OTHER) if others else (OTHER, 0.0)
+
+
+def _likely_names(against: Sequence[tuple[float, float]]) -> list[str]:
+    """What each 17th column of a file is, so that the least and the fewest changes speak against it (Viterbi)."""
+    names = ("uniqueid", "userfield")
+    costs, came = [0.0, 0.0], []
+    for each in against:
+        came.append([int(costs[1] + SWITCH < costs[0]), int(costs[1] <= costs[0] + SWITCH)])
+        costs = [min(costs[one], costs[1 - one] + SWITCH) + each[one] for one in (0, 1)]
+    one, found = int(costs[1] < costs[0]), []
+    for step in reversed(came):
+        found.append(names[one])
+        one = step[one]
+    return found[::-1]
 
 
 def _is_masters(item: Row | Junk) -> bool:

@@ -79,14 +79,16 @@ _LOOSE_STAMP = rb'[ \t]*+(?:"?(' + _TIME + b")" + _FRACTION + b'"?|"")?'
 _LOOSE_NUMBER = rb'[ \t]*+"?' + _NUMBER + _FRACTION + b'"?'
 _LOOSE_WORDS = rb'[ \t]*+"?([A-Za-z ]*+|\d)"?'
 _LOOSE_CELL = b"," + _LOOSE_TEXT.replace(b"(", b"(?:", 1)
+_PADDING = rb"(?:,[ \t]*+)*+[ \t]*+\r?\n"
+"""Spreadsheets make all rows as long as the longest one."""
 _LOOSE_MIDDLE = [_LOOSE_START] + [_LOOSE_STAMP] * 2 + [_LOOSE_NUMBER] * 2 + [_LOOSE_WORDS] * 2
 _LOOSE = re.compile(
     b",".join([_LOOSE_TEXT, _NO_CLID, *[_LOOSE_TEXT] * 2, _LOOSE_CLID, *[_LOOSE_TEXT] * 4, *_LOOSE_MIDDLE])
-    + b"((?:" + _LOOSE_CELL + rb"){0,5})[ \t]*+\r?\n"
+    + b"((?:" + _LOOSE_CELL + rb"){0,5})" + _PADDING
 )  # fmt: skip
 _LOOSE_CUSTOM = re.compile(
     b",".join([_LOOSE_CLID] + [_LOOSE_TEXT] * 7 + _LOOSE_MIDDLE)
-    + b"((?:" + _LOOSE_CELL + rb"){1,4})[ \t]*+\r?\n"
+    + b"((?:" + _LOOSE_CELL + rb"){1,4})" + _PADDING
 )  # fmt: skip
 _FROM_START = re.compile(b"," + b",".join(_LOOSE_MIDDLE))
 """What every record has behind its texts, from the comma before its start on."""
@@ -280,6 +282,9 @@ def _loose_row(data: bytes, at: int) -> Row | None:
 
 def _optional(cells: Sequence[bytes]) -> tuple[str, ...]:
     """The names of the columns behind the 16."""
+    while len(cells) > 2 and not _unquoted(cells[-1]).strip():
+        # Asterisk never writes an empty sequence: it is a padding.
+        cells = cells[:-1]
     if len(cells) > 2:
         return (*_optional(cells[:-3]), *COLUMNS[18:])
     if len(cells) == 1:

@@ -81,6 +81,7 @@ class AsteriskCsv(LogSource):
             yield Batch([], [], position.dump(self._path))
         counting, habits, here = Counting(position), Habits(), position
         follower = Follower(Shelf(self._path, _different), "Asterisk")
+        anew = False
         for visit in follower.visits(position, stop, follow=follow):
             if visit is None:
                 here, before = self._nothing(here, counting, lost=follower.lost), here
@@ -89,10 +90,12 @@ class AsteriskCsv(LogSource):
             if visit.count is not Count.ON:
                 if not visit.file.offset:
                     self._clock.new_file()
+                anew = not visit.file.offset and (anew or visit.count is not Count.NEXT)
                 habits.next_file(continues=visit.count is Count.NEXT)
                 counting.next_file(visit.count, visit.file, live=visit.file.path == self._path)
                 if position and visit.file.offset:
                     self._go_on(counting, visit.file, position, habits)
+            self._clock.told_before = anew and visit.count is not Count.ON
             if visit.aside is None and here and visit.file.offset and not visit.file.has(here):
                 # In a copy by now: what stands where it was is something else.
                 here = self._position(counting, visit.file)
@@ -214,9 +217,16 @@ class AsteriskCsv(LogSource):
         clock_at = {item.at: clock for item, clock in zip(found, clocks, strict=True)}
         return self._batch(kept, [clock_at[item.at] for item in kept], path, counted, offset)
 
-    def _identities(self, found: Sequence[Row | Junk], clock: Clock) -> set[bytes]:
-        records = self._batch(found, [clock] * len(found), "", Occurrences(), 0).records
-        return {record.identity for record in records}
+    def _identities(self, found: Sequence[Row | Junk], clocks: Sequence[Clock]) -> list[bytes | None]:
+        """Those of the records as if each were alone; None of what is no call."""
+        each: list[bytes | None] = []
+        for item, clock in zip(found, clocks, strict=True):
+            if type(item) is Plain:
+                each.append(_digest(item, clock))
+            else:
+                records = self._batch([item], [clock], "", Occurrences(), 0).records
+                each.append(records[0].identity if records else None)
+        return each
 
     def _batch(
         self, found: Sequence[Row | Junk], clocks: Sequence[Clock], path: str, counted: Occurrences, offset: int
@@ -227,8 +237,7 @@ class AsteriskCsv(LogSource):
             at = offset + item.at
             utc = clock is Clock.UTC
             if type(item) is Plain:
-                recognised = item.recognised(utc=utc).encode()
-                identity = counted.identity(blake2b(recognised, digest_size=16).digest(), at)
+                identity = counted.identity(_digest(item, clock), at)
                 records.append(item.flat(identity, utc=utc))
                 continue
             reason = item.reason if isinstance(item, Junk) else ""
@@ -244,6 +253,11 @@ class AsteriskCsv(LogSource):
             key = counted.identity(digest("reject", self.name, item.text.decode("latin-1")), at)
             rejects.append(Reject(key, item.text, reason, where(path, at)))
         return Batch(Calls(records), rejects, None, told=Form.WHOLE)
+
+
+def _digest(item: Plain, clock: Clock) -> bytes:
+    """The identity of a call that stands there once."""
+    return blake2b(item.recognised(utc=clock is Clock.UTC).encode(), digest_size=16).digest()
 
 
 def _different(beginning: bytes) -> int:

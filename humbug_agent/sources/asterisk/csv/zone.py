@@ -35,7 +35,7 @@ LATE = 1.0
 
 EARLY = 3.0
 """What one tells that would begin before its channel was made, at a time that no clock ever showed, or that would have
-lasted for another time than it says. It can't be."""
+lasted for another time than it says; or that would end after its file was last written to. It can't be."""
 
 SWITCH = 2.5
 """What it takes to believe that cdr.conf was changed: three records that would be late, or one that can't be."""
@@ -50,7 +50,8 @@ JUST_WRITTEN = 3.0
 """What a file tells that is being written to, and the end of its last record: more than a change takes."""
 
 WRITTEN = 2.0
-"""The same of a file that rests: it may be a copy, so it takes a uniqueid beside it."""
+"""The same of a file that rests, and would have been written to long after that: it may be a copy, so it takes a
+uniqueid beside it, or the same once more."""
 
 
 class Clock(StrEnum):
@@ -112,7 +113,7 @@ class Judge:
         before = (self.clock, dict(self._against), self._seen.copy())
         last = self._last, self.clock
         votes = [self._vote(record) for record in records]
-        if records and written and (written.just or self.clock):
+        if records and written and (written.just or self.clock or any(votes)):
             votes[-1] = _sum(votes[-1], self._by_end(records[-1], written))
         if self.clock is None and not any(votes):
             return None, len(records)
@@ -273,13 +274,13 @@ class Judge:
     def _against_the_far(self, utc: Sequence[float], local: Sequence[float], written: Written) -> dict[Clock, float]:
         """Only one of two that lie apart can be near."""
         low, high = written.at - NEAR_SECONDS, written.at + NEAR_SECONDS
-        near = {
-            Clock.UTC: any(low <= moment <= high for moment in utc),
-            Clock.LOCAL: any(low <= moment <= high for moment in local),
-        }
-        if near[Clock.UTC] == near[Clock.LOCAL]:
+        near = [any(low <= moment <= high for moment in ends) for ends in (utc, local)]
+        if near[0] == near[1]:
             return {}
-        return {clock: JUST_WRITTEN if written.just else WRITTEN for clock in Clock if not near[clock]}
+        far, ends = (Clock.UTC, utc) if near[1] else (Clock.LOCAL, local)
+        if written.just:
+            return {far: JUST_WRITTEN}
+        return {far: EARLY if all(moment > high for moment in ends) else WRITTEN}
 
 
 @lru_cache(maxsize=4096)

@@ -98,7 +98,7 @@ def test_a_linkedid_that_is_the_same_makes_it_a_uniqueid() -> None:
 
 @pytest.mark.parametrize("restart", [False, True])
 def test_what_a_file_has_shown_holds_for_what_comes(tmp_path: Path, restart: bool) -> None:
-    for values, expected in ((TIMES, ("ari-1", "")), (["", *TIMES[:9]], ("", "ari-1"))):
+    for values, expected in ((TIMES, ("ari-1", "")), (["", "x", "", "y", *TIMES[:1]], ("", "ari-1"))):
         path = tmp_path / f"{len(values)}.csv"
         path.write_bytes(seventeen(*values))
         reader = Store(path).read()
@@ -106,6 +106,22 @@ def test_what_a_file_has_shown_holds_for_what_comes(tmp_path: Path, restart: boo
         reader = Store(path, cursor=reader.cursor) if restart else reader
         last = reader.read().records[-1]
         assert (last.uniqueid, last.userfield) == expected
+
+
+@pytest.mark.parametrize("new_columns", [0, 1])
+@pytest.mark.parametrize(("before", "behind"), [(10, 10), (16, 4), (3, 900), (1000, 2)])
+@pytest.mark.parametrize("field", ["sales", ""])
+def test_cdr_conf_may_be_changed_from_one_to_the_other_in_the_midst_of_a_file(
+    tmp_path: Path, before: int, behind: int, field: str, new_columns: int
+) -> None:
+    fields, uniqueids = [field] * before, [f"1795190793.{n}" for n in range(behind)]
+    expected = [("", field)] * before + [(one, "") for one in uniqueids]
+    data = seventeen(*fields, *uniqueids, more=new_columns)
+    assert told(data) == expected
+    assert told(seventeen(*reversed(uniqueids), *fields, more=new_columns)) == expected[::-1]
+    path = tmp_path / "Master.csv"
+    path.write_bytes(data)
+    assert [(one.uniqueid, one.userfield) for one in Store(path).read().records] == expected
 
 
 def test_a_file_is_judged_by_itself_when_cdr_conf_was_changed_with_its_rotation(tmp_path: Path) -> None:

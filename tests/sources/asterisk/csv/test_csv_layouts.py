@@ -357,3 +357,16 @@ def test_a_record_behind_garbage_and_a_byte_order_mark_waits_for_its_end_whereve
         items, taken = split(data[:cut], final=False)
         items += split(data[taken:], final=True)[0]
         assert [item.text for item in items if isinstance(item, Row)] == whole, data[:cut]
+
+
+@pytest.mark.parametrize("columns", [16, 17, 18, 19, 20, 21])
+@pytest.mark.parametrize("commas", [b",", b",,", b",,,", b",,,,,,", b", ,"])
+def test_empty_cells_behind_a_row_are_a_padding(columns: int, commas: bytes) -> None:
+    """As spreadsheets make all rows as long as the longest one."""
+    values = call(columns, userfield=b"a text", accountcode=b"acme")
+    (found,) = rows(line(values).replace(b"\n", commas + b"\n"))
+    assert {name: value for name, value in found.items() if value} == {
+        name: value for name, value in values.items() if value
+    }
+    mapping = cdr_custom(call(21, CUSTOM))
+    assert rows(mapping.replace(b"\n", commas + b"\n")) == rows(mapping)
