@@ -61,6 +61,20 @@ class LogSource(ABC):
     def _last_end(self) -> tuple[Path, int] | None:
         """The file with the last whole record that is there now, and where that ends; None where there is none."""
 
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
+        """As in Source."""
+        anew = True
+        while anew:
+            here, anew = yield from self._read(cursor, stop, follow=follow)
+            cursor = here.dump(self._path) if here else cursor
+            anew = anew and not stop.is_set()
+
+    @abstractmethod
+    def _read(
+        self, cursor: str | None, stop: Event, *, follow: bool
+    ) -> Generator[Batch, None, tuple[Position | None, bool]]:
+        """The same; returns the position that was reached, and whether it is gone on with there as after a start."""
+
     def again(self, cursor: str) -> str | None:
         return cursor if self._start == "end" else None
 
@@ -142,7 +156,7 @@ class LogSource(ABC):
             key = digest("broken", self.name, str(file.path), str(file.offset))
             yield Batch([], [Reject(key, b"", reason, where(str(file.path), file.offset))], None)
         if visit.last and here and visit.aside and not stop.is_set():
-            here = replace(here, known=visit.aside)
+            here = replace(here, known=visit.aside())
             yield Batch([], [], here.dump(self._path))
         return here
 

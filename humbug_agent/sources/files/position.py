@@ -31,6 +31,10 @@ MARK = 1024
 """Bytes of the beginning, and of what was read last, that a file is recognised by."""
 
 
+_PIECE = 256 * 1024
+"""Bytes that are unpacked at once where only their number is asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """How far a file has been read: ``offset`` bytes, which end with a record.
@@ -136,8 +140,8 @@ def open_file(path: Path) -> tuple[io.FileIO, os.stat_result]:
 class OpenFile:
     """A file open for reading at an offset, packed or not. ``changed`` tells that it no longer holds what was read.
 
-    ``known`` goes into its positions. Raises OSError, CantUnpack; a packed file that breaks off ends there, with the
-    reason in ``broken``.
+    ``seen`` is how far it was looked at, in unpacked bytes. ``known`` goes into its positions. Raises OSError,
+    CantUnpack; a packed file that breaks off ends there, with the reason in ``broken``.
     """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
@@ -152,6 +156,7 @@ class OpenFile:
         self.offset = 0
         self.changed = False
         self.broken = ""
+        self.seen = offset
         self.known: Sequence[str] = ()
         self._head = self._tail = self._ahead = b""
         self.key = (status.st_dev, status.st_ino)
@@ -182,11 +187,13 @@ class OpenFile:
         if self.packed:
             # Going back in a packed file means unpacking it from its beginning.
             self._ahead += self._read(self.offset + len(self._ahead), size - len(self._ahead))
+            self.seen = max(self.seen, self.offset + len(self._ahead))
             return self._ahead
         data = self._read(self.offset - len(self._tail), len(self._tail) + size)
         if not data.startswith(self._tail):
             self.changed = True
             return b""
+        self.seen = max(self.seen, self.offset - len(self._tail) + len(data))
         return data[len(self._tail) :]
 
     def advance(self, data: bytes) -> None:
@@ -219,6 +226,15 @@ class OpenFile:
                 raise
             self.broken = _said(error)
             return 0
+
+    def length(self) -> int:
+        """Bytes that it holds; of a packed one those that can be unpacked."""
+        if not self._stream:
+            return self.status().st_size
+        length = 0
+        while piece := self._read(length, _PIECE):
+            length += len(piece)
+        return length
 
     def written(self) -> float:
         """When it was last written to, in seconds since the epoch; packing keeps that time."""

@@ -57,7 +57,9 @@ class FreeswitchCsv(LogSource):
         self._endless = Endless(NoRow)
         self._said = ""
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
+    def _read(
+        self, cursor: str | None, stop: Event, *, follow: bool
+    ) -> Generator[Batch, None, tuple[Position | None, bool]]:
         path = self._path
         position = positions.load(cursor, path)
         if begin := self._from_now_on(position):
@@ -66,7 +68,8 @@ class FreeswitchCsv(LogSource):
         here = position
         rows = FileRows(self._settings.template)
         self._learn(rows)
-        for visit in FreeswitchFollower(Shelf(path, self._different)).visits(position, stop, follow=follow):
+        follower = FreeswitchFollower(Shelf(path, self._different))
+        for visit in follower.visits(position, stop, follow=follow):
             if visit is None:
                 yield Batch([], [], None)
                 continue
@@ -76,6 +79,7 @@ class FreeswitchCsv(LogSource):
             here = yield from self._drain(visit, here, stop, partial(self._take, rows), _position)
             if visit.count is not Count.ON and not stop.is_set():
                 yield Batch([], [], None)
+        return here, follower.anew
 
     def parse(self, record: bytes) -> Batch:
         rows = FileRows(self._settings.template)
