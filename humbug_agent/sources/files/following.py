@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from humbug_agent.sources.files import rotation
 from humbug_agent.sources.files.entries import Broken, given_up
-from humbug_agent.sources.files.position import OpenFile, Position
+from humbug_agent.sources.files.position import OpenFile, Position, real_name
 from humbug_agent.sources.files.rotation import Shelf, Stretch
 from humbug_agent.words import count
 
@@ -177,6 +177,8 @@ class Follower:
                 file = OpenFile(stretch.entry.path, stretch.offset)
                 if _is_still(stretch, file, fresh=fresh):
                     file.known = self._known
+                    led = position.real if position else ""
+                    file.real = real_name(self._path) if stretch.entry.live else led
                     return file, stretch, not self._lost
                 file.close()
             self._ahead = []

@@ -82,7 +82,11 @@ class LogSource(ABC):
         # What was last written to before that has no younger call in it.
         before = moment - CLOCKS_APART
         older = [self._shelf().known_as(one) for one in self._shelf().rotated() if one.written < before]
-        return Anew(positions.nowhere(before, older).dump(self._path), with_past=self._start == "end")
+        position = positions.load(cursor, self._path)
+        return Anew(
+            positions.nowhere(before, older, position.real if position else "").dump(self._path),
+            with_past=self._start == "end",
+        )
 
     def unread(self, cursor: str | None) -> int:
         position = positions.load(cursor, self._path)
@@ -122,6 +126,7 @@ class LogSource(ABC):
             if found := self._last_end():
                 with OpenFile(*found) as file:
                     file.known = self._shelf().all_known()
+                    file.real = positions.real_name(self._path)
                     return file.position(file.offset, {})
         return positions.nowhere(now, self._shelf().all_known())
 

@@ -85,6 +85,8 @@ class Shelf:
         self._lengths: dict[object, int] = {}
         self._last: tuple[object, list[Entry]] = None, []
         self._considered: list[Entry] = []
+        # What the log was a link to when it was read.
+        self._real = ""
         self.notes: list[tuple[int, str]] = []
 
     def entries(self) -> list[Entry]:
@@ -152,6 +154,7 @@ class Shelf:
         ones (its name is of a clock that was set back since): whatever is not known, from its beginning; what had been
         read of it is recognised later, call by call. ``broken`` are left out. Raises OSError.
         """
+        self._real = position.real if position else ""
         entries = self._considered = self.entries()
         number = self._find(entries, position, opened) if position else None
         known = self._still_known(entries, position)
@@ -198,6 +201,7 @@ class Shelf:
 
     def unread_bytes(self, position: Position | None) -> int:
         """How many bytes wait; packed files count with what they unpack to."""
+        self._real = position.real if position else ""
         entries = self.entries()
         number = self._find(entries, position, None) if position else None
         begun = bytes_from(entries[number].path, position.offset) if position and number is not None else 0
@@ -356,7 +360,7 @@ class Shelf:
 
     def _listed(self) -> list[Entry]:
         found: dict[Key, Entry] = {}
-        for entry in self._whole(listed(self.path)):
+        for entry in self._whole(listed(self.path, self._real)):
             if entry.live or entry.usual or not self._look(entry).foreign:
                 found.setdefault(entry.key, entry)
         return in_order(found.values())
@@ -416,7 +420,7 @@ class Shelf:
     def _signed(self) -> object:
         """What changes when a file comes, goes, or gets another name; None while it may change again unnoticed."""
         said = []
-        for base in names(self.path):
+        for base in names(self.path, self._real):
             with contextlib.suppress(OSError):
                 status = base.parent.stat()
                 if abs(time.time() - status.st_mtime) < CLOCK_SLACK:
