@@ -7,7 +7,7 @@ written is out, and one that was truncated begins again at 0.
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
@@ -133,13 +133,14 @@ class Follower:
                         yield from self._to_its_end(file, stop, waker, aside)
                     else:
                         self._beside = self._shelf.beside(file, self._broken, grown=False) if file.offset else []
-                        if follow and not self._beside:
+                        while True:
+                            read = yield from self._read_beside(file, stop, waker)
+                            if read or not follow:
+                                self.anew = read and follow
+                                return
                             yield from self._live(file, stop, waker, position)
-                        if self._beside:
-                            yield from self._read_beside(file, stop, waker)
-                            self.anew = follow
-                        if self.anew or not follow:
-                            return
+                            if not self._beside:
+                                break
                     if position and aside:
                         position = replace(position, known=aside())
                     elif file.offset:
@@ -205,21 +206,24 @@ class Follower:
                 # Whether it was emptied and filled anew shows in the files beside it.
                 return
 
-    def _read_beside(self, live: OpenFile, stop: Event, waker: "Waker") -> Iterator[Visit]:
-        """Each is one for itself, read from its beginning: what was read of it is recognised, call by call."""
-        known = tuple(live.known)
-        for stretch in self._beside:
+    def _read_beside(self, live: OpenFile, stop: Event, waker: "Waker") -> Generator[Visit, None, bool]:
+        """Each is one for itself, read from its beginning: what was read of it is recognised, call by call.
+
+        Returns whether there was any.
+        """
+        known, read = tuple(live.known), False
+        beside, self._beside = self._beside, []
+        for stretch in beside:
             if (file := self._opened_whole(stretch, stop, waker)) is None:
                 continue
             with file:
                 aside = partial(self._known_behind, file, stretch, known)
                 log.info("%s: came beside %s, or holds more than was read of it; reading it", file.path, self._path)
+                read = True
                 yield Visit(file, False, Count.ASIDE, aside)
                 yield from self._to_its_end(file, stop, waker, aside)
-                if file.offset:
-                    known = aside()
-                elif file.broken:
-                    self._broken.add(given_up(stretch.entry))
+                known = aside()
+        return read
 
     def _opened_whole(self, stretch: Stretch, stop: Event, waker: "Waker") -> OpenFile | None:
         """The file, when nobody is packing it any more; None where it is gone."""
@@ -227,8 +231,12 @@ class Follower:
             while not stop.is_set():
                 file = OpenFile(stretch.entry.path)
                 is_it = file.key == stretch.entry.key
-                if is_it and not _is_being_packed(file):
+                if is_it and not _is_being_packed(file) and file.beginning():
                     return file
+                if is_it and file.broken:
+                    # Not even its beginning can be unpacked.
+                    self._broken.add(given_up(stretch.entry))
+                    is_it = False
                 file.close()
                 if not is_it:
                     return None

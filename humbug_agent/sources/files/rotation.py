@@ -205,10 +205,12 @@ class Shelf:
         entries = self.entries()
         number = self._find(entries, position, None) if position else None
         begun = bytes_from(entries[number].path, position.offset) if position and number is not None else 0
-        rest = [entries[other] for other in self._rest(entries, number, position)]
-        if rest and number is not None and entries[number].live:
+        if number is not None and entries[number].live:
             with contextlib.suppress(FileNotFoundError), OpenFile(entries[number].path) as file:
-                rest = [entry for entry in rest if not begin_alike(entry, file.beginning())]
+                file.known = position.known if position else ()
+                rest = [stretch.entry for stretch in self.beside(file, set(), grown=True)]
+                return begun + sum(bytes_from(entry.path, 0) for entry in rest)
+        rest = [entries[other] for other in self._rest(entries, number, position)]
         return begun + sum(bytes_from(entry.path, 0) for entry in rest)
 
     def beside(self, file: OpenFile, broken: Set[Broken], *, grown: bool) -> list[Stretch]:
@@ -222,12 +224,15 @@ class Shelf:
         if number is None or entries[number].key != file.key:
             return []
         position, begins = file.position(0, {}), file.beginning()
-        rest = [entries[other] for other in self._rest(entries, number, position)]
-        return [
-            Stretch(entry, 0, tuple(position.known), aside=True)
-            for entry in rest
-            if given_up(entry) not in broken and not self._is_passed_over(entry) and not begin_alike(entry, begins)
-        ]
+        # The log is read all the same where one of them can't be; `check` says so.
+        with contextlib.suppress(PermissionError):
+            rest = [entries[other] for other in self._rest(entries, number, position)]
+            return [
+                Stretch(entry, 0, tuple(position.known), aside=True)
+                for entry in rest
+                if given_up(entry) not in broken and not self._is_passed_over(entry) and not begin_alike(entry, begins)
+            ]
+        return []
 
     def _rest(self, entries: Sequence[Entry], number: int | None, position: Position | None) -> Iterator[int]:
         """Which are to be read after the one with this number, oldest first. None: the position is in none of them."""

@@ -1,5 +1,6 @@
 """A rotated file that was not whole when it was read, or came while the log was: the rest of it is read, and once."""
 
+import errno
 import gzip
 import json
 from collections.abc import Callable, Mapping
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from humbug_agent.sources.files import following, rotation
+from humbug_agent.sources.files import following, position, rotation
 from tests.kit.cdr_csv import Following, Store, append, beside, numbered, rotate
 
 WHOLE = numbered(*range(100, 400))
@@ -147,3 +148,35 @@ def test_the_cursor_of_an_older_agent_that_did_not_say_how_far_goes_on_as_it_did
 def name(put_there: tuple[str, bytes]) -> bool:
     """Whether an older agent knew it by more than its name."""
     return not put_there[0].startswith("-")
+
+
+def test_one_of_which_nothing_can_be_unpacked_keeps_nobody_from_following(path: Path) -> None:
+    append(path, numbered(1))
+    with Following(path) as reader:
+        reader.until(lambda: reader.dialled == [1])
+        put(path, (".1.gz", PACKED[:12]))
+        put(path, (".2", WHOLE))
+        reader.until(lambda: {*reader.dialled} == {1, *range(100, 400)})
+        append(path, numbered(2))
+        reader.until(lambda: 2 in reader.dialled)
+        append(path, numbered(3))
+        reader.until(lambda: 3 in reader.dialled)
+    assert len(reader.dialled) == 303
+
+
+def test_one_that_may_not_be_read_keeps_nobody_from_following(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(path, numbered(1))
+    first = Store(path).read()
+    put(path, (".1", WHOLE))
+    append(path, numbered(2))
+    real = position.open_file
+
+    def refuse(name: Path) -> object:
+        if name == beside(path, ".1"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(name))
+        return real(name)
+
+    monkeypatch.setattr(position, "open_file", refuse)
+    then = Store(path, cursor=first.cursor).read()
+    assert then.dialled == [2]
+    assert then.source.unread(then.cursor) == 0
