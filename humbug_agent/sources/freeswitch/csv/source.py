@@ -27,7 +27,7 @@ from humbug_agent.sources.freeswitch.csv.row_leg import made
 from humbug_agent.sources.freeswitch.csv.rows import LegRow, NoRow
 from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
 from humbug_agent.sources.freeswitch.csv.templates import TEMPLATES
-from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
+from humbug_agent.sources.freeswitch.leg import ZONE_HINT, Uuids, wanted
 from humbug_agent.sources.readable import in_words
 from humbug_agent.sources.zone_watch import LastingWatch
 from humbug_agent.words import count
@@ -56,6 +56,7 @@ class FreeswitchCsv(LogSource):
         self.zone_watch = LastingWatch(self._zone)
         self._endless = Endless(NoRow)
         self._said = ""
+        self._uuids = Uuids()
 
     def _read(
         self, cursor: str | None, stop: Event, *, follow: bool
@@ -66,7 +67,7 @@ class FreeswitchCsv(LogSource):
             position = begin
             yield Batch([], [], position.dump(path))
         here = position
-        rows = FileRows(self._settings.template)
+        rows, self._uuids = FileRows(self._settings.template), Uuids()
         self._learn(rows)
         follower = FreeswitchFollower(Shelf(path, self._different))
         for visit in follower.visits(position, stop, follow=follow):
@@ -177,13 +178,13 @@ class FreeswitchCsv(LogSource):
             self._said = rows.own.name
             log.warning("%s: is of template %s; set template to its text to have them named", file.path, self._said)
         found = self._endless.shortened(found, taken, file)
-        batch = self._batch(found, str(file.path), file.offset)
+        batch = self._batch(found, str(file.path), file.offset, self._uuids)
         if not more and time.time() - file.written() < JUST_SECONDS:
             for cdr in [record for record in batch.records[-1:] if isinstance(record, CDR)]:
                 self.zone_watch.ended(cdr.end.timestamp(), file.written())
         return batch, taken
 
-    def _batch(self, found: Sequence[LegRow | NoRow], path: str, offset: int) -> Batch:
+    def _batch(self, found: Sequence[LegRow | NoRow], path: str, offset: int, uuids: Uuids | None = None) -> Batch:
         """``offset`` is where in the file the data began."""
         records: list[CDR] = []
         rejects: list[Reject] = []
@@ -193,6 +194,8 @@ class FreeswitchCsv(LogSource):
                 try:
                     with OneRecord():
                         leg, cdr = made(item, self._zone, self._settings.charset)
+                        if uuids:
+                            uuids.add(leg)
                 except ValueError as error:
                     reason = str(error)
                 else:
