@@ -6,15 +6,18 @@ written is out, and one that was truncated begins again at 0.
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 from humbug_agent.sources.files import rotation
-from humbug_agent.sources.files.position import OpenFile, Position
+from humbug_agent.sources.files.entries import Broken, given_up
+from humbug_agent.sources.files.position import OpenFile, Position, real_name
 from humbug_agent.sources.files.rotation import Shelf, Stretch
 from humbug_agent.words import count
 
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
     from humbug_agent.sources.files.wake import Waker
 
 log = logging.getLogger(__name__)
+
+LOOK_BESIDE_SECONDS = 30.0
+"""So often it is looked for rotated files that came beside the log while that is read, or hold more than they did."""
+
+Aside = Callable[[], Sequence[str]]
+"""Asked for when a file has been read that is aside: what is known then."""
 
 
 def say_missing(path: Path, writer: str) -> None:
@@ -68,7 +77,7 @@ class Visit:
     file: OpenFile
     last: bool
     count: Count
-    aside: Sequence[str] | None = None
+    aside: Aside | None = None
 
 
 class Follower:
@@ -80,13 +89,17 @@ class Follower:
         self._path = shelf.path
         self._ahead: list[Stretch] = []
         self._known: tuple[str, ...] = ()
-        self._broken: set[rotation.Broken] = set()
+        self._broken: set[Broken] = set()
         self.lost = self._lost = False
+        self.anew = False
+        self._beside: list[Stretch] = []
 
     def visits(self, position: Position | None, stop: Event, *, follow: bool) -> Iterator[Visit | None]:
         """Until ``stop``, or without ``follow`` until everything that is there has been visited.
 
-        None says that there is no file yet; then ``lost`` says whether what was read is in no file. Raises OSError.
+        None says that there is no file yet; then ``lost`` says whether what was read is in no file. It also ends when
+        files beside the log have been read meanwhile: then ``anew`` says so, for the log is gone on with as after a
+        start. Raises OSError.
         """
         # It has watchdog behind it, which a command that only looks into the files does without.
         from humbug_agent.sources.files.wake import Waker
@@ -107,24 +120,29 @@ class Follower:
                     continue
                 with contextlib.ExitStack() as opened:
                     opened.enter_context(file)
-                    if file.packed and file.touched_within(rotation.LATE_SECONDS) and file.breaks_off():
-                        # Somebody is packing it.
+                    if _is_being_packed(file):
                         self._wait(stop, waker)
                         continue
                     if position and position.offset and not found and not stretch.aside:
                         self._say_lost(position, file, there)
-                    known = (*self._known, self._shelf.known_as(stretch.entry))
+                    known = partial(self._known_behind, file, stretch, self._known)
                     aside = known if stretch.aside else None
                     yield Visit(file, False, self._count(file, stretch, visited, position, there, found=found), aside)
                     visited = file
                     if not stretch.entry.live:
                         yield from self._to_its_end(file, stop, waker, aside)
-                    elif follow:
-                        yield from self._live(file, stop, waker, position)
                     else:
-                        return
+                        self._beside = self._shelf.beside(file, self._broken, grown=False) if file.offset else []
+                        while True:
+                            read = yield from self._read_beside(file, stop, waker)
+                            if read or not follow:
+                                self.anew = read and follow
+                                return
+                            yield from self._live(file, stop, waker, position)
+                            if not self._beside:
+                                break
                     if position and aside:
-                        position = replace(position, known=aside)
+                        position = replace(position, known=aside())
                     elif file.offset:
                         position, finished = file.position(0, {}), not file.changed
                         self._lost = False
@@ -133,9 +151,9 @@ class Follower:
                         kept.push(opened.pop_all())
                         there = file
                     if file.offset:
-                        self._known = known
+                        self._known = known()
                     elif file.broken:
-                        self._broken.add(rotation.given_up(stretch.entry))
+                        self._broken.add(given_up(stretch.entry))
                     if file.changed:
                         self._ahead = []
 
@@ -160,14 +178,23 @@ class Follower:
                 file = OpenFile(stretch.entry.path, stretch.offset)
                 if _is_still(stretch, file, fresh=fresh):
                     file.known = self._known
+                    led = position.real if position else ""
+                    file.real = real_name(self._path) if stretch.entry.live else led
                     return file, stretch, not self._lost
                 file.close()
             self._ahead = []
 
     def _live(self, file: OpenFile, stop: Event, waker: "Waker", position: Position | None) -> Iterator[Visit]:
         """Visit the file for as long as it is the one under its name, and holds what was read."""
+        looked = time.monotonic()
         while not (stop.is_set() or file.changed):
             waker.wait(stop)
+            if file.offset and time.monotonic() > looked + LOOK_BESIDE_SECONDS:
+                looked = time.monotonic()
+                self._beside = self._shelf.beside(file, self._broken, grown=True)
+                self._beside = [one for one in self._beside if not _is_being_written(one)]
+                if self._beside:
+                    return
             if not file.offset and self._shelf.something_came(position, self._broken):
                 # A file that was moved away empty has something in it now: its writer has it open still.
                 return
@@ -179,9 +206,51 @@ class Follower:
                 # Whether it was emptied and filled anew shows in the files beside it.
                 return
 
-    def _to_its_end(
-        self, file: OpenFile, stop: Event, waker: "Waker", aside: Sequence[str] | None = None
-    ) -> Iterator[Visit]:
+    def _read_beside(self, live: OpenFile, stop: Event, waker: "Waker") -> Generator[Visit, None, bool]:
+        """Each is one for itself, read from its beginning: what was read of it is recognised, call by call.
+
+        Returns whether there was any.
+        """
+        known, read = tuple(live.known), False
+        beside, self._beside = self._beside, []
+        for stretch in beside:
+            if (file := self._opened_whole(stretch, stop, waker)) is None:
+                continue
+            with file:
+                aside = partial(self._known_behind, file, stretch, known)
+                log.info("%s: came beside %s, or holds more than was read of it; reading it", file.path, self._path)
+                read = True
+                yield Visit(file, False, Count.ASIDE, aside)
+                yield from self._to_its_end(file, stop, waker, aside)
+                known = aside()
+        return read
+
+    def _opened_whole(self, stretch: Stretch, stop: Event, waker: "Waker") -> OpenFile | None:
+        """The file, when nobody is packing it any more; None where it is gone."""
+        with contextlib.suppress(FileNotFoundError):
+            while not stop.is_set():
+                file = OpenFile(stretch.entry.path)
+                is_it = file.key == stretch.entry.key
+                if is_it and not _is_being_packed(file) and file.beginning():
+                    return file
+                if is_it and file.broken:
+                    # Not even its beginning can be unpacked.
+                    self._broken.add(given_up(stretch.entry))
+                    is_it = False
+                file.close()
+                if not is_it:
+                    return None
+                self._wait(stop, waker)
+        return None
+
+    def _known_behind(self, file: OpenFile, stretch: Stretch, known: Sequence[str]) -> tuple[str, ...]:
+        """What is known when the file has been read, before which these were."""
+        if file.broken:
+            # Where a damaged file ends depends on how much of it is asked for at once.
+            file.seen = max(file.seen, file.length())
+        return (*known, self._shelf.known_as(stretch.entry, file.seen))
+
+    def _to_its_end(self, file: OpenFile, stop: Event, waker: "Waker", aside: Aside | None = None) -> Iterator[Visit]:
         """The last visits to a rotated file. Who opened it just before it was renamed may still be writing."""
         while not (stop.is_set() or file.packed) and file.touched_within(rotation.LATE_SECONDS):
             yield Visit(file, False, Count.ON, aside)
@@ -260,6 +329,16 @@ class Follower:
             f"{position.offset:,}",
             f" ({lacking})" if lacking else "",
         )
+
+
+def _is_being_packed(file: OpenFile) -> bool:
+    return file.packed and file.touched_within(rotation.LATE_SECONDS) and file.breaks_off()
+
+
+def _is_being_written(stretch: Stretch) -> bool:
+    with contextlib.suppress(FileNotFoundError), OpenFile(stretch.entry.path) as file:
+        return file.touched_within(rotation.LATE_SECONDS)
+    return True
 
 
 def _is_still(stretch: Stretch, file: OpenFile, *, fresh: bool) -> bool:

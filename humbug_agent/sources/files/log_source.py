@@ -61,6 +61,20 @@ class LogSource(ABC):
     def _last_end(self) -> tuple[Path, int] | None:
         """The file with the last whole record that is there now, and where that ends; None where there is none."""
 
+    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
+        """As in Source."""
+        anew = True
+        while anew:
+            here, anew = yield from self._read(cursor, stop, follow=follow)
+            cursor = here.dump(self._path) if here else cursor
+            anew = anew and not stop.is_set()
+
+    @abstractmethod
+    def _read(
+        self, cursor: str | None, stop: Event, *, follow: bool
+    ) -> Generator[Batch, None, tuple[Position | None, bool]]:
+        """The same; returns the position that was reached, and whether it is gone on with there as after a start."""
+
     def again(self, cursor: str) -> str | None:
         return cursor if self._start == "end" else None
 
@@ -68,7 +82,11 @@ class LogSource(ABC):
         # What was last written to before that has no younger call in it.
         before = moment - CLOCKS_APART
         older = [self._shelf().known_as(one) for one in self._shelf().rotated() if one.written < before]
-        return Anew(positions.nowhere(before, older).dump(self._path), with_past=self._start == "end")
+        position = positions.load(cursor, self._path)
+        return Anew(
+            positions.nowhere(before, older, position.real if position else "").dump(self._path),
+            with_past=self._start == "end",
+        )
 
     def unread(self, cursor: str | None) -> int:
         position = positions.load(cursor, self._path)
@@ -108,6 +126,7 @@ class LogSource(ABC):
             if found := self._last_end():
                 with OpenFile(*found) as file:
                     file.known = self._shelf().all_known()
+                    file.real = positions.real_name(self._path)
                     return file.position(file.offset, {})
         return positions.nowhere(now, self._shelf().all_known())
 
@@ -142,7 +161,7 @@ class LogSource(ABC):
             key = digest("broken", self.name, str(file.path), str(file.offset))
             yield Batch([], [Reject(key, b"", reason, where(str(file.path), file.offset))], None)
         if visit.last and here and visit.aside and not stop.is_set():
-            here = replace(here, known=visit.aside)
+            here = replace(here, known=visit.aside())
             yield Batch([], [], here.dump(self._path))
         return here
 

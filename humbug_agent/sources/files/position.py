@@ -31,6 +31,10 @@ MARK = 1024
 """Bytes of the beginning, and of what was read last, that a file is recognised by."""
 
 
+_PIECE = 256 * 1024
+"""Bytes that are unpacked at once where only their number is asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """How far a file has been read: ``offset`` bytes, which end with a record.
@@ -40,7 +44,8 @@ class Position:
     the epoch, and ``born`` the moment in which it was made, in nanoseconds, 0 where the file system does not tell.
     ``known`` are the rotated files beside it that were read or are not wanted (see known.py). ``clock`` is whose the
     times in it are, where a reader has to find out, see sources/asterisk/csv/clock.py; ``empty`` is the log that had
-    nothing in it when it was last seen behind the position.
+    nothing in it when it was last seen behind the position; ``real`` is what the log's name stood for when it was read,
+    through links, blank where that is its name.
     """
 
     device: int = 0
@@ -56,6 +61,7 @@ class Position:
     known: Sequence[str] = ()
     clock: str = ""
     empty: str = ""
+    real: str = ""
 
     def dump(self, log: Path) -> str:
         """The cursor of a reader of ``log``."""
@@ -82,7 +88,10 @@ def _position(said: dict[str, Any]) -> Position:
         whole(name, getattr(found, name), range(2**64))
     whole("offset", found.offset, range(found.window, 2**62))
     texts("known", list(found.known))
-    texts("texts", [found.head, found.tail, found.last, found.clock])
+    texts("texts", [found.head, found.tail, found.last, found.clock, found.real])
+    # Where it can't be encoded, that is a ValueError, too.
+    if found.real and (not Path(found.real).is_absolute() or b"\0" in os.fsencode(found.real)):
+        raise ValueError(f"its real is {found.real[:40]!r}")
     for digest, number in found.repeats.items():
         bytes.fromhex(digest)
         whole("repeats", number, range(2**62))
@@ -91,15 +100,23 @@ def _position(said: dict[str, Any]) -> Position:
     return found
 
 
-def nowhere(now: float, known: Sequence[str]) -> Position:
+def nowhere(now: float, known: Sequence[str], real: str = "") -> Position:
     """The position of a reader to whom everything written after ``now`` is new, but for the ``known`` files."""
     written = now - CLOCK_SLACK
-    return Position(written=written, known=known)
+    return Position(written=written, known=known, real=real)
 
 
-def names(log: Path) -> list[Path]:
-    """The log's, and where it is a link that of what it leads to: rotated files may have either."""
-    return [log, Path(os.path.realpath(log))] if log.is_symlink() else [log]
+def names(log: Path, real: str = "") -> list[Path]:
+    """The log's, and where it is a link that of what it leads to: rotated files may have either, or that of ``real``,
+    to which it led when it was read."""
+    leads = [Path(os.path.realpath(log))] if log.is_symlink() else []
+    return list(dict.fromkeys((log, *leads, *([Path(real)] if real else []))))
+
+
+def real_name(log: Path) -> str:
+    """What the log's name stands for now, as a position keeps it."""
+    real = os.path.realpath(log)
+    return "" if real == os.fspath(log) else real
 
 
 def born(descriptor: int) -> int:
@@ -136,8 +153,8 @@ def open_file(path: Path) -> tuple[io.FileIO, os.stat_result]:
 class OpenFile:
     """A file open for reading at an offset, packed or not. ``changed`` tells that it no longer holds what was read.
 
-    ``known`` goes into its positions. Raises OSError, CantUnpack; a packed file that breaks off ends there, with the
-    reason in ``broken``.
+    ``seen`` is how far it was looked at, in unpacked bytes. ``known`` and ``real`` go into its positions. Raises
+    OSError, CantUnpack; a packed file that breaks off ends there, with the reason in ``broken``.
     """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
@@ -152,7 +169,9 @@ class OpenFile:
         self.offset = 0
         self.changed = False
         self.broken = ""
+        self.seen = offset
         self.known: Sequence[str] = ()
+        self.real = ""
         self._head = self._tail = self._ahead = b""
         self.key = (status.st_dev, status.st_ino)
         self.born = born(self._raw.fileno())
@@ -182,11 +201,13 @@ class OpenFile:
         if self.packed:
             # Going back in a packed file means unpacking it from its beginning.
             self._ahead += self._read(self.offset + len(self._ahead), size - len(self._ahead))
+            self.seen = max(self.seen, self.offset + len(self._ahead))
             return self._ahead
         data = self._read(self.offset - len(self._tail), len(self._tail) + size)
         if not data.startswith(self._tail):
             self.changed = True
             return b""
+        self.seen = max(self.seen, self.offset - len(self._tail) + len(data))
         return data[len(self._tail) :]
 
     def advance(self, data: bytes) -> None:
@@ -219,6 +240,15 @@ class OpenFile:
                 raise
             self.broken = _said(error)
             return 0
+
+    def length(self) -> int:
+        """Bytes that it holds; of a packed one those that can be unpacked."""
+        if not self._stream:
+            return self.status().st_size
+        length = 0
+        while piece := self._read(length, _PIECE):
+            length += len(piece)
+        return length
 
     def written(self) -> float:
         """When it was last written to, in seconds since the epoch; packing keeps that time."""
@@ -258,6 +288,7 @@ class OpenFile:
             written=self._written,
             known=self.known,
             clock=clock,
+            real=self.real,
         )
 
     def holds(self, position: Position) -> bool:

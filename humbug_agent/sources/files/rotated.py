@@ -33,8 +33,8 @@ _STAMPED = re.compile(r"[.-]([0-9][0-9._:T-]*)")
 
 _DATED = re.compile(r"[._-]?((?:19|20)[0-9]{2})[._-]?([0-9]{2})[._-]?([0-9]{2})([0-9._:TZ-]*)")
 
-_NO_FILE = errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES
-"""It is gone, or a link that leads nowhere, in a circle, or where we may not go."""
+_NO_FILE = errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENAMETOOLONG
+"""It is gone, or a link that leads nowhere, in a circle, or where we may not go, or no name of a file."""
 
 Key = tuple[int, int]
 """Device and inode: a name may stand for another file by now."""
@@ -83,13 +83,17 @@ class Entry:
         return replace(_entry(self.path, self.stamp, live=self.live), shared=self.shared)
 
 
-def listed(log: Path) -> list[Entry]:
-    """The log, where it is there, and what may be its rotated files. Raises OSError."""
+def listed(log: Path, real: str = "") -> list[Entry]:
+    """The log, where it is there, and what may be its rotated files. Raises OSError.
+
+    One of these is what it was a link to when it was read (``real``), if it is a link to another file by now.
+    """
     found = []
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         found.append(_entry(log, "", live=True))
-    for base in names(log):
-        for stamp, path in _beside(base):
+    left = [("", Path(real))] if real else []
+    for base in names(log, real):
+        for stamp, path in [*_beside(base), *left]:
             try:
                 entry = _entry(path, stamp, live=False)
             except OSError as error:
@@ -98,6 +102,7 @@ def listed(log: Path) -> list[Entry]:
             else:
                 if stat.S_ISREG(entry.mode):
                     found.append(entry)
+        left = []
     return found
 
 

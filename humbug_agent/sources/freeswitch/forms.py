@@ -143,7 +143,9 @@ def _json(body: bytes, charset: str, urlencoded: bool) -> Document:
     text = carried(body, charset)
     try:
         # With encode=true, what looks like structure may come from a value: then it may not be there twice.
-        found = json.loads(text, strict=urlencoded, object_pairs_hook=_once if urlencoded else _gathered)
+        # A number is kept as it stands there, of whatever length: Python makes no int of one with thousands of digits.
+        hook = _once if urlencoded else _gathered
+        found = json.loads(text, strict=urlencoded, object_pairs_hook=hook, parse_int=str)
     except RecursionError:
         raise ValueError("JSON that is nested too deeply") from None
     except ValueError as error:

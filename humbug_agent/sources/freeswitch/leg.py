@@ -3,6 +3,7 @@
 A record is one leg. Its uuid is the call's identity, so whichever ways tell of it, it is one call.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,9 @@ from humbug_agent.cdr import CDR, Direction, Disposition, digest
 from humbug_agent.sources.zone_watch import ZoneWatch
 
 NORMAL = "NORMAL_CLEARING"
+
+REMEMBERED = 10_000
+"""Legs whose uuids are remembered."""
 
 ZONE_HINT = "is timezone (of this source, else of [agent]) that of FreeSWITCH?"
 """What to do where times are hours away from what they should be."""
@@ -80,6 +84,29 @@ def call(leg: Leg) -> CDR:
         linkedid=leg.linkedid,
         extra={**leg.extra, "hangup_cause": leg.cause},
     )
+
+
+class Uuids:
+    """The legs that were told lately, by their uuids: one of them may be used again, by who sets origination_uuid.
+
+    Two legs of one uuid that began in other seconds and went to other numbers are two calls. As the uuid is a leg's
+    identity, whichever way tells of it, the second one can't be a call of its own; so it is said that it is none.
+    """
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[str, tuple[int, str]] = OrderedDict()
+
+    def add(self, leg: Leg) -> None:
+        """Raises ValueError where the uuid is another leg's."""
+        start, destination = self._told.setdefault(leg.uuid, (int(leg.start.timestamp()), leg.destination))
+        if start != int(leg.start.timestamp()) and destination != leg.destination:
+            raise ValueError(
+                f"its uuid was used before, by a call to another number that began at another time: FreeSWITCH's uuids "
+                f"are what calls are known by. Who sets origination_uuid to {leg.uuid[:80]!r} again and again?"
+            )
+        self._told.move_to_end(leg.uuid)
+        while len(self._told) > REMEMBERED:
+            self._told.popitem(last=False)
 
 
 def look(watch: ZoneWatch, leg: Leg) -> None:

@@ -102,9 +102,9 @@ class _Clock:
         return self._shown(name) if self._variables.get(f"{name}_stamp") else None
 
     def says_never(self, name: str) -> bool:
-        """By the most exact variable that is there."""
+        """By all of the variables that count since the epoch and are there."""
         epochs = self._epochs(name)
-        return bool(epochs) and epochs[0][0] <= 0
+        return bool(epochs) and all(count <= 0 for count, _ in epochs)
 
     def tells(self, name: str) -> bool:
         """Whether there is a place where it would be told."""

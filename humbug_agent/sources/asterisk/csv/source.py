@@ -73,7 +73,9 @@ class AsteriskCsv(LogSource):
     def doubt(self) -> str:
         return self._clock.doubt()
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
+    def _read(
+        self, cursor: str | None, stop: Event, *, follow: bool
+    ) -> Generator[Batch, None, tuple[Position | None, bool]]:
         position = positions.load(cursor, self._path)
         loaded(cursor, lambda _: self._clock.go_on(position.clock if position else ""))
         if begin := self._from_now_on(position):
@@ -106,6 +108,7 @@ class AsteriskCsv(LogSource):
                 here, before = self._seen_empty(here, visit, counting), here
                 yield Batch([], [], here.dump(self._path) if here and here != before else None)
             counting.reached(visit.file, aside=visit.aside is not None)
+        return here, follower.anew
 
     def parse(self, record: bytes) -> Batch:
         whole = record if record.endswith(b"\n") else record + b"\n"

@@ -4,11 +4,11 @@ So a renamed file is written on until FreeSWITCH is told (HUP), and a deleted on
 has something in it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from threading import Event
 from typing import TYPE_CHECKING
 
-from humbug_agent.sources.files.following import Count, Follower, Visit, say_missing
+from humbug_agent.sources.files.following import Aside, Count, Follower, Visit, say_missing
 from humbug_agent.sources.files.position import OpenFile, Position
 from humbug_agent.sources.files.rotation import Shelf
 
@@ -28,9 +28,7 @@ class FreeswitchFollower(Follower):
         self._follow = follow
         yield from super().visits(position, stop, follow=follow)
 
-    def _to_its_end(
-        self, file: OpenFile, stop: Event, waker: "Waker", aside: Sequence[str] | None = None
-    ) -> Iterator[Visit]:
+    def _to_its_end(self, file: OpenFile, stop: Event, waker: "Waker", aside: Aside | None = None) -> Iterator[Visit]:
         # FreeSWITCH writes to one at a time.
         while not (stop.is_set() or file.packed or self._shelf.is_over(file)):
             yield Visit(file, False, Count.ON, aside)

@@ -182,9 +182,10 @@ def _has_gaps(item: LegRow) -> bool:
 
 def _line(line: bytes, at: int, base: Template) -> _Line | None:
     """None where it has no middle of the base, or fewer columns, or just as many."""
-    if not (line.startswith(base.begin) and line.endswith(base.end)):
+    body = base.without_end(line)
+    if body is None or not line.startswith(base.begin):
         return None
-    body = line[len(base.begin) : -len(base.end)]
+    body = body[len(base.begin) :]
     middles = list(base.middle_alone.finditer(body))
     if len(middles) != 1:
         return None

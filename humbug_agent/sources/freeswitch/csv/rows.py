@@ -19,8 +19,15 @@ LONGEST = 64 * 1024
 LINES = 20
 """At the end of what there is now, that may still be the beginning of a row."""
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What Windows' programs begin a file with."""
+
 _BLANK = b"\r\n\0"
 """NUL is what a file system puts where a crash has lost something."""
+
+_HEADER = re.compile(rb'[ \t]*+"?[a-z]\w{2,40}"?[ \t]*+(?:,[ \t]*+"?[a-z]\w{2,40}"?[ \t]*+){4,40}\r?\n')
+
+"""What a program that looks at tables may have put above the rows: the columns' names."""
 
 _MOST_PIECES = 3
 """Of one row, written before all of it could be."""
@@ -74,7 +81,8 @@ class LegRows:
         self._last: Template | None = None
         self._begin = re.compile(b"|".join({re.escape(one.begin) for one in self._templates}))
         self._next_begin = re.compile(b"|".join({_torn_or_whole(one.begin) for one in self._templates}))
-        self._end = re.compile(b"|".join({re.escape(one.end) for one in self._templates}))
+        self._end = re.compile(b"|".join({one.ends for one in self._templates}))
+        self._names = {name.encode() for one in (*self._templates, *TEMPLATES.values()) for name in one.columns}
         patterns = list(dict.fromkeys(one.anchor for one in self._templates))
         self._anchor = re.compile(b"|".join(b"(" + pattern + b")" for pattern in patterns))
         groups = [0, *(re.compile(pattern).groups + 1 for pattern in patterns)]
@@ -93,6 +101,10 @@ class LegRows:
         at = 0
         unsure: tuple[Template, re.Match[bytes]] | None = None
         while at < len(data):
+            if skip := self._no_record(data, at):
+                found += [_plain_row(*unsure)] if unsure else []
+                unsure, at = None, skip
+                continue
             plain = self._plain(data, at)
             # Whether a plain row ends where it seems to shows what follows.
             if plain and unsure:
@@ -111,6 +123,14 @@ class LegRows:
         if unsure:
             found.append(_plain_row(*unsure))
         return found, at
+
+    def _no_record(self, data: bytes, at: int) -> int:
+        """Where a byte order mark or a line that names columns ends; 0 where there is none."""
+        if data.startswith(BYTE_ORDER_MARK, at):
+            return at + len(BYTE_ORDER_MARK)
+        named = _HEADER.match(data, at)
+        names = re.findall(rb"\w+", named[0]) if named else []
+        return named.end() if named and len(set(names)) == len(names) and self._names.issuperset(names) else 0
 
     def is_plain(self, text: bytes) -> bool:
         """Whether it is a row, and no text in it has a quote."""
@@ -231,12 +251,13 @@ class LegRows:
         return on_a_line.start() + 1 if on_a_line else somewhere.start() if somewhere else 0
 
     def _row(self, text: bytes, at: int, anchor: re.Match[bytes]) -> LegRow:
-        possible = [one for one in self._of(anchor) if text.startswith(one.begin) and text.endswith(one.end)]
+        ended = {one.ends: one.without_end(text) for one in self._of(anchor) if text.startswith(one.begin)}
+        possible = [one for one in self._of(anchor) if ended.get(one.ends) is not None]
         if not possible:
             raise Doubt(NO_ROW)
         this = possible[0]
         before = head(this, text[len(this.begin) : anchor.start()]) if this.head else ()
-        this, behind = tail(possible, text[anchor.end() : len(text) - len(this.end)], self._last)
+        this, behind = tail(possible, (ended[this.ends] or b"")[anchor.end() :], self._last)
         self._last = this
         group = anchor.lastindex or 0
         middle = anchor.groups()[group : group + len(this.middle)]
@@ -271,7 +292,8 @@ def _plain_row(template: Template, match: re.Match[bytes]) -> LegRow:
 
 
 def _can_end(template: Template, data: bytes, begin: int, end: re.Match[bytes]) -> bool:
-    return template.end == end.group() and template.ending.fullmatch(data, begin, end.start()) is not None
+    same = template.end in (end.group(), end.group().replace(b"\r\n", b"\n"))
+    return same and template.ending.fullmatch(data, begin, end.start()) is not None
 
 
 def _end_of_junk(data: bytes, at: int, anchor: int | None, *, more: bool, final: bool) -> int:

@@ -27,7 +27,7 @@ from humbug_agent.sources.freeswitch.csv.row_leg import made
 from humbug_agent.sources.freeswitch.csv.rows import LegRow, NoRow
 from humbug_agent.sources.freeswitch.csv.settings import FreeswitchCsvSettings
 from humbug_agent.sources.freeswitch.csv.templates import TEMPLATES
-from humbug_agent.sources.freeswitch.leg import ZONE_HINT, wanted
+from humbug_agent.sources.freeswitch.leg import ZONE_HINT, Uuids, wanted
 from humbug_agent.sources.readable import in_words
 from humbug_agent.sources.zone_watch import LastingWatch
 from humbug_agent.words import count
@@ -56,17 +56,21 @@ class FreeswitchCsv(LogSource):
         self.zone_watch = LastingWatch(self._zone)
         self._endless = Endless(NoRow)
         self._said = ""
+        self._uuids = Uuids()
 
-    def read(self, cursor: str | None, stop: Event, *, follow: bool) -> Generator[Batch]:
+    def _read(
+        self, cursor: str | None, stop: Event, *, follow: bool
+    ) -> Generator[Batch, None, tuple[Position | None, bool]]:
         path = self._path
         position = positions.load(cursor, path)
         if begin := self._from_now_on(position):
             position = begin
             yield Batch([], [], position.dump(path))
         here = position
-        rows = FileRows(self._settings.template)
+        rows, self._uuids = FileRows(self._settings.template), Uuids()
         self._learn(rows)
-        for visit in FreeswitchFollower(Shelf(path, self._different)).visits(position, stop, follow=follow):
+        follower = FreeswitchFollower(Shelf(path, self._different))
+        for visit in follower.visits(position, stop, follow=follow):
             if visit is None:
                 yield Batch([], [], None)
                 continue
@@ -76,6 +80,7 @@ class FreeswitchCsv(LogSource):
             here = yield from self._drain(visit, here, stop, partial(self._take, rows), _position)
             if visit.count is not Count.ON and not stop.is_set():
                 yield Batch([], [], None)
+        return here, follower.anew
 
     def parse(self, record: bytes) -> Batch:
         rows = FileRows(self._settings.template)
@@ -173,13 +178,13 @@ class FreeswitchCsv(LogSource):
             self._said = rows.own.name
             log.warning("%s: is of template %s; set template to its text to have them named", file.path, self._said)
         found = self._endless.shortened(found, taken, file)
-        batch = self._batch(found, str(file.path), file.offset)
+        batch = self._batch(found, str(file.path), file.offset, self._uuids)
         if not more and time.time() - file.written() < JUST_SECONDS:
             for cdr in [record for record in batch.records[-1:] if isinstance(record, CDR)]:
                 self.zone_watch.ended(cdr.end.timestamp(), file.written())
         return batch, taken
 
-    def _batch(self, found: Sequence[LegRow | NoRow], path: str, offset: int) -> Batch:
+    def _batch(self, found: Sequence[LegRow | NoRow], path: str, offset: int, uuids: Uuids | None = None) -> Batch:
         """``offset`` is where in the file the data began."""
         records: list[CDR] = []
         rejects: list[Reject] = []
@@ -189,6 +194,8 @@ class FreeswitchCsv(LogSource):
                 try:
                     with OneRecord():
                         leg, cdr = made(item, self._zone, self._settings.charset)
+                        if uuids:
+                            uuids.add(leg)
                 except ValueError as error:
                     reason = str(error)
                 else:

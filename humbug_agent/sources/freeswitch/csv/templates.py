@@ -82,12 +82,22 @@ class Template:
         return (*(self.other_gaps or stock), self.end)
 
     @cached_property
+    def ends(self) -> bytes:
+        """A pattern for what a row ends with: who copies a file through Windows has a CR before each LF."""
+        return re.escape(self.end[:-1]) + rb"\r?\n" if self.end.endswith(b"\n") else re.escape(self.end)
+
+    def without_end(self, text: bytes) -> bytes | None:
+        """A row without what it ends with; None where it does not end so."""
+        ends = (self.end[:-1] + b"\r\n", self.end) if self.end.endswith(b"\n") else (self.end,)
+        return next((text[: -len(end)] for end in ends if text.endswith(end)), None)
+
+    @cached_property
     def anchor(self) -> bytes:
         """A pattern for the middle, with all that stands up to the text before and the text behind it."""
         first, last = len(self.head), len(self.head) + len(self.middle) - 1
         before = self.gaps[first - 1] if self.head else self.begin
         forms = (b"(" + self.forms.get(self.columns[at], _LINE) + b")" for at in range(first, last + 1))
-        behind = re.escape(self.gaps[last]) if self.tail else b"(?=" + re.escape(self.end) + b")"
+        behind = re.escape(self.gaps[last]) if self.tail else b"(?=" + self.ends + b")"
         return re.escape(before) + _joined(forms, self.gaps[first:last]) + behind
 
     @cached_property
@@ -102,7 +112,7 @@ class Template:
         count = len(self.columns)
         head, tail = range(len(self.head)), range(len(self.head) + len(self.middle), count)
         before = re.escape(self.begin) + self._texts(head) if head else b""
-        return re.compile(before + self.anchor + self._texts(tail) + re.escape(self.end))
+        return re.compile(before + self.anchor + self._texts(tail) + self.ends)
 
     def _texts(self, columns: range) -> bytes:
         patterns = (b"(" + self._plain_text(at) + b")" for at in columns)

@@ -356,3 +356,16 @@ def test_stop_ends_it(path: Path) -> None:
     next(batches)
     stop.set()
     assert list(batches) == []
+
+
+def test_another_call_of_a_uuid_that_was_used_before_is_told_to_be_none(path: Path) -> None:
+    """Who sets origination_uuid may set the same one twice."""
+    later = {"start_stamp": b"2026-11-21 10:00:00", "answer_stamp": b"", "end_stamp": b"2026-11-21 10:00:04"}
+    same = row("example", call(1))
+    moved = row("example", call(1, destination_number=b"8300"))
+    other = row("example", call(1, destination_number=b"8300", **later))
+    Module(path).write(same + moved + same + other + example(2))
+    reader = Reader(path).read()
+    assert {one.uniqueid[:8] for one in reader.records} == {"00000001", "00000002"}
+    assert [one.text for one in reader.rejects] == [other.rstrip()]
+    assert "its uuid was used before" in reader.rejects[0].reason

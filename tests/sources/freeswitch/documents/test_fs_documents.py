@@ -146,7 +146,8 @@ def test_direction_is_what_fusionpbx_calls_it(said: str, direction: Direction) -
 
 
 def test_refusal_of_the_other_side_is_told_by_its_sip_status() -> None:
-    refused = {"hangup_cause": "CALL_REJECTED", "answer_uepoch": "0", "originate_disposition": "CALL_REJECTED"}
+    never = {"answer_epoch": "0", "answer_uepoch": "0"}
+    refused = {"hangup_cause": "CALL_REJECTED", **never, "originate_disposition": "CALL_REJECTED"}
     for status, disposition in (("403", Disposition.FAILED), ("603", Disposition.BUSY)):
         tree = changed(raw_tree(), **refused, last_bridge_proto_specific_hangup_cause=f"sip:{status}")
         assert call(leg(json_document(tree, values=True), UTC)).disposition is disposition
@@ -194,3 +195,10 @@ def test_of_a_variable_that_fusionpbx_keeps_twice_the_first_counts_as_in_xml() -
     )
     assert leg(xml, UTC).accountcode == "first"
     assert leg(php_json.kept(xml), UTC) == leg(xml, UTC)
+
+
+def test_a_number_of_any_length_is_no_obstacle() -> None:
+    """Python makes no int of more than 4,300 digits."""
+    raw = json_document(raw_tree(), values=True)
+    long = raw.replace(b"{", b'{"other": ' + b"9" * 5000 + b",", 1)
+    assert call(leg(long, UTC)) == call(leg(raw, UTC))

@@ -119,6 +119,14 @@ def test_stamps_in_the_hour_that_comes_twice() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["uepoch", "epoch"])
+def test_an_answer_at_0_beside_one_that_is_told_is_none_of_never(kind: str) -> None:
+    found = call(read(changed(TREE, **{f"answer_{kind}": "0"})))
+    assert found.answer
+    assert found.answer.replace(microsecond=0) == SECONDS["answer"]
+    assert (found.billsec, found.disposition) == (2, Disposition.ANSWERED)
+
+
 def test_what_nobody_answered_stays_so() -> None:
     tree = raw_tree("noanswer_timeout/a_25d95d80-0a76-43ef-b041-d693f6ef3d31")
     for found in map(read, (changed(tree), changed(tree, start_epoch="0", start_uepoch="0"))):
