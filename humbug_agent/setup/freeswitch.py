@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import quoteattr  # nosec B406 # It writes, and parses nothing.
 
 from humbug_agent.ini import LOOPBACK, Section, address, shown
 from humbug_agent.pbx_host.asterisk import ANYWHERE
