@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import tzinfo
 from functools import partial
@@ -34,6 +35,9 @@ from humbug_agent.words import count
 
 CHUNK = 256 * 1024
 """Bytes read, and so committed, at once; about 1,100 calls."""
+
+ASKED_BYTES = 2**20
+"""So much of the log's end is looked at for a record that is asked about by itself."""
 
 OPENING = 20
 """Records at a file's beginning that mostly show whether it is a copy of one that was read."""
@@ -112,8 +116,20 @@ class AsteriskCsv(LogSource):
 
     def parse(self, record: bytes) -> Batch:
         whole = record if record.endswith(b"\n") else record + b"\n"
+        habits, end = Habits(), self._end_of_log()
+        at = end.find(b"\n" + whole) + 1
+        beside, _ = split(end, final=False)
+        if at:
+            # What its neighbours tell of its clock and of its columns is what was taken when it was read.
+            clocks = self._clock.alone(beside)
+            habits.settle(beside)
+            taken = [number for number, item in enumerate(beside) if at <= item.at < at + len(whole)]
+            if taken:
+                return self._batch([beside[one] for one in taken], [clocks[one] for one in taken], "", Occurrences(), 0)
+        habits.settle(beside)
+        habits.next_file(continues=False)
         found, _ = split(whole, final=True)
-        return self._settled(found, self._clock.alone(found), Habits(), Occurrences(), "", 0)
+        return self._settled(found, self._clock.alone(found), habits, Occurrences(), "", 0)
 
     def check(self) -> str:
         rotated = self._look_at_files("is cdr_csv loaded (asterisk -rx 'cdr show status')?")
@@ -141,6 +157,17 @@ class AsteriskCsv(LogSource):
         beside = f"{count(len(rotated), 'rotated file')} beside it"
         said = [count(size, "byte"), beside, layouts(found), self._clock.in_words(found, clocks)]
         return f"{self._path}: {', '.join(filter(None, said))}"
+
+    def _end_of_log(self) -> bytes:
+        """The last whole lines of the log, behind a line break; nothing where it can't be read."""
+        with suppress(OSError, SourceError):
+            with OpenFile(self._path) as file:
+                size = file.unread()
+            start = max(0, size - ASKED_BYTES)
+            with OpenFile(self._path, start) as file:
+                data = file.peek(size - start)
+            return data[data.find(b"\n") :] if start else b"\n" + data
+        return b""
 
     def _last_end(self) -> tuple[Path, int] | None:
         with OpenFile(self._path) as file:
