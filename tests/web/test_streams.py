@@ -4,10 +4,11 @@ import itertools
 import json
 import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -176,9 +177,25 @@ def test_who_takes_nothing_is_cut_off_in_time_and_the_others_are_not(
     # Time enough for the page, which this process reads beside serving it.
     hasty(request=3.0)
     monkeypatch.setattr(streams, "MOST_STREAMS", 2)
+    ended: list[object] = []
+
+    def take() -> None:
+        with suppress(OSError, ValueError, AssertionError):
+            while page.hear():
+                pass
+        ended.append(page)
+
     with Reader(busy.port), Reader(busy.port) as page:
-        crowd(busy.boards[0], 20_000)
-        until(lambda: page.hear() and is_let_in(busy))
+        # Always, also while another one that asks to be let in is told all of it.
+        taking = threading.Thread(target=take)
+        taking.start()
+        # Less than what is cut off for its size, however slowly it is taken.
+        crowd(busy.boards[0], 2_000)
+        until(lambda: is_let_in(busy))
+        assert not ended
+        page.sock.shutdown(socket.SHUT_RDWR)
+        taking.join(20)
+        assert not taking.is_alive()
 
 
 def test_who_is_too_far_behind_is_cut_off(busy: Served, monkeypatch: pytest.MonkeyPatch) -> None:
