@@ -233,7 +233,7 @@ def test_a_device_in_the_place_of_agent_ini_is_not_read_to_its_end(tmp_path: Pat
         load(Path("/dev/zero"))
 
 
-@pytest.mark.parametrize("text", ["[agent]\noutbox = /\n" + GOOD, GOOD.replace("/tmp/Master.csv", "//")])
+@pytest.mark.parametrize("text", ["[agent]\noutbox = /\n" + GOOD, GOOD.replace("/tmp/Master.csv", "/")])
 def test_a_path_has_a_name(tmp_path: Path, text: str) -> None:
     (said,) = mistakes(tmp_path, text)
     assert said.endswith(": / is a directory; name the file in it")

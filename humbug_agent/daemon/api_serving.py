@@ -29,8 +29,9 @@ class ApiServing(Listener):
         retention = f"keep_days = {config.agent.keep_days}, max_size_mb = {config.agent.max_size_mb}"
         app = Api(config.api, config.agent.timezone, retention, self._workers)
         server = kept or Server(app, config.api)
-        server.serve(app, config.api)
         super().__init__(server, config.api, "api", config.agent.outbox)
+        # One that was kept over a reload is asked at once.
+        server.serve(app, config.api)
 
     def stop(self) -> None:
         """The web server goes on, and says that the calls can't be looked up until another one is there."""

@@ -107,8 +107,9 @@ class Serving(Listener):
         app = App(config, config.status, boards, Facts(look, ask), tallies)
         guard = Guard(app.routes(), config.status)
         server = kept.page or Server(guard, config.status)
-        server.serve(guard, config.status)
         super().__init__(server, config.status, "page", config.agent.outbox)
+        # A server that was kept over a reload is asked at once.
+        server.serve(guard, config.status)
 
     def stop(self) -> None:
         """The web server goes on, and tells of the outbox what it knows by now."""

@@ -182,8 +182,10 @@ def test_several_cut_records_in_a_row_are_kept_to_the_byte(cut: list[tuple[dict[
     data = b"".join(line(values)[: int(len(line(values)) * part)] for values, part in cut)
     found, _ = split(data + numbered(7), final=False)
     assert isinstance(found[-1], Row)
-    assert found[-1].text == numbered(7)
-    assert bare(b"".join(item.text for item in found[:-1])) == bare(data)
+    # One that was cut behind a line break and a blank leaves that blank to the next one, which may begin with some.
+    blank = found[-1].text.removesuffix(numbered(7))
+    assert not blank.strip()
+    assert bare(b"".join(item.text for item in found[:-1]) + blank) == bare(data)
 
 
 @pytest.mark.parametrize(("first", "second"), [(b"", b""), (b"acme", b""), (b"", b"acme"), (b"acme", b"acme")])
