@@ -138,6 +138,15 @@ _AT_EMPTY_PATH, _STATX_BTIME = 0x1000, 0x800
 """From linux/fcntl.h and linux/stat.h."""
 
 
+def tail(path: Path, most: int) -> tuple[bytes, int]:
+    """The last bytes of a file, unpacked, ``most`` of them; and where they begin. Raises OSError, CantUnpack."""
+    with OpenFile(path) as file:
+        size = file.unread()
+    begin = max(0, size - most)
+    with OpenFile(path, begin) as file:
+        return file.peek(size - begin), begin
+
+
 def open_file(path: Path) -> tuple[io.FileIO, os.stat_result]:
     """Raises OSError, also where it is no file: a pipe would keep us waiting, and a device has no end."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -17,6 +17,7 @@ from humbug_agent.sources.asterisk.csv.records import Junk, split
 from humbug_agent.sources.asterisk.csv.settings import AsteriskCsvSettings
 from humbug_agent.sources.asterisk.csv.zone import Clock, Judge, Written, matters, moments
 from humbug_agent.sources.contract import Known
+from humbug_agent.sources.files import position as positions
 from humbug_agent.sources.files.position import OpenFile
 from humbug_agent.sources.wall_clock import UNIQUEID, is_left_out
 from humbug_agent.sources.zone_watch import ZoneWatch
@@ -264,7 +265,4 @@ def _written(file: OpenFile) -> Written:
 
 def _tail(file: OpenFile) -> list[Row | Junk]:
     """The records at the end of the file, which is opened anew."""
-    with OpenFile(file.path) as whole:
-        begin = max(0, whole.unread() - TAIL_BYTES)
-    with OpenFile(file.path, begin) as opened:
-        return split(opened.peek(TAIL_BYTES), final=False)[0]
+    return split(positions.tail(file.path, TAIL_BYTES)[0], final=False)[0]

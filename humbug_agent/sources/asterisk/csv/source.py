@@ -3,7 +3,8 @@
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
 from hashlib import blake2b
@@ -66,6 +67,8 @@ class AsteriskCsv(LogSource):
         self._clock = CsvClock(settings, zone, self._identities)
         self._endless = Endless(Junk)
         self._lane = FastLane(zone, settings.charset)
+        # Thousands of rejects may be asked about one after the other.
+        self._asked_beside: _End | None = None
 
     @property
     def _path(self) -> Path:
@@ -116,20 +119,15 @@ class AsteriskCsv(LogSource):
 
     def parse(self, record: bytes) -> Batch:
         whole = record if record.endswith(b"\n") else record + b"\n"
-        habits, end = Habits(), self._end_of_log()
-        at = end.find(b"\n" + whole) + 1
-        beside, _ = split(end, final=False)
-        if at:
+        end = self._asked_beside = self._asked_beside or self._end_of_log()
+        at = end.data.find(b"\n" + whole) + 1
+        taken = [number for number, item in enumerate(end.rows) if at and at <= item.at < at + len(whole)]
+        if taken:
             # What its neighbours tell of its clock and of its columns is what was taken when it was read.
-            clocks = self._clock.alone(beside)
-            habits.settle(beside)
-            taken = [number for number, item in enumerate(beside) if at <= item.at < at + len(whole)]
-            if taken:
-                return self._batch([beside[one] for one in taken], [clocks[one] for one in taken], "", Occurrences(), 0)
-        habits.settle(beside)
-        habits.next_file(continues=False)
+            rows, clocks = [end.rows[one] for one in taken], [end.clocks[one] for one in taken]
+            return self._batch(rows, clocks, "", Occurrences(), 0)
         found, _ = split(whole, final=True)
-        return self._settled(found, self._clock.alone(found), habits, Occurrences(), "", 0)
+        return self._settled(found, self._clock.alone(found), deepcopy(end.habits), Occurrences(), "", 0)
 
     def check(self) -> str:
         rotated = self._look_at_files("is cdr_csv loaded (asterisk -rx 'cdr show status')?")
@@ -158,23 +156,20 @@ class AsteriskCsv(LogSource):
         said = [count(size, "byte"), beside, layouts(found), self._clock.in_words(found, clocks)]
         return f"{self._path}: {', '.join(filter(None, said))}"
 
-    def _end_of_log(self) -> bytes:
-        """The last whole lines of the log, behind a line break; nothing where it can't be read."""
+    def _end_of_log(self) -> "_End":
+        data = b""
         with suppress(OSError, SourceError):
-            with OpenFile(self._path) as file:
-                size = file.unread()
-            start = max(0, size - ASKED_BYTES)
-            with OpenFile(self._path, start) as file:
-                data = file.peek(size - start)
-            return data[data.find(b"\n") :] if start else b"\n" + data
-        return b""
+            data, begin = positions.tail(self._path, ASKED_BYTES)
+            data = data[data.find(b"\n") :] if begin else b"\n" + data
+        rows, _ = split(data, final=False)
+        clocks, habits = self._clock.alone(rows), Habits()
+        habits.settle(rows)
+        habits.next_file(continues=False)
+        return _End(data, rows, clocks, habits)
 
     def _last_end(self) -> tuple[Path, int] | None:
-        with OpenFile(self._path) as file:
-            size = file.unread()
-        tail_at = max(0, size - CHUNK)
-        with OpenFile(self._path, tail_at) as file:
-            end = tail_at + file.peek(size - tail_at).rfind(b"\n") + 1
+        data, begin = positions.tail(self._path, CHUNK)
+        end = begin + data.rfind(b"\n") + 1
         return (self._path, end) if end else None
 
     def _go_on(self, counting: Counting, file: OpenFile, position: Position, habits: Habits) -> None:
@@ -283,6 +278,16 @@ class AsteriskCsv(LogSource):
             key = counted.identity(digest("reject", self.name, item.text.decode("latin-1")), at)
             rejects.append(Reject(key, item.text, reason, where(path, at)))
         return Batch(Calls(records), rejects, None, told=Form.WHOLE)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The last whole lines of the log, behind a line break, and what they tell; of one that can't be read, nothing."""
+
+    data: bytes
+    rows: Sequence[Row | Junk]
+    clocks: Sequence[Clock]
+    habits: Habits
 
 
 def _digest(item: Plain, clock: Clock) -> bytes:

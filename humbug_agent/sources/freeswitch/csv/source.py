@@ -133,17 +133,13 @@ class FreeswitchCsv(LogSource):
 
     def _latest(self, file: Path, template: str) -> tuple[Sequence[LegRow | NoRow], int, int]:
         """The last rows of the file, where they end, and its size."""
-        with OpenFile(file) as opened:
-            size = opened.unread()
-        at = max(0, size - CHUNK)
-        with OpenFile(file, at) as opened:
-            data = opened.peek(size - at)
+        data, at = positions.tail(file, CHUNK)
         begin = data.find(b"\n") + 1 if at else 0
         found, taken = FileRows(template).split(data[begin:], more=False, final=False)
         if not any(isinstance(item, LegRow) for item in found):
             found, taken = FileRows(template).split(data[begin:], more=False, final=True)
             taken = data.rfind(b"\n") + 1 - begin
-        return found, at + begin + taken, size
+        return found, at + begin + taken, at + len(data)
 
     def _unlike(self, file: Path) -> str:
         if self._settings.template != "auto":

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from humbug_agent.sources.asterisk.csv.zone import Clock
+from humbug_agent.sources.files import position
 from tests.kit.calls import cdrs
 from tests.kit.cdr_csv import Store, call, line, source
 from tests.sources.asterisk.csv.test_clock import BEGIN, ZONES, aged, calls, csv, starts, written
@@ -44,6 +45,29 @@ def test_its_17th_column_is_what_the_others_is(tmp_path: Path, there: bool) -> N
     assert {one.uniqueid for one in cdrs(Store(path).read().records)} >= {f"ari-3-x{n}" for n in range(29)}
     (found,) = cdrs(source(path).parse(records[-1]).records)
     assert (found.uniqueid, found.userfield) == ("ari-3-x29", "")
+
+
+def test_thousands_that_are_asked_about_are_looked_for_in_one_reading_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay asks about each reject."""
+    path = tmp_path / "Master.csv"
+    path.write_bytes(b"".join(written(made, Clock.UTC, ZONES[0]) for made in MADE))
+    opened = list[Path]()
+    real = position.open_file
+
+    def counted(name: Path) -> object:
+        opened.append(name)
+        return real(name)
+
+    monkeypatch.setattr(position, "open_file", counted)
+    asked = csv(path, ZONES[0])
+    for number in range(20):
+        assert asked.parse(b"nonsense %d" % number).rejects
+        assert cdrs(asked.parse(written(MADE[number], Clock.UTC, ZONES[0])).records)
+    once = len(opened)
+    assert asked.parse(b"nonsense").rejects
+    assert len(opened) - once <= 3
 
 
 def test_one_of_no_log_is_read_by_itself(tmp_path: Path) -> None:
