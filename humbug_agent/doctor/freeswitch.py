@@ -5,7 +5,6 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from humbug_agent.config import Config
 from humbug_agent.doctor.asked import TakesPosts, opened
@@ -13,7 +12,7 @@ from humbug_agent.doctor.table import Finding
 from humbug_agent.host.codes import Code
 from humbug_agent.ini import is_loopback, shown
 from humbug_agent.pbx_host.asterisk import ANYWHERE
-from humbug_agent.pbx_host.freeswitch import Freeswitch
+from humbug_agent.pbx_host.freeswitch import Freeswitch, Target, param, target
 
 POSTING = ("json_cdr", "xml_cdr", "format_cdr")
 POSTED_TO = "freeswitch_http"
@@ -29,18 +28,14 @@ ASK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A url that a module posts to. ``shown`` has no secret; ``login`` is the name and password in it, or blank."""
+    """A url that a module posts to. ``shown`` has no secret."""
 
     module: str
-    scheme: str
-    host: str
-    port: int
-    path: str
-    login: str
+    to: Target
 
     @property
     def shown(self) -> str:
-        return f"{self.scheme}://{shown(self.host, self.port)}"
+        return f"{self.to.scheme}://{shown(self.to.host, self.to.port)}"
 
 
 def findings(config: Config, freeswitch: Freeswitch) -> Iterator[Finding]:
@@ -54,17 +49,17 @@ def findings(config: Config, freeswitch: Freeswitch) -> Iterator[Finding]:
         urls = freeswitch.every(name, "url")
         # Which variables others set nobody can tell from here.
         known = known and not any("${" in url for url in urls)
-        posts += [_post(name, url) for url in urls if "${" not in url]
+        posts += [Post(name, target(url)) for url in urls if "${" not in url]
         timeout = freeswitch.settings(name).get("timeout", "")
         if urls and name != "format_cdr" and not (timeout.isascii() and timeout.isdigit() and int(timeout)):
             # Its URL may have a password in it.
             said = f"{file}: url is set, and timeout is {timeout or 'not set'}"
-            change = f'{file}: <param name="timeout" value="5"/>'
+            change = f"{file}: {param('timeout', '5')}"
             yield Finding(code=Code.NO_TIMEOUT, said=said, change=change)
     waiting = [one for one in config.sources if isinstance(one, TakesPosts) and one.type == POSTED_TO]
     reached = [(post, source) for post in posts for source in waiting if _reaches(post, source)]
     # FusionPBX's own pages are no proxy for others.
-    ours = [post for post in posts if FUSIONPBX_IMPORT not in post.path]
+    ours = [post for post in posts if FUSIONPBX_IMPORT not in post.to.path]
     if known and not reached:
         for source in waiting:
             yield from _elsewhere(source, ours[0], config, freeswitch) if ours else _nowhere(source, freeswitch)
@@ -89,16 +84,16 @@ def _nowhere(source: TakesPosts, freeswitch: Freeswitch) -> Iterator[Finding]:
 
 
 def _elsewhere(source: TakesPosts, post: Post, config: Config, freeswitch: Freeswitch) -> Iterator[Finding]:
-    own = any(map(_is_own, _addresses(post.host)))
+    own = any(map(_is_own, _addresses(post.to.host)))
     if not own and not is_loopback(source.host):
         return
     why, fails, proxied = f"and [source {source.name}] listens on {shown(source.host, source.port)}", True, False
-    if _reaches(post, source, scheme=post.scheme):
+    if _reaches(post, source, scheme=post.to.scheme):
         why = f"and [source {source.name}] takes http:// alone"
-    elif own and post.port not in {one.port for one in opened(config).values()} and _answers(post):
+    elif own and post.to.port not in {one.port for one in opened(config).values()} and _answers(post):
         why += ": whether the program that has this port hands them on is not known"
         fails, proxied = False, True
-    elif not own and _addresses(post.host):
+    elif not own and _addresses(post.to.host):
         fails = False
     file = freeswitch.file(post.module)
     said, change = f"{file}: url leads to {post.shown}, {why}", f"{file}: {_url(source)}"
@@ -110,19 +105,19 @@ def _of_login(post: Post, source: TakesPosts, config: Config, freeswitch: Freesw
     password = source.password.reveal() if source.password else ""
     if not (source.username or password):
         return
-    creds = [*freeswitch.every(post.module, "cred")[-1:], *filter(None, [post.login])]
+    creds = [*freeswitch.every(post.module, "cred")[-1:], *filter(None, [post.to.login])]
     schemes = [one.lower() for one in freeswitch.every(post.module, "auth-scheme")]
     if f"{source.username}:{password}" in creds:
         # With = before it the scheme is the only one, and "any" asks for what the agent takes.
         if schemes and schemes[-1].startswith("=") and schemes[-1] not in ("=basic", "=any"):
             file = freeswitch.file(post.module)
             said = f"{file}: auth-scheme is {schemes[-1]}, and the agent takes basic alone"
-            change = f'{file}: <param name="auth-scheme" value="basic"/>'
+            change = f"{file}: {param('auth-scheme', 'basic')}"
             yield _missed(said, change, source, config, freeswitch, fails=post.module)
         return
     file, section = freeswitch.file(post.module), f"[source {source.name}]"
     said = f"{file}: cred is {'another one' if creds else 'not set'}, and {section} of agent.ini has a name or password"
-    change = f'{file}: <param name="cred" value="{_quoted(source.username)}:THE PASSWORD OF agent.ini"/>'
+    change = f"{file}: {param('cred', f'{source.username}:THE PASSWORD OF agent.ini')}"
     yield _missed(said, change, source, config, freeswitch, fails=post.module)
 
 
@@ -164,7 +159,7 @@ def _of_unsent(module: str, config: Config, freeswitch: Freeswitch) -> Iterator[
     file, unsent = freeswitch.file(module), freeswitch.unsent(module)
     if unsent is None:
         said = f"{file}: log-errors-to-disk is no: what could not be posted is thrown away"
-        change = f'{file}: <param name="log-errors-to-disk" value="true"/>'
+        change = f"{file}: {param('log-errors-to-disk', 'true')}"
     else:
         read = [one.reads for one in config.sources if one.type == DOCUMENTS and one.reads]
         said = (
@@ -173,25 +168,14 @@ def _of_unsent(module: str, config: Config, freeswitch: Freeswitch) -> Iterator[
         change = f"agent.ini: [source unsent]\ntype = {DOCUMENTS}\npath = {unsent}\nafter = delete"
         if read:
             path = f"/{read[0].relative_to(freeswitch.root)}" if read[0].is_relative_to(freeswitch.root) else read[0]
-            change = f'{file}: <param name="err-log-dir" value="{_quoted(str(path))}"/>'
+            change = f"{file}: {param('err-log-dir', str(path))}"
     yield Finding(code=Code.UNSENT, said=said, change=change)
 
 
-def _post(module: str, url: str) -> Post:
-    """As curl takes it: what has no scheme is http. One that is no URL leads nowhere."""
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return Post(module, "http", "", 0, "", "")
-    login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if "@" in parts.netloc else ""
-    return Post(module, parts.scheme, parts.hostname or "", port, parts.path, login)
-
-
 def _reaches(post: Post, source: TakesPosts, scheme: str = "http") -> bool:
-    if post.scheme != scheme or post.port != source.port:
+    if post.to.scheme != scheme or post.to.port != source.port:
         return False
-    there = _addresses(post.host)
+    there = _addresses(post.to.host)
     return any(map(_is_own, there)) if source.host in ANYWHERE else bool(there & _addresses(source.host))
 
 
@@ -214,7 +198,7 @@ def _is_own(address: str) -> bool:
 
 def _answers(post: Post) -> bool:
     try:
-        socket.create_connection((post.host, post.port), ASK_SECONDS).close()
+        socket.create_connection((post.to.host, post.to.port), ASK_SECONDS).close()
     except OSError:
         return False
     return True
@@ -226,8 +210,4 @@ def _same(one: Path, other: Path) -> bool:
 
 def _url(source: TakesPosts) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(source.host, source.host)  # nosec B104
-    return f'<param name="url" value="http://{shown(host, source.port)}/"/>'
-
-
-def _quoted(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return param("url", f"http://{shown(host, source.port)}/")

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 from xml.parsers import expat
+from xml.sax.saxutils import quoteattr  # nosec B406 # It writes, and parses nothing.
 
 from humbug_agent.pbx_host.conf import ConfError
 
@@ -79,13 +82,8 @@ class Freeswitch:
         return [value for found, value in self._params(name) if found == setting and value]
 
     def _params(self, name: str) -> list[tuple[str, str]]:
-        """Names are compared without regard to case."""
         path = self.at(self.file(name))
-        return [
-            (one.values["name"].lower(), self._expanded(one.values.get("value", "")))
-            for one in _elements(path, path.read_bytes())
-            if one.name == "param" and "name" in one.values
-        ]
+        return [(key, self._expanded(value)) for key, value in params(path, path.read_bytes())]
 
     def directory(self, module: str, setting: str = "log-dir") -> Path | None:
         """Where ``module`` (json_cdr, xml_cdr) writes documents, by its ``setting``; None where that is absent."""
@@ -125,10 +123,39 @@ def json_cdr_conf(
     return JSON_CDR.format(address=address, cred=cred, b_legs=b_legs, unsent=unsent)
 
 
-def params(path: Path, text: bytes) -> dict[str, str]:
-    """What ``text`` sets, by its names, the last value of each. Raises ConfError, which names ``path``."""
+def params(path: Path, text: bytes) -> list[tuple[str, str]]:
+    """What ``text`` sets: names, which FreeSWITCH compares without regard to case, in small letters; and values.
+
+    Raises ConfError, which names ``path``.
+    """
     found = [one.values for one in _elements(path, text) if one.name == "param" and "name" in one.values]
-    return {one["name"]: one.get("value", "") for one in found}
+    return [(one["name"].lower(), one.get("value", "")) for one in found]
+
+
+def param(name: str, value: str) -> str:
+    """The line that sets it."""
+    return f'<param name="{name}" value={quoteattr(value)}/>'
+
+
+class Target(NamedTuple):
+    """Where a url leads to. ``login`` is the name and password in it, with a colon between, or blank."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    login: str
+
+
+def target(url: str) -> Target:
+    """As curl takes it: what has no scheme is http. One that is no URL leads nowhere, to the port 0."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return Target("http", "", 0, "", "")
+    login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if "@" in parts.netloc else ""
+    return Target(parts.scheme, parts.hostname or "", port, parts.path, login)
 
 
 def with_last(path: Path, text: bytes, name: str, lines: Sequence[str]) -> bytes | None:

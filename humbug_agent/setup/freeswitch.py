@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
-from xml.sax.saxutils import quoteattr  # nosec B406 # It writes, and parses nothing.
 
 from humbug_agent.ini import LOOPBACK, Section, address, shown
 from humbug_agent.pbx_host.asterisk import ANYWHERE
-from humbug_agent.pbx_host.freeswitch import Freeswitch, json_cdr_conf, params, with_last
+from humbug_agent.pbx_host.freeswitch import Freeswitch, json_cdr_conf, param, params, target, with_last
 from humbug_agent.pbx_host.profile import Profile
 from humbug_agent.setup.files import Owner, owner_of
 from humbug_agent.setup.plan import Plan, Proof, Wanted
@@ -42,13 +40,9 @@ class Posted:
 
     def is_at(self, url: str) -> bool:
         """Whether what is posted to ``url`` comes here; any path does."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port or 80
-        except ValueError:
-            return False
-        same = parts.hostname == self.host or {parts.hostname, self.host} <= {*LOOPBACK}
-        return parts.scheme == "http" and same and port == self.port
+        to = target(url)
+        same = to.host == self.host or {to.host, self.host} <= {*LOOPBACK}
+        return to.scheme == "http" and same and to.port == self.port
 
 
 def plan_freeswitch(plan: Plan, freeswitch: Freeswitch, profile: Profile, sources: Sequence[Section]) -> None:
@@ -99,13 +93,13 @@ def _post(plan: Plan, freeswitch: Freeswitch, posted: Posted, near: Owner, *, lo
     """
     file = freeswitch.at(freeswitch.file("json_cdr"))
     unsent = str(freeswitch.logs / "json_cdr")
-    cred = f"    {_param('cred', posted.cred)}\n" if posted.cred else ""
+    cred = f"    {param('cred', posted.cred)}\n" if posted.cred else ""
     wanted = json_cdr_conf(posted.address, cred, unsent=unsent) + "\n"
     text = plan.files.text(file)
     if text is None:
         plan.files.put(file, wanted, near)
         return unsent
-    has = params(file, text.encode("utf-8", "surrogateescape"))
+    has = dict(params(file, text.encode("utf-8", "surrogateescape")))
     is_ours = posted.is_at(has.get("url", ""))
     if not (loaded or is_ours):
         # Nobody uses it.
@@ -114,8 +108,8 @@ def _post(plan: Plan, freeswitch: Freeswitch, posted: Posted, near: Owner, *, lo
     # What is encoded can't be read, and without its password nothing is taken.
     exactly = {"cred"} if is_ours else {"url", "cred", "encode"}
     lines = [
-        _param(name, value)
-        for name, value in params(file, wanted.encode()).items()
+        param(name, value)
+        for name, value in params(file, wanted.encode())
         if (has.get(name) != value if name in exactly else name not in has and not is_ours)
     ]
     if lines and not _put_last(plan, file, "settings", lines, near):
@@ -138,10 +132,6 @@ def _put_last(plan: Plan, file: Path, element: str, lines: list[str], near: Owne
         return False
     plan.files.put(file, after.decode("utf-8", "surrogateescape"), near)
     return True
-
-
-def _param(name: str, value: str) -> str:
-    return f'<param name="{name}" value={quoteattr(value)}/>'
 
 
 def _what_is_there(plan: Plan, freeswitch: Freeswitch) -> None:
