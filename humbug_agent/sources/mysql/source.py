@@ -267,7 +267,9 @@ class Mysql:
             tells = self._tells(row["time"], row.get("uniqueid", "")) if len(clocks) > 1 else None
             row["utc"] = "1" if shape.instants or (self._utc if tells is None else tells) else ""
             row[BEGAN] = str(self._instant(row["time"], utc=bool(row["utc"])))
-            of, before = _digest(_plain(row)), _digest(row)
+            plain = _plain(row)
+            of = _digest(plain)
+            before = of if plain.items() <= row.items() else _digest(row)
             numbers[of] += 1
             row[NUMBER] = str(numbers[of])
             row.pop(KNOWN_AS, None)
