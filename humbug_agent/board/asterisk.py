@@ -198,7 +198,7 @@ class AsteriskFeeder:
         self._board.away(message, trouble)
 
     def _doubts(self, now: float) -> bool:
-        """Whether something is otherwise than events told, and everything may be asked for again already."""
+        """Whether everything is to be asked for again now, since events did not tell all that has happened."""
         settled = self._doubted is not None and now - self._doubted > SETTLED_SECONDS
         return settled and not self._open and now - self._asked > DOUBT_SECONDS
 

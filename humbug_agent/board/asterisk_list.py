@@ -126,7 +126,9 @@ class Listing:
         return replace(found, since=min(found.since, now - lasted(said)))
 
     def _call(self, who: Channel, together: list[Channel]) -> QueueCall | None:
-        """Whoever talks to a queue member no list tells: it is in Queue, and a bridge joins it with whom Queue called.
+        """The queue call that a channel is in, or None.
+
+        No list tells who talks to a queue member: it is in Queue, and a bridge joins it with whom Queue called.
 
         Somebody else is there where a member has passed the caller on, which events have told; and where the member's
         Local channel was optimised away, which the first list takes it for.

@@ -1,4 +1,4 @@
-"""How a store of calls fails those who ask it."""
+"""The exception by which a store of calls says that it can't answer; apart, for it is all that many need of it."""
 
 
 class CantAnswer(Exception):

@@ -85,7 +85,7 @@ def _init(path: Path, api_key: str | None, country: str | None, to: str | None, 
 
 
 def _spoilt(path: Path, plan: Plan) -> list[str]:
-    """What would be wrong with an agent.ini in which nothing is wrong now, tried on a copy of all that is planned."""
+    """The mistakes that the plan would make in an agent.ini that has none now, found by loading a copy of it."""
     changes = plan.files.changes()
     text = next((change.after for change in changes if change.path == path), None)
     try:

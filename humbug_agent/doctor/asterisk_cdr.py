@@ -27,7 +27,7 @@ HALF_A_YEAR = timedelta(days=182)
 """Two zones may show the same in winter, or in summer."""
 
 COPIED_SECONDS = 60.0
-"""How far a copy of Master.csv may be behind that stands where Asterisk used to write."""
+"""By how much the last change of a copy, where Asterisk used to write, may be behind that of its Master.csv."""
 
 QUIET_SECONDS = 7 * 86400.0
 """A log from elsewhere may be copied once a night, or have no calls over a weekend."""

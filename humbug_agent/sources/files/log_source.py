@@ -107,8 +107,10 @@ class LogSource(ABC):
         return self._shelves.setdefault(path, Shelf(path, self._different))
 
     def _look_at_files(self, no_folder: str) -> Sequence[Entry]:
-        """The log's rotated files, each of which can be read. Raises SourceError; ``no_folder`` says what to look at
-        where the log's directory is not there."""
+        """The log's rotated files, each of which can be read.
+
+        Raises SourceError; ``no_folder`` is what it says to look at where the log's directory is not there.
+        """
         folder = self._path.parent
         look_whether_open(folder)
         if not folder.is_dir():
